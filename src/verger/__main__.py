@@ -1,0 +1,5 @@
+"""`python -m verger`."""
+
+from verger.cli import main
+
+main()

@@ -1,0 +1,140 @@
+"""The card of a backbone: what it takes, what it gives, where it comes from, under what licence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from verger.errors import BackboneError
+from verger.photos.decode import Framing
+
+CARD_FORMAT = 1
+# What most networks trained on ImageNet expect, in units of the 0-1 range.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_DEFAULT_SIZE = 224
+_RESIZE_RATIO = 256 / 224  # the usual frame: shorter side to 256, centre crop 224
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How a network wants a batch of photos.
+
+    uint8 inputs take pixels as they are. float32 inputs take (pixel / 255 − mean) / std.
+    """
+
+    name: str
+    layout: Literal["NHWC", "NCHW"]
+    dtype: Literal["uint8", "float32"]
+    color: Literal["RGB", "BGR"] = "RGB"
+    size: int = _DEFAULT_SIZE
+    resize_shorter_side: int = 256
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    @property
+    def framing(self) -> Framing:
+        """The frame that photos are cut to."""
+        return Framing(size=self.size, shorter_side=self.resize_shorter_side)
+
+    def resized(self, size: int) -> InputSpec:
+        """Return the same input at another size, the share that the crop keeps unchanged."""
+        shorter = max(size, round(size * self.resize_shorter_side / self.size))
+        return dataclasses.replace(self, size=size, resize_shorter_side=shorter)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Card:
+    """What is known of a backbone. `features` is the length of its output."""
+
+    name: str
+    sha256: str
+    input: InputSpec
+    output: str
+    features: int
+    license: str = "unknown"
+    description: str = ""
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read a card. Raises `BackboneError` if it is none, or of a newer format."""
+        try:
+            return cls._parse(json.loads(file.read_bytes()))
+        except FileNotFoundError:
+            raise BackboneError(f"The backbone's card is missing: {file}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BackboneError(f"{file} is no backbone card ({error!r}).") from None
+
+    @classmethod
+    def _parse(cls, raw: dict[str, Any]) -> Self:
+        if raw["format"] != CARD_FORMAT:
+            raise ValueError(f"format {raw['format']}; this version reads {CARD_FORMAT}")
+        spec, out = raw["input"], raw["output"]
+        if spec["layout"] not in ("NHWC", "NCHW") or spec["dtype"] not in ("uint8", "float32"):
+            raise ValueError(f"input layout {spec['layout']}, dtype {spec['dtype']}")
+        if spec.get("color", "RGB") not in ("RGB", "BGR"):
+            raise ValueError(f"input color {spec['color']}")
+        size = int(spec["size"])
+        shorter = int(spec.get("resize_shorter_side", size))
+        if not 16 <= size <= shorter <= 4096:
+            raise ValueError(f"input size {size}, resize_shorter_side {shorter}")
+        return cls(
+            name=str(raw["name"]),
+            sha256=str(raw["sha256"]).lower(),
+            input=InputSpec(
+                name=str(spec["name"]),
+                layout=spec["layout"],
+                dtype=spec["dtype"],
+                color=spec.get("color", "RGB"),
+                size=size,
+                resize_shorter_side=shorter,
+                mean=_three(spec.get("mean")),
+                std=_three(spec.get("std")),
+            ),
+            output=str(out["name"]),
+            features=int(out["features"]),
+            license=str(raw.get("license", "unknown")),
+            description=str(raw.get("description", "")),
+        )
+
+
+def guessed_input(name: str, shape: list[Any], dtype: str) -> InputSpec:
+    """Make the input of a model that has no card, from its graph.
+
+    `shape` is the graph's (dynamic dimensions are names or None). A float32 input is taken to want
+    ImageNet's usual mean and spread. Raises `BackboneError` where it is no image.
+    """
+    dtypes: dict[str, Literal["uint8", "float32"]] = {
+        "tensor(uint8)": "uint8",
+        "tensor(float)": "float32",
+    }
+    if dtype not in dtypes or len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        raise BackboneError(
+            f"its input {name!r} ({dtype}, shape {shape}) is no batch of RGB images",
+            hint="It must be uint8 or float32, (N, 3, H, W) or (N, H, W, 3).",
+        )
+    layout: Literal["NHWC", "NCHW"] = "NCHW" if shape[1] == 3 else "NHWC"
+    sides = shape[2:4] if layout == "NCHW" else shape[1:3]
+    fixed = {side for side in sides if isinstance(side, int) and side > 0}
+    if len(fixed) > 1:
+        raise BackboneError(f"its input {name!r} is not square (shape {shape})")
+    size = fixed.pop() if fixed else _DEFAULT_SIZE
+    is_float = dtypes[dtype] == "float32"
+    return InputSpec(
+        name=name,
+        layout=layout,
+        dtype=dtypes[dtype],
+        size=size,
+        resize_shorter_side=round(size * _RESIZE_RATIO),
+        mean=IMAGENET_MEAN if is_float else None,
+        std=IMAGENET_STD if is_float else None,
+    )
+
+
+def _three(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    first, second, third = (float(value) for value in values)
+    return first, second, third

@@ -1,0 +1,136 @@
+"""The commands. No logic: options become settings, outcomes become lines, errors exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+import verger
+from verger.errors import VergerError
+from verger.progress import reporter
+from verger.settings import RunSettings
+from verger.summary import summary
+
+_CTRL_C, _TERMINATED = 130, 143
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def main() -> NoReturn:
+    """Run the command line; every ending has its exit code, and no traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(standalone_mode=False)
+    except VergerError as error:
+        click.echo(f"verger: {error}", err=True)
+        code = error.exit_code
+    except click.exceptions.Abort:
+        code = _stopped(_CTRL_C)
+    except KeyboardInterrupt:
+        code = _stopped(_CTRL_C)
+    except _Terminated:
+        code = _stopped(_TERMINATED)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    sys.stdout.flush()
+    sys.exit(code or 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
+    raise _Terminated
+
+
+def _stopped(code: int) -> int:
+    click.echo("verger: stopped; nothing half-made was published.", err=True)
+    return code
+
+
+def _settings_options(*left_out: str) -> Callable[[_Command], _Command]:
+    """Give a command one option for each setting of a run."""
+    hints = typing.get_type_hints(RunSettings)
+
+    def decorate(command: _Command) -> _Command:
+        for setting in reversed(dataclasses.fields(RunSettings)):
+            if setting.name not in left_out:
+                command = _option(setting, hints[setting.name])(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
+    flag = "--" + setting.name.replace("_", "-")
+    names = [flag, setting.name]
+    if setting.metadata["short"]:
+        names.insert(0, setting.metadata["short"])
+    kind: dict[str, Any] = {"help": setting.metadata["help"], "default": setting.default}
+    if hint is bool:
+        names[-2] = f"{flag}/--no-{setting.name}" if setting.default else flag
+        return click.option(*names, is_flag=True, **kind)
+    if typing.get_origin(hint) is tuple:
+        return click.option(*names, multiple=True, metavar=setting.metadata["metavar"], **kind)
+    plain = next((t for t in typing.get_args(hint) if t is not type(None)), hint)
+    shown = setting.default is not None
+    return click.option(
+        *names, type=plain, metavar=setting.metadata["metavar"], show_default=shown, **kind
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(verger.__version__, prog_name="verger")
+def cli() -> None:
+    """Turn a folder of labelled fruit photos into a reduced feature matrix."""
+
+
+@cli.command("run")
+@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(path_type=Path))
+@_settings_options()
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def run_command(photos: Path, store: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Embed the photos of the folder PHOTOS and write the matrix into the folder STORE.
+
+    PHOTOS is searched in any depth for .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif.
+    STORE then holds features/, rejects/ and matrix/ (Parquet), matrix.csv, projection/ and
+    run.json.
+
+    Exit codes: 0 done, 2 a wrong option, 3 PHOTOS, 4 STORE, 5 the backbone, 6 Java or Spark,
+    7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C.
+    """
+    from verger.pipeline import run
+
+    outcome = run(photos, store, RunSettings(**options), reporter(quiet=quiet))
+    if as_json:
+        click.echo(json.dumps(outcome.record, indent=2))
+    elif not quiet:
+        click.echo(summary(outcome.record, store))
+
+
+@cli.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
+@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")
+def demo_command(folder: Path, cores: int | None) -> None:
+    """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
+    from verger.demo import demo
+
+    outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
+    click.echo(summary(outcome.record, folder / "store"))
+
+
+if os.name == "nt":  # pragma: no cover - said in the README, with the way round it
+    raise SystemExit("verger: Windows is supported through WSL; see the README.")

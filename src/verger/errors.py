@@ -1,0 +1,77 @@
+"""One tree of errors. Each message says what, where, and how to mend it.
+
+    VergerError            1   anything else that went wrong
+    ├── UsageError         2   an option that cannot be right, whatever the photos are
+    ├── PhotosError        3   PHOTOS cannot be read, or holds no photo
+    ├── StoreError         4   STORE cannot be used, read or written
+    ├── BackboneError      5   an ONNX file that is none, or that takes no image
+    ├── EngineError        6   Java or Spark does not start, or a job fails
+    ├── CountError         7   listed photos ≠ embedded + rejected: a defect, never a log line
+    └── TooManyRejects     8   more rejects than --max-rejects allows (they are written all the same)
+
+The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
+"""
+
+from __future__ import annotations
+
+
+class VergerError(Exception):
+    """Base of every error that a user can mend; its message is one line."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        self.what = " ".join(what.split())
+        self.hint = " ".join(hint.split())
+        super().__init__(f"{self.what} {self.hint}".strip())
+
+
+class UsageError(VergerError):
+    """An option that cannot be right, whatever the photos are."""
+
+    exit_code = 2
+
+
+class PhotosError(VergerError):
+    """PHOTOS cannot be read, or holds no photo."""
+
+    exit_code = 3
+
+
+class StoreError(VergerError):
+    """STORE cannot be used, read or written."""
+
+    exit_code = 4
+
+
+class BackboneError(VergerError):
+    """An ONNX file that is none, or that takes no image."""
+
+    exit_code = 5
+
+
+class EngineError(VergerError):
+    """Java or Spark does not start, or a job fails."""
+
+    exit_code = 6
+
+
+class CountError(VergerError):
+    """Photos listed are not the photos embedded plus the photos rejected."""
+
+    exit_code = 7
+
+    @classmethod
+    def of(cls, listed: int, embedded: int, rejected: int) -> CountError:
+        """Build the error from the three counts that do not add up."""
+        return cls(
+            f"The counts do not add up: {listed} photos listed, "
+            f"{embedded} embedded + {rejected} rejected = {embedded + rejected}.",
+            hint="Nothing was published. Run again; if it comes back, report it with --verbose.",
+        )
+
+
+class TooManyRejects(VergerError):
+    """More rejects than --max-rejects allows."""
+
+    exit_code = 8

@@ -1,0 +1,250 @@
+"""Photo references → features and rejects, as Arrow record batches. No Spark.
+
+Photos are read some way ahead of the decoder, decoded a little ahead of the network, and put into
+batches, all at the same time and in order, within a bounded amount of memory:
+
+    references ─► read (threads) ─► decode (a thread) ─► batches ─► network ─► record batches
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from verger.backbones import Backbone
+from verger.photos.decode import Photo, decode
+from verger.photos.reasons import Reason, Reject
+from verger.photos.source import PhotoRef
+
+READ_AHEAD_PHOTOS = 32
+READ_AHEAD_BYTES = 32 * 2**20  # of encoded photos; one larger photo is still read, alone
+READ_THREADS = 8
+ROWS_A_RECORD_BATCH = 64
+MOST_ROWS_HELD = 512
+DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
+KEPT = "kept"  # the outcome of a photo that was embedded; that of a reject is its reason
+
+_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
+Report = Callable[[int, int], None]  # photos embedded and rejected so far
+
+
+class Infer(Protocol):
+    """uint8 (N, size, size, 3) → float32 (N, features)."""
+
+    def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """Everything that turns one reference into one row, but the network itself."""
+
+    backbone: Backbone
+    batch_size: int
+    max_pixels: int
+
+
+class _Decoded(NamedTuple):
+    ref: PhotoRef
+    outcome: Photo | Reject
+
+
+def outcome_schema() -> pa.Schema:
+    """Schema of what `embed` yields: one row a reference, kept or rejected.
+
+    `thumbnail` holds, in the row of a reject, the detail as UTF-8: the two tables come out of one
+    pass, and neither has a column that only the other one needs.
+    """
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("label", pa.string()),
+            pa.field("features", pa.list_(pa.float32())),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("bytes", pa.int64()),
+            pa.field("modified", pa.timestamp("us", tz="UTC")),
+            pa.field("thumbnail", pa.binary()),
+            pa.field("outcome", pa.string(), nullable=False),
+        ]
+    )
+
+
+def embed(
+    refs: Iterable[PhotoRef],
+    embedder: Embedder,
+    read: Read,
+    infer: Infer,
+    report: Report | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Embed photos: one row for each reference, in the same order, in batches.
+
+    `read` may raise OSError, which makes that photo a reject and no other. A batch of the network
+    is always full but for the last, so that one bad photo changes none of its neighbours' features.
+    """
+    rows = _Rows(embedder.backbone.card.features, infer)
+    with ThreadPoolExecutor(READ_THREADS) as readers, ThreadPoolExecutor(1) as decoder:
+        for decoded in _decoded(refs, embedder, read, readers, decoder):
+            rows.add(decoded)
+            if len(rows.waiting) == embedder.batch_size:
+                rows.infer()
+                if report:
+                    report(rows.embedded, rows.rejected)
+            if (len(rows) >= ROWS_A_RECORD_BATCH and not rows.waiting) or len(
+                rows
+            ) >= MOST_ROWS_HELD:
+                yield rows.flush()
+        if len(rows):
+            yield rows.flush()
+    if report:
+        report(rows.embedded, rows.rejected)
+
+
+def ahead(
+    pool: ThreadPoolExecutor,
+    work: Callable[[_T], _R],
+    items: Iterable[_T],
+    *,
+    most: int,
+    weight: Callable[[_T], int] = lambda _item: 0,
+    most_weight: int = 0,
+) -> Iterator[_R]:
+    """Map in order, with up to `most` items (and `most_weight` of their weight) under way at once.
+
+    At least one item is always under way. An exception of `work` is raised in its turn. When the
+    caller stops early, what has not begun is cancelled.
+    """
+    pending: deque[tuple[int, Future[_R]]] = deque()
+    held = 0
+    try:
+        for item in items:
+            heavy = weight(item)
+            while pending and (len(pending) >= most or held + heavy > max(most_weight, heavy)):
+                done, future = pending.popleft()
+                held -= done
+                yield future.result()
+            pending.append((heavy, pool.submit(work, item)))
+            held += heavy
+        while pending:
+            yield pending.popleft()[1].result()
+    finally:
+        for _, future in pending:
+            future.cancel()
+
+
+def _decoded(
+    refs: Iterable[PhotoRef],
+    embedder: Embedder,
+    read: Read,
+    readers: ThreadPoolExecutor,
+    decoder: ThreadPoolExecutor,
+) -> Iterator[_Decoded]:
+    framing = embedder.backbone.card.input.framing
+
+    def fetch(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
+        if ref.reason is not None:
+            return ref, Reject(Reason(ref.reason), ref.detail or "")
+        try:
+            return ref, read(ref.path)
+        except OSError as error:
+            return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
+
+    def open_(fetched: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
+        ref, data = fetched
+        if isinstance(data, Reject):
+            return _Decoded(ref, data)
+        try:
+            return _Decoded(ref, decode(data, framing, embedder.max_pixels))
+        except Reject as reject:
+            return _Decoded(ref, reject)
+
+    fetched = ahead(
+        readers,
+        fetch,
+        refs,
+        most=READ_AHEAD_PHOTOS,
+        weight=lambda ref: ref.bytes,
+        most_weight=READ_AHEAD_BYTES,
+    )
+    return ahead(decoder, open_, fetched, most=DECODE_AHEAD)
+
+
+class _Rows:
+    """Rows in the order of the references, and the photos among them that wait for the network."""
+
+    def __init__(self, features: int, infer: Infer) -> None:
+        self._width = features
+        self._infer = infer
+        self._rows: list[_Decoded] = []
+        self._features: list[npt.NDArray[np.float32]] = []
+        self.waiting: list[npt.NDArray[np.uint8]] = []
+        self.embedded = 0
+        self.rejected = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: _Decoded) -> None:
+        if isinstance(row.outcome, Photo):
+            self.waiting.append(row.outcome.pixels)
+            row = _Decoded(row.ref, replace(row.outcome, pixels=_NO_PIXELS))
+        else:
+            self.rejected += 1
+        self._rows.append(row)
+
+    def infer(self) -> None:
+        if self.waiting:
+            self._features.append(self._infer(np.stack(self.waiting)))
+            self.embedded += len(self.waiting)
+            self.waiting.clear()
+
+    def flush(self) -> pa.RecordBatch:
+        self.infer()
+        rows, self._rows = self._rows, []
+        refs = [row.ref for row in rows]
+        schema = outcome_schema()
+        photos = [row.outcome if isinstance(row.outcome, Photo) else None for row in rows]
+        columns = [
+            [ref.path for ref in refs],
+            [ref.label for ref in refs],
+            self._feature_lists(photos),
+            [photo and photo.width for photo in photos],
+            [photo and photo.height for photo in photos],
+            [ref.bytes for ref in refs],
+            [ref.modified for ref in refs],
+            [_thumbnail_or_detail(row.outcome) for row in rows],
+            [KEPT if isinstance(row.outcome, Photo) else row.outcome.reason.value for row in rows],
+        ]
+        arrays = [
+            column if isinstance(column, pa.Array) else pa.array(column, field.type)
+            for column, field in zip(columns, schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _feature_lists(self, photos: list[Photo | None]) -> pa.Array:
+        """Lay the rows of features beside the photos, null where there is none."""
+        values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
+        self._features.clear()
+        present = np.fromiter(
+            (photo is not None for photo in photos), dtype=bool, count=len(photos)
+        )
+        ends = np.cumsum(present, dtype=np.int32) * np.int32(self._width)
+        offsets = np.concatenate([np.zeros(1, np.int32), ends])
+        return pa.ListArray.from_arrays(
+            pa.array(offsets), pa.array(values.ravel()), mask=pa.array(~present)
+        )
+
+
+def _thumbnail_or_detail(outcome: Photo | Reject) -> bytes:
+    return outcome.thumbnail if isinstance(outcome, Photo) else outcome.detail.encode()

@@ -1,0 +1,112 @@
+"""Saved models: one JSON file that names its arrays, and the arrays as .npy. No pickle.
+
+    pca.json            {"format": 1, "kind": "pca", …, "arrays": {"mean": {file, dtype, shape, sha256}}}
+    pca.mean.npy        …
+
+Everything is checked before anything is built: the format, the kind, each array's name, size,
+SHA-256, dtype and shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from verger.errors import StoreError
+
+FORMAT = 1
+_MOST_BYTES = 4 * 2**30
+_NAME = re.compile(r"[a-z_]+")
+
+Arrays = Mapping[str, npt.NDArray[np.float64]]
+
+
+def save_model(folder: Path, kind: str, fields: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a model into `folder`: the arrays first, the JSON that names them last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = {}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(array, dtype="<f8"), allow_pickle=False)
+        data = buffer.getvalue()
+        file = f"{kind}.{name}.npy"
+        (folder / file).write_bytes(data)
+        listed[name] = {
+            "file": file,
+            "dtype": "<f8",
+            "shape": list(array.shape),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    header = {"format": FORMAT, "kind": kind, **fields, "arrays": listed}
+    text = json.dumps(header, indent=2, allow_nan=False)
+    (folder / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load_model(
+    folder: Path, kind: str, shapes: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float64]]]:
+    """Read a model: its JSON fields, and its arrays.
+
+    `shapes` names the arrays that there must be and their dimensions, such as
+    `{"mean": ("d",), "components": ("k", "d")}`; one name is one size throughout. Raises
+    `StoreError` for a file that is missing, truncated, foreign, newer or inconsistent.
+    """
+    file = folder / f"{kind}.json"
+    try:
+        header = json.loads(file.read_bytes())
+        version = header["format"]
+        if not isinstance(version, int) or header["kind"] != kind:
+            raise ValueError("of another kind")
+    except FileNotFoundError:
+        raise StoreError(f"No {kind} model in {folder}: {file.name} is missing.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file} is no saved {kind} model ({error}).") from None
+    if version > FORMAT:
+        raise StoreError(
+            f"{file} has format {version}; this version of Verger reads up to {FORMAT}.",
+            hint="Upgrade Verger.",
+        )
+    try:
+        sizes: dict[str, int] = {}
+        arrays = {
+            name: _load_array(folder, header["arrays"][name], dims, sizes)
+            for name, dims in shapes.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise StoreError(
+            f"{file} cannot be used: one of its arrays is missing or damaged ({error}).",
+            hint="Run `verger run` again with --overwrite.",
+        ) from None
+    return header, arrays
+
+
+def _load_array(
+    folder: Path, entry: Mapping[str, Any], dims: tuple[str, ...], sizes: dict[str, int]
+) -> npt.NDArray[np.float64]:
+    name = str(entry["file"])
+    if Path(name).name != name or not all(_NAME.fullmatch(p) for p in name.split(".")):
+        raise ValueError(f"{name!r} is no name of an array file")
+    if (folder / name).stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{name} is too large")
+    data = (folder / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise ValueError(f"the SHA-256 of {name} is not the one that was saved")
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.str != "<f8" or array.dtype.str != entry["dtype"]:
+        raise ValueError(f"{name} has dtype {array.dtype}")
+    if array.ndim != len(dims) or list(array.shape) != list(entry["shape"]):
+        raise ValueError(f"{name} has shape {array.shape}")
+    for dim, size in zip(dims, array.shape, strict=True):
+        if sizes.setdefault(dim, size) != size:
+            raise ValueError(f"{name} has shape {array.shape}, which does not fit the other arrays")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds values that are no numbers")
+    return np.asarray(array, dtype=np.float64)

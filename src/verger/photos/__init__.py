@@ -1,0 +1,1 @@
+"""Photos of the orchard: rendering, reading and listing them."""

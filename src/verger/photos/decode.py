@@ -1,0 +1,225 @@
+"""Bytes of a photo → RGB pixels for a network, the photo's size and a thumbnail.
+
+Whatever comes in (EXIF orientation, grayscale, palette, alpha, CMYK, 16 bit, animation), what comes
+out is uint8 RGB of one size. Everything in the bytes is hostile until Pillow has read it: the only
+formats opened are those named here, and the number of pixels is checked from the header before
+anything is allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from verger.photos.formats import is_complete, kind_of
+from verger.photos.reasons import Reason, Reject
+
+THUMBNAIL_SIDE = 96
+_THUMBNAIL_QUALITY = 85
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+_WHITE = 255
+# What the decoders raise on hostile bytes; anything else is a defect of ours and is let through.
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError,
+    OverflowError, ZeroDivisionError, NotImplementedError, RuntimeError, struct.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a photo is cut for a network.
+
+    The shorter side is brought to `shorter_side` pixels, the aspect ratio kept, and the central
+    square of `size` pixels is taken.
+    """
+
+    size: int = 224
+    shorter_side: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo."""
+
+    pixels: npt.NDArray[np.uint8]  # RGB, (size, size, 3)
+    width: int  # of the whole photo in pixels, as a person sees it (after EXIF)
+    height: int
+    thumbnail: bytes  # JPEG, the whole photo, longest side at most 96 pixels
+
+
+def decode(data: bytes, framing: Framing = Framing(), max_pixels: int = 100_000_000) -> Photo:
+    """Decode one photo.
+
+    Raises `Reject`, with a reason and a detail, for bytes that give no photo. No other exception
+    comes out for any bytes, short of memory running out.
+    """
+    if not data:
+        raise Reject(Reason.EMPTY, "zero bytes")
+    _prepare_pillow()
+    try:
+        return _decode(data, framing, max_pixels)
+    except Reject:
+        raise
+    except MemoryError:
+        raise Reject(Reason.TOO_LARGE, "not enough memory to decode it") from None
+    except UnidentifiedImageError:
+        raise _why_not_opened(data) from None
+    except _DECODER_ERRORS as error:
+        raise _why_not_decoded(data, error) from None
+
+
+def _decode(data: bytes, framing: Framing, max_pixels: int) -> Photo:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise Reject(
+                Reason.TOO_LARGE, f"{width} × {height} pixels; --max-pixels is {max_pixels}"
+            )
+        turns = _TURNS.get(_orientation(image), ())
+        _draft(image, framing)
+        image.load()
+        whole = _as_eight_bit(image)
+        pixels = np.asarray(_turned(_on_white(_central_square(whole, framing)), turns))
+        thumbnail = _turned(_on_white(_small(whole)), turns)
+    if any(turn in _SWAPPING for turn in turns):
+        width, height = height, width
+    return Photo(np.ascontiguousarray(pixels), width, height, _jpeg(thumbnail))
+
+
+_SWAPPING = frozenset(
+    {
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    }
+)
+
+
+@cache
+def _prepare_pillow() -> None:
+    """Set Pillow up, once a process: HEIC, our own limit on pixels, no remarks on odd metadata."""
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False)
+    Image.MAX_IMAGE_PIXELS = None  # our limit stands in `_decode`, and is the user's to choose
+    warnings.filterwarnings("ignore", module=r"PIL\..*")
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Read the EXIF orientation (1 to 8); metadata that cannot be read is no orientation."""
+    if image.format == "HEIF":  # libheif has applied it to the pixels already
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _draft(image: ImageFile.ImageFile, framing: Framing) -> None:
+    """Let the JPEG decoder halve, quarter or eighth a large photo: much faster, same picture."""
+    shorter = min(image.size)
+    if shorter > 2 * framing.shorter_side:
+        ratio = framing.shorter_side / shorter
+        image.draft(None, (round(image.width * ratio), round(image.height * ratio)))
+
+
+def _as_eight_bit(image: Image.Image) -> Image.Image:
+    """Bring any mode to L, RGB or RGBA, without clipping 16-bit values."""
+    mode = image.mode
+    if mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    if mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if mode == "I":
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise Reject(Reason.UNSUPPORTED, "32-bit integers outside 0 to 65,535")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if mode == "F":
+        raise Reject(Reason.UNSUPPORTED, "floating-point pixels, whose white is unknown")
+    if mode == "1":
+        return image.convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if mode == "LAB":
+        raise Reject(Reason.UNSUPPORTED, "colours in CIE L*a*b*")
+    return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay an image over white; return RGB."""
+    if image.mode != "RGBA":
+        return image if image.mode == "RGB" else image.convert("RGB")
+    white = Image.new("RGB", image.size, (_WHITE, _WHITE, _WHITE))
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _central_square(image: Image.Image, framing: Framing) -> Image.Image:
+    """Resize and crop in one step: only the pixels that the network sees are computed."""
+    width, height = image.size
+    side = min(width, height) * framing.size / framing.shorter_side
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize(
+        (framing.size, framing.size),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+    )
+
+
+def _small(image: Image.Image) -> Image.Image:
+    longest = max(image.size)
+    if longest <= THUMBNAIL_SIDE:
+        return image
+    ratio = THUMBNAIL_SIDE / longest
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+
+
+def _turned(image: Image.Image, turns: tuple[Image.Transpose, ...]) -> Image.Image:
+    for turn in turns:
+        image = image.transpose(turn)
+    return image
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return out.getvalue()
+
+
+def _why_not_opened(data: bytes) -> Reject:
+    kind = kind_of(data)
+    if kind is None:
+        return Reject(Reason.NOT_AN_IMAGE, "the content begins like no image format that is read")
+    if not is_complete(data, kind):
+        return Reject(Reason.TRUNCATED, f"{kind} that ends within its header")
+    return Reject(Reason.DAMAGED, f"{kind} whose header cannot be read")
+
+
+def _why_not_decoded(data: bytes, error: Exception) -> Reject:
+    kind = kind_of(data) or "image"
+    said = str(error) or type(error).__name__
+    if not is_complete(data, kind) or "truncated" in said.lower():
+        return Reject(Reason.TRUNCATED, f"{kind} that ends too early: {said}")
+    return Reject(Reason.DAMAGED, f"{kind}: {said}")

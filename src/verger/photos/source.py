@@ -1,0 +1,233 @@
+"""Listing photos and labelling them: a folder becomes rows of photo references.
+
+A reference is (path, label, bytes, modified, reason, detail). `reason` is null but for what the
+listing itself shows to be unusable, which is carried on and becomes a reject like any other, so
+that nothing listed is ever lost.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from verger.errors import PhotosError, UsageError
+from verger.photos.reasons import Reason
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"}
+)
+STORE_MARK = ".verger"  # the folder that marks a STORE; listing never descends into one
+
+Labeller = Callable[[str], str | None]
+
+
+class PhotoRef(NamedTuple):
+    """One photo, listed but not opened."""
+
+    path: str  # relative to PHOTOS, with slashes
+    label: str | None
+    bytes: int
+    modified: dt.datetime  # UTC
+    reason: str | None = None
+    detail: str | None = None
+
+
+def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
+    """Walk `root` in a fixed order and yield a reference for each photo.
+
+    Symbolic links are followed, unless they lead back to a folder that they lie in. A folder that
+    cannot be listed, and a name that is not Unicode, are yielded with their reason. Raises
+    `PhotosError` if `root` is no folder that can be listed.
+    """
+    try:
+        root.stat()
+        entries = _sorted_entries(root)
+    except FileNotFoundError:
+        raise PhotosError(f"No such folder: {root}", hint="Check the path of PHOTOS.") from None
+    except NotADirectoryError:
+        raise PhotosError(f"Not a folder: {root}", hint="PHOTOS is a folder of photos.") from None
+    except OSError as error:
+        raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
+    yield from _walk(root, entries, "", (_identity(root.stat()),), labeller)
+
+
+def labeller_from(spec: str, root: Path) -> Labeller:
+    """Build the function path → label that `--label-from` asks for.
+
+    Raises `UsageError` for a regular expression that is none or that has not exactly one group,
+    and for a CSV file that cannot be read as `path,label`.
+    """
+    if spec == "none":
+        return lambda _path: None
+    if spec == "parent":
+        top = root.resolve().name
+        return lambda path: path.rsplit("/", 2)[-2] if "/" in path else top
+    if spec.startswith("regex:"):
+        return _regex_labeller(spec.removeprefix("regex:"))
+    return CsvLabels(Path(spec))
+
+
+class CsvLabels:
+    """Labels from a CSV file with the columns `path` (relative to PHOTOS) and `label`.
+
+    Calling it looks a path up; a path that the file lacks has no label.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._labels: dict[str, str] = {}
+        self._used: set[str] = set()
+        try:
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                self._read(csv.DictReader(lines), file)
+        except FileNotFoundError:
+            raise UsageError(
+                f"--label-from {file}: no such file.",
+                hint="Give 'parent', 'none', 'regex:…' or a CSV file.",
+            ) from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UsageError(
+                f"--label-from {file}: cannot be read as CSV in UTF-8 ({error})."
+            ) from None
+
+    def _read(self, rows: csv.DictReader[str], file: Path) -> None:
+        missing = {"path", "label"} - set(rows.fieldnames or ())
+        if missing:
+            raise UsageError(
+                f"--label-from {file}: its first line lacks the column {' and '.join(sorted(missing))}."
+            )
+        for row in rows:
+            path = (row["path"] or "").removeprefix("./")
+            label = row["label"] or ""
+            if self._labels.get(path, label) != label:
+                raise UsageError(
+                    f"--label-from {file}: line {rows.line_num} gives {path} a second label."
+                )
+            self._labels[path] = label
+
+    def __call__(self, path: str) -> str | None:
+        """Return the label of a path, or None where the file has none."""
+        if path in self._labels:
+            self._used.add(path)
+        return self._labels.get(path) or None
+
+    @property
+    def unused(self) -> int:
+        """How many rows of the file were never looked up."""
+        return len(self._labels) - len(self._used)
+
+
+def _regex_labeller(expression: str) -> Labeller:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise UsageError(
+            f"--label-from regex:{expression}: not a regular expression ({error})."
+        ) from None
+    if pattern.groups != 1:
+        raise UsageError(
+            f"--label-from regex:{expression}: {pattern.groups} groups; exactly one is the label.",
+            hint="Mark the label with ( ), and other groups with (?: ).",
+        )
+
+    def label(path: str) -> str | None:
+        found = pattern.search(path)
+        return found.group(1) if found else None
+
+    return label
+
+
+def _walk(
+    folder: Path,
+    entries: Iterable[os.DirEntry[str]],
+    prefix: str,
+    ancestors: tuple[tuple[int, int], ...],
+    labeller: Labeller,
+) -> Iterator[PhotoRef]:
+    for entry in entries:
+        path = prefix + entry.name
+        is_photo_name = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+        try:
+            info = entry.stat()
+        except OSError as error:  # a broken or looping link, or a file that just went
+            if is_photo_name:
+                yield _unusable(path, labeller, Reason.UNREADABLE, error.strerror or "no stat")
+            continue
+        if stat.S_ISDIR(info.st_mode):
+            yield from _enter(entry, info, path, ancestors, labeller)
+        elif is_photo_name:
+            yield _reference(path, info, labeller)
+
+
+def _enter(
+    entry: os.DirEntry[str],
+    info: os.stat_result,
+    path: str,
+    ancestors: tuple[tuple[int, int], ...],
+    labeller: Labeller,
+) -> Iterator[PhotoRef]:
+    identity = _identity(info)
+    folder = Path(entry.path)
+    if identity in ancestors or (folder / STORE_MARK).is_dir():
+        return
+    try:
+        entries = _sorted_entries(folder)
+    except OSError as error:
+        detail = f"the folder cannot be listed: {error.strerror}"
+        yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
+        return
+    yield from _walk(folder, entries, path + "/", (*ancestors, identity), labeller)
+
+
+def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
+    modified = _utc(info.st_mtime)
+    if not _is_unicode(path):
+        return _unusable(path, labeller, Reason.BAD_NAME, "the name is not valid UTF-8", info)
+    label = labeller(path)
+    if not stat.S_ISREG(info.st_mode):
+        return PhotoRef(path, label, 0, modified, Reason.UNREADABLE, "not a regular file")
+    if info.st_size == 0:
+        return PhotoRef(path, label, 0, modified, Reason.EMPTY, "zero bytes")
+    return PhotoRef(path, label, info.st_size, modified)
+
+
+def _unusable(
+    path: str,
+    labeller: Labeller,
+    reason: Reason,
+    detail: str,
+    info: os.stat_result | None = None,
+) -> PhotoRef:
+    """Make a reference that is a reject already. Bytes that are no Unicode are shown as `\\xff`."""
+    shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    size, mtime = (info.st_size, info.st_mtime) if info else (0, 0.0)
+    return PhotoRef(shown, labeller(shown), size, _utc(mtime), reason, detail)
+
+
+def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _utc(seconds: float) -> dt.datetime:
+    try:
+        return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
+    except (OverflowError, ValueError, OSError):  # a file system with a nonsensical clock
+        return dt.datetime.fromtimestamp(0, tz=dt.UTC)

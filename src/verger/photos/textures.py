@@ -1,0 +1,126 @@
+"""The arithmetic under the fruit: colours, vectors, smooth curves and noise in space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Points: TypeAlias = Sequence[tuple[float, ...]]
+
+GOLDEN = np.pi * (3.0 - np.sqrt(5.0))
+_SIDE = 32
+
+
+def f32(values: npt.ArrayLike) -> Floats:
+    """Return ``values`` as a float32 array of the same shape."""
+    return np.asarray(values, dtype=np.float32)
+
+
+def smooth(low: float, high: float, x: Floats) -> Floats:
+    """Return the smooth step of ``x``: 0 up to ``low``, 1 from ``high`` (or reversed)."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return f32(t * t * (3.0 - 2.0 * t))
+
+
+def ink(code: str) -> Floats:
+    """Return the linear colour, float32 (3,), of an sRGB code such as ``"#d22f1b"``.
+
+    Raises ValueError if the code is not six hexadecimal digits after a ``#``.
+    """
+    if len(code) != 7 or code[0] != "#":
+        raise ValueError(f"not a colour: {code!r}")
+    return f32([(int(code[i : i + 2], 16) / 255.0) ** 2.2 for i in (1, 3, 5)])
+
+
+def length(v: Floats) -> Floats:
+    """Return the lengths (...) of vectors (..., 3)."""
+    return f32(np.sqrt(np.einsum("...k,...k->...", v, v)))
+
+
+def unit(v: npt.ArrayLike) -> Floats:
+    """Return vectors (..., 3) scaled to length one (null vectors stay null)."""
+    a = f32(v)
+    return f32(a / np.maximum(length(a), 1e-9)[..., None])
+
+
+def turn(axis: npt.ArrayLike, angle: float) -> Floats:
+    """Return the (3, 3) rotation of ``angle`` radians around ``axis`` (Rodrigues' formula)."""
+    x, y, z = (float(c) for c in unit(axis))
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return f32(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
+
+
+def curve(points: Points, count: int | None, step: float, mirror: bool = False) -> Floats:
+    """Resample a Catmull-Rom curve through ``points`` (k, d) at even arc lengths.
+
+    Returns float32 (n, d), cell-centred, n being ``count`` or the length over ``step``. ``mirror``
+    treats the points as half an outline (x, y) that meets its mirror image on the y axis at both
+    ends.
+    """
+    p = np.asarray(points, dtype=np.float64)
+    first, last = 2 * p[0] - p[1], 2 * p[-1] - p[-2]
+    if mirror:
+        first, last = p[1] * [-1, 1], p[-2] * [-1, 1]
+    q = np.vstack([first, p, last])
+    t = np.linspace(0.0, 1.0, 24, endpoint=False)[:, None]
+    bits = []
+    for a, b, c, d in zip(q[:-3], q[1:-2], q[2:-1], q[3:], strict=True):
+        bits.append(
+            0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
+                   + (3 * b - 3 * c + d - a) * t**3)
+        )  # fmt: skip
+    dense = np.vstack([*bits, p[-1:]])
+    along = np.concatenate([[0.0], np.cumsum(np.sqrt((np.diff(dense, axis=0) ** 2).sum(1)))])
+    n = count or max(4, int(np.ceil(along[-1] / step)))
+    at = (np.arange(n) + 0.5) / n * along[-1]
+    return f32(np.stack([np.interp(at, along, dense[:, k]) for k in range(p.shape[1])], axis=1))
+
+
+_TWIST = [turn([1.0, 0.6 + k, 0.3 - k], 0.9 + k) for k in range(6)]
+
+
+class Noise:
+    """Smooth value noise in space, periodic over 32 lattice cells, drawn once per fruit."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Draw the lattice from ``rng``."""
+        self._lattice = rng.random(_SIDE**3, dtype=np.float32)
+
+    def value(self, p: Floats) -> Floats:
+        """Return noise in [0, 1], float32 (...), at lattice coordinates ``p`` (..., 3)."""
+        low = np.floor(p)
+        f = p - low
+        f = f * f * (3 - 2 * f)
+        i = low.astype(np.int32)
+        m = _SIDE - 1
+        x0, x1 = (i[..., 0] & m) * _SIDE**2, ((i[..., 0] + 1) & m) * _SIDE**2
+        y0, y1 = (i[..., 1] & m) * _SIDE, ((i[..., 1] + 1) & m) * _SIDE
+        z0, z1 = i[..., 2] & m, (i[..., 2] + 1) & m
+        fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
+        g = self._lattice
+
+        def row(xy: npt.NDArray[np.int32]) -> Floats:
+            a = g[xy + z0]
+            return f32(a + (g[xy + z1] - a) * fz)
+
+        a, b = row(x0 + y0), row(x1 + y0)
+        a += (row(x0 + y1) - a) * fy
+        b += (row(x1 + y1) - b) * fy
+        return f32(a + (b - a) * fx)
+
+    def fbm(self, p: Floats, freq: npt.ArrayLike, octaves: int = 3) -> Floats:
+        """Return ``octaves`` of noise, each twice as fine and half as strong, about [0, 1].
+
+        At most six octaves; each has its own orientation, so that no grid shows.
+        """
+        out = np.zeros(p.shape[:-1], dtype=np.float32)
+        scale, weight, total = f32(freq), 1.0, 0.0
+        for k in range(octaves):
+            out += weight * self.value(f32((p * scale) @ _TWIST[k] + np.float32(5.3 + 7.7 * k)))
+            total += weight
+            scale, weight = scale * np.float32(2.03), weight * 0.5
+        return f32(0.5 + (out / total - 0.5) * (1.0 + 0.35 * (octaves - 1)))

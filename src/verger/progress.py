@@ -1,0 +1,184 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Stage(Protocol):
+    """One long stage, told of its advance."""
+
+    def update(self, done: int, rejected: int = 0) -> None:
+        """Say how many items are done in all, and how many of them were rejected."""
+
+
+class Reporter(Protocol):
+    """What a run says while it works."""
+
+    def stage(self, name: str, total: int | None, unit: str) -> _StageContext:
+        """Open a long stage of `total` items (None: not known)."""
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+
+
+class _StageContext(Protocol):
+    def __enter__(self) -> Stage: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class Silent:
+    """Says nothing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:  # noqa: ARG002
+        """Open a stage that shows nothing."""
+        yield _Silence()
+
+    def say(self, line: str) -> None:
+        """Print nothing."""
+
+
+class _Silence:
+    def update(self, done: int, rejected: int = 0) -> None:
+        pass
+
+
+class Plain:
+    """Plain lines on standard error, one every few seconds; no colours, no cursor movement."""
+
+    def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
+        self._seconds = seconds
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
+        """Open a stage that prints a line now and then."""
+        stage = _PlainStage(self, name, total, unit, self._seconds)
+        yield stage
+        stage.finish()
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+class _PlainStage:
+    def __init__(
+        self, reporter: Plain, name: str, total: int | None, unit: str, seconds: float
+    ) -> None:
+        self._reporter = reporter
+        self._name = name
+        self._total = total
+        self._unit = unit
+        self._seconds = seconds
+        self._start = self._said = time.monotonic()
+        self._done = self._rejected = 0
+
+    def update(self, done: int, rejected: int = 0) -> None:
+        self._done, self._rejected = done, rejected
+        now = time.monotonic()
+        if now - self._said >= self._seconds:
+            self._said = now
+            self._reporter.say(self._line(now - self._start))
+
+    def finish(self) -> None:
+        if self._done:
+            seconds = time.monotonic() - self._start
+            self._reporter.say(f"{self._name}: {self._count()} in {_clock(seconds)}")
+
+    def _line(self, seconds: float) -> str:
+        rate = self._done / seconds if seconds else 0.0
+        line = f"{self._name}: {self._count()}, {rate:.1f}/s"
+        if self._total and rate:
+            line += f", {_clock((self._total - self._done) / rate)} left"
+        return line
+
+    def _count(self) -> str:
+        of = f"/{self._total}" if self._total else ""
+        rejected = f", {self._rejected} rejected" if self._rejected else ""
+        return f"{self._done}{of} {self._unit}{rejected}"
+
+
+class Bars:
+    """A progress bar on the terminal, with a rate and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
+        """Open a stage that shows a bar."""
+        progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=28),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[red]{task.fields[rejected]}"),
+            console=self._console,
+        )
+        with progress:
+            task = progress.add_task(name, total=total, rate="", rejected="")
+            stage = _BarStage(progress, task, unit)
+            yield stage
+            stage.finish()
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _BarStage:
+    def __init__(self, progress: Progress, task: object, unit: str) -> None:
+        self._progress = progress
+        self._task = task
+        self._unit = unit
+        self._done = 0
+        self._start = time.monotonic()
+
+    def update(self, done: int, rejected: int = 0) -> None:
+        self._done = done
+        seconds = time.monotonic() - self._start
+        rate = f"{done / seconds:.1f} {self._unit}/s" if done and seconds > 0 else ""
+        told = f"{rejected} rejected" if rejected else ""
+        self._progress.update(self._task, completed=done, rate=rate, rejected=told)  # type: ignore[arg-type]
+
+    def finish(self) -> None:
+        self._progress.update(self._task, total=self._done, completed=self._done)  # type: ignore[arg-type]
+
+
+def reporter(*, quiet: bool) -> Reporter:
+    """Choose how to report: nothing when quiet, bars on a terminal, else plain lines."""
+    if quiet:
+        return Silent()
+    console = Console(stderr=True)
+    return Bars(console) if console.is_terminal else Plain()
+
+
+def _clock(seconds: float) -> str:
+    """Write a duration as a person does: 8.4 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {left:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

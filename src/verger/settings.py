@@ -1,0 +1,131 @@
+"""Every choice of a run: name, default and one line of help, in one place.
+
+The command line, the Python API and the reference page in `docs/` are all read from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from verger.errors import UsageError
+
+DEFAULT_BACKBONE = "efficientnet-lite0"
+_MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
+
+
+def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str = "") -> Any:
+    """Declare one setting: its default, its help, and how the command line shows it."""
+    metadata = {"help": help_, "metavar": metavar, "short": short}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The choices of `verger run`. Building one checks it, and raises `UsageError`."""
+
+    label_from: str = _choice(
+        "parent",
+        "Where labels come from: 'parent' (the photo's folder), 'none', 'regex:…' with one group "
+        "searched in the path, or a CSV file with the columns path,label.",
+        metavar="parent|none|regex:…|FILE.csv",
+    )
+    components: str = _choice(
+        "0.95",
+        "Components to keep: a whole number, or the share of variance that they must reach.",
+        metavar="K|SHARE",
+        short="-k",
+    )
+    standardize: bool = _choice(
+        False, "Divide each feature by its spread first (PCA of the correlation matrix)."
+    )
+    backbone: str = _choice(
+        DEFAULT_BACKBONE,
+        "The pretrained network: a name, or an ONNX file.",
+        metavar="NAME|FILE.onnx",
+    )
+    image_size: int | None = _choice(
+        None,
+        "Side of the square that the network sees, in pixels, for networks that take any "
+        "(default: what the backbone's card says).",
+        metavar="PIXELS",
+    )
+    batch_size: int = _choice(4, "Photos a batch of the network.", metavar="N")
+    max_pixels: int = _choice(
+        100_000_000, "Photos with more pixels are rejected before they are decoded.", metavar="N"
+    )
+    max_rejects: float = _choice(
+        0.5,
+        "Share of rejected photos above which the run fails, after the rejects are written.",
+        metavar="SHARE",
+    )
+    csv: bool = _choice(True, "Write matrix.csv beside the Parquet matrix.")
+    overwrite: bool = _choice(False, "Replace what an earlier run left in STORE.")
+    master: str | None = _choice(
+        None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
+    )
+    cores: int | None = _choice(None, "Cores of this machine to use (default: all).", metavar="N")
+    memory: str = _choice("1g", "Memory of the Java process, such as 800m or 2g.", metavar="SIZE")
+    spark_conf: tuple[str, ...] = _choice(
+        (), "One more Spark setting; may be given several times.", metavar="KEY=VALUE"
+    )
+    verbose: bool = _choice(False, "Show what Spark and Java print.")
+
+    def __post_init__(self) -> None:
+        parse_components(self.components)
+        for name, least in (("batch_size", 1), ("max_pixels", 1), ("image_size", 16), ("cores", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} {value} is too small: the least is {least}."
+                )
+        if self.batch_size > 1024:
+            raise UsageError(f"--batch-size {self.batch_size} is too large: the most is 1024.")
+        if not 0 <= self.max_rejects <= 1:
+            raise UsageError(f"--max-rejects {self.max_rejects} is not a share between 0 and 1.")
+        if not _MEMORY.fullmatch(self.memory):
+            raise UsageError(f"--memory {self.memory} is not a size such as 800m or 2g.")
+        for pair in self.spark_conf:
+            if not pair.partition("=")[0] or "=" not in pair:
+                raise UsageError(f"--spark-conf {pair} is not KEY=VALUE.")
+        if self.cores is not None and self.master is not None:
+            raise UsageError(
+                "--cores and --master exclude each other.",
+                hint="--cores N is the same as --master 'local[N]'.",
+            )
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the settings as a JSON-ready mapping, for the run record."""
+        return dataclasses.asdict(self)
+
+
+def parse_components(text: str) -> int | float:
+    """Read `--components`: an int is a number of components, a float a share of variance.
+
+    Raises `UsageError` for anything but a whole number of at least 1, or a share between 0 and 1
+    (both excluded: a share of 1 would depend on rounding).
+    """
+    refusal = UsageError(
+        f"--components {text} is neither a whole number of at least 1 "
+        "nor a share of variance between 0 and 1, such as 0.95."
+    )
+    text = text.strip()
+    if re.fullmatch(r"\+?[0-9]+", text):
+        number = int(text)
+        if number < 1:
+            raise refusal
+        return number
+    try:
+        share = float(text)
+    except ValueError:
+        raise refusal from None
+    if not 0 < share < 1:
+        raise refusal
+    return share
+
+
+def setting_help(settings: type[RunSettings] = RunSettings) -> Mapping[str, str]:
+    """Return each setting's one line of help, by name."""
+    return {f.name: str(f.metadata["help"]) for f in dataclasses.fields(settings)}

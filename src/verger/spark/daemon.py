@@ -1,0 +1,21 @@
+"""What Spark's Python workers are forked from, on this machine.
+
+Importing ONNX Runtime, pandas and Arrow takes a second, and some 100 MB. Done here, before the
+fork, it is done once, and the memory is shared by all workers.
+"""
+
+from __future__ import annotations
+
+import numpy as np  # noqa: F401
+import pandas as pd  # noqa: F401
+import pyarrow.parquet  # noqa: F401
+import pyspark.daemon
+import pyspark.worker
+
+import verger.backbones
+import verger.features
+import verger.spark.jobs
+
+if __name__ == "__main__":
+    verger.backbones.preload()
+    pyspark.daemon.manager()

@@ -1,0 +1,194 @@
+"""The one place that makes a Spark session, and that ends it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from verger.errors import EngineError
+from verger.settings import RunSettings
+from verger.spark.java import Java, fast_start_flags, find_java, java_home
+
+_SECONDS_TO_END = 20
+
+# Every Spark setting that Verger makes, with its reason.
+_CONF = {
+    "spark.app.name": "verger",
+    # Timestamps are UTC wherever the program runs, and other readers understand them.
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Rows of 1,280 floats: the default of 10,000 rows a batch would be 50 MB.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+    # Shuffles here are of a few rows; the default of 200 tasks would cost seconds.
+    "spark.sql.shuffle.partitions": "8",
+    # One pass writes two kinds of rows; without this each task would sort all its rows first.
+    "spark.sql.maxConcurrentOutputFileWriters": "16",
+    # Nobody reads a summary file, and a crash leaves none to mislead.
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.sql.adaptive.enabled": "false",
+}
+_LOCAL_CONF = {
+    # The page is one more server to start; --spark-conf spark.ui.enabled=true brings it back.
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # The driver is the only machine: no name look-up, nothing open to the network.
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # Workers are forked from a process that has imported what they need, once for all.
+    "spark.python.daemon.module": "verger.spark.daemon",
+}
+
+
+@contextmanager
+def session(settings: RunSettings) -> Iterator[SparkSession]:
+    """Start Spark, or join the session that is running, and end what was started.
+
+    Raises `EngineError` where Java or Spark does not start.
+    """
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        yield running
+        return
+    try:
+        spark = _start(settings)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
+        ) from error
+    try:
+        yield spark
+    finally:
+        _end(spark)
+
+
+def is_local(master: str | None) -> bool:
+    """Say whether a master means this machine alone."""
+    return master is None or master.startswith("local")
+
+
+def versions(spark: SparkSession) -> dict[str, str]:
+    """Return the versions of Spark, and of the Java that it runs on."""
+    jvm: Any = spark.sparkContext._jvm
+    java = jvm.java.lang.System.getProperty("java.version")
+    return {"spark": spark.version, "java": str(java)}
+
+
+def cores(spark: SparkSession) -> int:
+    """Return how many tasks run at once."""
+    return max(spark.sparkContext.defaultParallelism, 1)
+
+
+def _start(settings: RunSettings) -> SparkSession:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    conf = SparkConf()
+    for key, value in _CONF.items():
+        conf.set(key, value)
+    submitted = conf.get("spark.master")
+    master = settings.master or submitted or f"local[{settings.cores or os.cpu_count() or 1}]"
+    conf.setMaster(master)
+    if is_local(master):
+        for key, value in _LOCAL_CONF.items():
+            conf.set(key, value)
+        conf.set("spark.driver.memory", settings.memory)
+    else:
+        conf.set("spark.executor.memory", settings.memory)
+    for pair in settings.spark_conf:
+        key, _, value = pair.partition("=")
+        conf.set(key, value)
+    if submitted is None:
+        _prepare_java(conf, verbose=settings.verbose)
+    with _standard_error_of_java(verbose=settings.verbose):
+        return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _prepare_java(conf: SparkConf, *, verbose: bool) -> None:
+    """Choose the Java that this process will start, and its flags."""
+    java = find_java()
+    home = java_home(java)
+    os.environ["JAVA_HOME"] = str(home)
+    flags = [*fast_start_flags(java, home), *_native_access_flags(java)]
+    if not verbose:
+        quiet = Path(str(resources.files("verger.spark"))) / "log4j2.properties"
+        flags.append(f"-Dlog4j2.configurationFile=file:{quiet}")
+    if given := conf.get("spark.driver.extraJavaOptions"):
+        flags.append(given)
+    conf.set("spark.driver.extraJavaOptions", " ".join(flags))
+
+
+def _native_access_flags(java: Java) -> list[str]:
+    """Spark's libraries use what Java 24 began to warn of."""
+    if java.major < 24:
+        return []
+    return ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
+
+
+@contextmanager
+def _standard_error_of_java(*, verbose: bool) -> Iterator[None]:
+    """Keep Java's chatter off the terminal; what it says is told if it does not start.
+
+    Java inherits the standard error that this process has while it is launched.
+    """
+    if verbose:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        try:
+            os.dup2(said.fileno(), 2)
+            yield
+        except Exception as error:
+            os.dup2(kept, 2)
+            raise EngineError(
+                f"Spark did not start: {_complaint(said) or _first_line(error)}",
+                hint="--verbose shows all that Java says.",
+            ) from error
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _complaint(said: IO[bytes]) -> str:
+    """Return the first line of Java's that looks like an error."""
+    said.seek(0)
+    lines = said.read(1_000_000).decode(errors="replace").splitlines()
+    return next((line[:300] for line in lines if "rror" in line or "xception" in line), "")
+
+
+def _end(spark: SparkSession) -> None:
+    """Stop Spark and wait until its Java process is gone, so that nothing is left behind."""
+    gateway = SparkContext._gateway
+    with suppress(Exception):
+        spark.stop()
+    process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    if gateway is None or process is None:
+        return
+    with suppress(Exception):
+        gateway.shutdown()
+    if process.stdin:
+        with suppress(OSError):
+            process.stdin.close()  # Java ends when its standard input does
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    SparkContext._gateway = SparkContext._jvm = None  # so that another session can start
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

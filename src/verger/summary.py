@@ -1,0 +1,51 @@
+"""The few lines that end a run, made from its record."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from verger.store import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+
+
+def summary(record: Mapping[str, Any], store: Path) -> str:
+    """Write what was done, where it is, and what to do next."""
+    counts, projection, seconds = record["counts"], record["projection"], record["seconds"]
+    took = sum(seconds.values())
+    lines = [
+        "",
+        f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
+        f"{record['backbone']['name']}, {record['photos_per_second']:.1f} photos/s on "
+        f"{record['cores']} cores; {took:.0f} s in all.",
+    ]
+    if counts["rejected"]:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
+        lines.append(f"{counts['rejected']:,} rejected: {reasons}.")
+    if projection["k"]:
+        lines.append(
+            f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
+            f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
+        )
+    lines += [f"Note: {note}" for note in record["notes"]]
+    lines += ["", f"In {store}:"]
+    has_csv = record["settings"]["csv"]
+    for name, what in (
+        (f"{MATRIX}/", f"path, label, {projection['k']} components (Parquet)"),
+        (MATRIX_CSV, "the same as one CSV file" if has_csv else ""),
+        (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
+        (f"{REJECTS}/", "each photo that could not be used, with its reason"),
+        (f"{PROJECTION}/", "the PCA, to project new photos"),
+        (RECORD, "settings, counts, versions, seconds"),
+    ):
+        if what:
+            lines.append(f"  {name:<12} {what}")
+    table = f"{shlex.quote(str(store))}/{MATRIX}"
+    lines += [
+        "",
+        "Next:",
+        f"  python -c \"import pandas; print(pandas.read_parquet('{store}/{MATRIX}'))\"",
+        f"  duckdb -c \"select label, count(*) from '{table}/*.parquet' group by label\"",
+    ]
+    return "\n".join(lines)
