@@ -132,5 +132,17 @@ def demo_command(folder: Path, cores: int | None) -> None:
     click.echo(summary(outcome.record, folder / "store"))
 
 
+@cli.command("prepare")
+def prepare_command() -> None:
+    """Make Spark start faster on this machine, once and for all (200 MB in the cache folder)."""
+    import tempfile
+
+    from verger.pipeline import prepare
+
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        prepare(Path(folder), reporter(quiet=False))
+    click.echo("Ready: Spark starts faster from now on.")
+
+
 if os.name == "nt":  # pragma: no cover - said in the README, with the way round it
     raise SystemExit("verger: Windows is supported through WSL; see the README.")

@@ -7,7 +7,7 @@
     ├── BackboneError      5   an ONNX file that is none, or that takes no image
     ├── EngineError        6   Java or Spark does not start, or a job fails
     ├── CountError         7   listed photos ≠ embedded + rejected: a defect, never a log line
-    └── TooManyRejects     8   more rejects than --max-rejects allows (they are written all the same)
+    └── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
 """

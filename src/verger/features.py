@@ -43,7 +43,8 @@ Report = Callable[[int, int], None]  # photos embedded and rejected so far
 class Infer(Protocol):
     """uint8 (N, size, size, 3) → float32 (N, features)."""
 
-    def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]: ...
+    def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]:
+        """Return the features of a batch."""
 
 
 @dataclass(frozen=True, slots=True)

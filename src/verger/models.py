@@ -1,6 +1,6 @@
 """Saved models: one JSON file that names its arrays, and the arrays as .npy. No pickle.
 
-    pca.json            {"format": 1, "kind": "pca", …, "arrays": {"mean": {file, dtype, shape, sha256}}}
+    pca.json      {"format": 1, "kind": "pca", …, "arrays": {"mean": {file, dtype, shape, sha256}}}
     pca.mean.npy        …
 
 Everything is checked before anything is built: the format, the kind, each array's name, size,

@@ -37,6 +37,7 @@ from verger.store import (
 from verger.tables import count_by, rows_of, write_csv
 
 _REFS_A_GROUP = 1024
+_SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 
 
 @dataclass
@@ -79,7 +80,7 @@ def run(
     Raises a `VergerError` of the fitting kind; whatever is raised, nothing half-made is published.
     """
     settings = settings or RunSettings()
-    reporter = reporter or Silent()
+    reporter = reporter if reporter is not None else Silent()
     started, clock = now(), _Clock()
     labeller = labeller_from(settings.label_from, photos)
     backbone = open_backbone(settings.backbone, settings.image_size)
@@ -103,6 +104,24 @@ def run(
     return outcome
 
 
+def prepare(folder: Path, reporter: Reporter) -> None:
+    """Make Spark start faster on this machine from now on.
+
+    Runs the chain once on a few photos rendered into `folder`, and has Java keep the classes that
+    it loaded.
+    """
+    from verger.photos.render import render_orchard
+    from verger.spark import session
+
+    render_orchard(folder / "photos", varieties=2, views=2, test_views=1)
+    settings = RunSettings()
+    reporter.say(
+        "Java is keeping the classes that Spark loads; this takes about half a minute, once."
+    )
+    with session.session(settings, archive=True):
+        run(folder / "photos", folder / "store", settings)
+
+
 def _chain(
     photos: Path,
     store: Store,
@@ -117,9 +136,10 @@ def _chain(
     from verger.spark import jobs, session
 
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
+    short = listing.photos < _SHORT_RUN
     with ExitStack() as stack:
         with clock.time("start"):
-            spark = stack.enter_context(session.session(settings))
+            spark = stack.enter_context(session.session(settings, short=short))
             versions = session.versions(spark)
         with clock.time("embed"):
             cores = session.cores(spark)
@@ -280,7 +300,7 @@ def _pca_notes(pca: PCA, settings: RunSettings) -> list[str]:
     wanted = parse_components(settings.components)
     if isinstance(wanted, int) and wanted > pca.k:
         return [
-            f"{wanted} components were asked for; {pca.rows} photos give {pca.k}, which explain all "
-            "of the variance."
+            f"{wanted} components were asked for; {pca.rows} photos give {pca.k}, all "
+            "that there are."
         ]
     return []

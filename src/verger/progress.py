@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -31,17 +31,11 @@ class Stage(Protocol):
 class Reporter(Protocol):
     """What a run says while it works."""
 
-    def stage(self, name: str, total: int | None, unit: str) -> _StageContext:
+    def stage(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
         """Open a long stage of `total` items (None: not known)."""
 
     def say(self, line: str) -> None:
         """Print one line."""
-
-
-class _StageContext(Protocol):
-    def __enter__(self) -> Stage: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class Silent:

@@ -41,11 +41,9 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
     ):
         if what:
             lines.append(f"  {name:<12} {what}")
-    table = f"{shlex.quote(str(store))}/{MATRIX}"
-    lines += [
-        "",
-        "Next:",
-        f"  python -c \"import pandas; print(pandas.read_parquet('{store}/{MATRIX}'))\"",
-        f"  duckdb -c \"select label, count(*) from '{table}/*.parquet' group by label\"",
-    ]
+    table = f"{store}/{MATRIX}"
+    count = f"select label, count(*) from '{table}/*.parquet' group by label"  # noqa: S608
+    show = f"import pandas; print(pandas.read_parquet({table!r}))"
+    lines += ["", "Next:"]
+    lines += [f"  python -c {shlex.quote(show)}", f"  duckdb -c {shlex.quote(count)}"]
     return "\n".join(lines)

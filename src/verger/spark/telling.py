@@ -36,20 +36,26 @@ class Teller:
         self._address = address
         self._task = task
         self._last = 0.0
+        self._counts = (0, 0)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def __call__(self, embedded: int, rejected: int) -> None:
         """Tell the counts of this task so far, unless they were told just now."""
+        self._counts = (embedded, rejected)
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN:
             self._last = now
-            message = _MESSAGE.pack(self._address.token, self._task, embedded, rejected)
-            with suppress(OSError):
-                self._socket.sendto(message, (self._address.host, self._address.port))
+            self._send()
 
     def close(self) -> None:
-        """Close the socket."""
+        """Tell the last counts, and close the socket."""
+        self._send()
         self._socket.close()
+
+    def _send(self) -> None:
+        message = _MESSAGE.pack(self._address.token, self._task, *self._counts)
+        with suppress(OSError):
+            self._socket.sendto(message, (self._address.host, self._address.port))
 
 
 @contextmanager
