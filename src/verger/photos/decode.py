@@ -23,7 +23,8 @@ from verger.photos.reasons import Reason, Reject
 
 THUMBNAIL_SIDE = 96
 _THUMBNAIL_QUALITY = 85
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
+# An MPO (two JPEG in one file) is opened as JPEG: Pillow knows no opener of that name.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -126,7 +127,7 @@ def _prepare_pillow() -> None:
 
 def _orientation(image: ImageFile.ImageFile) -> int:
     """Read the EXIF orientation (1 to 8); metadata that cannot be read is no orientation."""
-    if image.format == "HEIF":  # libheif has applied it to the pixels already
+    if image.format in ("HEIF", "TIFF"):  # libheif and Pillow's TIFF reader turn the pixels
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)

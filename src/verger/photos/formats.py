@@ -33,7 +33,7 @@ def kind_of(data: bytes) -> str | None:
 def is_complete(data: bytes, kind: str) -> bool:
     """Say whether a file of this kind ends where its own format says that it ends.
 
-    A kind whose end cannot be told (TIFF) counts as complete.
+    A kind whose end cannot be told counts as complete.
     """
     check = _CHECKS.get(kind)
     return check is None or check(data)
@@ -77,11 +77,49 @@ def _heif(data: bytes) -> bool:
     return at == len(data)
 
 
+def _tiff(data: bytes) -> bool:
+    """Check that the directory of the first image, and the pixels that it names, are there."""
+    order = "<" if data[:2] == b"II" else ">"
+    if data[2:4] != struct.pack(order + "H", 42):  # BigTIFF: its decoder decides alone
+        return True
+    try:
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, at)
+        entries = [struct.unpack_from(order + "HHII", data, at + 2 + 12 * i) for i in range(count)]
+        offsets = _tiff_numbers(data, order, entries, _TIFF_OFFSETS)
+        lengths = _tiff_numbers(data, order, entries, _TIFF_LENGTHS)
+    except struct.error:
+        return False
+    return all(start + length <= len(data) for start, length in zip(offsets, lengths, strict=False))
+
+
+_TIFF_OFFSETS, _TIFF_LENGTHS = (273, 324), (279, 325)  # of strips, of tiles
+_TIFF_SHORT, _TIFF_LONG = 3, 4
+
+
+def _tiff_numbers(
+    data: bytes, order: str, entries: list[tuple[int, ...]], tags: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Read the whole numbers of the first entry that bears one of the tags."""
+    for tag, kind, count, value in entries:
+        if tag not in tags or kind not in (_TIFF_SHORT, _TIFF_LONG):
+            continue
+        size, code = (2, "H") if kind == _TIFF_SHORT else (4, "I")
+        if count * size > len(data):
+            raise struct.error("more numbers than the file has room for")
+        if count * size <= 4:  # so few that they stand where others have their place
+            packed = struct.pack(order + "I", value)
+            return struct.unpack_from(f"{order}{count}{code}", packed)
+        return struct.unpack_from(f"{order}{count}{code}", data, value)
+    return ()
+
+
 _CHECKS: dict[str, Callable[[bytes], bool]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "GIF": _gif,
     "WEBP": _webp,
     "BMP": _bmp,
+    "TIFF": _tiff,
     "HEIF": _heif,
 }
