@@ -22,6 +22,10 @@ from verger.settings import RunSettings
 from verger.summary import summary
 
 _CTRL_C, _TERMINATED = 130, 143
+# What `verger reduce` has no use for: it opens no photo.
+_OF_PHOTOS = (
+    "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
+)  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -115,10 +119,30 @@ def run_command(photos: Path, store: Path, as_json: bool, quiet: bool, **options
     from verger.pipeline import run
 
     outcome = run(photos, store, RunSettings(**options), reporter(quiet=quiet))
+    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+
+
+@cli.command("reduce")
+@click.argument("store", type=click.Path(path_type=Path))
+@_settings_options(*_OF_PHOTOS)
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def reduce_command(store: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Fit again to the features in STORE and rewrite projection, matrix and CSV.
+
+    No photo is opened, and the features stay as they are.
+    """
+    from verger.pipeline import reduce
+
+    outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
+    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+
+
+def _tell(record: dict[str, Any], store: Path, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        click.echo(json.dumps(outcome.record, indent=2))
+        click.echo(json.dumps(record, indent=2))
     elif not quiet:
-        click.echo(summary(outcome.record, store))
+        click.echo(summary(record, store))
 
 
 @cli.command("demo")

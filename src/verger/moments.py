@@ -7,7 +7,7 @@ R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Self
@@ -17,41 +17,69 @@ import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+
+class NotFinite(ValueError):
+    """A row of features holds NaN or an infinite value; `row` is its index in the block."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        super().__init__(f"row {row} holds features that are NaN or infinite")
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Count, mean and scatter of `n` rows of `d` features.
+    """Count, mean and scatter of `n` rows of `d` features, and counts and means by label.
 
-    n:        number of rows
-    mean:     float64 (d,)
-    scatter:  float64 (d, d), the sum over rows of (x − mean)(x − mean)ᵀ
+    n:             number of rows
+    mean:          float64 (d,)
+    scatter:       float64 (d, d), the sum over rows of (x − mean)(x − mean)ᵀ
+    labels:        the L labels met, sorted; rows without a label count in the totals alone
+    label_counts:  int64 (L,)
+    label_means:   float64 (L, d)
     """
 
     n: int
     mean: Vector
     scatter: Matrix
+    labels: tuple[str, ...]
+    label_counts: Counts
+    label_means: Matrix
 
     @classmethod
     def zero(cls, features: int) -> Self:
         """Return the moments of no row at all: the identity of `merge`."""
-        return cls(0, np.zeros(features), np.zeros((features, features)))
+        return cls(
+            n=0,
+            mean=np.zeros(features),
+            scatter=np.zeros((features, features)),
+            labels=(),
+            label_counts=np.zeros(0, dtype=np.int64),
+            label_means=np.zeros((0, features)),
+        )
 
     @classmethod
-    def of(cls, rows: npt.NDArray[np.floating]) -> Self:
-        """Return the moments of a block of rows (n, d).
+    def of(
+        cls,
+        rows: npt.NDArray[np.floating],
+        labels: Sequence[str | None] | None = None,
+    ) -> Self:
+        """Return the moments of a block of rows (n, d), with labels or without.
 
         The block is centred in float64 before the product is formed, so that a large common offset
-        costs no precision. Raises ValueError if a value is NaN or infinite.
+        costs no precision. Raises `NotFinite` if a value is NaN or infinite.
         """
         block = np.asarray(rows, dtype=np.float64)
-        if not len(block):
-            return cls.zero(block.shape[1])
+        n, features = block.shape
+        if not n:
+            return cls.zero(features)
         mean = block.mean(axis=0)
         if not np.isfinite(mean).all():
-            raise ValueError("features that are NaN or infinite")
+            raise NotFinite(int(np.argmin(np.isfinite(block).all(axis=1))))
         centred = block - mean
-        return cls(len(block), mean, centred.T @ centred)
+        names, counts, means = _by_label(centred, labels or ())
+        return cls(n, mean, centred.T @ centred, names, counts, means + mean)
 
     def merge(self, other: Self) -> Self:
         """Return the moments of both sets of rows together. Raises ValueError if `d` differs."""
@@ -65,7 +93,9 @@ class Moments:
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.n / n)
         between = np.outer(delta, delta * (self.n * other.n / n))
-        return type(self)(n, mean, self.scatter + other.scatter + between)
+        labels, counts, means = _merged_labels(self, other)
+        scatter = self.scatter + other.scatter + between
+        return type(self)(n, mean, scatter, labels, counts, means)
 
     @property
     def features(self) -> int:
@@ -80,3 +110,40 @@ class Moments:
 def merge_all(parts: Iterable[Moments], features: int) -> Moments:
     """Merge any number of moments, none included."""
     return reduce(Moments.merge, parts, Moments.zero(features))
+
+
+def unit_length(rows: npt.NDArray[np.floating]) -> Matrix:
+    """Scale each row (n, d) to length 1 in float64; a row of zeros stays as it is."""
+    block = np.asarray(rows, dtype=np.float64)
+    lengths = np.linalg.norm(block, axis=1, keepdims=True)
+    return block / np.where(lengths > 0, lengths, 1.0)
+
+
+def _by_label(
+    block: Matrix, labels: Sequence[str | None]
+) -> tuple[tuple[str, ...], Counts, Matrix]:
+    """Return the labels, and the count and the mean of the rows of each."""
+    labelled = [row for row, label in enumerate(labels) if label is not None]
+    if not labelled:
+        return (), np.zeros(0, dtype=np.int64), np.zeros((0, block.shape[1]))
+    names = np.array([labels[row] for row in labelled], dtype=object)
+    order = np.argsort(names, kind="stable")
+    found, starts, counts = np.unique(names[order], return_index=True, return_counts=True)
+    sums = np.add.reduceat(block[np.array(labelled)[order]], starts, axis=0)
+    return tuple(found.tolist()), counts.astype(np.int64), sums / counts[:, None]
+
+
+def _merged_labels(one: Moments, two: Moments) -> tuple[tuple[str, ...], Counts, Matrix]:
+    if not one.labels or not two.labels:
+        full = one if one.labels else two
+        return full.labels, full.label_counts, full.label_means
+    labels = tuple(sorted({*one.labels, *two.labels}))
+    at = {label: row for row, label in enumerate(labels)}
+    counts = np.zeros(len(labels), dtype=np.int64)
+    means = np.zeros((len(labels), one.features))
+    for part in (one, two):
+        rows = np.array([at[label] for label in part.labels])
+        counts[rows] += part.label_counts
+        share = part.label_counts / counts[rows]
+        means[rows] += (part.label_means - means[rows]) * share[:, None]
+    return labels, counts, means

@@ -1,72 +1,57 @@
-"""`run`: list the photos, embed them, fit, project, write."""
+"""`run`: list the photos, embed them, fit, project, write. `reduce`: the same from the features."""
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-import verger
+from verger import listing as photo_list
 from verger.backbones import Backbone, open_backbone
-from verger.errors import CountError, PhotosError, TooManyRejects
+from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
+from verger.errors import CountError, PhotosError, StoreError, TooManyRejects
 from verger.features import Embedder
-from verger.photos.source import CsvLabels, Labeller, labeller_from, list_photos
+from verger.listing import Listing
+from verger.photos.source import labeller_from
 from verger.progress import Reporter, Silent
 from verger.projection import PCA, fit_pca, save_pca
+from verger.record import (
+    Clock,
+    backbone_record,
+    discriminant_notes,
+    discriminant_record,
+    pca_notes,
+    projection_record,
+    versions,
+)
 from verger.settings import RunSettings, parse_components
 from verger.spark.spans import cut
 from verger.store import (
+    ALL_PARTS,
     FEATURES,
     MATRIX,
     MATRIX_CSV,
     PROJECTION,
+    REDUCED_PARTS,
     REJECTS,
     Store,
     Work,
     now,
-    refs_schema,
 )
 from verger.tables import count_by, rows_of, write_csv
 
-_REFS_A_GROUP = 1024
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did. `record` is what `run.json` holds."""
+    """What a command did: `record` is what `run.json` holds."""
 
     record: dict[str, Any]
-    notes: list[str] = field(default_factory=list)  # what the user should know, a line each
-
-
-@dataclass
-class _Listing:
-    photos: int = 0
-    bytes: int = 0
-    unlabelled: int = 0
-    labels: set[str] = field(default_factory=set)
-
-
-class _Clock:
-    """Seconds a stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = round(time.perf_counter() - start, 3)
 
 
 def run(
@@ -81,27 +66,83 @@ def run(
     """
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
-    started, clock = now(), _Clock()
+    clock, started = Clock(), now()
     labeller = labeller_from(settings.label_from, photos)
     backbone = open_backbone(settings.backbone, settings.image_size)
     _refuse_nesting(photos, store_root)
     store = Store(store_root)
-    fresh = not store_root.exists()
-    store.claim(backbone_sha256=backbone.card.sha256, overwrite=settings.overwrite)
+    is_new = store.claim(backbone_sha256=backbone.card.sha256, overwrite=settings.overwrite)
     try:
         with store.working() as work:
             with clock.time("list"):
-                listing = _list(photos, work, labeller, reporter)
-            outcome = _chain(photos, store, work, listing, settings, backbone, clock, reporter)
-            outcome.notes[:0] = [*backbone.notes, *_label_notes(settings, listing, labeller)]
-            outcome.record = {"started": started, "finished": now(), **outcome.record}
-            outcome.record["notes"] = outcome.notes
-            store.publish(work, outcome.record)
+                listing = photo_list.list_into(work, photos, labeller, reporter)
+            made = _chain(photos, store, work, listing, settings, backbone, clock, reporter)
+            notes = [
+                *backbone.notes,
+                *photo_list.label_notes(settings.label_from, listing, labeller),
+                *made.pop("notes"),
+            ]
+            record = {
+                "started": started,
+                "finished": now(),
+                "photos": str(photos),
+                "settings": settings.as_record(),
+                **made,
+                "labels": len(listing.labels),
+                "backbone": backbone_record(backbone),
+                "photos_per_second": _rate(listing.photos, clock),
+                "seconds": clock.seconds,
+                "notes": notes,
+            }
+            store.publish(work, record, ALL_PARTS)
     except PhotosError:
-        if fresh:
+        if is_new:
             store.abandon()
         raise
-    return outcome
+    return Outcome(record)
+
+
+def reduce(
+    store_root: Path,
+    settings: RunSettings | None = None,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Fit again to the stored features, and rewrite projection, matrix and CSV; no photo is opened.
+
+    Raises `StoreError` where STORE holds no whole run.
+    """
+    settings = settings or RunSettings()
+    reporter = reporter if reporter is not None else Silent()
+    clock = Clock()
+    store = Store(store_root)
+    record = store.record()
+    if record is None:
+        raise StoreError(
+            f"{store_root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+        )
+    with store.working() as work:
+        with ExitStack() as stack:
+            spark, engine = _start(stack, settings, record["counts"]["embedded"], clock)
+            made = _reduce(
+                spark,
+                store.path(FEATURES),
+                record["backbone"]["features"],
+                work,
+                settings,
+                clock,
+                reporter,
+            )
+        chosen = ("components", "standardize", "shrinkage", "csv")
+        kept = {name: getattr(settings, name) for name in chosen}
+        record |= {
+            "reduced": now(),
+            "settings": record["settings"] | kept,
+            **made,
+            "versions": engine,
+            "seconds": record["seconds"] | clock.seconds,
+        }
+        store.publish(work, record, REDUCED_PARTS)
+    return Outcome(record)
 
 
 def prepare(folder: Path, reporter: Reporter) -> None:
@@ -115,9 +156,7 @@ def prepare(folder: Path, reporter: Reporter) -> None:
 
     render_orchard(folder / "photos", varieties=2, views=2, test_views=1)
     settings = RunSettings()
-    reporter.say(
-        "Java is keeping the classes that Spark loads; this takes about half a minute, once."
-    )
+    reporter.say("Java keeps the classes that Spark loads; this takes about half a minute, once.")
     with session.session(settings, archive=True):
         run(folder / "photos", folder / "store", settings)
 
@@ -126,106 +165,92 @@ def _chain(
     photos: Path,
     store: Store,
     work: Work,
-    listing: _Listing,
+    listing: Listing,
     settings: RunSettings,
     backbone: Backbone,
-    clock: _Clock,
+    clock: Clock,
     reporter: Reporter,
-) -> Outcome:
-    """Everything that needs Spark."""
-    from verger.spark import jobs, session
+) -> dict[str, Any]:
+    """Everything that needs Spark; return its part of the record."""
+    from verger.spark import embedding, session
 
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
-    short = listing.photos < _SHORT_RUN
     with ExitStack() as stack:
-        with clock.time("start"):
-            spark = stack.enter_context(session.session(settings, short=short))
-            versions = session.versions(spark)
+        spark, engine = _start(stack, settings, listing.photos, clock)
+        cores = session.cores(spark)
         with clock.time("embed"):
-            cores = session.cores(spark)
-            spans = cut(_sizes(work), listing.photos, listing.bytes, cores)
+            spans = cut(photo_list.sizes(work), listing.photos, listing.bytes, cores)
             with reporter.stage("Embedding", listing.photos, "photos") as stage:
-                jobs.embed_photos(spark, work, photos.resolve(), spans, embedder, stage.update)
+                embedding.embed_photos(spark, work, photos.resolve(), spans, embedder, stage.update)
         with clock.time("settle"):
-            jobs.settle_outcomes(spark, work)
+            embedding.settle_outcomes(spark, work)
             counts = _counts(work, listing.photos)
         _check_rejects(counts, settings, store, work)
-        with clock.time("fit"):
-            moments = jobs.moments_of(spark, work.published(FEATURES), backbone.card.features)
-            wanted = parse_components(settings.components)
-            pca = fit_pca(moments, wanted, standardize=settings.standardize)
-            save_pca(pca, work.published(PROJECTION))
-        with clock.time("project"):
-            jobs.write_matrix(spark, work, pca, counts["embedded"])
-            written = rows_of(work.published(MATRIX))
-            if written != counts["embedded"]:
-                raise CountError.of(counts["embedded"], written, 0)
-        if settings.csv:
-            with (
-                clock.time("csv"),
-                reporter.stage("CSV", counts["embedded"], "rows") as stage,
-            ):
-                write_csv(work.published(MATRIX), work.published(MATRIX_CSV), pca.k, stage.update)
-    record = {
-        "verger": verger.__version__,
-        "photos": str(photos),
-        "settings": settings.as_record(),
-        "counts": counts,
-        "labels": len(listing.labels),
-        "backbone": _backbone_record(backbone),
-        "projection": _projection_record(pca),
-        "seconds": clock.seconds,
-        "photos_per_second": round(counts["listed"] / max(clock.seconds["embed"], 1e-3), 2),
-        "versions": {**versions, "python": platform.python_version()},
-        "cores": cores,
+        features, width = work.published(FEATURES), backbone.card.features
+        reduced = _reduce(spark, features, width, work, settings, clock, reporter)
+    return {"counts": counts, "cores": cores, "versions": engine, **reduced}
+
+
+def _start(
+    stack: ExitStack, settings: RunSettings, photos: int, clock: Clock
+) -> tuple[SparkSession, dict[str, str]]:
+    """Start Spark for as long as the stack is open."""
+    from verger.spark import session
+
+    with clock.time("start"):
+        short = photos < _SHORT_RUN
+        spark = stack.enter_context(session.session(settings, short=short))
+        return spark, versions(session.versions(spark))
+
+
+def _reduce(
+    spark: SparkSession,
+    features: Path,
+    width: int,
+    work: Work,
+    settings: RunSettings,
+    clock: Clock,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Fit the projections, write the matrix and the CSV; return their part of the record."""
+    from verger.spark import reduction
+
+    with clock.time("fit"):
+        moments = reduction.feature_moments(spark, features, width)
+        wanted = parse_components(settings.components)
+        pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
+        discriminant: Discriminant | None = None
+        if len(moments.unit.labels) > 1:
+            discriminant = fit_discriminant(moments.unit, settings.shrinkage)
+        _save(pca, discriminant, work.published(PROJECTION))
+    with clock.time("project"):
+        reduction.write_matrix(spark, features, work, pca, pca.rows)
+        written = rows_of(work.published(MATRIX))
+        if written != pca.rows:
+            raise CountError.of(pca.rows, written, 0)
+    if settings.csv:
+        with clock.time("csv"), reporter.stage("CSV", pca.rows, "rows") as stage:
+            write_csv(work.published(MATRIX), work.published(MATRIX_CSV), pca.k, stage.update)
+    return {
+        "projection": projection_record(pca),
+        "discriminant": discriminant_record(discriminant),
+        "notes": [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))],
     }
-    return Outcome(record, _pca_notes(pca, settings))
+
+
+def _save(pca: PCA, discriminant: Discriminant | None, folder: Path) -> None:
+    save_pca(pca, folder)
+    if discriminant is not None:
+        save_discriminant(discriminant, folder)
 
 
 def _refuse_nesting(photos: Path, store_root: Path) -> None:
     """Photos inside a STORE would be lost when it is replaced."""
     inner, outer = photos.resolve(), store_root.resolve()
-    if (inner == outer or outer in inner.parents) and (outer / ".verger").exists():
+    if (inner == outer or outer in inner.parents) and Store(outer).mark.exists():
         raise PhotosError(
             f"PHOTOS ({photos}) lies inside STORE ({store_root}).", hint="Name another STORE."
         )
-
-
-def _list(photos: Path, work: Work, labeller: Labeller, reporter: Reporter) -> _Listing:
-    """Write the references to a Parquet file, a group at a time."""
-    listing = _Listing()
-    refs = list_photos(photos, labeller)
-    schema = refs_schema()
-    with (
-        reporter.stage("Listing", None, "photos") as stage,
-        pq.ParquetWriter(work.refs, schema) as out,
-    ):
-        while group := list(islice(refs, _REFS_A_GROUP)):
-            columns = [list(column) for column in zip(*group, strict=True)]
-            arrays = [
-                pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)
-            ]
-            out.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-            for ref in group:
-                listing.bytes += ref.bytes
-                if ref.label is None:
-                    listing.unlabelled += 1
-                else:
-                    listing.labels.add(ref.label)
-            listing.photos += len(group)
-            stage.update(listing.photos)
-    if not listing.photos:
-        raise PhotosError(
-            f"No photo in {photos}.",
-            hint="Looked for .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif in any depth.",
-        )
-    return listing
-
-
-def _sizes(work: Work) -> Iterator[int]:
-    with pq.ParquetFile(work.refs) as refs:
-        for batch in refs.iter_batches(columns=["bytes"]):
-            yield from batch.column(0).to_pylist()
 
 
 def _counts(work: Work, listed: int) -> dict[str, Any]:
@@ -256,51 +281,5 @@ def _check_rejects(counts: dict[str, Any], settings: RunSettings, store: Store, 
     )
 
 
-def _backbone_record(backbone: Backbone) -> dict[str, Any]:
-    card = backbone.card
-    return {
-        "name": card.name,
-        "sha256": card.sha256,
-        "features": card.features,
-        "image_size": card.input.size,
-        "resize_shorter_side": card.input.resize_shorter_side,
-        "license": card.license,
-    }
-
-
-def _projection_record(pca: PCA) -> dict[str, Any]:
-    ratios = pca.explained_variance_ratio
-    return {
-        "kind": "pca",
-        "k": pca.k,
-        "rank": pca.rank,
-        "standardized": pca.standardized,
-        "explained_variance": float(ratios.sum()),
-        "explained_variance_ratio": [float(ratio) for ratio in ratios],
-    }
-
-
-def _label_notes(settings: RunSettings, listing: _Listing, labeller: Labeller) -> list[str]:
-    notes = []
-    if settings.label_from != "none" and listing.unlabelled:
-        notes.append(f"{listing.unlabelled} of {listing.photos} photos have no label.")
-    if isinstance(labeller, CsvLabels) and labeller.unused:
-        notes.append(
-            f"{labeller.unused} rows of {settings.label_from} name no photo that was found."
-        )
-    return notes
-
-
-def _pca_notes(pca: PCA, settings: RunSettings) -> list[str]:
-    if not pca.rank:
-        what = "One photo has" if pca.rows == 1 else f"All {pca.rows} photos are alike and have"
-        if not pca.rows:
-            what = "No photo was embedded: there is"
-        return [f"{what} no variance to explain, so the matrix has no component."]
-    wanted = parse_components(settings.components)
-    if isinstance(wanted, int) and wanted > pca.k:
-        return [
-            f"{wanted} components were asked for; {pca.rows} photos give {pca.k}, all "
-            "that there are."
-        ]
-    return []
+def _rate(photos: int, clock: Clock) -> float:
+    return round(photos / max(clock.seconds["embed"], 1e-3), 2)

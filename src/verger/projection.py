@@ -56,10 +56,29 @@ class PCA:
             return np.zeros(self.k)
         return self.explained_variance / self.total_variance
 
+    @property
+    def cumulative_ratio(self) -> Vector:
+        """Share of the total variance that the first components explain together, (k,)."""
+        return np.cumsum(self.explained_variance_ratio)
+
     def transform(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Project rows (n, d), centred, onto the components: float32 (n, k)."""
         centred = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
         return (centred @ self.components.T).astype(np.float32)
+
+    def inverse_transform(self, projected: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Bring projected rows (n, k) back to features (n, d), as near as k components allow."""
+        back = np.asarray(projected, dtype=np.float64) @ self.components
+        return (back * self.scale + self.mean).astype(np.float32)
+
+    def reconstruction_error(self, rows: npt.NDArray[np.floating]) -> float:
+        """Return the mean squared distance of rows (n, d) to what their projection gives back.
+
+        It is taken in standardised units where the projection is standardised.
+        """
+        centred = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
+        lost = centred - (centred @ self.components.T) @ self.components
+        return float((lost**2).sum(axis=1).mean()) if len(lost) else 0.0
 
 
 def fit_pca(moments: Moments, components: int | float, *, standardize: bool = False) -> PCA:
@@ -87,7 +106,7 @@ def fit_pca(moments: Moments, components: int | float, *, standardize: bool = Fa
     return PCA(
         mean=moments.mean,
         scale=scale,
-        components=_fixed_signs(vectors[:, :k].T),
+        components=fixed_signs(vectors[:, :k].T),
         explained_variance=values[:k].copy(),
         total_variance=total,
         rank=rank,
@@ -154,7 +173,7 @@ def _wanted(components: int | float, values: Vector, total: float) -> int:
     return int(np.searchsorted(reached, components * (1 - 1e-12))) + 1
 
 
-def _fixed_signs(components: Matrix) -> Matrix:
+def fixed_signs(components: Matrix) -> Matrix:
     """Make the entry that is largest in absolute value positive, in each row."""
     if not len(components):
         return components.copy()

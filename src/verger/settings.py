@@ -41,6 +41,12 @@ class RunSettings:
     standardize: bool = _choice(
         False, "Divide each feature by its spread first (PCA of the correlation matrix)."
     )
+    shrinkage: float = _choice(
+        0.3,
+        "Shrinkage of the discriminant projection: 0 trusts the spread within labels as it is, "
+        "1 not at all.",
+        metavar="SHARE",
+    )
     backbone: str = _choice(
         DEFAULT_BACKBONE,
         "The pretrained network: a name, or an ONNX file.",
@@ -85,6 +91,8 @@ class RunSettings:
             raise UsageError(f"--batch-size {self.batch_size} is too large: the most is 1024.")
         if not 0 <= self.max_rejects <= 1:
             raise UsageError(f"--max-rejects {self.max_rejects} is not a share between 0 and 1.")
+        if not 0 <= self.shrinkage <= 1:
+            raise UsageError(f"--shrinkage {self.shrinkage} is not a share between 0 and 1.")
         if not _MEMORY.fullmatch(self.memory):
             raise UsageError(f"--memory {self.memory} is not a size such as 800m or 2g.")
         for pair in self.spark_conf:

@@ -33,7 +33,8 @@ from verger.photos.source import STORE_MARK
 RECORD_FORMAT = 1
 FEATURES, REJECTS, MATRIX = "features", "rejects", "matrix"
 PROJECTION, MATRIX_CSV, RECORD = "projection", "matrix.csv", "run.json"
-_PUBLISHED = (FEATURES, REJECTS, MATRIX, PROJECTION, MATRIX_CSV)
+REDUCED_PARTS = (MATRIX, PROJECTION, MATRIX_CSV)
+ALL_PARTS = (FEATURES, REJECTS, *REDUCED_PARTS)
 _LOCK = "lock"
 
 
@@ -97,8 +98,8 @@ class Store:
             )
         return dict(record)
 
-    def claim(self, *, backbone_sha256: str, overwrite: bool) -> None:
-        """Make the folder a STORE that this run may write.
+    def claim(self, *, backbone_sha256: str, overwrite: bool) -> bool:
+        """Make the folder a STORE that this run may write; say whether it was none before.
 
         Raises `StoreError` where it holds something that is no STORE, where it holds a run and
         `overwrite` is not set, and where it cannot be written.
@@ -113,9 +114,11 @@ class Store:
                 )
             if self.mark.is_dir() and not overwrite:
                 self._refuse_to_replace(backbone_sha256)
+            is_new = not self.mark.is_dir()
             self.mark.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _cannot_write(self.root, error) from None
+        return is_new
 
     def _refuse_to_replace(self, backbone_sha256: str) -> None:
         record = self.record()
@@ -164,7 +167,7 @@ class Store:
         """Take back a claim on a folder that was new, so that a mistaken path leaves no trace."""
         shutil.rmtree(self.mark, ignore_errors=True)
         with suppress(OSError):
-            self.root.rmdir()
+            self.root.rmdir()  # unless it holds something else
 
     def keep_rejects(self, work: Work) -> Path:
         """Keep the rejects of a run that failed, and return where they are.
@@ -173,19 +176,19 @@ class Store:
         """
         kept = self.mark / "failed-rejects" if self.path(RECORD).exists() else self.path(REJECTS)
         if kept == self.path(REJECTS):
-            for name in _PUBLISHED:
+            for name in ALL_PARTS:
                 _remove(self.path(name))
         _remove(kept)
         work.published(REJECTS).rename(kept)
         return kept
 
-    def publish(self, work: Work, record: dict[str, Any]) -> None:
-        """Move what a run built into place, its record last."""
+    def publish(self, work: Work, record: dict[str, Any], parts: tuple[str, ...]) -> None:
+        """Move these parts of what was built into place, the record last."""
         built = work.published(RECORD)
         text = json.dumps({"format": RECORD_FORMAT, **record}, indent=2, allow_nan=False)
         built.write_text(text + "\n", encoding="utf-8")
         self.path(RECORD).unlink(missing_ok=True)
-        for name in _PUBLISHED:
+        for name in parts:
             _remove(self.path(name))
             if work.published(name).exists():
                 work.published(name).rename(self.path(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
         (MATRIX_CSV, "the same as one CSV file" if has_csv else ""),
         (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
         (f"{REJECTS}/", "each photo that could not be used, with its reason"),
-        (f"{PROJECTION}/", "the PCA, to project new photos"),
+        (f"{PROJECTION}/", "the projections, to place new photos"),
         (RECORD, "settings, counts, versions, seconds"),
     ):
         if what:
@@ -45,5 +46,10 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
     count = f"select label, count(*) from '{table}/*.parquet' group by label"  # noqa: S608
     show = f"import pandas; print(pandas.read_parquet({table!r}))"
     lines += ["", "Next:"]
-    lines += [f"  python -c {shlex.quote(show)}", f"  duckdb -c {shlex.quote(count)}"]
+    lines += [f"  python -c {_quoted(show)}", f"  duckdb -c {_quoted(count)}"]
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Quote for a shell; in double quotes where that is safe, as a person would."""
+    return shlex.quote(text) if re.search(r'[\\"$`!]', text) else f'"{text}"'

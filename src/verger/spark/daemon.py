@@ -14,7 +14,8 @@ import pyspark.worker
 
 import verger.backbones
 import verger.features
-import verger.spark.jobs
+import verger.spark.embedding
+import verger.spark.reduction
 
 if __name__ == "__main__":
     verger.backbones.preload()

@@ -1,0 +1,44 @@
+"""Turning what Spark throws into our own errors, of one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+import verger.errors
+from verger.errors import EngineError, StoreError, VergerError
+
+
+@contextmanager
+def job_errors() -> Iterator[None]:
+    """Raise the error of the room that failed in a worker, or an `EngineError`."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise translated(str(error)) from error
+
+
+def translated(text: str) -> VergerError:
+    """Make the error that the text of a failed job tells of."""
+    ours = re.search(r"verger\.errors\.(\w+): (.+)", text)
+    if ours:
+        kind = getattr(verger.errors, ours.group(1), None)
+        if isinstance(kind, type) and issubclass(kind, VergerError):
+            return kind(ours.group(2))
+    if re.search(r"No space left on device|Disk quota exceeded|ENOSPC", text):
+        return StoreError("The disk is full.", hint="Free some space, and run again.")
+    if denied := re.search(r"AccessDeniedException: (.+)|Permission denied: (.+)", text):
+        return StoreError(f"No permission to write: {denied.group(1) or denied.group(2)}")
+    return EngineError(f"A Spark job failed: {_told(text)}", hint="--verbose shows all of it.")
+
+
+def _told(text: str) -> str:
+    """Pick the line that says most: the error of a worker's Python, else Java's last cause."""
+    python = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception): .*\w.*)$", text, re.MULTILINE)
+    causes = re.findall(r"Caused by: (.*\w.*)", text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((found[-1] for found in (python, causes, lines) if found), "no reason given")[:300]
