@@ -1,0 +1,297 @@
+"""Write the reference pages in `docs/reference/` from the code, so that they cannot drift from it.
+
+    python scripts/reference.py            writes the pages
+    python scripts/reference.py --check    changes nothing; exits 1 and names each stale page
+
+Commands, settings, schemas, reasons and errors are read from the modules that own them. What no
+module holds as data (what a column means, what a field of the run record is) stands here, and a
+column without a meaning is an error. Spark is not imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+
+import verger.cli
+from verger.cli import cli
+from verger.discriminant import fit_discriminant, save_discriminant
+from verger.errors import VergerError
+from verger.features import outcome_schema
+from verger.moments import Moments
+from verger.photos.reasons import Reason
+from verger.projection import fit_pca, save_pca
+from verger.settings import RunSettings
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+_WIDTH = 96
+_MADE = "<!-- Written by scripts/reference.py from the code: `make docs` writes it again. -->\n"
+
+# What Spark adds to, drops from and renames in the outcomes (spark/jobs.py) to make each table.
+_REJECT_COLUMNS = ("path", "label", "reason", "detail", "bytes", "modified")
+_MATRIX_COLUMNS = ("path", "label", "components")
+
+_MEANINGS = {
+    "path": "The photo's path relative to PHOTOS, with slashes, every character as it is.",
+    "label": "Its label; null where it has none.",
+    "features": "What the backbone gives: one value a feature, 1,280 with the default one.",
+    "width": "Width of the photo in pixels, as a person sees it (after EXIF).",
+    "height": "Height of the photo in pixels, as a person sees it (after EXIF).",
+    "bytes": "Size of the file.",
+    "modified": "When the file was last changed, UTC.",
+    "thumbnail": "The whole photo as a small JPEG: longest side at most 96 px, over white.",
+    "reason": "Why it was rejected: one word of a [closed set](reasons.md).",
+    "detail": "What exactly was wrong, for a person; its wording may change.",
+    "components": "The photo in the reduced space: one value a principal component.",
+}
+
+# The fields of run.json, and what each is.
+RECORD_FIELDS: Mapping[str, str] = {
+    "format": "Format number of the record.",
+    "started": "When the run began, UTC.",
+    "finished": "When the run ended, UTC.",
+    "reduced": "When `verger reduce` last fitted again, UTC; only there if it did.",
+    "photos": "PHOTOS, as it was given.",
+    "settings": "Every [setting](settings.md) of the run, by its name in Python.",
+    "counts": "`listed`, `embedded`, `rejected`, and `rejected_by_reason` (reason → number). "
+    "`listed` is `embedded` + `rejected`, or the run would have failed.",
+    "labels": "How many different labels there are.",
+    "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
+    "`resize_shorter_side` and `license`.",
+    "projection": "`kind`, `k`, `rank`, `standardized`, `explained_variance` (share that all k "
+    "keep) and `explained_variance_ratio` (share of each).",
+    "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
+    "where there are fewer than two labels.",
+    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `settle`, `fit`, "
+    "`project`, and `csv` where there is one.",
+    "photos_per_second": "Listed photos over the seconds of `embed`.",
+    "versions": "Of `verger`, `python`, `spark` and `java`.",
+    "cores": "How many tasks ran at once.",
+    "notes": "What the summary noted, a line each.",
+}
+
+
+def tables() -> dict[str, pa.Schema]:
+    """Return the Arrow schema of each Parquet table of a STORE."""
+    outcomes = outcome_schema()
+    renamed = {
+        "reason": outcomes.field("outcome").with_name("reason"),
+        "detail": pa.field("detail", pa.string()),
+        "components": outcomes.field("features").with_name("components"),
+    }
+
+    def of(names: Sequence[str]) -> pa.Schema:
+        return pa.schema([renamed.get(name) or outcomes.field(name) for name in names])
+
+    return {
+        "features": of([name for name in outcomes.names if name != "outcome"]),
+        "rejects": of(_REJECT_COLUMNS),
+        "matrix": of(_MATRIX_COLUMNS),
+    }
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page, by file name."""
+    made = {
+        "cli.md": _cli(),
+        "settings.md": _settings(),
+        "store.md": _store(),
+        "reasons.md": _reasons(),
+        "errors.md": _errors(),
+    }
+    return {name: _MADE + "\n" + text.rstrip() + "\n" for name, text in made.items()}
+
+
+def stale(folder: Path) -> list[str]:
+    """Name the pages in `folder` that are missing, or that are not what the code says today."""
+    return [
+        name
+        for name, text in pages().items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def _cli() -> str:
+    text = "# Commands\n\nWhat each command prints with `--help`.\n"
+    context = click.Context(cli, info_name="verger", terminal_width=_WIDTH, **cli.context_settings)
+    for title, help_ in _helps(context):
+        text += f"\n## {title}\n\n```text\n{help_.rstrip()}\n```\n"
+    return text + "\nExit codes: [errors and exit codes](errors.md).\n"
+
+
+def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
+    command = context.command
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _helps(click.Context(child, parent=context, info_name=name))
+
+
+def _settings() -> str:
+    hints = typing.get_type_hints(RunSettings)
+    rows = [
+        (f"`{f.name}`", _flag(f.name), _type(hints[f.name]), _default(f), f.metadata["help"])
+        for f in fields(RunSettings)
+    ]
+    return (
+        "# Settings\n\n"
+        "Every choice of a run: an option of `verger run`, a field of `RunSettings` in Python, "
+        "and an entry under `settings` in `run.json`. A setting that cannot be right is a "
+        "`UsageError`, raised before anything is read.\n\n"
+        + _table(("Python", "option", "type", "default", "what it does"), rows)
+    )
+
+
+def _flag(name: str) -> str:
+    command = cli.commands["run"]
+    option = next(param for param in command.params if param.name == name)
+    return ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
+
+
+def _type(hint: Any) -> str:
+    if typing.get_origin(hint) is tuple:
+        return "tuple of str"
+    names = [getattr(part, "__name__", str(part)) for part in typing.get_args(hint) or (hint,)]
+    return " or ".join("None" if name == "NoneType" else name for name in names)
+
+
+def _default(setting: Any) -> str:
+    if setting.default is MISSING:
+        raise SystemExit(f"The setting {setting.name} has no default.")
+    return "none" if setting.default == () else f"`{setting.default}`"
+
+
+def _store() -> str:
+    text = (
+        "# What lies in a STORE\n\n"
+        "The three tables are folders of Parquet files, compressed with Snappy, that pandas, "
+        "DuckDB, polars and Spark read as they are. Rows of `matrix` are in the order of `path` "
+        "(by its bytes in UTF-8); rows of `features` are in the order of listing within each "
+        "file.\n"
+    )
+    for name, schema in tables().items():
+        rows = [
+            (f"`{f.name}`", f"`{_arrow(f.type)}`", "yes" if f.nullable else "no", _MEANINGS[f.name])
+            for f in schema
+        ]
+        text += f"\n## `{name}/`\n\n"
+        text += _table(("column", "type", "nullable", "what it is"), rows)
+    text += (
+        "\nEvery photo that was listed is in exactly one of `features` and `rejects`.\n"
+        "\n## `matrix.csv`\n\n"
+        "The matrix again, as one UTF-8 file with one header: `path,label,pc1,…,pck`. Paths and "
+        "labels are quoted; a label that is missing is empty and unquoted. Numbers are the "
+        "shortest that read back as the same float32. `--no-csv` leaves it out.\n"
+        "\n## `projection/`\n\n"
+        "The principal components and, where there are two labels or more, the discriminant "
+        "projection. Each is one JSON file that names its arrays, and the arrays as `.npy` "
+        "(float64, little-endian), for d features and k components. No pickle. "
+        "`verger.projection.load_pca` and `verger.discriminant.load_discriminant` check and read "
+        "them.\n\n"
+    )
+    text += _table(("file", "what it holds"), list(_projection_files()))
+    text += "\n## `run.json`\n\nThe run record, written last: without it nothing is whole.\n\n"
+    text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
+    return text + (
+        "\n## `.verger/`\n\n"
+        "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
+        "lock, the work under way, and `failed-rejects/` where a run with too many rejects failed "
+        "on a STORE that already held a whole one.\n"
+    )
+
+
+def _arrow(type_: pa.DataType) -> str:
+    if pa.types.is_list(type_):
+        return f"array<{type_.value_type}>"
+    if pa.types.is_timestamp(type_):
+        return f"timestamp[{type_.unit}, {type_.tz}]"
+    return str(type_)
+
+
+def _projection_files() -> Iterator[tuple[str, str]]:
+    """Save small projections, and tell what was written: d is 4 here, and k is 2."""
+    letters = {4: "d", 2: "k"}
+    rows, labels = np.diag([1.0, 2.0, 3.0, 0.0]), ["apple", "lemon", "plum", "apple"]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        save_pca(fit_pca(Moments.of(rows), 2), folder)
+        save_discriminant(fit_discriminant(Moments.of(rows, labels)), folder)
+        for file in sorted(folder.glob("*.json")):
+            yield f"`{file.name}`", "The numbers, the format, and the SHA-256 of each array."
+        for file in sorted(folder.glob("*.npy")):
+            shape = " × ".join(letters[side] for side in np.load(file).shape)
+            yield f"`{file.name}`", f"float64, {shape}"
+
+
+def _reasons() -> str:
+    rows = [(f"`{reason.value}`", reason.meaning) for reason in Reason]
+    return (
+        "# Why a photo is rejected\n\n"
+        "The column `reason` of `rejects/` holds one of these words, and no other. The column "
+        "`detail` says more.\n\n" + _table(("reason", "what it means"), rows)
+    )
+
+
+def _errors() -> str:
+    base = "Anything else that went wrong; the base of all below."
+    rows = [("0", "", "Done."), (str(VergerError.exit_code), "`VergerError`", base)]
+    rows += [
+        (str(error.exit_code), f"`{error.__name__}`", (error.__doc__ or "").splitlines()[0])
+        for error in _below(VergerError)
+    ]
+    rows.append((str(verger.cli._CTRL_C), "", "Stopped by Ctrl-C."))
+    rows.append((str(verger.cli._TERMINATED), "", "Stopped by SIGTERM."))
+    rows.sort(key=lambda row: int(row[0]))
+    return (
+        "# Errors and exit codes\n\n"
+        "An error is one line on standard error: what, where, and how to mend it. In Python the "
+        "same line is an exception of `verger.errors`; all of them are a `VergerError`. A missing "
+        "argument or an unknown option ends with 2 too, after a line on how the command is used."
+        "\n\n" + _table(("exit code", "error", "what happened"), rows)
+    )
+
+
+def _below(error: type[VergerError]) -> Iterator[type[VergerError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _below(kind)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+    return line(head) + line(["---"] * len(head)) + "".join(line(row) for row in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pages are")
+    options = parser.parse_args(arguments)
+    if options.check:
+        old = stale(options.folder)
+        for name in old:
+            print(f"{options.folder / name} is stale: run `make docs`.", file=sys.stderr)
+        return 1 if old else 0
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (options.folder / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The reference pages say what the code says, and the check notices when they do not."""
+
+import ast
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import verger.errors
+import verger.pipeline
+from verger.features import outcome_schema
+from verger.photos.reasons import Reason
+from verger.settings import RunSettings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = REPOSITORY / "scripts" / "reference.py"
+PAGES = REPOSITORY / "docs" / "reference"
+
+
+def reference(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    made = reference("--folder", str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    return tmp_path
+
+
+def test_the_committed_pages_are_what_the_code_says() -> None:
+    checked = reference("--check")
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("page", ["cli.md", "settings.md", "store.md", "reasons.md", "errors.md"])
+def test_a_changed_page_fails_the_check_by_name(written: Path, page: str) -> None:
+    file = written / page
+    file.write_text(file.read_text(encoding="utf-8") + "one more line\n", encoding="utf-8")
+    changed = file.read_bytes()
+    checked = reference("--check", "--folder", str(written))
+    assert checked.returncode == 1
+    assert checked.stderr.count("is stale") == 1
+    assert page in checked.stderr
+    assert file.read_bytes() == changed, "--check must change nothing"
+
+
+def test_a_missing_page_fails_the_check(written: Path) -> None:
+    (written / "reasons.md").unlink()
+    checked = reference("--check", "--folder", str(written))
+    assert checked.returncode == 1
+    assert "reasons.md" in checked.stderr
+
+
+def test_the_pages_do_not_depend_on_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert reference("--folder", str(tmp_path)).returncode == 0
+    assert reference("--check", "--folder", str(tmp_path)).returncode == 0
+    assert (tmp_path / "cli.md").read_bytes() == (PAGES / "cli.md").read_bytes()
+
+
+def test_spark_is_not_imported() -> None:
+    code = (
+        f"import runpy, sys; runpy.run_path({str(SCRIPT)!r})['pages'](); "
+        "sys.exit('pyspark' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=False)
+    assert ran.returncode == 0
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(RunSettings)])
+def test_every_setting_is_documented(setting: str) -> None:
+    (row,) = rows_starting(PAGES / "settings.md", f"| `{setting}` |")
+    assert f"`--{setting.replace('_', '-')}`" in row
+    assert f"--{setting.replace('_', '-')}" in (PAGES / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_documented(reason: Reason) -> None:
+    (row,) = rows_starting(PAGES / "reasons.md", f"| `{reason.value}` |")
+    assert reason.meaning in row
+
+
+def test_every_error_and_exit_code_is_documented() -> None:
+    kinds = [
+        kind
+        for kind in vars(verger.errors).values()
+        if isinstance(kind, type) and issubclass(kind, verger.errors.VergerError)
+    ]
+    assert len(kinds) > 1
+    for kind in kinds:
+        rows_of_kind = rows_starting(
+            PAGES / "errors.md", f"| {kind.exit_code} | `{kind.__name__}` |"
+        )
+        assert len(rows_of_kind) == 1, kind
+    for code in (0, 130, 143):
+        assert rows_starting(PAGES / "errors.md", f"| {code} |")
+
+
+@pytest.mark.parametrize("column", [name for name in outcome_schema().names if name != "outcome"])
+def test_every_column_of_features_is_documented(column: str) -> None:
+    features = (PAGES / "store.md").read_text(encoding="utf-8").split("## `rejects/`")[0]
+    assert f"| `{column}` |" in features
+
+
+def test_the_fields_of_the_run_record_are_those_that_the_pipeline_writes() -> None:
+    assert verger.pipeline.__file__
+    source = Path(verger.pipeline.__file__).read_text(encoding="utf-8")
+    parts = {"run", "reduce", "_chain", "_reduce"}
+    functions = [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name in parts
+    ]
+    assert {function.name for function in functions} == parts
+    made = {
+        key.value
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
+    page = (PAGES / "store.md").read_text(encoding="utf-8")
+    record = page.split("## `run.json`")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", record, re.MULTILINE))
+    assert documented == made | {"format"}
+
+
+def rows_starting(page: Path, start: str) -> list[str]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(start)]
