@@ -94,9 +94,10 @@ def _decode(data: bytes, framing: Framing, max_pixels: int) -> Photo:
             raise Reject(
                 Reason.TOO_LARGE, f"{width} × {height} pixels; --max-pixels is {max_pixels}"
             )
-        turns = _TURNS.get(_orientation(image), ())
         _draft(image, framing)
         image.load()
+        # Not before: of a PNG, this loads the pixels, and an error would be taken for bad metadata.
+        turns = _TURNS.get(_orientation(image), ())
         whole = _as_eight_bit(image)
         pixels = np.asarray(_turned(_on_white(_central_square(whole, framing)), turns))
         thumbnail = _turned(_on_white(_small(whole)), turns)
@@ -158,10 +159,10 @@ def _as_eight_bit(image: Image.Image) -> Image.Image:
         return Image.fromarray((values >> 8).astype(np.uint8))
     if mode == "F":
         raise Reject(Reason.UNSUPPORTED, "floating-point pixels, whose white is unknown")
-    if mode == "1":
-        return image.convert("L")
     if image.has_transparency_data:
         return image.convert("RGBA")
+    if mode == "1":
+        return image.convert("L")
     if mode == "LAB":
         raise Reject(Reason.UNSUPPORTED, "colours in CIE L*a*b*")
     return image.convert("RGB")

@@ -17,7 +17,7 @@ def kind_of(data: bytes) -> str | None:
         return "JPEG"
     if data[:8] == b"\x89PNG\r\n\x1a\n"[: len(data)] and len(data) >= 4:
         return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] in (b"WEBP", b""):
+    if data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]):
         return "WEBP"
     if data[:4] == b"GIF8":
         return "GIF"
