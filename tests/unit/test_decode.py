@@ -471,6 +471,14 @@ def test_a_decompression_bomb_in_a_png_s_text_is_survived() -> None:
     assert rejected(data).reason == Reason.DAMAGED
 
 
+@pytest.mark.parametrize("byte", [0x80, 0x83, 0xFF])
+def test_a_heic_item_whose_type_is_no_text_is_rejected_and_the_process_lives(byte: int) -> None:
+    data = encoded(corners(60, 50), "HEIF", exif=exif(6))
+    at = data.index(b"Exif", data.index(b"infe"))
+    reject = rejected(data[:at] + bytes((byte,)) + data[at + 1 :])
+    assert reject.reason == Reason.DAMAGED
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_mutated_files_give_a_photo_or_a_reject_and_nothing_else(format_: str) -> None:
     rng = np.random.default_rng(FORMATS.index(format_))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from verger.photos.formats import is_complete, kind_of
+from verger.photos.formats import heif_items_are_text, is_complete, kind_of
 from verger.photos.reasons import Reason, Reject
 
 THUMBNAIL_SIDE = 96
@@ -75,6 +75,8 @@ def decode(data: bytes, framing: Framing = Framing(), max_pixels: int = 100_000_
     if not data:
         raise Reject(Reason.EMPTY, "zero bytes")
     _prepare_pillow()
+    if kind_of(data) == "HEIF" and not heif_items_are_text(data):
+        raise _why_not_decoded(data, ValueError("an item's name is no text"))
     try:
         return _decode(data, framing, max_pixels)
     except Reject:
@@ -121,7 +123,7 @@ def _prepare_pillow() -> None:
     """Set Pillow up, once a process: HEIC, our own limit on pixels, no remarks on odd metadata."""
     import pi_heif
 
-    pi_heif.register_heif_opener(thumbnails=False)
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     Image.MAX_IMAGE_PIXELS = None  # our limit stands in `_decode`, and is the user's to choose
     warnings.filterwarnings("ignore", module=r"PIL\..*")
 

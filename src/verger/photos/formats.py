@@ -1,6 +1,6 @@
 """Telling image formats by content, and whether a file is all there.
 
-Only used once a decoder has given up, to name the reason: a decoder that copes decides alone.
+Mostly used once a decoder has given up, to name the reason: a decoder that copes decides alone.
 """
 
 from __future__ import annotations
@@ -37,6 +37,35 @@ def is_complete(data: bytes, kind: str) -> bool:
     """
     check = _CHECKS.get(kind)
     return check is None or check(data)
+
+
+def heif_items_are_text(data: bytes) -> bool:
+    """Say whether the types and names of a HEIF file's items are UTF-8.
+
+    pi-heif 1.4 takes that for granted, and a damaged one ends the whole process.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        end = at + size if size >= 8 else len(data)
+        if name == b"meta" and not _items_are_text(data[at:end]):
+            return False
+        at = end
+    return True
+
+
+def _items_are_text(meta: bytes) -> bool:
+    at = meta.find(b"infe")
+    while at >= 4:
+        (size,) = struct.unpack_from(">I", meta, at - 4)
+        version = meta[at + 4 : at + 5]
+        type_at = at + (14 if version == b"\3" else 12)  # after flags, number and protection
+        try:
+            meta[type_at : at - 4 + size].decode()
+        except UnicodeDecodeError:
+            return False
+        at = meta.find(b"infe", at + 4)
+    return True
 
 
 def _jpeg(data: bytes) -> bool:
