@@ -497,7 +497,7 @@ def test_mutated_files_give_a_photo_or_a_reject_and_nothing_else(format_: str) -
             del data[rng.integers(len(data)) :]
         if rng.random() < 0.2:
             at = rng.integers(len(data) + 1)
-            data[at:at] = rng.bytes(rng.integers(1, 40))
+            data[at:at] = rng.bytes(int(rng.integers(1, 40)))
         try:
             photo = decode(bytes(data), max_pixels=1_000_000)
         except Reject:

@@ -12,7 +12,7 @@ import datetime as dt
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
     `PhotosError` if `root` is no folder that can be listed.
     """
     try:
-        root.stat()
+        identity = _identity(root.stat())
         entries = _sorted_entries(root)
     except FileNotFoundError:
         raise PhotosError(f"No such folder: {root}", hint="Check the path of PHOTOS.") from None
@@ -54,7 +54,7 @@ def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
         raise PhotosError(f"Not a folder: {root}", hint="PHOTOS is a folder of photos.") from None
     except OSError as error:
         raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
-    yield from _walk(entries, "", (_identity(root.stat()),), labeller)
+    yield from _walk(entries, identity, labeller)
 
 
 def labeller_from(spec: str, root: Path) -> Labeller:
@@ -66,7 +66,7 @@ def labeller_from(spec: str, root: Path) -> Labeller:
     if spec == "none":
         return lambda _path: None
     if spec == "parent":
-        top = root.resolve().name
+        top = _escaped(root.resolve().name)
         return lambda path: path.rsplit("/", 2)[-2] if "/" in path else top
     if spec.startswith("regex:"):
         return _regex_labeller(spec.removeprefix("regex:"))
@@ -126,7 +126,7 @@ class CsvLabels:
 def _regex_labeller(expression: str) -> Labeller:
     try:
         pattern = re.compile(expression)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(
             f"--label-from regex:{expression}: not a regular expression ({error})."
         ) from None
@@ -143,45 +143,43 @@ def _regex_labeller(expression: str) -> Labeller:
     return label
 
 
+# The entries of a folder that are left, its path, and the identities of the folders around it.
+_Level = tuple[Iterator[os.DirEntry[str]], str, tuple[tuple[int, int], ...]]
+
+
 def _walk(
-    entries: Iterable[os.DirEntry[str]],
-    prefix: str,
-    ancestors: tuple[tuple[int, int], ...],
-    labeller: Labeller,
+    top: list[os.DirEntry[str]], identity: tuple[int, int], labeller: Labeller
 ) -> Iterator[PhotoRef]:
-    for entry in entries:
+    """Walk depth first, without recursion: folders nest deeper than Python's stack may."""
+    levels: list[_Level] = [(iter(top), "", (identity,))]
+    while levels:
+        entries, prefix, ancestors = levels[-1]
+        entry = next(entries, None)
+        if entry is None:
+            levels.pop()
+            continue
         path = prefix + entry.name
         is_photo_name = entry.name.lower().endswith(EXTENSIONS)
         try:
             info = entry.stat()
-        except OSError as error:  # a broken or looping link, or a file that just went
-            if is_photo_name:
-                yield _unusable(path, labeller, Reason.UNREADABLE, error.strerror or "no stat")
+        except OSError as error:  # a broken or looping link, a closed folder, a file that just went
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_photo_name or is_folder:
+                shown = path + "/" if is_folder else path
+                yield _unusable(shown, labeller, Reason.UNREADABLE, error.strerror or "no stat")
             continue
-        if stat.S_ISDIR(info.st_mode):
-            yield from _enter(entry, info, path, ancestors, labeller)
-        elif is_photo_name:
-            yield _reference(path, info, labeller)
-
-
-def _enter(
-    entry: os.DirEntry[str],
-    info: os.stat_result,
-    path: str,
-    ancestors: tuple[tuple[int, int], ...],
-    labeller: Labeller,
-) -> Iterator[PhotoRef]:
-    identity = _identity(info)
-    folder = Path(entry.path)
-    if identity in ancestors or (folder / STORE_MARK).is_dir():
-        return
-    try:
-        entries = _sorted_entries(folder)
-    except OSError as error:
-        detail = f"the folder cannot be listed: {error.strerror}"
-        yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
-        return
-    yield from _walk(entries, path + "/", (*ancestors, identity), labeller)
+        if not stat.S_ISDIR(info.st_mode):
+            if is_photo_name:
+                yield _reference(path, info, labeller)
+        elif _identity(info) not in ancestors:
+            try:
+                inner = _sorted_entries(Path(entry.path))
+            except OSError as error:
+                detail = f"the folder cannot be listed: {error.strerror}"
+                yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
+                continue
+            if not any(e.name == STORE_MARK and e.is_dir() for e in inner):
+                levels.append((iter(inner), path + "/", (*ancestors, _identity(info))))
 
 
 def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
@@ -204,7 +202,7 @@ def _unusable(
     info: os.stat_result | None = None,
 ) -> PhotoRef:
     """Make a reference that is a reject already; bytes that are no Unicode are shown escaped."""
-    shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    shown = _escaped(path)
     size, mtime = (info.st_size, info.st_mtime) if info else (0, 0.0)
     return PhotoRef(shown, labeller(shown), size, _utc(mtime), reason, detail)
 
@@ -216,6 +214,11 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _identity(info: os.stat_result) -> tuple[int, int]:
     return info.st_dev, info.st_ino
+
+
+def _escaped(text: str) -> str:
+    """Write a name with the bytes in it that are no UTF-8 as hexadecimal escapes."""
+    return os.fsencode(text).decode("utf-8", errors="backslashreplace")
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,0 +1,384 @@
+"""Listing photos and labelling them: nothing lost, nothing invented, names kept exactly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from verger.errors import PhotosError, UsageError
+from verger.photos.reasons import Reason
+from verger.photos.source import (
+    EXTENSIONS,
+    CsvLabels,
+    PhotoRef,
+    labeller_from,
+    list_photos,
+)
+
+
+def put(file: Path, data: bytes = b"photo") -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def listed(root: Path, labels: str = "none") -> list[PhotoRef]:
+    return list(list_photos(root, labeller_from(labels, root)))
+
+
+def paths(root: Path) -> list[str]:
+    return [ref.path for ref in listed(root)]
+
+
+# Listing ------------------------------------------------------------------------------------------
+
+
+def test_photos_are_those_with_a_known_extension_in_any_case(tmp_path: Path) -> None:
+    names = [f"a{e}" for e in EXTENSIONS] + [f"b{e.upper()}" for e in EXTENSIONS]
+    names += ["c.JpEg", "two.dots.png"]
+    for name in [*names, "a.txt", "jpg", "a.jpg.part", "a.svg", "a.jpg~"]:
+        put(tmp_path / name)
+    assert paths(tmp_path) == sorted(names)
+
+
+def test_a_reference_holds_size_and_time_in_utc(tmp_path: Path) -> None:
+    file = put(tmp_path / "a.jpg", b"12345")
+    os.utime(file, (1_700_000_000.25, 1_700_000_000.25))
+    (ref,) = listed(tmp_path)
+    at = dt.datetime(2023, 11, 14, 22, 13, 20, 250_000, tzinfo=dt.UTC)
+    assert ref == PhotoRef("a.jpg", None, 5, at)
+
+
+def test_the_order_is_fixed_however_files_came_to_be(tmp_path: Path) -> None:
+    names = [f"{d}/{n}.jpg" for d in ("b", "a", "a/z", "c c") for n in range(20)]
+    for root in ("one", "two"):
+        names.reverse()
+        for name in names:
+            put(tmp_path / root / name)
+    assert paths(tmp_path / "one") == paths(tmp_path / "two")
+    assert sorted(paths(tmp_path / "one")) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pêche.jpg",
+        "pe\u0302che.jpg",
+        "桃.jpg",
+        "🍑.jpg",
+        "a b.jpg",
+        " a.jpg",
+        "100%.jpg",
+        "%20.jpg",
+        "a#b?c&d.jpg",
+        "it's.jpg",
+        'say "a".jpg',
+        "two\nlines.jpg",
+        "tab\t.jpg",
+        "back\\slash.jpg",
+        "a,b;c.jpg",
+        "$HOME`x`.jpg",
+        "*.jpg",
+        "[a].jpg",
+        "{a}.jpg",
+        "-rf.jpg",
+        "a:b.jpg",
+        ".jpg",
+        "..jpg",
+    ],
+)
+def test_a_name_is_kept_exactly(tmp_path: Path, name: str) -> None:
+    folder = name.removesuffix(".jpg") or "dots"
+    folder = "dots" if folder == "." else folder
+    put(tmp_path / folder / name)
+    (ref,) = listed(tmp_path, "parent")
+    assert ref.path == f"{folder}/{name}"
+    assert ref.label == folder
+    assert (tmp_path / ref.path).read_bytes() == b"photo"
+
+
+def test_a_name_that_is_no_unicode_is_a_reject_shown_escaped(tmp_path: Path) -> None:
+    bad = os.fsencode(tmp_path) + b"/p\xeache"
+    try:
+        Path(os.fsdecode(bad)).mkdir()
+    except OSError:
+        pytest.skip("this file system takes Unicode names alone")
+    Path(os.fsdecode(bad), "a.jpg").write_bytes(b"photo")
+    Path(os.fsdecode(bad), "\udcff.jpg").write_bytes(b"")
+    put(tmp_path / "good.jpg")
+    refs = listed(tmp_path, "parent")
+    assert {(ref.path, ref.label, ref.reason) for ref in refs} == {
+        ("good.jpg", tmp_path.name, None),
+        ("p\\xeache/a.jpg", "p\\xeache", Reason.BAD_NAME),
+        ("p\\xeache/\\xff.jpg", "p\\xeache", Reason.BAD_NAME),
+    }
+    # The folder itself may be given as PHOTOS: its files are fine, and so must their label be.
+    inner = {ref.path: ref.label for ref in listed(Path(os.fsdecode(bad)), "parent")}
+    assert inner == {"a.jpg": "p\\xeache", "\\xff.jpg": "p\\xeache"}
+
+
+def test_a_folder_named_like_a_photo_is_a_folder(tmp_path: Path) -> None:
+    put(tmp_path / "x.jpg" / "y.png")
+    (tmp_path / "empty.jpg").mkdir()
+    assert paths(tmp_path) == ["x.jpg/y.png"]
+
+
+def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    elsewhere = put(tmp_path / "elsewhere" / "e.jpg").parent
+    put(root / "a" / "a.jpg")
+    put(root / "b" / "b.jpg")
+    (root / "file.jpg").symlink_to(elsewhere / "e.jpg")
+    (root / "folder").symlink_to(elsewhere)
+    (root / "a" / "up").symlink_to("..")
+    (root / "a" / "self").symlink_to(".")
+    (root / "a" / "other").symlink_to("../b")
+    (root / "b" / "other").symlink_to("../a")
+    assert paths(root) == [
+        "a/a.jpg",
+        "a/other/b.jpg",
+        "b/b.jpg",
+        "b/other/a.jpg",
+        "file.jpg",
+        "folder/e.jpg",
+    ]
+
+
+def test_links_that_lead_nowhere_are_rejects(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").symlink_to("gone.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "broken").symlink_to("gone")  # no photo by its name: nothing was promised
+    refs = listed(tmp_path)
+    assert [(ref.path, ref.reason, ref.bytes) for ref in refs] == [
+        ("broken.jpg", Reason.UNREADABLE, 0),
+        ("loop.jpg", Reason.UNREADABLE, 0),
+    ]
+    assert all(ref.detail for ref in refs)
+
+
+def test_what_is_no_file_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (ref,) = listed(tmp_path)
+    assert (ref.path, ref.reason) == ("pipe.jpg", Reason.UNREADABLE)
+
+
+def test_a_file_of_no_bytes_is_a_reject_already(tmp_path: Path) -> None:
+    put(tmp_path / "void.jpg", b"")
+    (ref,) = listed(tmp_path)
+    assert (ref.reason, ref.bytes) == (Reason.EMPTY, 0)
+
+
+def test_a_store_inside_the_photos_is_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "a.jpg")
+    put(tmp_path / "store" / ".verger" / "lock")
+    put(tmp_path / "store" / "features" / "part.jpg")
+    put(tmp_path / "deep" / "store" / ".verger" / "x.jpg")
+    assert paths(tmp_path) == ["a.jpg"]
+
+
+def test_a_thousand_labels(tmp_path: Path) -> None:
+    for n in range(1000):
+        put(tmp_path / "wide" / f"label {n}" / "a.jpg")
+    assert len({ref.label for ref in listed(tmp_path / "wide", "parent")}) == 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths may not be so long elsewhere")
+def test_folders_nest_deeper_than_python_s_stack_allows(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    start = Path.cwd()
+    try:
+        os.chdir(deep)
+        for _ in range(700):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("a.jpg").write_bytes(b"photo")
+    finally:
+        os.chdir(start)
+    assert paths(deep) == ["d/" * 700 + "a.jpg"]
+    shutil.rmtree(deep)
+
+
+def test_folders_that_cannot_be_listed_at_all(tmp_path: Path) -> None:
+    with pytest.raises(PhotosError, match=r"No such folder: .*gone"):
+        listed(tmp_path / "gone")
+    with pytest.raises(PhotosError, match=r"Not a folder: .*a\.jpg"):
+        listed(put(tmp_path / "a.jpg"))
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(PhotosError, match="Cannot list"):
+        listed(tmp_path / "loop")
+    assert listed(put(tmp_path / "none" / "a.txt").parent) == []
+
+
+AS_ANOTHER_USER = """
+import json, os, sys
+from pathlib import Path
+from verger.errors import PhotosError
+from verger.photos.source import list_photos
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+root = Path(sys.argv[1])
+refs = [[r.path, r.reason, r.detail] for r in list_photos(root, lambda path: None)]
+try:
+    (root / "file.jpg").read_bytes()
+    opened = "yes"
+except OSError as error:
+    opened = error.strerror
+try:
+    list(list_photos(root / "closed", lambda path: None))
+except PhotosError as error:
+    refused = str(error)
+print(json.dumps([refs, opened, refused]))
+"""
+
+
+def test_what_may_not_be_read_is_named_and_its_neighbours_are_kept() -> None:
+    root = Path(tempfile.mkdtemp(prefix="verger-test-"))  # pytest's own folders are closed to all
+    try:
+        root.chmod(0o755)
+        put(root / "a" / "a.jpg")
+        put(root / "closed" / "c.jpg")
+        put(root / "file.jpg").chmod(0)
+        put(root / "z.jpg")
+        (root / "closed").chmod(0)
+        put(root / "listed" / "d.jpg")
+        put(root / "listed" / "folder" / "e.jpg")
+        (root / "listed").chmod(0o644)  # names can be read, and nothing behind them
+        done = subprocess.run(
+            [sys.executable, "-c", AS_ANOTHER_USER, str(root)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        refs, opened, refused = json.loads(done.stdout)
+        assert refs == [
+            ["a/a.jpg", None, None],
+            ["closed/", "unreadable", "the folder cannot be listed: Permission denied"],
+            ["file.jpg", None, None],  # found out when it is read: see test_features
+            ["listed/d.jpg", "unreadable", "Permission denied"],
+            ["listed/folder/", "unreadable", "Permission denied"],
+            ["z.jpg", None, None],
+        ]
+        assert opened == "Permission denied"
+        assert "Permission denied" in refused
+    finally:
+        for folder in ("closed", "listed"):
+            (root / folder).chmod(0o755)
+        shutil.rmtree(root)
+
+
+# Labels -------------------------------------------------------------------------------------------
+
+
+def test_the_label_is_the_photo_s_folder(tmp_path: Path) -> None:
+    label = labeller_from("parent", tmp_path / "Fruit")
+    assert label("Training/Apple Golden/1.jpg") == "Apple Golden"
+    assert label("Apple/1.jpg") == "Apple"
+    assert label("1.jpg") == "Fruit"  # at the top: the name of PHOTOS itself
+    assert label("Apple/") == "Apple"  # a folder that could not be listed
+
+
+def test_the_folder_s_name_is_found_where_photos_is_a_dot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Plum").mkdir()
+    monkeypatch.chdir(tmp_path / "Plum")
+    assert labeller_from("parent", Path())("1.jpg") == "Plum"
+    assert labeller_from("parent", Path("..", "Plum"))("1.jpg") == "Plum"
+
+
+def test_no_label_at_all(tmp_path: Path) -> None:
+    assert labeller_from("none", tmp_path)("Apple/1.jpg") is None
+
+
+def test_a_label_by_regular_expression(tmp_path: Path) -> None:
+    label = labeller_from(r"regex:([a-z]+)_\d+", tmp_path)
+    assert label("box/apple_12.jpg") == "apple"
+    assert label("box/12.jpg") is None
+    assert labeller_from(r"regex:^(?:x/)?(y)?", tmp_path)("x/z.jpg") is None
+    assert labeller_from("regex:(é+)", tmp_path)("pée.jpg") == "é"
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("(", "not a regular expression"),
+        ("a*", "0 groups"),
+        ("(a)(b)", "2 groups"),
+        ("", "0 groups"),
+        ("(a{99999999999999999999})", "not a regular expression"),
+    ],
+)
+def test_a_regular_expression_that_gives_no_label_is_refused(
+    tmp_path: Path, expression: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        labeller_from(f"regex:{expression}", tmp_path)
+    assert f"regex:{expression}" in str(caught.value)
+
+
+def csv_of(folder: Path, text: str) -> CsvLabels:
+    file = folder / "labels.csv"
+    file.write_bytes(text.encode())
+    labels = labeller_from(str(file), folder)
+    assert isinstance(labels, CsvLabels)
+    return labels
+
+
+def test_labels_from_a_csv_file(tmp_path: Path) -> None:
+    text = 'id,path,label\r\n1,a/1.jpg,Apple\r\n2,./b 2.jpg,"Plum, red"\r\n3,"two\nlines.jpg",x\r\n'
+    labels = csv_of(tmp_path, "\ufeff" + text + "4,none.jpg,\r\n5,gone.jpg,Pear\r\n")
+    assert labels("a/1.jpg") == "Apple"
+    assert labels("b 2.jpg") == "Plum, red"
+    assert labels("two\nlines.jpg") == "x"
+    assert labels("none.jpg") is None
+    assert labels("other.jpg") is None
+    assert labels("a/1.jpg") == "Apple"
+    assert labels.unused == 1
+
+
+def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None:
+    assert csv_of(tmp_path, "path,label\na.jpg,x\na.jpg,x\n")("a.jpg") == "x"
+    with pytest.raises(UsageError, match=r"line 3 gives a\.jpg a second label"):
+        csv_of(tmp_path, "path,label\na.jpg,x\na.jpg,y\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "lacks label and path"),
+        (b"file,label\na,b\n", "lacks path"),
+        (b"path;label\na;b\n", "lacks label and path"),
+        (b"path,label\np\xeache.jpg,x\n", "cannot be read as CSV in UTF-8"),
+        (b"path,label\n" + b"a" * 200_000 + b",x\n", "cannot be read as CSV"),
+    ],
+)
+def test_a_csv_file_that_is_none_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    file = put(tmp_path / "labels.csv", content)
+    with pytest.raises(UsageError, match=said) as caught:
+        labeller_from(str(file), tmp_path)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_that_is_too_short_has_no_label(tmp_path: Path) -> None:
+    labels = csv_of(tmp_path, "path,label\na.jpg\n\nb.jpg,y,more\n")
+    assert labels("a.jpg") is None
+    assert labels("b.jpg") == "y"
+
+
+@pytest.mark.parametrize("spec", ["gone.csv", "Parent", "", "."])
+def test_a_labeller_that_is_none_of_them_is_refused(
+    tmp_path: Path, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--label-from"):
+        labeller_from(spec, tmp_path)
