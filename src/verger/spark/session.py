@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -71,9 +75,15 @@ def session(
         raise EngineError(
             f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
         ) from error
-    try:
-        yield spark
-    finally:
+    with _quiet_bridge(verbose=settings.verbose):
+        try:
+            yield spark
+        except Exception:
+            _end(spark, _SECONDS_TO_END)
+            raise
+        except BaseException:  # Ctrl-C, SIGTERM: what is under way is not waited for
+            _end(spark, _SECONDS_TO_END, at_once=True)
+            raise
         _end(spark, _SECONDS_TO_ARCHIVE if archive else _SECONDS_TO_END)
 
 
@@ -114,7 +124,7 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
         conf.set(key, value)
     if submitted is None:
         _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
-    with _output_of_java(verbose=settings.verbose):
+    with _python_answers_signals(), _output_of_java(verbose=settings.verbose):
         return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
@@ -175,12 +185,49 @@ def _complaint(said: IO[bytes]) -> str:
     return next((line[:300] for line in lines if "rror" in line or "xception" in line), "")
 
 
-def _end(spark: SparkSession, patience: float) -> None:
-    """Stop Spark and wait until its Java process is gone, so that nothing is left behind."""
+@contextmanager
+def _python_answers_signals() -> Iterator[None]:
+    """Keep the answer to Ctrl-C that this process has, which raises KeyboardInterrupt.
+
+    Spark puts its own in place, which calls Java from within a call to Java, and fails in pages.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _quiet_bridge(*, verbose: bool) -> Iterator[None]:
+    """Keep off the terminal what py4j logs of a call to Java that Ctrl-C interrupts."""
+    root = logging.getLogger()
+    if verbose:
+        yield
+        return
+
+    def not_of_py4j(record: logging.LogRecord) -> bool:
+        return record.module not in ("java_gateway", "clientserver")
+
+    root.addFilter(not_of_py4j)
+    try:
+        yield
+    finally:
+        root.removeFilter(not_of_py4j)
+
+
+def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None:
+    """Stop Spark and wait until its Java process is gone, so that nothing is left behind.
+
+    `at_once` does not wait for the tasks under way: Java is told to end, and ends its workers.
+    """
     gateway = SparkContext._gateway
-    with suppress(Exception):
-        spark.stop()
     process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    if at_once and process is not None:
+        process.terminate()
+    else:
+        _stop(spark)
     if gateway is None or process is None:
         return
     with suppress(Exception):
@@ -193,7 +240,17 @@ def _end(spark: SparkSession, patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if at_once:
+        _stop(spark)  # what this process still holds of it
     SparkContext._gateway = SparkContext._jvm = None  # so that another session can start
+
+
+def _stop(spark: SparkSession) -> None:
+    with suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Java is gone already
+        spark.stop()
+    SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 def _first_line(error: BaseException) -> str:
