@@ -203,8 +203,9 @@ def test_folders_nest_deeper_than_python_s_stack_allows(tmp_path: Path) -> None:
         Path("a.jpg").write_bytes(b"photo")
     finally:
         os.chdir(start)
-    assert paths(deep) == ["d/" * 700 + "a.jpg"]
-    shutil.rmtree(deep)
+    found = paths(deep)
+    subprocess.run(["rm", "-rf", str(deep)], check=True)  # Python 3.11 would recurse
+    assert found == ["d/" * 700 + "a.jpg"]
 
 
 def test_folders_that_cannot_be_listed_at_all(tmp_path: Path) -> None:
