@@ -61,10 +61,18 @@ class PCA:
         """Share of the total variance that the first components explain together, (k,)."""
         return np.cumsum(self.explained_variance_ratio)
 
-    def transform(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Project rows (n, d), centred, onto the components: float32 (n, k)."""
+    def transform(
+        self, rows: npt.NDArray[np.floating], *, whiten: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Project rows (n, d), centred, onto the components: float32 (n, k).
+
+        `whiten` divides each component by its spread, so that all have variance 1.
+        """
         centred = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
-        return (centred @ self.components.T).astype(np.float32)
+        projected = centred @ self.components.T
+        if whiten:
+            projected /= np.sqrt(self.explained_variance)
+        return projected.astype(np.float32)
 
     def inverse_transform(self, projected: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Bring projected rows (n, k) back to features (n, d), as near as k components allow."""

@@ -19,24 +19,13 @@ from verger.moments import Moments, NotFinite, unit_length
 from verger.projection import PCA
 from verger.spark.embedding import ROW_GROUP_BYTES
 from verger.spark.failures import job_errors
+from verger.spark.packing import MOMENTS_SCHEMA, blocks, pack, unpack
 from verger.store import MATRIX, Work
 from verger.tables import files_of
 
 _BYTES_A_MATRIX_FILE = 128 * 2**20
 _BYTES_A_SPLIT = 128 * 2**20  # Spark's default size of one task's input
-_ROWS_A_BLOCK = 4096
 _MERGED_BY_DRIVER = 8  # more partial moments than this are merged by tasks first
-_MOMENTS = pa.schema(
-    [
-        ("space", pa.string()),
-        ("n", pa.int64()),
-        ("mean", pa.binary()),
-        ("scatter", pa.binary()),
-        ("labels", pa.list_(pa.string())),
-        ("label_counts", pa.list_(pa.int64())),
-        ("label_means", pa.binary()),
-    ]
-)
 
 
 class FeatureMoments(NamedTuple):
@@ -66,12 +55,12 @@ def feature_moments(spark: SparkSession, features: Path, width: int) -> FeatureM
     """
 
     def partial(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield _pack(_moments_of(batches, width))
+        yield from _pack(_moments_of(batches, width))
 
     def merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield _pack(_merged((row for batch in batches for row in batch.to_pylist()), width))
+        yield from _pack(_merged((row for batch in batches for row in batch.to_pylist()), width))
 
-    schema = from_arrow_schema(_MOMENTS)
+    schema = from_arrow_schema(MOMENTS_SCHEMA)
     with job_errors():
         rows = spark.read.parquet(str(features)).select("path", "label", "features")
         parts = rows.mapInArrow(partial, schema)
@@ -114,7 +103,7 @@ def _ordered(matrix: DataFrame, files: int) -> DataFrame:
 
 def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments:
     moments = FeatureMoments.zero(width)
-    for block in _blocks(batches):
+    for block in blocks(batches):
         rows = _matrix(block["features"].combine_chunks(), width)
         labels = block["label"].to_pylist()
         try:
@@ -128,54 +117,20 @@ def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments
     return moments
 
 
-def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into blocks of some 4,096 rows, large enough for matrix products."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(len(one) for one in held) >= _ROWS_A_BLOCK:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
-
-
 def _matrix(column: pa.ListArray, width: int) -> np.ndarray[Any, Any]:
     """View a column of lists, all of one length, as a matrix (n, width)."""
     return np.asarray(column.flatten()).reshape(len(column), width)
 
 
-def _pack(moments: FeatureMoments) -> pa.RecordBatch:
-    rows = [
-        {
-            "space": space,
-            "n": part.n,
-            "mean": part.mean.tobytes(),
-            "scatter": part.scatter.tobytes() if part.n else None,
-            "labels": list(part.labels),
-            "label_counts": part.label_counts.tolist(),
-            "label_means": part.label_means.tobytes(),
-        }
-        for space, part in moments._asdict().items()
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=_MOMENTS)
+def _pack(moments: FeatureMoments) -> Iterator[pa.RecordBatch]:
+    for space, part in moments._asdict().items():
+        if part.n:
+            yield pack(space, part)
 
 
 def _merged(rows: Iterable[dict[str, Any]], width: int) -> FeatureMoments:
     """Merge packed moments, each space on its own."""
     merged = FeatureMoments.zero(width)._asdict()
     for row in rows:
-        if row["n"]:
-            merged[row["space"]] = merged[row["space"]].merge(_unpack(row, width))
+        merged[row["space"]] = merged[row["space"]].merge(unpack(row))
     return FeatureMoments(**merged)
-
-
-def _unpack(row: dict[str, Any], width: int) -> Moments:
-    return Moments(
-        n=row["n"],
-        mean=np.frombuffer(row["mean"]),
-        scatter=np.frombuffer(row["scatter"]).reshape(width, width),
-        labels=tuple(row["labels"]),
-        label_counts=np.array(row["label_counts"], dtype=np.int64),
-        label_means=np.frombuffer(row["label_means"]).reshape(-1, width),
-    )

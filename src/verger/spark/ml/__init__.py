@@ -1,0 +1,1 @@
+"""The pyspark.ml face; `verger.ml` is its public name."""

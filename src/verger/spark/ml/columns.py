@@ -1,0 +1,126 @@
+"""Columns of features, in the three shapes that users have: float, double and ml vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import ArrayType, DoubleType, FloatType
+
+from verger.errors import UsageError
+from verger.moments import Moments, NotFinite, unit_length
+from verger.spark.failures import job_errors
+from verger.spark.packing import MOMENTS_SCHEMA, blocks, pack, unpack
+
+Transform = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float32]]
+
+_MOST_BYTES_A_MATRIX = 2 * 2**30  # of float64: 16,384 features
+
+
+def as_array(dataset: DataFrame, name: str) -> Column:
+    """Return a column of features as an array column. Raises `UsageError` for any other type."""
+    if name not in dataset.columns:
+        raise UsageError(f"There is no column {name!r}; there are {', '.join(dataset.columns)}.")
+    kind = dataset.schema[name].dataType
+    if isinstance(kind, VectorUDT):
+        return vector_to_array(F.col(name))
+    if isinstance(kind, ArrayType) and isinstance(kind.elementType, FloatType | DoubleType):
+        return F.col(name)
+    raise UsageError(
+        f"Column {name!r} is {kind.simpleString()}; features are array<float>, array<double> or "
+        "an ml vector."
+    )
+
+
+def with_projected(dataset: DataFrame, source: str, target: str, transform: Transform) -> DataFrame:
+    """Add the projection of column `source` as column `target`.
+
+    It is array<float>, or an ml vector where the source is one; null where the source is null.
+    """
+
+    # Spark reads these annotations at run time, where a Series takes no parameter.
+    def project(columns: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        for column in columns:
+            present = column.notna()
+            projected = pd.Series([None] * len(column), dtype=object)
+            if present.any():
+                rows = transform(np.stack(column[present].tolist()))
+                projected[present.to_numpy()] = pd.Series(list(rows), dtype=object).to_numpy()
+            yield projected
+
+    udf: Any = pandas_udf(project, "array<float>")  # type: ignore[call-overload]
+    out: Column = udf(as_array(dataset, source))
+    if isinstance(dataset.schema[source].dataType, VectorUDT):
+        out = array_to_vector(out.cast("array<double>"))
+    return dataset.withColumn(target, out)
+
+
+def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> Moments:
+    """Compute the moments of a column of features in one pass; null rows are left out.
+
+    With `label`, rows are scaled to unit length, and those with a null label left out. Raises
+    `UsageError` for rows of unlike lengths, for NaN, for a width whose moments would not fit into
+    memory, and where there is no row at all.
+    """
+    columns = [as_array(dataset, features).alias("features")]
+    if label is not None:
+        if label not in dataset.columns:
+            raise UsageError(f"There is no column {label!r} of labels.")
+        columns.append(F.col(label).cast("string").alias("label"))
+
+    def partial(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        total: Moments | None = None
+        for block in blocks(batches):
+            part = _block_moments(block, labelled=label is not None)
+            total = part if total is None else total.merge(part)
+        if total is not None:
+            yield pack("column", total)
+
+    rows = dataset.select(*columns).dropna()
+    with job_errors():
+        packed = rows.mapInArrow(partial, from_arrow_schema(MOMENTS_SCHEMA)).collect()
+    parts = [unpack(row.asDict()) for row in packed]
+    if not parts:
+        raise UsageError(f"Column {features!r} holds no row to fit to.")
+    total = parts[0]
+    for part in parts[1:]:
+        if part.features != total.features:
+            raise _unlike(total.features, part.features)
+        total = total.merge(part)
+    return total
+
+
+def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
+    column = block["features"].combine_chunks()
+    lengths = np.asarray(column.value_lengths())
+    width = int(lengths[0])
+    if (lengths != width).any():
+        raise _unlike(width, int(lengths[lengths != width][0]))
+    if 8 * width * width > _MOST_BYTES_A_MATRIX:
+        raise UsageError(
+            f"{width} features need {8 * width * width / 2**30:.1f} GiB for each {width} × {width} "
+            f"matrix; the most is {_MOST_BYTES_A_MATRIX / 2**30:.0f} GiB."
+        )
+    rows = np.asarray(column.flatten()).reshape(len(column), width)
+    try:
+        if not labelled:
+            return Moments.of(rows)
+        if not np.isfinite(rows).all():
+            raise NotFinite(int(np.argmin(np.isfinite(rows).all(axis=1))))
+        return Moments.of(unit_length(rows), block["label"].to_pylist())
+    except NotFinite:
+        raise UsageError("A row of features holds NaN or an infinite value.") from None
+
+
+def _unlike(one: int, other: int) -> UsageError:
+    return UsageError(f"Rows of features are of unlike lengths: {one} and {other}.")

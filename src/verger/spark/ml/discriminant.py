@@ -1,0 +1,120 @@
+"""The discriminant projection as a pyspark.ml Estimator and Model."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pyspark import keyword_only
+from pyspark.ml import Estimator, Model
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasInputCol, HasLabelCol, HasOutputCol
+from pyspark.ml.util import (
+    DefaultParamsReadable,
+    DefaultParamsWritable,
+    MLReadable,
+    MLWritable,
+)
+from pyspark.sql import DataFrame
+
+from verger.discriminant import (
+    DEFAULT_SHRINKAGE,
+    fit_discriminant,
+    load_discriminant,
+    save_discriminant,
+)
+from verger.discriminant import Discriminant as FittedDiscriminant
+from verger.spark.ml.columns import moments_of, with_projected
+from verger.spark.ml.persistence import FilesReader, FilesWriter
+
+
+class _DiscriminantParams(HasInputCol, HasOutputCol, HasLabelCol):
+    shrinkage: Param[float] = Param(
+        Params._dummy(),
+        "shrinkage",
+        "from 0 (trust the spread within labels) to 1 (not at all)",
+        typeConverter=TypeConverters.toFloat,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(
+            inputCol="features",
+            outputCol="discriminant",
+            labelCol="label",
+            shrinkage=DEFAULT_SHRINKAGE,
+        )
+
+    def getShrinkage(self) -> float:  # noqa: N802 - pyspark's name
+        """Return the shrinkage."""
+        return float(self.getOrDefault(self.shrinkage))
+
+
+class Discriminant(
+    Estimator["DiscriminantModel"],
+    _DiscriminantParams,
+    DefaultParamsReadable["Discriminant"],
+    DefaultParamsWritable,
+):
+    """Fits shrinkage LDA in one pass, in closed form, on features scaled to unit length.
+
+    inputCol:   array<float>, array<double> or ml vector; null rows are left out of the fit
+    labelCol:   any type, read as a string; rows with a null label are left out
+    outputCol:  array<float> (at most labels − 1), or an ml vector where the input is one
+    """
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        inputCol: str = "features",  # noqa: N803
+        outputCol: str = "discriminant",  # noqa: N803
+        labelCol: str = "label",  # noqa: N803
+        shrinkage: float = DEFAULT_SHRINKAGE,
+    ) -> None:
+        super().__init__()
+        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
+
+    @keyword_only
+    def setParams(  # noqa: N802
+        self,
+        *,
+        inputCol: str = "features",  # noqa: N803
+        outputCol: str = "discriminant",  # noqa: N803
+        labelCol: str = "label",  # noqa: N803
+        shrinkage: float = DEFAULT_SHRINKAGE,
+    ) -> Self:
+        """Set any of the Params."""
+        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
+        return self
+
+    def setShrinkage(self, value: float) -> Self:  # noqa: N802
+        """Set the shrinkage."""
+        return self._set(shrinkage=value)
+
+    def _fit(self, dataset: DataFrame) -> DiscriminantModel:
+        moments = moments_of(dataset, self.getInputCol(), self.getLabelCol())
+        fitted = fit_discriminant(moments, self.getShrinkage())
+        model = DiscriminantModel(fitted)
+        model._resetUid(self.uid)
+        return self._copyValues(model)
+
+
+class DiscriminantModel(Model, _DiscriminantParams, MLReadable["DiscriminantModel"], MLWritable):
+    """A fitted discriminant projection; `projection` is the `verger.discriminant.Discriminant`."""
+
+    def __init__(self, projection: FittedDiscriminant) -> None:
+        super().__init__()
+        self.projection = projection
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        project = self.projection.transform
+        return with_projected(dataset, self.getInputCol(), self.getOutputCol(), project)
+
+    def write(self) -> FilesWriter:
+        """Return a writer: `model.write().overwrite().save(path)`."""
+        return FilesWriter(self, save_discriminant)
+
+    @classmethod
+    def read(cls) -> FilesReader[DiscriminantModel]:
+        """Return a reader: `DiscriminantModel.load(path)`."""
+        return FilesReader(cls, load_discriminant)

@@ -1,0 +1,174 @@
+"""Photos to features as a pyspark.ml Transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+from pyspark import keyword_only
+from pyspark.ml import Transformer
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasInputCol, HasOutputCol
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import BinaryType, StringType
+
+from verger.backbones import Backbone, Network, open_backbone
+from verger.errors import UsageError
+from verger.features import KEPT, Embedder, embed
+from verger.photos.reasons import Reason
+from verger.photos.source import PhotoRef
+from verger.settings import DEFAULT_BACKBONE
+
+_MADE = "_verger_embedded"
+
+
+class _EmbedderParams(HasInputCol, HasOutputCol):
+    reasonCol: Param[str] = Param(  # noqa: N815
+        Params._dummy(),
+        "reasonCol",
+        "column for the reason why a photo gave no features; null where it did",
+        typeConverter=TypeConverters.toString,
+    )
+    backbone: Param[str] = Param(
+        Params._dummy(),
+        "backbone",
+        "name of a shipped network, or an ONNX file that every worker can read",
+        typeConverter=TypeConverters.toString,
+    )
+    batchSize: Param[int] = Param(  # noqa: N815
+        Params._dummy(),
+        "batchSize",
+        "photos a batch of the network",
+        typeConverter=TypeConverters.toInt,
+    )
+    maxPixels: Param[int] = Param(  # noqa: N815
+        Params._dummy(),
+        "maxPixels",
+        "photos with more pixels are not decoded",
+        typeConverter=TypeConverters.toInt,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(
+            inputCol="path",
+            outputCol="features",
+            reasonCol="reason",
+            backbone=DEFAULT_BACKBONE,
+            batchSize=4,
+            maxPixels=100_000_000,
+        )
+
+
+class PhotoEmbedder(
+    Transformer, _EmbedderParams, DefaultParamsReadable["PhotoEmbedder"], DefaultParamsWritable
+):
+    """Adds features of photos: array<float>, null where a photo gave none, with the reason beside.
+
+    inputCol:   paths (string) that every worker can open, or the bytes of the files (binary)
+    outputCol:  array<float>, 1280 numbers by default
+    reasonCol:  string, null for a photo that was embedded; else one of the documented reasons
+    """
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        inputCol: str = "path",  # noqa: N803
+        outputCol: str = "features",  # noqa: N803
+        reasonCol: str = "reason",  # noqa: N803
+        backbone: str = DEFAULT_BACKBONE,
+        batchSize: int = 4,  # noqa: N803
+        maxPixels: int = 100_000_000,  # noqa: N803
+    ) -> None:
+        super().__init__()
+        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
+
+    @keyword_only
+    def setParams(  # noqa: N802
+        self,
+        *,
+        inputCol: str = "path",  # noqa: N803
+        outputCol: str = "features",  # noqa: N803
+        reasonCol: str = "reason",  # noqa: N803
+        backbone: str = DEFAULT_BACKBONE,
+        batchSize: int = 4,  # noqa: N803
+        maxPixels: int = 100_000_000,  # noqa: N803
+    ) -> Self:
+        """Set any of the Params."""
+        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
+        return self
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        name = self.getInputCol()
+        if name not in dataset.columns:
+            raise UsageError(
+                f"There is no column {name!r}; there are {', '.join(dataset.columns)}."
+            )
+        kind = dataset.schema[name].dataType
+        if not isinstance(kind, StringType | BinaryType):
+            raise UsageError(f"Column {name!r} is {kind.simpleString()}; give paths or bytes.")
+        embedder = Embedder(
+            open_backbone(self.getOrDefault(self.backbone)),
+            self.getOrDefault(self.batchSize),
+            self.getOrDefault(self.maxPixels),
+        )
+
+        # Spark reads these annotations at run time, where a Series takes no parameter.
+        def make(columns: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+            for column in columns:
+                yield _embedded(column.tolist(), embedder)
+
+        schema = "features array<float>, reason string"
+        udf: Any = pandas_udf(make, schema)  # type: ignore[call-overload]
+        # Without this, Spark would embed each photo once for each of the two columns.
+        made = udf.asNondeterministic()(F.col(name)).alias(_MADE)
+        return (
+            dataset.select("*", made)
+            .withColumn(self.getOutputCol(), F.col(f"{_MADE}.features"))
+            .withColumn(self.getOrDefault(self.reasonCol), F.col(f"{_MADE}.reason"))
+            .drop(_MADE)
+        )
+
+
+def _embedded(values: list[Any], embedder: Embedder) -> pd.DataFrame:
+    """Embed paths or bytes, in a worker; one row for each, in order."""
+    refs = [_reference(at, value) for at, value in enumerate(values)]
+
+    def read(at: str) -> bytes:
+        value = values[int(at)]
+        return bytes(value) if isinstance(value, bytes | bytearray) else _file(value).read_bytes()
+
+    features: list[Any] = []
+    reasons: list[str | None] = []
+    for batch in embed(refs, embedder, read, _network(embedder.backbone)):
+        features += [row.values.to_numpy() if row.is_valid else None for row in batch["features"]]
+        reasons += [None if why == KEPT else why for why in batch["outcome"].to_pylist()]
+    return pd.DataFrame(
+        {"features": pd.Series(features, dtype=object), "reason": pd.Series(reasons, dtype=object)}
+    )
+
+
+def _reference(at: int, value: Any) -> PhotoRef:
+    """Refer to a value by its place: the same path may stand in a column twice."""
+    epoch = datetime.fromtimestamp(0, tz=UTC)
+    if value is None:
+        return PhotoRef(str(at), None, 0, epoch, Reason.UNREADABLE, "null")
+    return PhotoRef(str(at), None, len(value) if isinstance(value, bytes) else 0, epoch)
+
+
+def _file(path: str) -> Path:
+    return Path(path.removeprefix("file://")) if path.startswith("file:///") else Path(path)
+
+
+@cache
+def _network(backbone: Backbone) -> Network:
+    """Load the model once a worker process."""
+    return backbone.network()
