@@ -136,3 +136,52 @@ def test_the_fields_of_the_run_record_are_those_that_the_pipeline_writes() -> No
 def rows_starting(page: Path, start: str) -> list[str]:
     lines = page.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line.startswith(start)]
+
+
+PROSE = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+READMES = [REPOSITORY / "README.md", REPOSITORY / "README.fr.md"]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)
+def test_the_readme_names_only_options_that_there_are(readme: Path) -> None:
+    code = "\n".join(re.findall(r"`[^`\n]+`", readme.read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
+    assert "--max-rejects" in named
+    known = set(re.findall(r"--[a-z-]+", (PAGES / "cli.md").read_text(encoding="utf-8")))
+    assert named - known - {"--install"} == set()  # the last is one of `wsl`
+
+
+def test_the_french_readme_is_a_twin() -> None:
+    english, french = (readme.read_text(encoding="utf-8") for readme in READMES)
+    for part in (r"^(#+) ", r"^```(\w*)", r"^(\| `[^`]+`)", r"\]\(((?:docs|src)/[^)]+)\)"):
+        assert re.findall(part, english, re.MULTILINE) == re.findall(part, french, re.MULTILINE)
+    for reason in Reason:
+        assert f"`{reason.value}`" in english
+        assert f"`{reason.value}`" in french
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (REPOSITORY / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = [
+        page.relative_to(REPOSITORY / "docs").as_posix()
+        for page in PROSE
+        if "docs" in str(page.relative_to(REPOSITORY))
+    ]
+    assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
+
+
+def test_every_room_is_on_the_page_of_architecture() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = page.split("## The rooms, in order")[1].split("```")[1]
+    source = REPOSITORY / "src" / "verger"
+    files = {file.name for file in source.glob("*.py") if not file.name.startswith("_")}
+    folders = {f"{file.parent.name}/" for file in source.glob("*/__init__.py")}
+    assert "store.py" in files
+    assert set(re.findall(r"^  (\w+(?:\.py|/))", drawn, re.MULTILINE)) == files | folders
