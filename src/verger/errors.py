@@ -23,7 +23,8 @@ class VergerError(Exception):
     def __init__(self, what: str, *, hint: str = "") -> None:
         self.what = " ".join(what.split())
         self.hint = " ".join(hint.split())
-        super().__init__(f"{self.what} {self.hint}".strip())
+        stop = "." if self.hint and not self.what.endswith((".", "!", "?")) else ""
+        super().__init__(f"{self.what}{stop} {self.hint}".strip())
 
 
 class UsageError(VergerError):
