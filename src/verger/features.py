@@ -106,6 +106,8 @@ def embed(
                 rows
             ) >= MOST_ROWS_HELD:
                 yield rows.flush()
+                if report:
+                    report(rows.embedded, rows.rejected)
         if len(rows):
             yield rows.flush()
     if report:

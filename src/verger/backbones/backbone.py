@@ -47,7 +47,10 @@ class Network:
         self._session = _session(model, card.name)
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return the features of a batch. Raises `BackboneError` if the model fails on it."""
+        """Return the features of a batch.
+
+        Raises `BackboneError` if the model fails on it, or gives no row of finite numbers a photo.
+        """
         feed = {self._card.input.name: to_input(photos, self._card.input)}
         try:
             (out,) = self._session.run([self._card.output], feed)
@@ -55,7 +58,17 @@ class Network:
             raise BackboneError(
                 f"Backbone {self._card.name} failed: {_first_line(error)}"
             ) from None
-        return np.ascontiguousarray(out, dtype=np.float32).reshape(len(photos), -1)
+        out = np.asarray(out)
+        shape, dtype = out.shape, out.dtype
+        if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(photos):
+            raise BackboneError(
+                f"Backbone {self._card.name} gives no row of numbers a photo: its output "
+                f"{self._card.output!r} is {dtype}, shape {shape}, for {len(photos)} photos."
+            )
+        features = np.ascontiguousarray(out, dtype=np.float32).reshape(len(photos), -1)
+        if not np.isfinite(features).all():
+            raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
+        return features
 
 
 def open_backbone(name: str, image_size: int | None = None) -> Backbone:
@@ -158,7 +171,7 @@ def _tried(backbone: Backbone, image_size: int | None) -> Backbone:
         features = Network(card, model)(blank).shape[1]
     except BackboneError as error:
         raise BackboneError(
-            f"Backbone {card.name} does not take photos of {size} × {size} pixels.",
+            f"Backbone {card.name} cannot be used on photos of {size} × {size} pixels.",
             hint=f"({error.what})",
         ) from None
     if card.features not in (0, features):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -64,7 +65,9 @@ class Card:
             return cls._parse(json.loads(file.read_bytes()))
         except FileNotFoundError:
             raise BackboneError(f"The backbone's card is missing: {file}") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+        ) as error:  # fmt: skip
             raise BackboneError(f"{file} is no backbone card ({error!r}).") from None
 
     @classmethod
@@ -80,6 +83,11 @@ class Card:
         shorter = int(spec.get("resize_shorter_side", size))
         if not 16 <= size <= shorter <= 4096:
             raise ValueError(f"input size {size}, resize_shorter_side {shorter}")
+        mean, std = _three(spec.get("mean")), _three(spec.get("std"))
+        if (mean is None) != (std is None) or (mean and spec["dtype"] != "float32"):
+            raise ValueError("input mean and std go together, with dtype float32")
+        if mean and std and not (all(map(math.isfinite, mean + std)) and min(std) > 0):
+            raise ValueError(f"input mean {mean}, std {std}")
         return cls(
             name=str(raw["name"]),
             sha256=str(raw["sha256"]).lower(),
@@ -90,8 +98,8 @@ class Card:
                 color=spec.get("color", "RGB"),
                 size=size,
                 resize_shorter_side=shorter,
-                mean=_three(spec.get("mean")),
-                std=_three(spec.get("std")),
+                mean=mean,
+                std=std,
             ),
             output=str(out["name"]),
             features=int(out["features"]),
