@@ -114,7 +114,7 @@ def run_command(photos: Path, store: Path, as_json: bool, quiet: bool, **options
     run.json.
 
     Exit codes: 0 done, 2 a wrong option, 3 PHOTOS, 4 STORE, 5 the backbone, 6 Java or Spark,
-    7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C.
+    7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
     from verger.pipeline import run
 

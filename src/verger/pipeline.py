@@ -77,11 +77,7 @@ def run(
             with clock.time("list"):
                 listing = photo_list.list_into(work, photos, labeller, reporter)
             made = _chain(photos, store, work, listing, settings, backbone, clock, reporter)
-            notes = [
-                *backbone.notes,
-                *photo_list.label_notes(settings.label_from, listing, labeller),
-                *made.pop("notes"),
-            ]
+            label_notes = photo_list.label_notes(settings.label_from, listing, labeller)
             record = {
                 "started": started,
                 "finished": now(),
@@ -92,7 +88,7 @@ def run(
                 "backbone": backbone_record(backbone),
                 "photos_per_second": _rate(listing.photos, clock),
                 "seconds": clock.seconds,
-                "notes": notes,
+                "notes": [*backbone.notes, *label_notes],
             }
             store.publish(work, record, ALL_PARTS)
     except PhotosError:
@@ -115,12 +111,9 @@ def reduce(
     reporter = reporter if reporter is not None else Silent()
     clock = Clock()
     store = Store(store_root)
-    record = store.record()
-    if record is None:
-        raise StoreError(
-            f"{store_root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
-        )
+    _whole_run(store)  # before the lock, which a folder that is no STORE has no place for
     with store.working() as work:
+        record = _whole_run(store)
         with ExitStack() as stack:
             spark, engine = _start(stack, settings, record["counts"]["embedded"], clock)
             made = _reduce(
@@ -135,11 +128,9 @@ def reduce(
         chosen = ("components", "standardize", "shrinkage", "csv")
         kept = {name: getattr(settings, name) for name in chosen}
         record |= {
-            "reduced": now(),
             "settings": record["settings"] | kept,
             **made,
-            "versions": engine,
-            "seconds": record["seconds"] | clock.seconds,
+            "reduced": {"finished": now(), "versions": engine, "seconds": clock.seconds},
         }
         store.publish(work, record, REDUCED_PARTS)
     return Outcome(record)
@@ -231,11 +222,20 @@ def _reduce(
     if settings.csv:
         with clock.time("csv"), reporter.stage("CSV", pca.rows, "rows") as stage:
             write_csv(work.published(MATRIX), work.published(MATRIX_CSV), pca.k, stage.update)
+    notes = [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))]
     return {
-        "projection": projection_record(pca),
+        "projection": projection_record(pca) | {"notes": notes},
         "discriminant": discriminant_record(discriminant),
-        "notes": [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))],
     }
+
+
+def _whole_run(store: Store) -> dict[str, Any]:
+    record = store.record()
+    if record is None:
+        raise StoreError(
+            f"{store.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+        )
+    return record
 
 
 def _save(pca: PCA, discriminant: Discriminant | None, folder: Path) -> None:

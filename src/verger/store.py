@@ -99,7 +99,7 @@ class Store:
         return dict(record)
 
     def claim(self, *, backbone_sha256: str, overwrite: bool) -> bool:
-        """Make the folder a STORE that this run may write; say whether it was none before.
+        """Make the folder a STORE that this run may write; say whether the folder is new.
 
         Raises `StoreError` where it holds something that is no STORE, where it holds a run and
         `overwrite` is not set, and where it cannot be written.
@@ -114,7 +114,7 @@ class Store:
                 )
             if self.mark.is_dir() and not overwrite:
                 self._refuse_to_replace(backbone_sha256)
-            is_new = not self.mark.is_dir()
+            is_new = not self.root.exists()
             self.mark.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _cannot_write(self.root, error) from None

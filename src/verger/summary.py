@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ from verger.store import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJEC
 
 def summary(record: Mapping[str, Any], store: Path) -> str:
     """Write what was done, where it is, and what to do next."""
-    counts, projection, seconds = record["counts"], record["projection"], record["seconds"]
-    took = sum(seconds.values())
+    counts, projection = record["counts"], record["projection"]
+    took = sum(record.get("reduced", record)["seconds"].values())
     lines = [
         "",
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
@@ -29,7 +32,7 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
             f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
             f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
         )
-    lines += [f"Note: {note}" for note in record["notes"]]
+    lines += [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
     lines += ["", f"In {store}:"]
     has_csv = record["settings"]["csv"]
     for name, what in (
@@ -43,11 +46,19 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
         if what:
             lines.append(f"  {name:<12} {what}")
     table = f"{store}/{MATRIX}"
-    count = f"select label, count(*) from '{table}/*.parquet' group by label"  # noqa: S608
     show = f"import pandas; print(pandas.read_parquet({table!r}))"
+    again = f"reduce {shlex.quote(str(store))} --components 50"
     lines += ["", "Next:"]
-    lines += [f"  python -c {_quoted(show)}", f"  duckdb -c {_quoted(count)}"]
+    lines += [f"  {_beside('python')} -c {_quoted(show)}", f"  {_beside('verger')} {again}"]
     return "\n".join(lines)
+
+
+def _beside(command: str) -> str:
+    """Name a command as it can be typed here: bare if it is on the PATH, else where it lies."""
+    ours = Path(sys.executable).parent / command
+    if shutil.which(command) == str(ours) or not ours.exists():
+        return command
+    return shlex.quote(os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours))
 
 
 def _quoted(text: str) -> str:

@@ -105,8 +105,9 @@ def cores(spark: SparkSession) -> int:
 
 
 def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    environment = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
+        SparkContext._ensure_initialized()
     conf = SparkConf()
     for key, value in _CONF.items():
         conf.set(key, value)
@@ -123,24 +124,45 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
         key, _, value = pair.partition("=")
         conf.set(key, value)
     if submitted is None:
-        _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
-    with _python_answers_signals(), _output_of_java(verbose=settings.verbose):
+        home = _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
+        environment["JAVA_HOME"] = str(home)
+    with (
+        _environment(environment),
+        _python_answers_signals(),
+        _output_of_java(verbose=settings.verbose),
+    ):
         return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool) -> None:
-    """Choose the Java that this process will start, and its flags."""
+def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool) -> Path:
+    """Choose the Java that this process will start, and its flags; return its JAVA_HOME."""
     java = find_java()
     home = java_home(java)
-    os.environ["JAVA_HOME"] = str(home)
     flags = archiving_flags(java, home) if archive else start_flags(home, short=short)
     flags += _native_access_flags(java)
     if not verbose:
         quiet = Path(str(resources.files("verger.spark"))) / "log4j2.properties"
-        flags.append(f"-Dlog4j2.configurationFile=file:{quiet}")
+        flags.append(f"-Dlog4j2.configurationFile={quiet.as_uri()}")
     if given := conf.get("spark.driver.extraJavaOptions"):
         flags.append(given)
-    conf.set("spark.driver.extraJavaOptions", " ".join(flags))
+    spaced = [f'"{flag}"' if " " in flag and flag != given else flag for flag in flags]
+    conf.set("spark.driver.extraJavaOptions", " ".join(spaced))
+    return home
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for Java to inherit, and put back what the user had."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _native_access_flags(java: Java) -> list[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 # What one photo costs beside its bytes, as bytes: inference takes as long as reading some 50 kB.
 COST_A_PHOTO = 50_000
 MOST_PHOTOS = 4_000  # a task that is lost is done again; this bounds what that costs
-_FEWEST_PHOTOS = 8  # one batch
+_FEWEST_PHOTOS = 8  # two batches
 _SHARES_A_CORE = 2
 
 
