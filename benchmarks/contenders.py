@@ -49,7 +49,9 @@ def contenders(cores: int, notebook_python: str | None) -> dict[str, Contender]:
         record = json.loads(took.stdout)
         assert record["counts"]["embedded"] == count, record["counts"]
         seconds = float(record["seconds"]["embed"])
-        end = max(when for when, line in took.lines if line.startswith("Embedding"))
+        said = [when for when, line in took.lines if line.startswith("Embedding")]
+        assert said, "`verger run` prints no line on the end of its embedding"
+        end = said[-1]
         return Taken(seconds, took.cpu, took.cpu_between(end - seconds, end))
 
     def bare(photos: Path, out: Path, count: int) -> Taken:

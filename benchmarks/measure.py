@@ -28,6 +28,7 @@ class Memory:
     total: float = 0.0
     java: float = 0.0
     python: float = 0.0
+    largest: float = 0.0  # of any one process
 
 
 @dataclass
@@ -141,7 +142,7 @@ class _Sampler:
             except psutil.Error:
                 self._alive.pop(process.pid, None)
         self.series.append((time.perf_counter() - self._since, sum(self._cpu.values())))
-        for name in ("total", "java", "python"):
+        for name in ("total", "java", "python", "largest"):
             setattr(self.memory, name, max(getattr(self.memory, name), getattr(now, name)))
 
     def _find(self) -> None:
@@ -156,6 +157,7 @@ class _Sampler:
 def _add(now: Memory, process: psutil.Process) -> None:
     size = _pss(process.pid)
     now.total += size
+    now.largest = max(now.largest, size)
     if "java" in process.name():
         now.java += size
     else:
