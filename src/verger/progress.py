@@ -170,8 +170,8 @@ def reporter(*, quiet: bool) -> Reporter:
 
 def _clock(seconds: float) -> str:
     """Write a duration as a person does: 8.4 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if round(seconds) < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {left:02d} s"

@@ -120,7 +120,7 @@ def parse_components(text: str) -> int | float:
         "nor a share of variance between 0 and 1, such as 0.95."
     )
     text = text.strip()
-    if re.fullmatch(r"\+?[0-9]+", text):
+    if re.fullmatch(r"\+?[0-9]{1,18}", text):
         number = int(text)
         if number < 1:
             raise refusal

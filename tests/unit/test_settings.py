@@ -1,0 +1,135 @@
+"""The choices of a run: each has its help and its option, and nonsense is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+import pytest
+
+from verger.cli import cli
+from verger.errors import UsageError
+from verger.settings import RunSettings, parse_components, setting_help
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("128", 128),
+        ("10000", 10_000),
+        ("007", 7),
+        ("+3", 3),
+        (" 5 ", 5),
+        ("0.95", 0.95),
+        (".5", 0.5),
+        ("1e-3", 0.001),
+        ("0.999999", 0.999999),
+    ],
+)
+def test_components_are_a_number_or_a_share(text: str, value: float) -> None:
+    parsed = parse_components(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-3", "1.5", "1.0", "0.0", "-0.5", "abc", "", " ", "nan", "inf", "-inf", "1e3", "95%",
+     "0,95", "1 2", "0x10", "None", "9" * 5000],
+)  # fmt: skip
+def test_components_that_are_neither_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--components") as caught:
+        RunSettings(components=text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"batch_size": -1}, "--batch-size -1"),
+        ({"batch_size": 1025}, "--batch-size 1025"),
+        ({"max_pixels": 0}, "--max-pixels 0"),
+        ({"image_size": 15}, "--image-size 15"),
+        ({"image_size": -224}, "--image-size -224"),
+        ({"cores": 0}, "--cores 0"),
+        ({"max_rejects": -0.1}, "--max-rejects -0.1"),
+        ({"max_rejects": 1.1}, "--max-rejects 1.1"),
+        ({"max_rejects": float("nan")}, "--max-rejects nan"),
+        ({"memory": "2"}, "--memory 2"),
+        ({"memory": "0g"}, "--memory 0g"),
+        ({"memory": "lots"}, "--memory lots"),
+        ({"memory": "-1g"}, "--memory -1g"),
+        ({"memory": "1g "}, "--memory 1g"),
+        ({"spark_conf": ("a.b",)}, "--spark-conf a.b"),
+        ({"spark_conf": ("=x",)}, "--spark-conf =x"),
+        ({"cores": 2, "master": "local[2]"}, "--cores and --master"),
+    ],
+)
+def test_a_choice_that_cannot_be_right_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        RunSettings(**settings)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_size": 1},
+        {"batch_size": 1024},
+        {"max_rejects": 0.0},
+        {"max_rejects": 1.0},
+        {"memory": "800m"},
+        {"memory": "2G"},
+        {"spark_conf": ("a.b=c=d", "e=")},
+        {"image_size": 16, "cores": 1},
+    ],
+)
+def test_a_choice_at_the_edge_is_taken(settings: dict[str, Any]) -> None:
+    RunSettings(**settings)
+
+
+def test_every_setting_has_its_help_and_its_option_with_the_same_default() -> None:
+    options = {param.name: param for param in cli.commands["run"].params}
+    help_of = setting_help()
+    for setting in dataclasses.fields(RunSettings):
+        option = options[setting.name]
+        assert isinstance(option, click.Option)
+        assert option.help == help_of[setting.name]
+        assert len(option.help or "") > 15
+        assert (option.help or "").endswith(".")
+        assert "--" + setting.name.replace("_", "-") in option.opts
+        given = () if option.multiple else option.default
+        assert given == setting.default, setting.name
+
+
+def test_the_command_line_gives_the_defaults_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = cli.commands["run"]
+    context = command.make_context("run", ["photos", "store"])
+    given = {f.name: context.params[f.name] for f in dataclasses.fields(RunSettings)}
+    assert RunSettings(**given) == RunSettings()
+    line = ["photos", "store", "-k", "7", "--no-csv", "--standardize"]
+    line += ["--spark-conf", "a=b", "--spark-conf", "c=d"]
+    params = command.make_context("run", line).params
+    assert params["components"] == "7"
+    assert params["csv"] is False
+    assert params["standardize"] is True
+    assert params["spark_conf"] == ("a=b", "c=d")
+
+
+def test_settings_are_written_into_the_record_as_json() -> None:
+    settings = RunSettings(spark_conf=("a=b",), cores=2)
+    record = json.loads(json.dumps(settings.as_record(), allow_nan=False))
+    assert record.keys() == {field.name for field in dataclasses.fields(RunSettings)}
+    assert record["cores"] == 2
+
+
+def test_settings_cannot_be_changed_once_checked() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunSettings().cores = 3  # type: ignore[misc]
