@@ -21,6 +21,7 @@ from verger.backbones import Backbone, Network
 from verger.features import KEPT, Embedder, embed, outcome_schema
 from verger.photos.source import PhotoRef
 from verger.spark.failures import job_errors
+from verger.spark.reading import reader, spark_path
 from verger.spark.spans import Span
 from verger.spark.telling import Address, Teller, listening
 from verger.store import FEATURES, REJECTS, Work
@@ -43,7 +44,7 @@ def embed_photos(
     room that failed.
     """
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-    refs, root = str(work.refs), str(photos)
+    refs, root = str(work.refs.absolute()), str(photos)
     with listening(host, hear) as address, job_errors():
         tasks = spark.range(0, len(spans), 1, len(spans))
 
@@ -57,7 +58,7 @@ def embed_photos(
             outcomes.write.partitionBy("outcome")
             .option("parquet.block.size", ROW_GROUP_BYTES)
             .option("parquet.enable.dictionary", "false")
-            .parquet(str(work.outcomes))
+            .parquet(spark_path(work.outcomes))
         )
 
 
@@ -69,17 +70,18 @@ def settle_outcomes(spark: SparkSession, work: Work) -> None:
             kept.rename(features)
         else:
             _empty(spark, from_arrow_schema(outcome_schema())).drop("outcome").write.parquet(
-                str(features)
+                spark_path(features)
             )
         left = any(work.outcomes.glob("outcome=*")) if work.outcomes.exists() else False
         schema = from_arrow_schema(outcome_schema())
-        rows = (
-            spark.read.schema(schema).parquet(str(work.outcomes)) if left else _empty(spark, schema)
-        )
+        rows = _empty(spark, schema)
+        if left:
+            rows = reader(spark).schema(schema).parquet(spark_path(work.outcomes))
         detail = F.col("thumbnail").cast("string").alias("detail")
         reason = F.col("outcome").alias("reason")
         rejects = rows.select("path", "label", reason, detail, "bytes", "modified")
-        rejects.coalesce(1).sortWithinPartitions("path").write.parquet(str(work.published(REJECTS)))
+        ordered = rejects.coalesce(1).sortWithinPartitions("path")
+        ordered.write.parquet(spark_path(work.published(REJECTS)))
 
 
 def _embed_span(
