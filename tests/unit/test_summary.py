@@ -1,0 +1,77 @@
+"""The lines that end a run: true to its record, and its commands can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from verger.summary import summary
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "counts": {
+            "listed": 6015,
+            "embedded": 5980,
+            "rejected": 35,
+            "rejected_by_reason": {"truncated": 30, "empty": 5},
+        },
+        "projection": {"k": 128, "rank": 1280, "explained_variance": 0.9512, "notes": ["as few"]},
+        "seconds": {"list": 0.5, "embed": 50.0, "fit": 1.2},
+        "labels": 1131,
+        "backbone": {"name": "lite", "features": 1280},
+        "photos_per_second": 119.64,
+        "cores": 2,
+        "notes": ["3 of 6015 photos have no label."],
+        "settings": {"csv": True},
+    }
+    return {**whole, **changes}
+
+
+def test_the_summary_says_what_the_record_holds() -> None:
+    text = summary(record(), Path("store"))
+    for part in (
+        "5,980 photos of 1,131 labels",
+        "lite, 119.6 photos/s on 2 cores; 52 s in all",
+        "35 rejected: 30 truncated, 5 empty.",
+        "128 components keep 95.12% of the variance of 1280 features (rank 1280)",
+        "Note: as few",
+        "Note: 3 of 6015 photos have no label.",
+        "In store:",
+        "matrix.csv",
+        "run.json",
+        "Next:",
+    ):
+        assert part in text
+    assert "\x1b" not in text
+
+
+def test_what_there_is_not_is_not_said() -> None:
+    counts = {"listed": 1, "embedded": 1, "rejected": 0, "rejected_by_reason": {}}
+    projection = {"k": 0, "rank": 0, "explained_variance": 0.0, "notes": []}
+    text = summary(
+        record(counts=counts, projection=projection, settings={"csv": False}, notes=[]),
+        Path("store"),
+    )
+    for part in ("rejected:", "components keep", "Note:", "matrix.csv"):
+        assert part not in text
+
+
+@pytest.mark.parametrize("name", ["store", "my store", "a'b", 'a"b', "a#b%c", "$HOME"])
+def test_the_next_commands_can_be_pasted(tmp_path: Path, name: str) -> None:
+    matrix = tmp_path / name / "matrix"
+    matrix.mkdir(parents=True)
+    table = pa.table({"path": ["a.jpg", "b.jpg"], "label": ["plum", "plum"]})
+    pq.write_table(table, matrix / "part-0.parquet")
+    *_, show, again = summary(record(), tmp_path / name).splitlines()
+    shown = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True)
+    assert "b.jpg" in shown.stdout
+    program, *arguments = shlex.split(again)
+    assert Path(program).name == "verger"
+    assert arguments == ["reduce", str(tmp_path / name), "--components", "50"]
