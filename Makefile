@@ -22,6 +22,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.reduction
 
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py

@@ -120,6 +120,7 @@ def reduce(
                 spark,
                 store.path(FEATURES),
                 record["backbone"]["features"],
+                record["counts"]["embedded"],
                 work,
                 settings,
                 clock,
@@ -178,7 +179,9 @@ def _chain(
             counts = _counts(work, listing.photos)
         _check_rejects(counts, settings, store, work)
         features, width = work.published(FEATURES), backbone.card.features
-        reduced = _reduce(spark, features, width, work, settings, clock, reporter)
+        reduced = _reduce(
+            spark, features, width, counts["embedded"], work, settings, clock, reporter
+        )
     return {"counts": counts, "cores": cores, "versions": engine, **reduced}
 
 
@@ -198,6 +201,7 @@ def _reduce(
     spark: SparkSession,
     features: Path,
     width: int,
+    embedded: int,
     work: Work,
     settings: RunSettings,
     clock: Clock,
@@ -208,6 +212,8 @@ def _reduce(
 
     with clock.time("fit"):
         moments = reduction.feature_moments(spark, features, width)
+        if moments.raw.n != embedded:
+            raise CountError.of(embedded, moments.raw.n, 0)
         wanted = parse_components(settings.components)
         pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
         discriminant: Discriminant | None = None

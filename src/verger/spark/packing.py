@@ -1,26 +1,39 @@
-"""Blocks of rows for matrix products, and moments as rows of a table, to travel between tasks."""
+"""Blocks of rows for matrix products, and moments on their way between tasks.
+
+Moments travel as chunks of a few MiB: the scatter of 4,096 features is one value of 64 MiB, and
+Spark was seen to lose rows of that size without a word when Java had 1 GB (`collect` gave nothing).
+So values are small, every part says of how many chunks it is, and a fixed number of parts must
+reach the driver.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from verger.errors import EngineError
 from verger.moments import Moments
+from verger.spark.failures import job_errors
+
+Parts = dict[str, Moments]  # moments of several spaces, by name
 
 _ROWS_A_BLOCK = 4096
-
-MOMENTS_SCHEMA = pa.schema(
+_BYTES_A_CHUNK = 4 * 2**20
+_REDUCERS = 2
+_CHUNKS = pa.schema(
     [
-        ("space", pa.string()),
-        ("n", pa.int64()),
-        ("mean", pa.binary()),
-        ("scatter", pa.binary()),
-        ("labels", pa.list_(pa.string())),
-        ("label_counts", pa.list_(pa.int64())),
-        ("label_means", pa.binary()),
+        ("part", pa.string()),
+        ("index", pa.int32()),
+        ("count", pa.int32()),
+        ("content", pa.binary()),
     ]
 )
 
@@ -38,29 +51,99 @@ def blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def pack(space: str, moments: Moments) -> pa.RecordBatch:
-    """Make the one row that moments travel as; `space` says of what they are."""
-    row = {
-        "space": space,
-        "n": moments.n,
-        "mean": moments.mean.tobytes(),
-        "scatter": moments.scatter.tobytes(),
-        "labels": list(moments.labels),
-        "label_counts": moments.label_counts.tolist(),
-        "label_means": moments.label_means.tobytes(),
-    }
-    return pa.RecordBatch.from_pylist([row], schema=MOMENTS_SCHEMA)
+def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Parts]) -> Parts:
+    """Compute moments over all partitions of `rows`, in one pass, and merge them.
+
+    `moments_of` gets the batches of one partition. Raises its `VergerError`, and `EngineError`
+    where a part went missing on its way.
+    """
+
+    def map_side(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from _chunks(moments_of(batches))
+
+    def reduce_side(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from _chunks(_merged(row for batch in batches for row in batch.to_pylist())[0])
+
+    schema = from_arrow_schema(_CHUNKS)
+    with job_errors():
+        parts = rows.mapInArrow(map_side, schema).repartition(_REDUCERS, "part")
+        collected = parts.mapInArrow(reduce_side, schema).collect()
+    merged, count = _merged(row.asDict() for row in collected)
+    if count != _REDUCERS:
+        raise EngineError(
+            f"{_REDUCERS - count} of {_REDUCERS} parts of the moments did not reach the driver.",
+            hint="Give Java more memory: --memory 2g, or spark.driver.memory.",
+        )
+    return merged
 
 
-def unpack(row: dict[str, Any]) -> Moments:
-    """Read a row that `pack` made."""
-    mean = np.frombuffer(row["mean"])
-    width = len(mean)
-    return Moments(
-        n=row["n"],
-        mean=mean,
-        scatter=np.frombuffer(row["scatter"]).reshape(width, width),
-        labels=tuple(row["labels"]),
-        label_counts=np.array(row["label_counts"], dtype=np.int64),
-        label_means=np.frombuffer(row["label_means"]).reshape(-1, width),
-    )
+def _chunks(parts: Parts) -> Iterator[pa.RecordBatch]:
+    """Cut moments into rows; moments of nothing are one row too."""
+    content = _to_bytes(parts)
+    name = uuid.uuid4().hex
+    starts = range(0, len(content), _BYTES_A_CHUNK)
+    for index, start in enumerate(starts):
+        row = {
+            "part": name,
+            "index": index,
+            "count": len(starts),
+            "content": content[start : start + _BYTES_A_CHUNK],
+        }
+        yield pa.RecordBatch.from_pylist([row], schema=_CHUNKS)
+
+
+def _merged(rows: Iterable[Mapping[str, Any]]) -> tuple[Parts, int]:
+    """Merge parts as soon as all their chunks are there; return them and their number."""
+    waiting: dict[str, dict[int, bytes]] = {}
+    merged: Parts = {}
+    count = 0
+    for row in rows:
+        chunks = waiting.setdefault(row["part"], {})
+        chunks[row["index"]] = bytes(row["content"])
+        if len(chunks) == row["count"]:
+            del waiting[row["part"]]
+            count += 1
+            content = b"".join(chunks[index] for index in sorted(chunks))
+            for space, moments in _from_bytes(content).items():
+                merged[space] = merged[space].merge(moments) if space in merged else moments
+    if waiting:
+        raise EngineError("Some of the moments were lost on their way between tasks.")
+    return merged, count
+
+
+def _to_bytes(parts: Parts) -> bytes:
+    """Lay moments out: the length of a JSON head, the head, the arrays (scatters as triangles)."""
+    head = [
+        {"space": space, "n": m.n, "d": m.features, "labels": m.labels}
+        for space, m in parts.items()
+    ]
+    text = json.dumps(head).encode()
+    arrays: list[bytes] = []
+    for m in parts.values():
+        upper = m.scatter[np.triu_indices(m.features)]
+        arrays += [m.mean.tobytes(), upper.tobytes()]
+        arrays += [m.label_counts.tobytes(), m.label_means.tobytes()]
+    return b"".join([struct.pack("<I", len(text)), text, *arrays])
+
+
+def _from_bytes(content: bytes) -> Parts:
+    (length,) = struct.unpack_from("<I", content)
+    at = 4 + length
+
+    def take(count: int, dtype: str = "<f8") -> np.ndarray[Any, Any]:
+        nonlocal at
+        array = np.frombuffer(content, dtype, count, at)
+        at += array.nbytes
+        return array
+
+    parts: Parts = {}
+    for one in json.loads(content[4 : 4 + length]):
+        d, labels = one["d"], tuple(one["labels"])
+        mean = take(d)
+        upper = np.zeros((d, d))
+        upper[np.triu_indices(d)] = take(d * (d + 1) // 2)
+        scatter = upper + np.triu(upper, 1).T
+        counts = take(len(labels), "<i8")
+        means = take(len(labels) * d).reshape(len(labels), d)
+        parts[one["space"]] = Moments(one["n"], mean, scatter, labels, counts, means)
+    return parts

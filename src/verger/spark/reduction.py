@@ -46,7 +46,7 @@ def feature_moments(spark: SparkSession, features: Path, width: int) -> FeatureM
         return _moments_of(batches, width)._asdict()
 
     with job_errors():
-        rows = spark.read.parquet(str(features)).select("path", "label", "features")
+        rows = reader(spark).parquet(spark_path(features)).select("path", "label", "features")
     return FeatureMoments(**reduced(rows, of_partition))
 
 

@@ -14,13 +14,11 @@ from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.functions import pandas_udf
-from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
 from verger.moments import Moments, NotFinite, unit_length
-from verger.spark.failures import job_errors
-from verger.spark.packing import MOMENTS_SCHEMA, blocks, pack, unpack
+from verger.spark.packing import blocks, reduced
 
 Transform = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float32]]
 
@@ -78,26 +76,25 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
             raise UsageError(f"There is no column {label!r} of labels.")
         columns.append(F.col(label).cast("string").alias("label"))
 
-    def partial(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         total: Moments | None = None
         for block in blocks(batches):
             part = _block_moments(block, labelled=label is not None)
-            total = part if total is None else total.merge(part)
-        if total is not None:
-            yield pack("column", total)
+            total = part if total is None else _merge(total, part)
+        return {} if total is None else {str(total.features): total}
 
-    rows = dataset.select(*columns).dropna()
-    with job_errors():
-        packed = rows.mapInArrow(partial, from_arrow_schema(MOMENTS_SCHEMA)).collect()
-    parts = [unpack(row.asDict()) for row in packed]
-    if not parts:
+    merged = reduced(dataset.select(*columns).dropna(), of_partition)
+    if not merged:
         raise UsageError(f"Column {features!r} holds no row to fit to.")
-    total = parts[0]
-    for part in parts[1:]:
-        if part.features != total.features:
-            raise _unlike(total.features, part.features)
-        total = total.merge(part)
-    return total
+    if len(merged) > 1:
+        raise _unlike(*merged)
+    return next(iter(merged.values()))
+
+
+def _merge(one: Moments, two: Moments) -> Moments:
+    if one.features != two.features:
+        raise _unlike(one.features, two.features)
+    return one.merge(two)
 
 
 def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
@@ -122,5 +119,5 @@ def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
         raise UsageError("A row of features holds NaN or an infinite value.") from None
 
 
-def _unlike(one: int, other: int) -> UsageError:
+def _unlike(one: object, other: object, *_more: object) -> UsageError:
     return UsageError(f"Rows of features are of unlike lengths: {one} and {other}.")

@@ -1,0 +1,90 @@
+"""One process of `benchmarks.reduction`: prints its timings as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from pyspark.ml.feature import PCA as MLlibPCA  # noqa: N811
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
+
+from verger.ml import PCA, PCAModel
+from verger.settings import RunSettings
+from verger.spark.session import session
+
+K = 256
+
+
+def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
+    """Time our fit, MLlib's and scikit-learn's on the same rows, and compare the results."""
+    floats = spark.read.parquet(str(table)).cache()
+    vectors = floats.select(array_to_vector(F.col("features")).alias("features")).cache()
+    floats.count()
+    vectors.count()
+    files = sorted(table.glob("*.parquet"))
+    lists = pq.read_table(files, columns=["features"])["features"].combine_chunks()
+    rows = np.asarray(lists.flatten()).reshape(len(lists), -1)
+    PCA(k=K).fit(floats.limit(2_000))  # workers and Java warm
+    times: dict[str, list[float]] = {"ours_cached": [], "ours_parquet": [], "sklearn": []}
+    for _ in range(rounds):
+        ours = _timed(times["ours_cached"], lambda: PCA(k=K).fit(floats))
+        unread = spark.read.parquet(str(table))
+        _timed(times["ours_parquet"], partial(PCA(k=K).fit, unread))
+        _timed(times["sklearn"], lambda: SklearnPCA(K, svd_solver="covariance_eigh").fit(rows))
+    mllib: list[float] = []
+    theirs = _timed(mllib, lambda: MLlibPCA(k=K, inputCol="features", outputCol="o").fit(vectors))
+    variance = theirs.explainedVariance.toArray()
+    one, two = ours.pc.toArray(), theirs.pc.toArray()
+    signed = two * np.sign((one * two).sum(axis=0))
+    return {
+        **times,
+        "mllib": mllib,
+        "variance": float(np.abs(ours.explainedVariance.toArray() / variance - 1).max()),
+        "components": float(np.abs(one - signed).max()),
+    }
+
+
+def once(spark: SparkSession, table: Path) -> dict[str, float]:
+    """Fit to a table, and write its projection."""
+    rows = spark.read.parquet(str(table))
+    PCA(k=K).fit(rows.limit(2_000))  # workers and Java warm
+    fit: list[float] = []
+    transform: list[float] = []
+    model: PCAModel = _timed(fit, lambda: PCA(k=K).fit(rows))
+    with tempfile.TemporaryDirectory(dir=table.parent) as out:
+        projected = model.transform(rows).select("row", "components")
+        _timed(transform, lambda: projected.write.mode("overwrite").parquet(out))
+    return {"fit": fit[0], "transform": transform[0]}
+
+
+def _timed(times: list[float], work: Callable[[], Any]) -> Any:
+    start = time.perf_counter()
+    result = work()
+    times.append(time.perf_counter() - start)
+    return result
+
+
+def main() -> None:
+    """Run the job that the command line names."""
+    what, table, rounds = sys.argv[1:]
+    memory = "6g" if what == "peers" else "1g"
+    with session(RunSettings(cores=2, memory=memory)) as spark:
+        if what == "peers":
+            print(json.dumps(peers(spark, Path(table), int(rounds))))
+        else:
+            print(json.dumps(once(spark, Path(table))))
+
+
+if __name__ == "__main__":
+    main()
