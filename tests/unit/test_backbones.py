@@ -198,7 +198,16 @@ def test_float_input_without_mean_is_the_share_of_white() -> None:
     batch = np.full((1, 2, 2, 3), 255, np.uint8)
     batch[..., 1] = 0
     assert to_input(batch, InputSpec("x", "NHWC", "float32"))[0, 0, 0].tolist() == [1.0, 0.0, 1.0]
-    assert to_input(batch, InputSpec("x", "NCHW", "uint8")).shape == (1, 3, 2, 2)
+
+
+def test_layouts_keep_rows_rows_and_columns_columns() -> None:
+    batch = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    assert np.array_equal(to_input(batch, InputSpec("x", "NHWC", "uint8")), batch)
+    planes = to_input(batch, InputSpec("x", "NCHW", "uint8"))
+    assert planes.shape == (2, 3, 4, 4)
+    assert planes.flags.c_contiguous
+    for color in range(3):
+        assert np.array_equal(planes[:, color], batch[..., color])
 
 
 def test_image_size_is_taken_where_the_model_takes_any(tmp_path: Path) -> None:

@@ -346,6 +346,10 @@ def test_labels_from_a_csv_file(tmp_path: Path) -> None:
     assert labels.unused == 1
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    assert csv_of(tmp_path, "\ufeffpath,label\na.jpg,x\n")("a.jpg") == "x"
+
+
 def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None:
     assert csv_of(tmp_path, "path,label\na.jpg,x\na.jpg,x\n")("a.jpg") == "x"
     with pytest.raises(UsageError, match=r"line 3 gives a\.jpg a second label"):
