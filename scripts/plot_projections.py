@@ -30,8 +30,8 @@ def main(store: Path, out: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     folder = store / "projection"
     spaces = {
-        "PCA: where photos differ most": load_pca(folder).transform(rows),
-        "Discriminant: where labels differ most": load_discriminant(folder).transform(rows),
+        "PCA: where photos differ most": load_pca(folder).transform(rows)[:, :2],
+        "Discriminant: where labels differ most": load_discriminant(folder).transform(rows)[:, :2],
     }
     for axis, (title, points) in zip(axes, spaces.items(), strict=True):
         axis.scatter(*points.T, s=6, color="#cccccc", label="other")
