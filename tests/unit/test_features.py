@@ -86,7 +86,7 @@ def test_ahead_keeps_the_order_and_its_bounds(
         # One item may have been taken from the source that waits until there is room for it.
         under_way = taken[len(out) : -1] if len(taken) - len(out) > 1 else taken[len(out) :]
         assert len(under_way) <= most
-        assert sum(under_way) <= max(most_weight, under_way[0])
+        assert sum(under_way) <= max(most_weight, *under_way)
         out.append(result)
     assert out == [item * 2 for item in items]
 
