@@ -28,6 +28,9 @@ KIND = "discriminant"
 DEFAULT_SHRINKAGE = 0.3
 _NO_DIRECTION = 1e-10  # share of the largest singular value below which there is no direction
 
+# The variance that rounding to float32 gives rows of length 1, with room to spare.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Discriminant:
@@ -132,8 +135,8 @@ def _shrunk(within: Matrix, shrinkage: float) -> Matrix:
 
 
 def _cholesky(covariance: Matrix) -> Matrix:
-    """Factor a covariance; one without any spread counts as the identity."""
-    if not np.trace(covariance) > 0:
+    """Factor a covariance; one without any spread but rounding counts as the identity."""
+    if not np.trace(covariance) > _ROUNDING:
         return np.eye(len(covariance))
     try:
         return np.asarray(np.linalg.cholesky(covariance))

@@ -75,8 +75,8 @@ class Store:
         return self.root / STORE_MARK
 
     def path(self, name: str) -> Path:
-        """Where a published part lies."""
-        return self.root / name
+        """Where a published part lies; absolute, as Arrow and Spark take `a:b/c` for a URI."""
+        return self.root.absolute() / name
 
     def record(self) -> dict[str, Any] | None:
         """Return the record of the last whole run, or None.
@@ -153,7 +153,7 @@ class Store:
                 raise StoreError(
                     f"Another run is writing to {self.root}.", hint="Wait until it has ended."
                 ) from None
-            work = Work(self.mark / "work")
+            work = Work(self.path(STORE_MARK) / "work")
             try:
                 _remove(work.folder)
                 work.folder.mkdir()
