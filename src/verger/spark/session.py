@@ -190,6 +190,10 @@ def _output_of_java(*, verbose: bool) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if "INVALID_DRIVER_MEMORY" in str(error):
+                raise EngineError(
+                    "Spark does not start with so little --memory.", hint="Give 512m or more."
+                ) from error
             raise EngineError(
                 f"Spark did not start: {_complaint(said) or _first_line(error)}",
                 hint="--verbose shows all that Java says.",
@@ -276,5 +280,6 @@ def _stop(spark: SparkSession) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    """Return the line that says most: what Java threw, which py4j puts after a line of its own."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line[2:] for line in lines if line.startswith(": ")), lines[0])[:300]
