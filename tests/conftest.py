@@ -11,7 +11,8 @@ import pytest
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session of CI that skipped anything."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
-    if os.environ.get("CI") and skipped:
+    if reporter is None or not os.environ.get("CI"):
+        return
+    if skipped := reporter.stats.get("skipped", []):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"CI: {len(skipped)} skipped, which counts as a failure", red=True)
