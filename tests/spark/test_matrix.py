@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def by_svd(rows: Floats) -> tuple[Floats, Floats]:
 def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the program on one core, a photo a batch, its record on standard output."""
     store = tmp_path_factory.mktemp("one") / "store"
-    ended = verger("run", orchard, store, "--cores", 1, "--batch-size", 1, "--json")
+    env = {**os.environ, "TZ": "America/New_York"}  # no result depends on where the clock stands
+    ended = verger("run", orchard, store, "--cores", 1, "--batch-size", 1, "--json", env=env)
     assert ended.code == 0, ended.err
     record = json.loads(ended.out)
     assert json.loads((store / "run.json").read_text()).items() >= record.items()
@@ -74,6 +76,13 @@ def test_cores_and_batches_change_nothing(one_core: Path, two_cores: Path) -> No
     np.testing.assert_allclose(matrix_of(one_core), matrix_of(two_cores), atol=1e-4)
     paths = [list(pd.read_parquet(store / "matrix")["path"]) for store in (one_core, two_cores)]
     assert paths[0] == paths[1]
+
+
+def test_modified_is_utc_in_any_time_zone(one_core: Path, orchard: Path) -> None:
+    rows = pd.read_parquet(one_core / "features")
+    for path, modified in zip(rows["path"], rows["modified"], strict=True):
+        mtime = (orchard / path).stat().st_mtime
+        assert modified.timestamp() == pytest.approx(mtime, abs=2e-6)
 
 
 def test_the_matrix_is_that_of_numpy(one_core: Path) -> None:
