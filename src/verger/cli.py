@@ -44,7 +44,9 @@ def main() -> NoReturn:
     except _Terminated:
         code = _stopped(_TERMINATED)
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        hint = f" See {context.command_path} --help." if context else ""
+        click.echo(f"verger: {error.format_message()}{hint}", err=True)
         code = error.exit_code
     sys.stdout.flush()
     sys.exit(code or 0)

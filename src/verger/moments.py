@@ -7,6 +7,7 @@ R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,9 +16,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from verger.errors import UsageError
+
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+_MATRICES_AT_ONCE = 6  # a scatter, the product of a block, a merge, on their way, and once more
 
 
 class NotFinite(ValueError):
@@ -105,6 +110,21 @@ class Moments:
     def covariance(self) -> Matrix:
         """Return the sample covariance (d, d), divided by n − 1; zeros for fewer than two rows."""
         return self.scatter / max(self.n - 1, 1)
+
+
+def check_width(features: int) -> None:
+    """Refuse a width whose matrices (features × features, float64) this machine cannot hold.
+
+    Raises `UsageError` with the figures, before anything is allocated.
+    """
+    matrix = 8 * features * features
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if _MATRICES_AT_ONCE * matrix > memory:
+        raise UsageError(
+            f"{features} features need {matrix / 2**30:.1f} GiB for each {features} × {features} "
+            f"matrix, of which {_MATRICES_AT_ONCE} are held at once; this machine has "
+            f"{memory / 2**30:.1f} GiB."
+        )
 
 
 def merge_all(parts: Iterable[Moments], features: int) -> Moments:

@@ -106,7 +106,7 @@ class RunSettings:
 
     def as_record(self) -> dict[str, Any]:
         """Return the settings as a JSON-ready mapping, for the run record."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"spark_conf": list(self.spark_conf)}
 
 
 def parse_components(text: str) -> int | float:

@@ -200,6 +200,7 @@ def _session(model: bytes, name: str) -> Any:
     """Load a model from bytes, so that it can name no other file, on one thread."""
     import onnxruntime as ort
 
+    ort.disable_telemetry_events()  # photos and their features are nobody else's business
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

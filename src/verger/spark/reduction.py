@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from verger.errors import BackboneError
-from verger.moments import Moments, NotFinite, unit_length
+from verger.moments import Moments, NotFinite, check_width, unit_length
 from verger.projection import PCA
 from verger.spark.embedding import ROW_GROUP_BYTES
 from verger.spark.failures import job_errors
@@ -45,6 +45,7 @@ def feature_moments(spark: SparkSession, features: Path, width: int) -> FeatureM
     def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         return _moments_of(batches, width)._asdict()
 
+    check_width(width)
     with job_errors():
         rows = reader(spark).parquet(spark_path(features)).select("path", "label", "features")
     return FeatureMoments(**reduced(rows, of_partition))

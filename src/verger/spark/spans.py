@@ -26,7 +26,7 @@ def cut(sizes: Iterable[int], photos: int, total_bytes: int, cores: int) -> list
     ones short: few tasks, few files, and all cores finish together, however unlike they are.
     """
     left = total_bytes + photos * COST_A_PHOTO
-    fewest = min(max(photos // (40 * cores), _FEWEST_PHOTOS), 64)
+    fewest = min(max(photos // (40 * cores), _FEWEST_PHOTOS), 24)
     spans: list[Span] = []
     start = at = cost = 0
     target = left / (_SHARES_A_CORE * cores)

@@ -17,12 +17,10 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
-from verger.moments import Moments, NotFinite, unit_length
+from verger.moments import Moments, NotFinite, check_width, unit_length
 from verger.spark.packing import blocks, reduced
 
 Transform = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float32]]
-
-_MOST_BYTES_A_MATRIX = 2 * 2**30  # of float64: 16,384 features
 
 
 def as_array(dataset: DataFrame, name: str) -> Column:
@@ -103,11 +101,7 @@ def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
     width = int(lengths[0])
     if (lengths != width).any():
         raise _unlike(width, int(lengths[lengths != width][0]))
-    if 8 * width * width > _MOST_BYTES_A_MATRIX:
-        raise UsageError(
-            f"{width} features need {8 * width * width / 2**30:.1f} GiB for each {width} × {width} "
-            f"matrix; the most is {_MOST_BYTES_A_MATRIX / 2**30:.0f} GiB."
-        )
+    check_width(width)
     rows = np.asarray(column.flatten()).reshape(len(column), width)
     try:
         if not labelled:
