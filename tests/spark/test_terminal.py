@@ -112,4 +112,9 @@ def test_a_wrong_command_line_says_how_it_goes(words: list[str]) -> None:
     ended = verger(*words)
     assert ended.code == 2
     assert "Traceback" not in ended.err
-    assert "Usage: " in ended.err
+    if words:
+        assert ended.err.startswith("verger: ")
+        assert ended.err.count("\n") == 1
+        assert "--help" in ended.err
+    else:
+        assert "Usage: " in ended.err

@@ -131,7 +131,20 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
         _python_answers_signals(),
         _output_of_java(verbose=settings.verbose),
     ):
-        return SparkSession.builder.config(conf=conf).getOrCreate()
+        try:
+            return SparkSession.builder.config(conf=conf).getOrCreate()
+        except BaseException:
+            _kill_java()
+            raise
+
+
+def _kill_java() -> None:
+    """End a Java that was stopped while Spark began: left alone, it may wait for itself forever."""
+    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    if process is not None:
+        process.kill()
+        process.wait()
+        SparkContext._gateway = SparkContext._jvm = None
 
 
 def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool) -> Path:
