@@ -132,10 +132,33 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
         _output_of_java(verbose=settings.verbose),
     ):
         try:
+            with _signals_wait():
+                SparkContext._ensure_initialized(conf=conf)  # launches Java
             return SparkSession.builder.config(conf=conf).getOrCreate()
         except BaseException:
             _kill_java()
             raise
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM after the block, not within it.
+
+    Stopped while it launches Java, pyspark forgets the process, which then never ends.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _kill_java() -> None:
