@@ -135,6 +135,8 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
             with _signals_wait():
                 SparkContext._ensure_initialized(conf=conf)  # launches Java
             return SparkSession.builder.config(conf=conf).getOrCreate()
+        except Exception:
+            raise  # Java is still asked what it threw, and ends with this process
         except BaseException:
             _kill_java()
             raise
