@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _refs(folder: Path) -> Iterable[PhotoRef]:
-    return list_photos(folder, labeller_from("parent", folder))
+    return list_photos(folder, labeller_from("parent", folder.name))
 
 
 def _steps(folder: Path) -> dict[str, Callable[[], object]]:

@@ -25,7 +25,7 @@ from verger.pipeline import run
 from verger.progress import reporter
 from verger.projection import fit_pca
 from verger.settings import RunSettings
-from verger.store import FEATURES
+from verger.parts import FEATURES
 
 _SHRINKAGES = (0.1, 0.2, 0.3, 0.5, 0.7)
 _FOLDS = 5

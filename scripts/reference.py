@@ -27,19 +27,16 @@ import verger.cli
 from verger.cli import cli
 from verger.discriminant import fit_discriminant, save_discriminant
 from verger.errors import VergerError
-from verger.features import outcome_schema
 from verger.moments import Moments
+from verger.parts import FEATURES, SCHEMAS
 from verger.photos.reasons import Reason
 from verger.projection import fit_pca, save_pca
 from verger.settings import RunSettings
+from verger.store import MATRIX
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 96
 _MADE = "<!-- Written by scripts/reference.py from the code: `make docs` writes it again. -->\n"
-
-# What Spark adds to, drops from and renames in the outcomes (spark/jobs.py) to make each table.
-_REJECT_COLUMNS = ("path", "label", "reason", "detail", "bytes", "modified")
-_MATRIX_COLUMNS = ("path", "label", "components")
 
 _MEANINGS = {
     "path": "The photo's path relative to PHOTOS, with slashes, every character as it is.",
@@ -60,21 +57,27 @@ RECORD_FIELDS: Mapping[str, str] = {
     "format": "Format number of the record.",
     "started": "When the run began, UTC.",
     "finished": "When the run ended, UTC.",
-    "reduced": "When `verger reduce` last fitted again, UTC; only there if it did.",
+    "reduced": "Of the last `verger reduce`: when it `finished`, its `versions` and its `seconds`; "
+    "only there if it was called after the last run that embedded or fitted.",
     "photos": "PHOTOS, as it was given.",
     "settings": "Every [setting](settings.md) of the run, by its name in Python.",
     "counts": "`listed`, `embedded`, `rejected`, and `rejected_by_reason` (reason → number). "
     "`listed` is `embedded` + `rejected`, or the run would have failed.",
+    "changes": "What the run found, in photos, beside what the STORE knew: `new`, `changed` (other "
+    "size or time), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
+    "`relabelled` (those of `kept` that got another label) and `gone`. `listed` is `new` + "
+    "`changed` + `retried` + `kept`.",
     "labels": "How many different labels there are.",
     "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
     "`resize_shorter_side` and `license`.",
     "projection": "`kind`, `k`, `rank`, `standardized`, `explained_variance` (share that all k "
-    "keep) and `explained_variance_ratio` (share of each).",
+    "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
-    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `settle`, `fit`, "
-    "`project`, and `csv` where there is one.",
-    "photos_per_second": "Listed photos over the seconds of `embed`.",
+    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, and "
+    "`csv` where there is one. A run that found nothing to do has `list` alone.",
+    "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
+    "none.",
     "versions": "Of `verger`, `python`, `spark` and `java`.",
     "cores": "How many tasks ran at once.",
     "notes": "What the summary noted, a line each.",
@@ -83,21 +86,11 @@ RECORD_FIELDS: Mapping[str, str] = {
 
 def tables() -> dict[str, pa.Schema]:
     """Return the Arrow schema of each Parquet table of a STORE."""
-    outcomes = outcome_schema()
-    renamed = {
-        "reason": outcomes.field("outcome").with_name("reason"),
-        "detail": pa.field("detail", pa.string()),
-        "components": outcomes.field("features").with_name("components"),
-    }
-
-    def of(names: Sequence[str]) -> pa.Schema:
-        return pa.schema([renamed.get(name) or outcomes.field(name) for name in names])
-
-    return {
-        "features": of([name for name in outcomes.names if name != "outcome"]),
-        "rejects": of(_REJECT_COLUMNS),
-        "matrix": of(_MATRIX_COLUMNS),
-    }
+    features = SCHEMAS[FEATURES]
+    components = features.field("features").with_name("components")
+    # Spark writes the matrix, from what `spark/reduction.py` makes of the features.
+    matrix = pa.schema([features.field("path"), features.field("label"), components])
+    return {**SCHEMAS, MATRIX: matrix}
 
 
 def pages() -> dict[str, str]:
@@ -176,10 +169,12 @@ def _default(setting: Any) -> str:
 def _store() -> str:
     text = (
         "# What lies in a STORE\n\n"
-        "The three tables are folders of Parquet files, compressed with Snappy, that pandas, "
-        "DuckDB, polars and Spark read as they are. Rows of `matrix` are in the order of `path` "
-        "(by its bytes in UTF-8); rows of `features` are in the order of listing within each "
-        "file.\n"
+        "The three tables are folders of Parquet files that pandas, DuckDB, polars and Spark read "
+        "as they are. Rows of `matrix` and of `rejects` are in the order of `path` (by its bytes "
+        "in UTF-8), from file to file; rows of `features` are in that order within each file, of "
+        "which a run adds some and leaves those as they are in which nothing changed. Files of "
+        "`features` and `rejects` are compressed with Snappy, but for the columns `features` and "
+        "`thumbnail`, which do not compress; files of `matrix` are compressed with Snappy.\n"
     )
     for name, schema in tables().items():
         rows = [
@@ -202,13 +197,19 @@ def _store() -> str:
         "them.\n\n"
     )
     text += _table(("file", "what it holds"), list(_projection_files()))
-    text += "\n## `run.json`\n\nThe run record, written last: without it nothing is whole.\n\n"
+    text += (
+        "\n## `run.json`\n\nThe run record, written last: while it is there, all that lies beside "
+        "it belongs to it.\n\n"
+    )
     text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
     return text + (
         "\n## `.verger/`\n\n"
         "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
-        "lock, the work under way, and `failed-rejects/` where a run with too many rejects failed "
-        "on a STORE that already held a whole one.\n"
+        "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "
+        "are taken up by the next; `publish.json` while a run moves what it built into place "
+        "(whoever opens the STORE next completes it, were the run killed then); and "
+        "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "
+        "already held a whole one.\n"
     )
 
 

@@ -19,12 +19,13 @@ import verger
 from verger.errors import VergerError
 from verger.progress import reporter
 from verger.settings import RunSettings
-from verger.summary import summary
+from verger.summary import planned, summary
 
 _CTRL_C, _TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
     "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
+    "retry_rejects",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -103,33 +104,46 @@ def cli() -> None:
 
 
 @cli.command("run")
-@click.argument("photos", type=click.Path(path_type=Path))
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("photos")
+@click.argument("store")
 @_settings_options()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def run_command(photos: Path, store: Path, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Embed the photos of the folder PHOTOS and write the matrix into the folder STORE.
+def run_command(
+    photos: str, store: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Embed the photos of PHOTOS and write the matrix into STORE.
 
+    PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs:// or az://.
     PHOTOS is searched in any depth for .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif.
+
+    Run again on the same STORE, it embeds only photos that are new or have changed, drops those
+    that are gone, and makes the matrix anew from all of them. A run that was stopped is continued.
+
     STORE then holds features/, rejects/ and matrix/ (Parquet), matrix.csv, projection/ and
     run.json.
 
     Exit codes: 0 done, 2 a wrong option, 3 PHOTOS, 4 STORE, 5 the backbone, 6 Java or Spark,
     7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
-    from verger.pipeline import run
+    from verger.pipeline import plan, run
 
-    outcome = run(photos, store, RunSettings(**options), reporter(quiet=quiet))
+    settings = RunSettings(**options)
+    if dry_run:
+        tally = plan(photos, store, settings, reporter(quiet=quiet))
+        click.echo(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
+        return
+    outcome = run(photos, store, settings, reporter(quiet=quiet))
     _tell(outcome.record, store, as_json=as_json, quiet=quiet)
 
 
 @cli.command("reduce")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store")
 @_settings_options(*_OF_PHOTOS)
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def reduce_command(store: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Fit again to the features in STORE and rewrite projection, matrix and CSV.
 
     No photo is opened, and the features stay as they are.
@@ -140,7 +154,7 @@ def reduce_command(store: Path, as_json: bool, quiet: bool, **options: Any) -> N
     _tell(outcome.record, store, as_json=as_json, quiet=quiet)
 
 
-def _tell(record: dict[str, Any], store: Path, *, as_json: bool, quiet: bool) -> None:
+def _tell(record: dict[str, Any], store: str, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=2))
     elif not quiet:
@@ -155,7 +169,7 @@ def demo_command(folder: Path, cores: int | None) -> None:
     from verger.demo import demo
 
     outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
-    click.echo(summary(outcome.record, folder / "store"))
+    click.echo(summary(outcome.record, str(folder / "store")))
 
 
 @cli.command("prepare")

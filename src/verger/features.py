@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,12 @@ from verger.photos.decode import Photo, decode
 from verger.photos.reasons import Reason, Reject
 from verger.photos.source import PhotoRef
 
-READ_AHEAD_PHOTOS = 32
+READ_AHEAD_PHOTOS = 32  # or twice as many as are read at once
 READ_AHEAD_BYTES = 32 * 2**20  # of encoded photos; one larger photo is still read, alone
 READ_THREADS = 8
 ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512
 DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
-KEPT = "kept"  # the outcome of a photo that was embedded; that of a reject is its reason
 
 _NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
 
@@ -61,12 +60,15 @@ class _Decoded(NamedTuple):
     outcome: Photo | Reject
 
 
-def outcome_schema() -> pa.Schema:
-    """Schema of what `embed` yields: one row a reference, kept or rejected.
+class Embedded(NamedTuple):
+    """Some references, embedded: the rows of both tables, each in the order of the references."""
 
-    `thumbnail` holds, in the row of a reject, the detail as UTF-8: the two tables come out of one
-    pass, and neither has a column that only the other one needs.
-    """
+    features: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
+def features_schema() -> pa.Schema:
+    """Schema of the table of features: one row a photo that was embedded."""
     return pa.schema(
         [
             pa.field("path", pa.string(), nullable=False),
@@ -77,7 +79,20 @@ def outcome_schema() -> pa.Schema:
             pa.field("bytes", pa.int64()),
             pa.field("modified", pa.timestamp("us", tz="UTC")),
             pa.field("thumbnail", pa.binary()),
-            pa.field("outcome", pa.string(), nullable=False),
+        ]
+    )
+
+
+def rejects_schema() -> pa.Schema:
+    """Schema of the table of rejects: one row a photo that could not be used."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("label", pa.string()),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("detail", pa.string()),
+            pa.field("bytes", pa.int64()),
+            pa.field("modified", pa.timestamp("us", tz="UTC")),
         ]
     )
 
@@ -88,15 +103,18 @@ def embed(
     read: Read,
     infer: Infer,
     report: Report | None = None,
-) -> Iterator[pa.RecordBatch]:
-    """Embed photos: one row for each reference, in the same order, in batches.
+    *,
+    reads_at_once: int = READ_THREADS,
+) -> Iterator[Embedded]:
+    """Embed photos: one row for each reference, kept or rejected, in the same order, in batches.
 
     `read` may raise OSError, which makes that photo a reject and no other. A batch of the network
     is always full but for the last, so that one bad photo changes none of its neighbours' features.
     """
     rows = _Rows(embedder.backbone.card.features, infer)
-    with ThreadPoolExecutor(READ_THREADS) as readers, ThreadPoolExecutor(1) as decoder:
-        for decoded in _decoded(refs, embedder, read, readers, decoder):
+    with ThreadPoolExecutor(reads_at_once) as readers, ThreadPoolExecutor(1) as decoder:
+        ahead_of = max(READ_AHEAD_PHOTOS, 2 * reads_at_once)
+        for decoded in _decoded(refs, embedder, read, readers, decoder, ahead_of):
             rows.add(decoded)
             if len(rows.waiting) == embedder.batch_size:
                 rows.infer()
@@ -152,6 +170,7 @@ def _decoded(
     read: Read,
     readers: ThreadPoolExecutor,
     decoder: ThreadPoolExecutor,
+    read_ahead: int,
 ) -> Iterator[_Decoded]:
     framing = embedder.backbone.card.input.framing
 
@@ -176,7 +195,7 @@ def _decoded(
         readers,
         fetch,
         refs,
-        most=READ_AHEAD_PHOTOS,
+        most=read_ahead,
         weight=lambda ref: ref.bytes,
         most_weight=READ_AHEAD_BYTES,
     )
@@ -212,42 +231,41 @@ class _Rows:
             self.embedded += len(self.waiting)
             self.waiting.clear()
 
-    def flush(self) -> pa.RecordBatch:
+    def flush(self) -> Embedded:
         self.infer()
         rows, self._rows = self._rows, []
-        refs = [row.ref for row in rows]
-        schema = outcome_schema()
-        photos = [row.outcome if isinstance(row.outcome, Photo) else None for row in rows]
-        columns = [
-            [ref.path for ref in refs],
-            [ref.label for ref in refs],
-            self._feature_lists(photos),
-            [photo and photo.width for photo in photos],
-            [photo and photo.height for photo in photos],
-            [ref.bytes for ref in refs],
-            [ref.modified for ref in refs],
-            [_thumbnail_or_detail(row.outcome) for row in rows],
-            [KEPT if isinstance(row.outcome, Photo) else row.outcome.reason.value for row in rows],
+        kept = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Photo)]
+        rejected = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Reject)]
+        features = [
+            [ref.path for ref, _ in kept],
+            [ref.label for ref, _ in kept],
+            self._feature_lists(),
+            [photo.width for _, photo in kept],
+            [photo.height for _, photo in kept],
+            [ref.bytes for ref, _ in kept],
+            [ref.modified for ref, _ in kept],
+            [photo.thumbnail for _, photo in kept],
         ]
-        arrays = [
-            column if isinstance(column, pa.Array) else pa.array(column, field.type)
-            for column, field in zip(columns, schema, strict=True)
+        rejects = [
+            [ref.path for ref, _ in rejected],
+            [ref.label for ref, _ in rejected],
+            [reject.reason.value for _, reject in rejected],
+            [reject.detail for _, reject in rejected],
+            [ref.bytes for ref, _ in rejected],
+            [ref.modified for ref, _ in rejected],
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+        return Embedded(_batch(features, features_schema()), _batch(rejects, rejects_schema()))
 
-    def _feature_lists(self, photos: list[Photo | None]) -> pa.Array:
-        """Lay the rows of features beside the photos, null where there is none."""
+    def _feature_lists(self) -> pa.Array:
         values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
         self._features.clear()
-        present = np.fromiter(
-            (photo is not None for photo in photos), dtype=bool, count=len(photos)
-        )
-        ends = np.cumsum(present, dtype=np.int32) * np.int32(self._width)
-        offsets = np.concatenate([np.zeros(1, np.int32), ends])
-        return pa.ListArray.from_arrays(
-            pa.array(offsets), pa.array(values.ravel()), mask=pa.array(~present)
-        )
+        offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(self._width)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 
 
-def _thumbnail_or_detail(outcome: Photo | Reject) -> bytes:
-    return outcome.thumbnail if isinstance(outcome, Photo) else outcome.detail.encode()
+def _batch(columns: list[Any], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

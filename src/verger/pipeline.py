@@ -1,19 +1,22 @@
-"""`run`: list the photos, embed them, fit, project, write. `reduce`: the same from the features."""
+"""`run`: list the photos, embed what is new, fit, project, write. `reduce`: from the features."""
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verger import listing as photo_list
 from verger.backbones import Backbone, open_backbone
 from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.errors import CountError, PhotosError, StoreError, TooManyRejects
 from verger.features import Embedder
-from verger.listing import Listing
-from verger.photos.source import labeller_from
+from verger.inventory import Tally, edits_of, sizes_of
+from verger.listing import Stock, label_notes, take_stock
+from verger.parts import FEATURES, REJECTS, empty_table, merge_rejects
+from verger.photos.source import Labeller, labeller_from
+from verger.places import Place, place_of
 from verger.progress import Reporter, Silent
 from verger.projection import PCA, fit_pca, save_pca
 from verger.record import (
@@ -28,23 +31,23 @@ from verger.record import (
 from verger.settings import RunSettings, parse_components
 from verger.spark.spans import cut
 from verger.store import (
-    ALL_PARTS,
-    FEATURES,
     MATRIX,
     MATRIX_CSV,
     PROJECTION,
-    REDUCED_PARTS,
-    REJECTS,
+    Publication,
     Store,
     Work,
+    fingerprint,
     now,
 )
-from verger.tables import count_by, rows_of, write_csv
+from verger.tables import Table, rows_of, write_csv
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
+# The settings that decide what is made of the features.
+_OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +58,50 @@ class Outcome:
 
 
 def run(
-    photos: Path,
-    store_root: Path,
+    photos: str | Path,
+    store_root: str | Path,
     settings: RunSettings | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
-    """Turn a folder of photos into a STORE.
+    """Bring a STORE up to date with the photos: embed what is new or changed, drop what is gone.
 
-    Raises a `VergerError` of the fitting kind; whatever is raised, nothing half-made is published.
+    Raises a `VergerError` of the fitting kind; whatever is raised, nothing half-made is published,
+    and what was finished is taken up by the next run.
     """
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     clock, started = Clock(), now()
-    labeller = labeller_from(settings.label_from, photos)
+    source, store = place_of(photos, PhotosError), Store(store_root)
+    labeller = labeller_from(settings.label_from, source.name)
     backbone = open_backbone(settings.backbone, settings.image_size)
-    _refuse_nesting(photos, store_root)
-    store = Store(store_root)
-    is_new = store.claim(backbone_sha256=backbone.card.sha256, overwrite=settings.overwrite)
+    described = backbone_record(backbone)
+    _refuse_nesting(source, store)
+    is_new = store.claim(backbone=described, overwrite=settings.overwrite)
+    made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     try:
-        with store.working() as work:
+        with store.working(made_by) as work:
             with clock.time("list"):
-                listing = photo_list.list_into(work, photos, labeller, reporter)
-            made = _chain(photos, store, work, listing, settings, backbone, clock, reporter)
-            label_notes = photo_list.label_notes(settings.label_from, listing, labeller)
-            record = {
+                stock = _take_stock(store, work, source, labeller, settings, reporter)
+            tally, before = stock.tally, None if settings.overwrite else store.record()
+            unpublished = work.finished(FEATURES)  # by a run that was stopped
+            if before and not unpublished and _is_up_to_date(before, tally, settings):
+                record, publication = _unchanged(before), Publication()
+            else:
+                chain = _Chain(store, work, settings, clock, reporter)
+                record, publication = chain.run(source, stock, backbone)
+            record |= {
                 "started": started,
                 "finished": now(),
                 "photos": str(photos),
                 "settings": settings.as_record(),
-                **made,
-                "labels": len(listing.labels),
-                "backbone": backbone_record(backbone),
-                "photos_per_second": _rate(listing.photos, clock),
+                "changes": tally.as_record(),
+                "labels": len(tally.labels),
+                "backbone": described,
+                "photos_per_second": _rate(tally.to_embed, clock),
                 "seconds": clock.seconds,
-                "notes": [*backbone.notes, *label_notes],
+                "notes": [*backbone.notes, *label_notes(settings.label_from, tally, labeller)],
             }
-            store.publish(work, record, ALL_PARTS)
+            store.publish(work, record, publication)
     except PhotosError:
         if is_new:
             store.abandon()
@@ -98,8 +109,32 @@ def run(
     return Outcome(record)
 
 
+def plan(
+    photos: str | Path,
+    store_root: str | Path,
+    settings: RunSettings | None = None,
+    reporter: Reporter | None = None,
+) -> Tally:
+    """Say what `run` would do, in photos; nothing is written and no photo is opened."""
+    settings = settings or RunSettings()
+    reporter = reporter if reporter is not None else Silent()
+    source, store = place_of(photos, PhotosError), Store(store_root)
+    labeller = labeller_from(settings.label_from, source.name)
+    described = backbone_record(open_backbone(settings.backbone, settings.image_size))
+    _refuse_nesting(source, store)
+    store.check(backbone=described, overwrite=settings.overwrite)
+    made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
+    with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
+        work = Work(store.place, "", made_by, Path(scratch))
+        orders = Path(scratch) / "refs.parquet", Path(scratch) / "edits.parquet"
+        return take_stock(
+            store, work, source, labeller, reporter, orders,
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+        ).tally  # fmt: skip
+
+
 def reduce(
-    store_root: Path,
+    store_root: str | Path,
     settings: RunSettings | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
@@ -114,26 +149,16 @@ def reduce(
     _whole_run(store)  # before the lock, which a folder that is no STORE has no place for
     with store.working() as work:
         record = _whole_run(store)
-        with ExitStack() as stack:
-            spark, engine = _start(stack, settings, record["counts"]["embedded"], clock)
-            made = _reduce(
-                spark,
-                store.path(FEATURES),
-                record["backbone"]["features"],
-                record["counts"]["embedded"],
-                work,
-                settings,
-                clock,
-                reporter,
-            )
-        chosen = ("components", "standardize", "shrinkage", "csv")
-        kept = {name: getattr(settings, name) for name in chosen}
+        chain = _Chain(store, work, settings, clock, reporter)
+        made, publication = chain.reduce(record)
+        kept = {name: getattr(settings, name) for name in _OF_PROJECTION}
+        engine = made.pop("versions")
         record |= {
             "settings": record["settings"] | kept,
             **made,
             "reduced": {"finished": now(), "versions": engine, "seconds": clock.seconds},
         }
-        store.publish(work, record, REDUCED_PARTS)
+        store.publish(work, record, publication)
     return Outcome(record)
 
 
@@ -153,86 +178,203 @@ def prepare(folder: Path, reporter: Reporter) -> None:
         run(folder / "photos", folder / "store", settings)
 
 
-def _chain(
-    photos: Path,
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The steps that need Spark, and what they all share."""
+
+    store: Store
+    work: Work
+    settings: RunSettings
+    clock: Clock
+    reporter: Reporter
+
+    def run(
+        self, photos: Place, stock: Stock, backbone: Backbone
+    ) -> tuple[dict[str, Any], Publication]:
+        """Embed, fit, project; return this part of the record, and the files to publish."""
+        from verger.spark import session
+
+        with ExitStack() as stack:
+            spark, engine = self._start(stack, stock.tally.to_embed)
+            cores = session.cores(spark)
+            features = self._embed(spark, photos, stock, backbone, cores)
+            counts = self._count(stock, features)
+            made, publication = self._reduce(
+                spark, features, backbone.card.features, counts["embedded"]
+            )
+        publication.folders[FEATURES] = features
+        publication.folders[REJECTS] = [self._rejects]
+        return {"counts": counts, "cores": cores, "versions": engine, **made}, publication
+
+    def reduce(self, record: dict[str, Any]) -> tuple[dict[str, Any], Publication]:
+        """Fit and project again what the STORE holds."""
+        with ExitStack() as stack:
+            spark, engine = self._start(stack, record["counts"]["embedded"])
+            made, publication = self._reduce(
+                spark,
+                self.store.table(FEATURES),
+                record["backbone"]["features"],
+                record["counts"]["embedded"],
+            )
+        return {"versions": engine, **made}, publication
+
+    @property
+    def _rejects(self) -> str:
+        return self.work.built(f"{REJECTS}/part-{self.work.run}.parquet")
+
+    def _start(self, stack: ExitStack, photos: int) -> tuple[SparkSession, dict[str, str]]:
+        """Start Spark for as long as the stack is open."""
+        from verger.spark import session
+
+        with self.clock.time("start"):
+            short = photos < _SHORT_RUN
+            spark = stack.enter_context(session.session(self.settings, short=short))
+            return spark, versions(session.versions(spark))
+
+    def _embed(
+        self,
+        spark: SparkSession,
+        photos: Place,
+        stock: Stock,
+        backbone: Backbone,
+        cores: int,
+    ) -> list[str]:
+        """Embed what is to be embedded; return all files of features that there are then."""
+        from verger.spark.embedding import Rewrite, embed_photos
+
+        work, tally = self.work, stock.tally
+        embedder = Embedder(backbone, self.settings.batch_size, self.settings.max_pixels)
+        with self.clock.time("embed"):
+            sizes = sizes_of(work.place, work.refs)
+            spans = cut(sizes, tally.to_embed, tally.bytes_to_read, cores)
+            edited = [file for file in stock.features if file in stock.edited]
+            rewrites = [
+                Rewrite(file, f"{work.rewritten}/part-{work.run}-r{number:05d}.parquet")
+                for number, file in enumerate(edited)
+            ]
+            with self.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
+                made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
+        kept = [file for file in stock.features if file not in stock.edited]
+        return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
+
+    def _count(self, stock: Stock, features: list[str]) -> dict[str, Any]:
+        """Count what is there, check that nothing is missing or double, and write the rejects."""
+        place, work = self.work.place, self.work
+        published = {*stock.rejects, *work.finished(REJECTS)}
+        by_reason = merge_rejects(
+            place,
+            sorted(published),
+            self._rejects,
+            lambda file: edits_of(place, work.edits, file),
+        )
+        embedded, rejected = rows_of(place, features), sum(by_reason.values())
+        listed = stock.tally.listed
+        if listed != embedded + rejected:
+            place.delete(work.parts)  # nobody shall take up what is wrong
+            raise CountError.of(listed, embedded, rejected)
+        counts = {
+            "listed": listed,
+            "embedded": embedded,
+            "rejected": rejected,
+            "rejected_by_reason": by_reason,
+        }
+        self._check_rejects(counts)
+        return counts
+
+    def _check_rejects(self, counts: dict[str, Any]) -> None:
+        share = counts["rejected"] / counts["listed"]
+        if share <= self.settings.max_rejects:
+            return
+        where = self.store.keep_rejects(self._rejects)
+        reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
+        raise TooManyRejects(
+            f"{counts['rejected']} of {counts['listed']} photos were rejected ({reasons}), "
+            f"more than --max-rejects {self.settings.max_rejects:g} allows; no matrix was made.",
+            hint=f"See {where}.",
+        )
+
+    def _reduce(
+        self, spark: SparkSession, features: list[str], width: int, embedded: int
+    ) -> tuple[dict[str, Any], Publication]:
+        """Fit the projections, write the matrix and the CSV."""
+        from verger.spark import reduction
+
+        settings, clock, work, place = self.settings, self.clock, self.work, self.work.place
+        table = Table(place, features)
+        with clock.time("fit"):
+            moments = reduction.feature_moments(spark, table, width)
+            if moments.raw.n != embedded:
+                raise CountError.of(embedded, moments.raw.n, 0)
+            wanted = parse_components(settings.components)
+            pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
+            discriminant: Discriminant | None = None
+            if len(moments.unit.labels) > 1:
+                discriminant = fit_discriminant(moments.unit, settings.shrinkage)
+            projection = self._save(pca, discriminant)
+        with clock.time("project"):
+            built = work.built(MATRIX)
+            reduction.write_matrix(spark, table, place.for_spark(built), pca)
+            matrix = place.files(built, ".parquet")
+            if (written := rows_of(place, matrix)) != pca.rows:
+                raise CountError.of(pca.rows, written, 0)
+        csv = work.built(MATRIX_CSV) if settings.csv else None
+        if csv is not None:
+            with (
+                clock.time("csv"),
+                self.reporter.stage("CSV", pca.rows, "rows") as stage,
+                place.incoming(csv) as file,
+            ):
+                write_csv(place, matrix, file, pca.k, stage.update)
+        notes = [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))]
+        made = {
+            "projection": projection_record(pca) | {"notes": notes},
+            "discriminant": discriminant_record(discriminant),
+        }
+        folders = {MATRIX: matrix, PROJECTION: projection}
+        return made, Publication(folders, {MATRIX_CSV: csv})
+
+    def _save(self, pca: PCA, discriminant: Discriminant | None) -> list[str]:
+        """Write the models to the work folder; return their files."""
+        folder = self.work.scratch / PROJECTION
+        save_pca(pca, folder)
+        if discriminant is not None:
+            save_discriminant(discriminant, folder)
+        files = []
+        for file in sorted(folder.iterdir()):
+            files.append(self.work.built(f"{PROJECTION}/{file.name}"))
+            self.work.place.put(files[-1], file.read_bytes())
+        return files
+
+
+def _take_stock(
     store: Store,
     work: Work,
-    listing: Listing,
+    photos: Place,
+    labeller: Labeller,
     settings: RunSettings,
-    backbone: Backbone,
-    clock: Clock,
     reporter: Reporter,
-) -> dict[str, Any]:
-    """Everything that needs Spark; return its part of the record."""
-    from verger.spark import embedding, session
-
-    embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
-    with ExitStack() as stack:
-        spark, engine = _start(stack, settings, listing.photos, clock)
-        cores = session.cores(spark)
-        with clock.time("embed"):
-            spans = cut(photo_list.sizes(work), listing.photos, listing.bytes, cores)
-            with reporter.stage("Embedding", listing.photos, "photos") as stage:
-                embedding.embed_photos(spark, work, photos.resolve(), spans, embedder, stage.update)
-        with clock.time("settle"):
-            embedding.settle_outcomes(spark, work)
-            counts = _counts(work, listing.photos)
-        _check_rejects(counts, settings, store, work)
-        features, width = work.published(FEATURES), backbone.card.features
-        reduced = _reduce(
-            spark, features, width, counts["embedded"], work, settings, clock, reporter
-        )
-    return {"counts": counts, "cores": cores, "versions": engine, **reduced}
+) -> Stock:
+    with work.place.incoming(work.refs) as refs, work.place.incoming(work.edits) as edits:
+        return take_stock(
+            store, work, photos, labeller, reporter, (refs, edits),
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+        )  # fmt: skip
 
 
-def _start(
-    stack: ExitStack, settings: RunSettings, photos: int, clock: Clock
-) -> tuple[SparkSession, dict[str, str]]:
-    """Start Spark for as long as the stack is open."""
-    from verger.spark import session
+def _is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:
+    """Say whether a run would make what the STORE holds already."""
+    made = record["settings"]
+    share = record["counts"]["rejected"] / record["counts"]["listed"]
+    return (
+        tally.is_same
+        and share <= settings.max_rejects
+        and all(made[name] == getattr(settings, name) for name in _OF_PROJECTION)
+    )
 
-    with clock.time("start"):
-        short = photos < _SHORT_RUN
-        spark = stack.enter_context(session.session(settings, short=short))
-        return spark, versions(session.versions(spark))
 
-
-def _reduce(
-    spark: SparkSession,
-    features: Path,
-    width: int,
-    embedded: int,
-    work: Work,
-    settings: RunSettings,
-    clock: Clock,
-    reporter: Reporter,
-) -> dict[str, Any]:
-    """Fit the projections, write the matrix and the CSV; return their part of the record."""
-    from verger.spark import reduction
-
-    with clock.time("fit"):
-        moments = reduction.feature_moments(spark, features, width)
-        if moments.raw.n != embedded:
-            raise CountError.of(embedded, moments.raw.n, 0)
-        wanted = parse_components(settings.components)
-        pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
-        discriminant: Discriminant | None = None
-        if len(moments.unit.labels) > 1:
-            discriminant = fit_discriminant(moments.unit, settings.shrinkage)
-        _save(pca, discriminant, work.published(PROJECTION))
-    with clock.time("project"):
-        reduction.write_matrix(spark, features, work, pca, pca.rows)
-        written = rows_of(work.published(MATRIX))
-        if written != pca.rows:
-            raise CountError.of(pca.rows, written, 0)
-    if settings.csv:
-        with clock.time("csv"), reporter.stage("CSV", pca.rows, "rows") as stage:
-            write_csv(work.published(MATRIX), work.published(MATRIX_CSV), pca.k, stage.update)
-    notes = [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))]
-    return {
-        "projection": projection_record(pca) | {"notes": notes},
-        "discriminant": discriminant_record(discriminant),
-    }
+def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
+    names = ("counts", "cores", "versions", "projection", "discriminant", "reduced")
+    return {name: record[name] for name in names if name in record}
 
 
 def _whole_run(store: Store) -> dict[str, Any]:
@@ -244,48 +386,13 @@ def _whole_run(store: Store) -> dict[str, Any]:
     return record
 
 
-def _save(pca: PCA, discriminant: Discriminant | None, folder: Path) -> None:
-    save_pca(pca, folder)
-    if discriminant is not None:
-        save_discriminant(discriminant, folder)
-
-
-def _refuse_nesting(photos: Path, store_root: Path) -> None:
+def _refuse_nesting(photos: Place, store: Store) -> None:
     """Photos inside a STORE would be lost when it is replaced."""
-    inner, outer = photos.resolve(), store_root.resolve()
-    if (inner == outer or outer in inner.parents) and Store(outer).mark.exists():
+    if store.place.holds(photos) and store.is_marked():
         raise PhotosError(
-            f"PHOTOS ({photos}) lies inside STORE ({store_root}).", hint="Name another STORE."
+            f"PHOTOS ({photos}) lies inside STORE ({store.root}).", hint="Name another STORE."
         )
 
 
-def _counts(work: Work, listed: int) -> dict[str, Any]:
-    """Count what was written, and check that nothing is missing or double."""
-    embedded = rows_of(work.published(FEATURES))
-    by_reason = count_by(work.published(REJECTS), "reason")
-    rejected = sum(by_reason.values())
-    if listed != embedded + rejected:
-        raise CountError.of(listed, embedded, rejected)
-    return {
-        "listed": listed,
-        "embedded": embedded,
-        "rejected": rejected,
-        "rejected_by_reason": by_reason,
-    }
-
-
-def _check_rejects(counts: dict[str, Any], settings: RunSettings, store: Store, work: Work) -> None:
-    share = counts["rejected"] / counts["listed"]
-    if share <= settings.max_rejects:
-        return
-    where = store.keep_rejects(work)
-    reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
-    raise TooManyRejects(
-        f"{counts['rejected']} of {counts['listed']} photos were rejected ({reasons}), "
-        f"more than --max-rejects {settings.max_rejects:g} allows; no matrix was made.",
-        hint=f"See {where}.",
-    )
-
-
 def _rate(photos: int, clock: Clock) -> float:
-    return round(photos / max(clock.seconds["embed"], 1e-3), 2)
+    return round(photos / max(clock.seconds.get("embed", 0.0), 1e-3), 2) if photos else 0.0

@@ -68,7 +68,12 @@ class RunSettings:
         metavar="SHARE",
     )
     csv: bool = _choice(True, "Write matrix.csv beside the Parquet matrix.")
-    overwrite: bool = _choice(False, "Replace what an earlier run left in STORE.")
+    overwrite: bool = _choice(
+        False, "Embed all photos again, and replace what an earlier run left in STORE."
+    )
+    retry_rejects: bool = _choice(
+        False, "Try photos again that an earlier run rejected, though they have not changed."
+    )
     master: str | None = _choice(
         None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
     )

@@ -11,18 +11,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from verger.store import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.inventory import Tally
+from verger.parts import FEATURES, REJECTS
+from verger.store import MATRIX, MATRIX_CSV, PROJECTION, RECORD
 
 
-def summary(record: Mapping[str, Any], store: Path) -> str:
+def summary(record: Mapping[str, Any], store: str) -> str:
     """Write what was done, where it is, and what to do next."""
     counts, projection = record["counts"], record["projection"]
     took = sum(record.get("reduced", record)["seconds"].values())
+    rate = ""
+    if record["photos_per_second"] and "reduced" not in record:
+        rate = f", {record['photos_per_second']:.1f} photos/s on {record['cores']} cores"
     lines = [
         "",
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
-        f"{record['backbone']['name']}, {record['photos_per_second']:.1f} photos/s on "
-        f"{record['cores']} cores; {took:.0f} s in all.",
+        f"{record['backbone']['name']}{rate}; {took:.0f} s in all.",
+        *_growth(record.get("changes", {})),
     ]
     if counts["rejected"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
@@ -51,6 +56,23 @@ def summary(record: Mapping[str, Any], store: Path) -> str:
     lines += ["", "Next:"]
     lines += [f"  {_beside('python')} -c {_quoted(show)}", f"  {_beside('verger')} {again}"]
     return "\n".join(lines)
+
+
+def planned(tally: Tally) -> str:
+    """Say what a run would do."""
+    changes = tally.as_record()
+    done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
+    return (
+        f"{tally.listed:,} photos: {done}.\n"
+        f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB)."
+    )
+
+
+def _growth(changes: Mapping[str, int]) -> list[str]:
+    """Say what a run found changed since the last one; nothing after the first."""
+    if not any(changes.get(name) for name in changes if name != "new"):
+        return []
+    return [", ".join(f"{changes[name]:,} {name}" for name in changes) + "."]
 
 
 def _beside(command: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from .conftest import Here
@@ -91,12 +92,15 @@ def test_photos_inside_store(made: tuple[Path, Path]) -> None:
     assert (store / "run.json").exists()
 
 
-def test_a_whole_run_is_not_replaced_unasked(made: tuple[Path, Path]) -> None:
+def test_a_whole_run_is_kept_where_nothing_has_changed(made: tuple[Path, Path]) -> None:
     photos, store = made
-    ended = verger("run", photos, store)
-    assert ended.code == 4
-    assert "already holds the run of 20" in ended.error
-    assert "--overwrite" in ended.error
+    before = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
+    ended = verger("run", photos, store, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["changes"]["new"] == 0
+    after = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
+    assert before.keys() == after.keys()
+    assert {f.name for f in before if before[f] != after[f]} <= {"run.json", "lock"}
 
 
 def test_a_store_made_with_another_backbone(
@@ -293,7 +297,10 @@ def test_a_full_disk(
     assert "full" in ended.error
     assert "Free some space" in ended.error
     assert {entry.name for entry in store.iterdir()} == {".verger"}
-    assert [entry.name for entry in (store / ".verger").iterdir()] in ([], ["lock"])
+    left = {entry.name for entry in (store / ".verger").iterdir()}
+    assert left <= {"lock", "store.json", "work"}
+    finished = [p for p in (store / ".verger").rglob("*") if p.is_file() and "work" in p.parts]
+    assert all(p.suffix == ".parquet" and pq.read_metadata(p).num_rows for p in finished)
 
 
 def identity_model(dims: tuple[int, ...]) -> bytes:

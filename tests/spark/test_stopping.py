@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from .program import command, finish, start, verger
@@ -52,12 +53,12 @@ def names(processes: list[psutil.Process]) -> set[str]:
 def embedding(photos: Path, store: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """Start a run, and wait until its workers embed; return it and its processes."""
     process = start(command("run", photos, store))
-    outcomes = store / ".verger" / "work" / "outcomes"
+    work = store / ".verger" / "work"
 
     def workers() -> bool:
         children = family(process)
         python = [child for child in children if "python" in " ".join(names([child])).lower()]
-        return outcomes.exists() and len(python) >= 2
+        return any(work.glob("parts-*/features")) and len(python) >= 2
 
     wait_for(workers, process, 120)
     time.sleep(1)
@@ -69,6 +70,17 @@ def embedding(photos: Path, store: Path) -> tuple[subprocess.Popen[str], list[ps
 def nothing_left(running: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(running, timeout=20)
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE], alive
+
+
+def only_parts(store: Path) -> None:
+    """Nothing stays of a stopped run but parts that its tasks had finished."""
+    assert {entry.name for entry in (store / ".verger").iterdir()} <= {
+        "lock", "store.json", "work",
+    }  # fmt: skip
+    for file in (store / ".verger" / "work").rglob("*"):
+        if file.is_file():
+            assert file.parent.name in ("features", "rejects")
+            assert pq.read_metadata(file).num_columns
 
 
 @pytest.mark.parametrize(
@@ -87,7 +99,7 @@ def test_stopped_while_embedding(
     assert "stopped" in ended.error
     nothing_left(running)
     assert [entry.name for entry in store.iterdir()] == [".verger"]
-    assert [entry.name for entry in (store / ".verger").iterdir()] == ["lock"]
+    only_parts(store)
 
 
 def test_stopped_while_spark_starts(many: Path, tmp_path: Path) -> None:
@@ -117,4 +129,26 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     ended = verger("run", orchard, store, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["counts"]["embedded"] == 30
-    assert [entry.name for entry in (store / ".verger").iterdir()] == ["lock"]
+    assert {entry.name for entry in (store / ".verger").iterdir()} == {"lock", "store.json"}
+
+
+def test_killed_and_continued(many: Path, tmp_path: Path) -> None:
+    """What tasks had finished is not embedded again, and the end is that of one whole run."""
+    store = tmp_path / "store"
+    process, running = embedding(many, store)
+    parts = store / ".verger" / "work"
+    wait_for(lambda: any(parts.glob("parts-*/features/part-*.parquet")), process, 120)
+    process.kill()
+    finish(process)
+    nothing_left(running)
+    finished = [pq.read_metadata(file).num_rows for file in parts.glob("*/features/*.parquet")]
+    assert 0 < sum(finished) < MANY
+    ended = verger("run", many, store, "--json")
+    assert ended.code == 0, ended.err
+    record = json.loads(ended.out)
+    assert record["changes"]["kept"] == sum(finished)
+    assert record["changes"]["new"] == MANY - sum(finished)
+    assert record["counts"]["embedded"] == MANY
+    paths = pq.read_table(store / "features", columns=["path"])["path"].to_pylist()
+    assert sorted(paths) == sorted(file.name for file in many.iterdir())
+    assert pq.read_table(store / "matrix", columns=["path"])["path"].to_pylist() == sorted(paths)

@@ -23,17 +23,20 @@ from verger.features import (
     Embedder,
     ahead,
     embed,
-    outcome_schema,
+    features_schema,
+    rejects_schema,
 )
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     import numpy.typing as npt
+
+    from verger.features import Embedded
 
 SIZE, FEATURES = 16, 5
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=dt.UTC)
@@ -192,12 +195,33 @@ def rows_of(
     read: Callable[[str], bytes] = read,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    batches = list(embed(refs, embedder(batch_size, **options), read, Fake()))
-    assert all(batch.schema == outcome_schema() for batch in batches)
-    assert all(0 < len(batch) <= MOST_ROWS_HELD for batch in batches)
-    for batch in batches:
-        batch.validate(full=True)
-    return [row for batch in batches for row in batch.to_pylist()]
+    """Return the rows of both tables, in the order of the references, which `bytes` number.
+
+    A row that has a `reason` is a reject, and one that has `features` is none.
+    """
+    rows: list[dict[str, Any]] = []
+    for features, rejects in embed(refs, embedder(batch_size, **options), read, Fake()):
+        assert features.schema.equals(features_schema(), check_metadata=True)
+        assert rejects.schema.equals(rejects_schema(), check_metadata=True)
+        assert 0 < len(features) + len(rejects) <= MOST_ROWS_HELD
+        made = []
+        for batch in (features, rejects):
+            batch.validate(full=True)
+            some = batch.to_pylist()
+            assert some == sorted(some, key=_number)
+            made += some
+        rows += sorted(made, key=_number)
+    assert rows == sorted(rows, key=_number)
+    return rows
+
+
+def _number(row: dict[str, Any]) -> int:
+    number: int = row["bytes"]
+    return number
+
+
+def sizes_of(batches: Iterable[Embedded]) -> list[int]:
+    return [len(batch.features) + len(batch.rejects) for batch in batches]
 
 
 MIXED = ["0.jpg", "text.jpg", "3.jpg", "gone.jpg", "1.jpg", "void.jpg", "cut.jpg", "6.jpg", "2.jpg"]
@@ -219,12 +243,12 @@ def test_one_row_for_each_reference_in_the_same_order(batch_size: int) -> None:
         assert (row["label"], row["bytes"]) == (ref.label, ref.bytes)
         assert row["modified"] == NOW
         if ref.path in REASONS:
-            assert row["outcome"] == REASONS[ref.path]
-            assert row["features"] is row["width"] is row["height"] is None
-            assert row["thumbnail"].decode()
+            assert row.keys() == set(rejects_schema().names)
+            assert row["reason"] == REASONS[ref.path]
+            assert row["detail"]
         else:
             photo = decode(read(ref.path), embedder().backbone.card.input.framing)
-            assert row["outcome"] == "kept"
+            assert row.keys() == set(features_schema().names)
             assert (
                 np.float32(row["features"]).tolist() == features_of(photo.pixels[None])[0].tolist()
             )
@@ -242,8 +266,10 @@ def test_neighbours_and_batches_change_nothing(names: list[str], batch_size: int
     alone = {name: rows_of(references([name]))[0] for name in set(names)}
     assert [row["path"] for row in rows] == names
     for row in rows:
-        for column in ("features", "width", "height", "thumbnail", "outcome"):
-            assert row[column] == alone[row["path"]][column]
+        other = alone[row["path"]]
+        assert row.keys() == other.keys()
+        for column in row.keys() - {"label", "bytes"}:  # these tell the references apart
+            assert row[column] == other[column]
 
 
 def test_batches_of_the_network_are_full_but_for_the_last() -> None:
@@ -255,13 +281,15 @@ def test_batches_of_the_network_are_full_but_for_the_last() -> None:
 
 def test_record_batches_are_small_whatever_the_batch_of_the_network() -> None:
     refs = references(["0.jpg"] * 300)
-    sizes = [len(batch) for batch in embed(refs, embedder(8), read, Fake())]
+    sizes = sizes_of(embed(refs, embedder(8), read, Fake()))
     assert sizes == [ROWS_A_RECORD_BATCH] * 4 + [300 - 4 * ROWS_A_RECORD_BATCH]
     bad = references(["text.jpg"] * 1200)
-    assert max(len(batch) for batch in embed(bad, embedder(), read, Fake())) <= MOST_ROWS_HELD
+    sizes = sizes_of(embed(bad, embedder(), read, Fake()))
+    assert max(sizes) <= MOST_ROWS_HELD
+    assert sum(sizes) == 1200
     # A photo that waits for its batch to fill does not hold rejects without end.
     stuck = references(["0.jpg"] + ["text.jpg"] * 1200)
-    sizes = [len(batch) for batch in embed(stuck, embedder(8), read, Fake())]
+    sizes = sizes_of(embed(stuck, embedder(8), read, Fake()))
     assert max(sizes) <= MOST_ROWS_HELD
     assert sum(sizes) == 1201
 
@@ -274,8 +302,9 @@ def test_no_reference_gives_no_row_and_rejects_alone_need_no_network() -> None:
     assert list(embed([], embedder(), read, never, lambda *n: told.append(n))) == []
     assert told == [(0, 0)]
     (batch,) = embed(references(["void.jpg"] * 3), embedder(), read, never)
-    assert batch.column("outcome").to_pylist() == ["empty"] * 3
-    assert batch.column("features").null_count == 3
+    assert batch.rejects.column("reason").to_pylist() == ["empty"] * 3
+    assert len(batch.features) == 0
+    assert batch.features.schema.equals(features_schema())
 
 
 def test_what_the_listing_rejected_is_not_read() -> None:
@@ -284,7 +313,7 @@ def test_what_the_listing_rejected_is_not_read() -> None:
 
     refs = [PhotoRef("p\\xeache.jpg", None, 7, NOW, Reason.BAD_NAME, "not valid UTF-8")]
     (row,) = rows_of(refs, read=never)
-    assert (row["outcome"], row["thumbnail"], row["bytes"]) == ("bad_name", b"not valid UTF-8", 7)
+    assert (row["reason"], row["detail"], row["bytes"]) == ("bad_name", "not valid UTF-8", 7)
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError("odd")])
@@ -295,14 +324,15 @@ def test_a_file_that_cannot_be_read_is_unreadable_and_costs_no_other(error: OSEr
         return read(path)
 
     rows = rows_of(references(["0.jpg", "1.jpg", "2.jpg"]), read=fail)
-    assert [row["outcome"] for row in rows] == ["kept", "unreadable", "kept"]
-    assert rows[1]["thumbnail"] in (b"Permission denied", b"OSError")
+    assert [row.get("reason") for row in rows] == [None, "unreadable", None]
+    assert rows[1]["detail"] in ("Permission denied", "OSError")
+    assert all(len(row["features"]) == FEATURES for row in (rows[0], rows[2]))
 
 
 def test_the_limit_on_pixels_is_the_embedder_s() -> None:
     data = encoded(corners(40, 40), "PNG")
     (row,) = rows_of(references(["0.jpg"]), read=lambda _path: data, max_pixels=1599)
-    assert row["outcome"] == "too_large"
+    assert row["reason"] == "too_large"
 
 
 def test_a_network_that_fails_fails_the_whole() -> None:
@@ -337,7 +367,21 @@ def test_no_more_is_read_ahead_than_is_allowed() -> None:
 
     batches = embed(feed(), embedder(1), read, Fake())
     first = next(batches)
+    (given,) = sizes_of([first])
     # Rows given, decoded ahead (8 at most), 4 in reading, and one that waits for room.
-    assert taken <= len(first) + 8 + 4 + 2
+    assert taken <= given + 8 + 4 + 2
     batches.close()  # type: ignore[attr-defined]
-    assert taken <= len(first) + READ_AHEAD_PHOTOS
+    assert taken <= given + READ_AHEAD_PHOTOS
+
+
+def test_as_many_photos_are_read_at_once_as_asked_for() -> None:
+    begun = threading.Barrier(40, timeout=20)  # broken unless forty are being read at once
+
+    def meet(path: str) -> bytes:
+        begun.wait()
+        return read(path)
+
+    refs = references(["0.jpg"] * 80)
+    (first, second) = embed(refs, embedder(8), meet, Fake(), reads_at_once=40)
+    assert sizes_of([first, second]) == [64, 16]
+    assert len(first.features) + len(second.features) == 80

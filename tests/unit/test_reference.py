@@ -11,7 +11,8 @@ import pytest
 
 import verger.errors
 import verger.pipeline
-from verger.features import outcome_schema
+from verger.inventory import Tally
+from verger.parts import SCHEMAS
 from verger.photos.reasons import Reason
 from verger.settings import RunSettings
 
@@ -103,34 +104,61 @@ def test_every_error_and_exit_code_is_documented() -> None:
         assert rows_starting(PAGES / "errors.md", f"| {code} |")
 
 
-@pytest.mark.parametrize("column", [name for name in outcome_schema().names if name != "outcome"])
-def test_every_column_of_features_is_documented(column: str) -> None:
-    features = (PAGES / "store.md").read_text(encoding="utf-8").split("## `rejects/`")[0]
-    assert f"| `{column}` |" in features
+COLUMNS = [(table, field.name) for table, schema in SCHEMAS.items() for field in schema]
+MATRIX_COLUMNS = [("matrix", name) for name in ("path", "label", "components")]
+
+
+@pytest.mark.parametrize(("table", "column"), [*COLUMNS, *MATRIX_COLUMNS])
+def test_every_column_is_documented(table: str, column: str) -> None:
+    page = (PAGES / "store.md").read_text(encoding="utf-8")
+    (section,) = [part for part in page.split("\n## ") if part.startswith(f"`{table}/`")]
+    (row,) = [line for line in section.splitlines() if line.startswith(f"| `{column}` |")]
+    if table in SCHEMAS:
+        assert f"| {'yes' if SCHEMAS[table].field(column).nullable else 'no'} |" in row
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    known = [*COLUMNS, *MATRIX_COLUMNS]
+    assert documented == [name for of, name in known if of == table]
 
 
 def test_the_fields_of_the_run_record_are_those_that_the_pipeline_writes() -> None:
     assert verger.pipeline.__file__
-    source = Path(verger.pipeline.__file__).read_text(encoding="utf-8")
-    parts = {"run", "reduce", "_chain", "_reduce"}
-    functions = [
-        node
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef) and node.name in parts
-    ]
-    assert {function.name for function in functions} == parts
+    module = ast.parse(Path(verger.pipeline.__file__).read_text(encoding="utf-8"))
+    parts = {"run", "reduce", "_Chain.run", "_Chain.reduce", "_Chain._reduce"}
+    functions = {
+        prefix + node.name: node
+        for prefix, body in [("", module.body)]
+        + [(f"{n.name}.", n.body) for n in module.body if isinstance(n, ast.ClassDef)]
+        for node in body
+        if isinstance(node, ast.FunctionDef) and prefix + node.name in parts
+    }
+    assert functions.keys() == parts
     made = {
         key.value
-        for function in functions
+        for function in functions.values()
         for node in ast.walk(function)
         if isinstance(node, ast.Dict)
         for key in node.keys
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
     }
+    documented = fields_of_the_record()
+    assert documented.keys() == made | {"format"}
+
+
+def test_every_change_and_stage_is_documented() -> None:
+    documented = fields_of_the_record()
+    for name in Tally().as_record():
+        assert f"`{name}`" in documented["changes"]
+    assert verger.pipeline.__file__
+    source = Path(verger.pipeline.__file__).read_text(encoding="utf-8")
+    stages = set(re.findall(r"clock\.time\(\"(\w+)\"\)", source))
+    assert {"list", "embed"} < stages
+    assert set(re.findall(r"`(\w+)`", documented["seconds"])) == stages
+
+
+def fields_of_the_record() -> dict[str, str]:
     page = (PAGES / "store.md").read_text(encoding="utf-8")
     record = page.split("## `run.json`")[1].split("\n## ")[0]
-    documented = set(re.findall(r"^\| `(\w+)` \|", record, re.MULTILINE))
-    assert documented == made | {"format"}
+    return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", record, re.MULTILINE))
 
 
 def rows_starting(page: Path, start: str) -> list[str]:

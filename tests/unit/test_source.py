@@ -22,6 +22,7 @@ from verger.photos.source import (
     labeller_from,
     list_photos,
 )
+from verger.places import LocalPlace
 
 
 def put(file: Path, data: bytes = b"photo") -> Path:
@@ -31,7 +32,7 @@ def put(file: Path, data: bytes = b"photo") -> Path:
 
 
 def listed(root: Path, labels: str = "none") -> list[PhotoRef]:
-    return list(list_photos(root, labeller_from(labels, root)))
+    return list(list_photos(root, labeller_from(labels, root.name)))
 
 
 def paths(root: Path) -> list[str]:
@@ -63,8 +64,50 @@ def test_the_order_is_fixed_however_files_came_to_be(tmp_path: Path) -> None:
         names.reverse()
         for name in names:
             put(tmp_path / root / name)
-    assert paths(tmp_path / "one") == paths(tmp_path / "two")
-    assert sorted(paths(tmp_path / "one")) == sorted(names)
+    assert paths(tmp_path / "one") == paths(tmp_path / "two") == sorted(names)
+
+
+def test_the_order_is_that_of_whole_paths_by_code_point(tmp_path: Path) -> None:
+    """A folder sorts as its name with a slash, not as its name: `a b/` and `a.jpg` before `a/`."""
+    folders = ["a", "a b", "a-", "a!", "a.", "a0", "A", "é", "e\u0301", "\uff5e", "🍑", "a.jpg"]
+    names = [f"{folder}/{name}" for folder in folders for name in ("1.jpg", "a/2.jpg", "a.jpg")]
+    names += ["a.png", "a.gif", "a0.jpg", "a1.jpg", "a,.jpg", "\uffee.jpg", "🍏.jpg", "é.jpg"]
+    for name in names:
+        put(tmp_path / name)
+    found = paths(tmp_path)
+    assert found == sorted(names)
+    assert found == sorted(names, key=str.encode)  # so an object store lists its keys, too
+
+
+def test_the_order_holds_for_links_to_folders_and_for_what_is_unusable(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    target = put(tmp_path / "elsewhere" / "e.jpg").parent
+    (root / "link").parent.mkdir()
+    (root / "link").symlink_to(target)
+    put(root / "link b" / "1.jpg")
+    put(root / "link0.jpg")
+    put(root / "link.jpg")
+    (root / "link-.jpg").symlink_to("gone")
+    (root / "link1.jpg").symlink_to("link1.jpg")
+    found = paths(root)
+    assert found == sorted(found)
+    assert found == [
+        "link b/1.jpg", "link-.jpg", "link.jpg", "link/e.jpg", "link0.jpg", "link1.jpg"
+    ]  # fmt: skip
+
+
+def test_the_order_holds_for_names_that_are_no_unicode_as_they_are_shown(tmp_path: Path) -> None:
+    try:
+        for name in (b"\xff", b"\xc3", b"z", "\u00e9".encode(), b"]"):
+            folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+            folder.mkdir()
+            (folder / "a.jpg").write_bytes(b"photo")
+            Path(f"{folder}.jpg").write_bytes(b"photo")
+    except OSError:
+        pytest.skip("this file system takes Unicode names alone")
+    found = paths(tmp_path)
+    assert len(found) == 10
+    assert found == sorted(found)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +323,7 @@ def test_what_may_not_be_read_is_named_and_its_neighbours_are_kept() -> None:
 
 
 def test_the_label_is_the_photo_s_folder(tmp_path: Path) -> None:
-    label = labeller_from("parent", tmp_path / "Fruit")
+    label = labeller_from("parent", "Fruit")
     assert label("Training/Apple Golden/1.jpg") == "Apple Golden"
     assert label("Apple/1.jpg") == "Apple"
     assert label("1.jpg") == "Fruit"  # at the top: the name of PHOTOS itself
@@ -292,20 +335,21 @@ def test_the_folder_s_name_is_found_where_photos_is_a_dot(
 ) -> None:
     (tmp_path / "Plum").mkdir()
     monkeypatch.chdir(tmp_path / "Plum")
-    assert labeller_from("parent", Path())("1.jpg") == "Plum"
-    assert labeller_from("parent", Path("..", "Plum"))("1.jpg") == "Plum"
+    assert labeller_from("parent", LocalPlace(Path()).name)("1.jpg") == "Plum"
+    above = LocalPlace(Path("..", "Plum"))
+    assert labeller_from("parent", above.name)("1.jpg") == "Plum"
 
 
 def test_no_label_at_all(tmp_path: Path) -> None:
-    assert labeller_from("none", tmp_path)("Apple/1.jpg") is None
+    assert labeller_from("none", "top")("Apple/1.jpg") is None
 
 
 def test_a_label_by_regular_expression(tmp_path: Path) -> None:
-    label = labeller_from(r"regex:([a-z]+)_\d+", tmp_path)
+    label = labeller_from(r"regex:([a-z]+)_\d+", "top")
     assert label("box/apple_12.jpg") == "apple"
     assert label("box/12.jpg") is None
-    assert labeller_from(r"regex:^(?:x/)?(y)?", tmp_path)("x/z.jpg") is None
-    assert labeller_from("regex:(é+)", tmp_path)("pée.jpg") == "é"
+    assert labeller_from(r"regex:^(?:x/)?(y)?", "top")("x/z.jpg") is None
+    assert labeller_from("regex:(é+)", "top")("pée.jpg") == "é"
 
 
 @pytest.mark.parametrize(
@@ -322,14 +366,14 @@ def test_a_regular_expression_that_gives_no_label_is_refused(
     tmp_path: Path, expression: str, said: str
 ) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        labeller_from(f"regex:{expression}", tmp_path)
+        labeller_from(f"regex:{expression}", "top")
     assert f"regex:{expression}" in str(caught.value)
 
 
 def csv_of(folder: Path, text: str) -> CsvLabels:
     file = folder / "labels.csv"
     file.write_bytes(text.encode())
-    labels = labeller_from(str(file), folder)
+    labels = labeller_from(str(file), "top")
     assert isinstance(labels, CsvLabels)
     return labels
 
@@ -369,7 +413,7 @@ def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None
 def test_a_csv_file_that_is_none_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     file = put(tmp_path / "labels.csv", content)
     with pytest.raises(UsageError, match=said) as caught:
-        labeller_from(str(file), tmp_path)
+        labeller_from(str(file), "top")
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -386,4 +430,4 @@ def test_a_labeller_that_is_none_of_them_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="--label-from"):
-        labeller_from(spec, tmp_path)
+        labeller_from(spec, "top")

@@ -35,7 +35,7 @@ def record(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_summary_says_what_the_record_holds() -> None:
-    text = summary(record(), Path("store"))
+    text = summary(record(), "store")
     for part in (
         "5,980 photos of 1,131 labels",
         "lite, 119.6 photos/s on 2 cores; 52 s in all",

@@ -57,8 +57,10 @@ def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
     yield from _walk(entries, identity, labeller)
 
 
-def labeller_from(spec: str, root: Path) -> Labeller:
+def labeller_from(spec: str, top: str) -> Labeller:
     """Build the function path → label that `--label-from` asks for.
+
+    `top` is the name of PHOTOS itself, which labels the photos that lie right in it.
 
     Raises `UsageError` for a regular expression that is none or that has not exactly one group,
     and for a CSV file that cannot be read as `path,label`.
@@ -66,8 +68,8 @@ def labeller_from(spec: str, root: Path) -> Labeller:
     if spec == "none":
         return lambda _path: None
     if spec == "parent":
-        top = _escaped(root.resolve().name)
-        return lambda path: path.rsplit("/", 2)[-2] if "/" in path else top
+        shown = _escaped(top)
+        return lambda path: path.rsplit("/", 2)[-2] if "/" in path else shown
     if spec.startswith("regex:"):
         return _regex_labeller(spec.removeprefix("regex:"))
     return CsvLabels(Path(spec))
@@ -208,8 +210,20 @@ def _unusable(
 
 
 def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder so that the paths of all photos come in order, those of its folders included.
+
+    An object store lists its keys in this order, and a STORE keeps its rows in it.
+    """
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted(entries, key=_place_in_order)
+
+
+def _place_in_order(entry: os.DirEntry[str]) -> str:
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        is_folder = False
+    return _escaped(entry.name) + ("/" if is_folder else "")
 
 
 def _identity(info: os.stat_result) -> tuple[int, int]:

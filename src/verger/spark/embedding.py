@@ -1,125 +1,101 @@
 """Embedding photos on Spark: one job, one pass, and nothing but counts to the driver.
 
-Workers run plain functions over captured values. No photo passes through Java.
+Workers run plain functions over captured values. No photo and no feature passes through Java: each
+task writes its own part (decision 13).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql import SparkSession
 
 from verger.backbones import Backbone, Network
-from verger.features import KEPT, Embedder, embed, outcome_schema
-from verger.photos.source import PhotoRef
+from verger.features import Embedder, embed
+from verger.inventory import edits_of, refs_of
+from verger.parts import FEATURES, Done, rewrite_part, write_part
+from verger.places import Place
 from verger.spark.failures import job_errors
-from verger.spark.reading import reader, spark_path
 from verger.spark.spans import Span
 from verger.spark.telling import Address, Teller, listening
-from verger.store import FEATURES, REJECTS, Work
+from verger.store import Work
 
-# Small row groups: little memory while writing, and readers can share a file out.
-ROW_GROUP_BYTES = str(16 * 2**20)
-# Nobody searches by the smallest or largest of all features; that costs Java 0.1 ms a row.
-_FEATURE = "features.list.element"
+_SCHEMA = "task long, embedded long, rejected long"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A file of features that is copied with its edits: rows dropped, and labels changed."""
+
+    file: str
+    to: str
 
 
 def embed_photos(
     spark: SparkSession,
     work: Work,
-    photos: Path,
+    photos: Place,
     spans: list[Span],
+    rewrites: list[Rewrite],
     embedder: Embedder,
     hear: Callable[[int, int], None],
-) -> None:
-    """Embed the listed photos in one job, one task a span, and write all outcomes to `work`.
+) -> list[str]:
+    """Embed the photos of `work.refs`, one task a span, and carry out the rewrites, in one job.
 
-    `hear` is told (done, rejected) while it goes on. Raises `EngineError`, or the error of the
-    room that failed.
+    `hear` is told (done, rejected) while it goes on. Returns the paths of the files of features
+    that hold rows. Raises `EngineError`, or the error of the room that failed.
     """
+    tasks: list[Span | Rewrite] = [*spans, *rewrites]
+    if not tasks:
+        return []
+    photos = photos.absolute()
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-    refs, root = str(work.refs.absolute()), str(photos)
     with listening(host, hear) as address, job_errors():
-        tasks = spark.range(0, len(spans), 1, len(spans))
 
         def run(ids: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in ids:
-                for task in batch.column(0).to_pylist():
-                    yield from _embed_span(refs, root, task, spans[task], embedder, address)
+                for number in batch.column(0).to_pylist():
+                    done = _carry_out(work, photos, number, tasks[number], embedder, address)
+                    row = {"task": number, **done._asdict()}
+                    yield pa.RecordBatch.from_pylist([row])
 
-        outcomes = tasks.mapInArrow(run, from_arrow_schema(outcome_schema()))
-        (
-            outcomes.write.partitionBy("outcome")
-            .option("parquet.block.size", ROW_GROUP_BYTES)
-            .option("parquet.enable.dictionary", "false")
-            .option(f"parquet.column.statistics.enabled#{_FEATURE}", "false")
-            .option(f"parquet.size.statistics.enabled#{_FEATURE}", "false")
-            .parquet(spark_path(work.outcomes))
-        )
+        numbers = spark.range(0, len(tasks), 1, len(tasks))
+        done = numbers.mapInArrow(run, _SCHEMA).collect()
+    written = sorted(row["task"] for row in done if row["embedded"])
+    return [_features_of(work, number, tasks[number]) for number in written]
 
 
-def settle_outcomes(spark: SparkSession, work: Work) -> None:
-    """Part the outcomes into the tables `features` and `rejects`, as a STORE holds them."""
-    kept, features = work.outcome(KEPT), work.published(FEATURES)
-    with job_errors():
-        if kept.exists():
-            kept.rename(features)
-        else:
-            _empty(spark, from_arrow_schema(outcome_schema())).drop("outcome").write.parquet(
-                spark_path(features)
-            )
-        left = any(work.outcomes.glob("outcome=*")) if work.outcomes.exists() else False
-        schema = from_arrow_schema(outcome_schema())
-        rows = _empty(spark, schema)
-        if left:
-            rows = reader(spark).schema(schema).parquet(spark_path(work.outcomes))
-        detail = F.col("thumbnail").cast("string").alias("detail")
-        reason = F.col("outcome").alias("reason")
-        rejects = rows.select("path", "label", reason, detail, "bytes", "modified")
-        ordered = rejects.coalesce(1).sortWithinPartitions("path")
-        ordered.write.parquet(spark_path(work.published(REJECTS)))
+def _carry_out(
+    work: Work, photos: Place, number: int, task: Span | Rewrite, embedder: Embedder, tell: Address
+) -> Done:
+    """Carry out one task, in a worker."""
+    if isinstance(task, Rewrite):
+        edits = edits_of(work.place, work.edits, task.file)
+        return rewrite_part(work.place, task.file, task.to, *edits)
+    refs = refs_of(work.place, work.refs, *task)
+    with closing(Teller(tell, number)) as teller:
+        made = embed(
+            refs, embedder, photos.read, _network(embedder.backbone), teller,
+            reads_at_once=photos.reads_at_once,
+        )  # fmt: skip
+        return write_part(work.place, work.parts, _name(work, number), made)
 
 
-def _embed_span(
-    refs: str, root: str, task: int, span: Span, embedder: Embedder, address: Address
-) -> Iterator[pa.RecordBatch]:
-    """Embed one span, in a worker."""
-    folder = Path(root)
+def _features_of(work: Work, number: int, task: Span | Rewrite) -> str:
+    return (
+        task.to if isinstance(task, Rewrite) else f"{work.parts}/{FEATURES}/{_name(work, number)}"
+    )
 
-    def read(path: str) -> bytes:
-        return (folder / path).read_bytes()
 
-    with closing(Teller(address, task)) as tell:
-        yield from embed(_refs(refs, span), embedder, read, _network(embedder.backbone), tell)
+def _name(work: Work, number: int) -> str:
+    return f"part-{work.run}-{number:05d}.parquet"
 
 
 @cache
 def _network(backbone: Backbone) -> Network:
     """Load the model once a worker process."""
     return backbone.network()
-
-
-def _refs(file: str, span: Span) -> Iterator[PhotoRef]:
-    """Read the references of one span, and no more of the file than the row groups it touches."""
-    with pq.ParquetFile(file) as parquet:
-        start = 0
-        for group in range(parquet.num_row_groups):
-            stop = start + parquet.metadata.row_group(group).num_rows
-            if start < span.stop and stop > span.start:
-                rows = parquet.read_row_group(group)
-                offset = max(span.start - start, 0)
-                for row in rows.slice(offset, span.stop - start - offset).to_pylist():
-                    yield PhotoRef(**row)
-            start = stop
-
-
-def _empty(spark: SparkSession, schema: Any) -> DataFrame:
-    return spark.createDataFrame([], schema)

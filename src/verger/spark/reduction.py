@@ -6,7 +6,6 @@ Only moments travel to the driver: no row of features does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,14 @@ from pyspark.sql import DataFrame, SparkSession
 from verger.errors import BackboneError
 from verger.moments import Moments, NotFinite, check_width, unit_length
 from verger.projection import PCA
-from verger.spark.embedding import ROW_GROUP_BYTES
 from verger.spark.failures import job_errors
 from verger.spark.packing import blocks, reduced
-from verger.spark.reading import reader, spark_path
-from verger.store import MATRIX, Work
+from verger.tables import Table
 
+# Small row groups: little memory while writing, and readers can share a file out.
+_ROW_GROUP_BYTES = str(16 * 2**20)
 _BYTES_A_MATRIX_FILE = 128 * 2**20
+_COLUMNS = ["path", "label", "features"]
 
 
 class FeatureMoments(NamedTuple):
@@ -36,26 +36,24 @@ class FeatureMoments(NamedTuple):
     unit: Moments
 
 
-def feature_moments(spark: SparkSession, features: Path, width: int) -> FeatureMoments:
+def feature_moments(spark: SparkSession, features: Table, width: int) -> FeatureMoments:
     """Compute the moments of a table of features in one pass over it.
 
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite.
     """
 
-    def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
-        return _moments_of(batches, width)._asdict()
+    def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
+        return _moments_of(features.batches(_listed(numbers), _COLUMNS), width)._asdict()
 
     check_width(width)
-    with job_errors():
-        rows = reader(spark).parquet(spark_path(features)).select("path", "label", "features")
-    return FeatureMoments(**reduced(rows, of_partition))
+    return FeatureMoments(**reduced(_numbers(spark, features), of_files))
 
 
-def write_matrix(spark: SparkSession, features: Path, work: Work, pca: PCA, rows: int) -> None:
-    """Project the features and write them as the matrix, in order of path, in large files."""
+def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> None:
+    """Project a table of features and write the matrix, in order of path and in large files."""
 
-    def project(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+    def project(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in features.batches(_listed(numbers), _COLUMNS):
             values = pca.transform(_matrix(batch.column("features"), len(pca.mean)))
             offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(pca.k))
             components = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
@@ -65,15 +63,24 @@ def write_matrix(spark: SparkSession, features: Path, work: Work, pca: PCA, rows
             )
 
     schema = "path string not null, label string, components array<float>"
-    files = max(1, round(rows * (4 * pca.k + 64) / _BYTES_A_MATRIX_FILE))
+    files = max(1, round(pca.rows * (4 * pca.k + 64) / _BYTES_A_MATRIX_FILE))
     with job_errors():
-        table = reader(spark).parquet(spark_path(features)).select("path", "label", "features")
         (
-            _ordered(table.mapInArrow(project, schema), files)
-            .write.option("parquet.block.size", ROW_GROUP_BYTES)
+            _ordered(_numbers(spark, features).mapInArrow(project, schema), files)
+            .write.option("parquet.block.size", _ROW_GROUP_BYTES)
             .option("parquet.enable.dictionary", "false")
-            .parquet(spark_path(work.published(MATRIX)))
+            .parquet(out)
         )
+
+
+def _numbers(spark: SparkSession, table: Table) -> DataFrame:
+    """Give each file of a table to a task of its own, by its number."""
+    return spark.range(0, len(table.files), 1, len(table.files))
+
+
+def _listed(numbers: Iterable[pa.RecordBatch]) -> Iterator[int]:
+    for batch in numbers:
+        yield from batch.column(0).to_pylist()
 
 
 def _ordered(matrix: DataFrame, files: int) -> DataFrame:

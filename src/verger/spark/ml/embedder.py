@@ -21,7 +21,7 @@ from pyspark.sql.types import BinaryType, StringType
 
 from verger.backbones import Backbone, Network, open_backbone
 from verger.errors import UsageError
-from verger.features import KEPT, Embedder, embed
+from verger.features import Embedder, embed
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
@@ -146,11 +146,17 @@ def _embedded(values: list[Any], embedder: Embedder) -> pd.DataFrame:
         value = values[int(at)]
         return bytes(value) if isinstance(value, bytes | bytearray) else _file(value).read_bytes()
 
-    features: list[Any] = []
-    reasons: list[str | None] = []
-    for batch in embed(refs, embedder, read, _network(embedder.backbone)):
-        features += [row.values.to_numpy() if row.is_valid else None for row in batch["features"]]
-        reasons += [None if why == KEPT else why for why in batch["outcome"].to_pylist()]
+    features: list[Any] = [None] * len(values)
+    reasons: list[str | None] = [None] * len(values)
+    for some in embed(refs, embedder, read, _network(embedder.backbone)):
+        for at, row in zip(
+            some.features["path"].to_pylist(), some.features["features"], strict=True
+        ):
+            features[int(at)] = row.values.to_numpy()
+        for at, why in zip(
+            *(some.rejects[name].to_pylist() for name in ("path", "reason")), strict=True
+        ):
+            reasons[int(at)] = why
     return pd.DataFrame(
         {"features": pd.Series(features, dtype=object), "reason": pd.Series(reasons, dtype=object)}
     )

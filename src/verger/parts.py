@@ -1,0 +1,109 @@
+"""Parts: what one task leaves, a Parquet file of features and, if it must, one of rejects.
+
+A part appears whole or not at all, and its features last: where they are, the task is done. A task
+that is tried twice writes the same part twice. Rows are in order of path, in each file.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from verger.features import Embedded, features_schema, rejects_schema
+from verger.places import Place
+from verger.tables import ROWS_A_GROUP, TableWriter, batches
+
+FEATURES, REJECTS = "features", "rejects"
+SCHEMAS = {FEATURES: features_schema(), REJECTS: rejects_schema()}
+# For one file: the paths whose rows go, and the new labels of others.
+Edits = tuple[set[str], dict[str, str | None]]
+
+
+class Done(NamedTuple):
+    """What a task did: photos embedded and photos rejected."""
+
+    embedded: int
+    rejected: int
+
+
+def write_part(place: Place, folder: str, name: str, photos: Iterable[Embedded]) -> Done:
+    """Write what came of a task's photos to `folder`/features/ and `folder`/rejects/."""
+    features, rejects = f"{folder}/{FEATURES}/{name}", f"{folder}/{REJECTS}/{name}"
+    with place.incoming(features) as features_file:
+        rejected: list[pa.RecordBatch] = []  # paths and reasons only: small, and mostly none
+        with TableWriter(features_file, SCHEMAS[FEATURES]) as table:
+            for some in photos:
+                table.add(some.features)
+                if len(some.rejects):
+                    rejected.append(some.rejects)
+        if rejected:
+            with place.incoming(rejects) as file, TableWriter(file, SCHEMAS[REJECTS]) as lost:
+                for batch in rejected:
+                    lost.add(batch)
+        else:
+            place.delete(rejects)  # of a try that was killed, which could not read a photo
+    return Done(table.rows, sum(len(batch) for batch in rejected))
+
+
+def rewrite_part(
+    place: Place, path: str, to: str, dropped: set[str], labels: dict[str, str | None]
+) -> Done:
+    """Copy a table of features without the rows of some paths, others with a new label.
+
+    Returns how many rows are left as embedded.
+    """
+    with place.incoming(to) as file, TableWriter(file, SCHEMAS[FEATURES]) as table:
+        for batch in batches(place, path):
+            table.add(edited(batch, dropped, labels))
+    return Done(table.rows, 0)
+
+
+def merge_rejects(
+    place: Place, paths: Iterable[str], to: str, edits: Callable[[str], Edits]
+) -> dict[str, int]:
+    """Merge tables of rejects into one, in order of path, with what `edits` gives for each.
+
+    Returns how many there are by reason, the most frequent first.
+    """
+    streams = [_rows(place, path, *edits(path)) for path in paths]
+    counts: dict[str, int] = {}
+    merged = heapq.merge(*streams, key=operator.itemgetter("path"))
+    with place.incoming(to) as file, TableWriter(file, SCHEMAS[REJECTS]) as table:
+        while some := list(islice(merged, ROWS_A_GROUP)):
+            table.add(pa.RecordBatch.from_pylist(some, SCHEMAS[REJECTS]))
+            for row in some:
+                counts[row["reason"]] = counts.get(row["reason"], 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _rows(
+    place: Place, path: str, dropped: set[str], labels: dict[str, str | None]
+) -> Iterator[dict[str, Any]]:
+    for batch in batches(place, path):
+        yield from edited(batch, dropped, labels).to_pylist()
+
+
+def empty_table(place: Place, path: str) -> str:
+    """Write a table of features that has no row, which readers take for one; return its path."""
+    with place.incoming(path) as file, TableWriter(file, SCHEMAS[FEATURES]):
+        return path
+
+
+def edited(
+    batch: pa.RecordBatch, dropped: set[str], labels: dict[str, str | None]
+) -> pa.RecordBatch:
+    """Leave out the rows of some paths, and give others a new label."""
+    paths = batch.column("path").to_pylist()
+    if labels and not labels.keys().isdisjoint(paths):
+        old = batch.column("label").to_pylist()
+        new = [labels.get(path, label) for path, label in zip(paths, old, strict=True)]
+        at = batch.schema.get_field_index("label")
+        batch = batch.set_column(at, batch.schema.field(at), pa.array(new, pa.string()))
+    if dropped and not dropped.isdisjoint(paths):
+        batch = batch.filter(pa.array([path not in dropped for path in paths]))
+    return batch
