@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 
 from verger.discriminant import fit_discriminant
 from verger.moments import Moments, unit_length
+from verger.parts import FEATURES
 from verger.pipeline import run
 from verger.progress import reporter
 from verger.projection import fit_pca
 from verger.settings import RunSettings
-from verger.parts import FEATURES
 
 _SHRINKAGES = (0.1, 0.2, 0.3, 0.5, 0.7)
 _FOLDS = 5

@@ -37,7 +37,7 @@ def _render(folder: Path, seed: int) -> None:
 
 def listed(folder: Path) -> list[Path]:
     """List the photos of a folder, as `verger run` does."""
-    refs = list_photos(folder, labeller_from("none", folder))
+    refs = list_photos(folder, labeller_from("none", folder.name))
     return [folder / ref.path for ref in refs if ".part/" not in ref.path]
 
 
