@@ -9,7 +9,13 @@ import pytest
 
 from verger.errors import EngineError
 from verger.spark import connectors
-from verger.spark.connectors import Installed, connector_jars, platform_has_s3, s3_conf
+from verger.spark.connectors import (
+    Installed,
+    connector_jars,
+    platform_has_s3,
+    s3_conf,
+    without_committer,
+)
 from verger.spark.ivy import complaint, proxy_flags
 
 SECRETS = {
@@ -61,6 +67,14 @@ def test_settings_follow_the_environment() -> None:
     conf = s3_conf(virtual)
     assert conf["spark.hadoop.fs.s3a.connection.ssl.enabled"] == "true"
     assert conf["spark.hadoop.fs.s3a.path.style.access"] == "false"
+
+
+def test_without_spark_hadoop_cloud_no_class_of_it_is_named() -> None:
+    conf = s3_conf({})
+    left = without_committer(conf)
+    assert len(left) < len(conf)
+    assert not [value for value in left.values() if "commit" in value.lower()]
+    assert left["spark.hadoop.fs.s3.impl"] == conf["spark.hadoop.fs.s3.impl"]
 
 
 def test_anonymous_access_signs_with_nothing() -> None:

@@ -142,8 +142,13 @@ def running_conf(jvm: Any, environment: Mapping[str, str]) -> dict[str, str]:
         )
     conf = s3_conf(environment, modular=installed.modular)
     if not _has_class(jvm, conf["spark.sql.sources.commitProtocolClass"]):
-        return {key: value for key, value in conf.items() if "commit" not in key}
+        return without_committer(conf)
     return conf
+
+
+def without_committer(conf: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the settings that need spark-hadoop-cloud."""
+    return {key: value for key, value in conf.items() if "commit" not in key.lower()}
 
 
 def _has_class(jvm: Any, name: str) -> bool:

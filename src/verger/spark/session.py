@@ -29,6 +29,7 @@ from verger.spark.connectors import (
     platform_has_s3,
     running_conf,
     s3_conf,
+    without_committer,
 )
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
 
@@ -135,13 +136,17 @@ def _connectors(
         else:
             installed = Installed.find()
             found = s3_conf(os.environ, modular=installed.modular)
-            if not any("hadoop-aws" in value for value in given.values()):  # brought by the user
+            brought = " ".join(given.values())  # by the user
+            if "hadoop-aws" in brought:
+                found = found if "spark-hadoop-cloud" in brought else without_committer(found)
+            else:
                 ivy = given.get("spark.jars.ivySettings")
                 jars = connector_jars(installed, reporter, ivy_settings=ivy)
                 listed = [*map(str, jars), *filter(None, [conf.get("spark.jars")])]
                 conf.set("spark.jars", ",".join(listed))
         for key, value in found.items():
-            conf.set(key, value)
+            if key not in given:
+                conf.set(key, value)
 
     return add
 
@@ -168,10 +173,10 @@ def _start(
         conf.set("spark.driver.memory", settings.memory)
     else:
         conf.set("spark.executor.memory", settings.memory)
-    add(conf, settings)
     for pair in settings.spark_conf:
         key, _, value = pair.partition("=")
         conf.set(key, value)
+    add(conf, settings)
     if submitted is None:
         home = _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
         environment["JAVA_HOME"] = str(home)
