@@ -88,10 +88,10 @@ def test_anonymous_access_signs_with_nothing() -> None:
 @pytest.mark.parametrize(
     ("version", "hadoop", "scala", "committer", "modular"),
     [
-        ("3.5.6", "3.3.4", "2.12", "3.5.6", False),
-        ("4.0.2", "3.4.1", "2.13", "4.0.2", True),
-        ("4.1.0", "3.4.2", "2.13", "4.1.2", True),
-        ("4.3.0", "3.5.0", "2.13", "4.1.2", True),
+        ("3.5.6", "3.3.4", "2.12", "[3.0,3.5.6]", False),
+        ("4.0.2", "3.4.1", "2.13", "[4.0,4.0.2]", True),
+        ("4.1.0", "3.4.2", "2.13", "[4.0,4.1.0]", True),
+        ("4.3.0", "3.5.0", "2.13", "[4.0,4.3.0]", True),
     ],
 )
 def test_versions_are_read_from_the_names_of_jars(

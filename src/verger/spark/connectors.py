@@ -28,7 +28,6 @@ from verger.spark.java import cache_folders
 
 SCHEMES = frozenset({"s3", "s3a"})
 _MANIFEST = "jars.json"
-_NEWEST_COMMITTER = (4, 1, "4.1.2")
 _AWS = "org.apache.hadoop.fs.s3a"
 # What the connector calls of the SDK: requests, uploads in parts, and web identities.
 _SDK = ("s3-transfer-manager", "apache-client", "netty-nio-client", "sts")
@@ -66,20 +65,16 @@ class Installed:
 
     @property
     def committer(self) -> str:
-        """The version of spark-hadoop-cloud to use: Spark's, or the newest that was published."""
-        numbers = [int(part) for part in self.spark.split(".")[:2]]
-        *newest, version = _NEWEST_COMMITTER
-        return version if numbers >= newest else self.spark
+        """The versions of spark-hadoop-cloud that fit: the newest that is not newer than Spark.
+
+        Not each version of Spark was published with one.
+        """
+        return f"[{self.spark.split('.')[0]}.0,{self.spark}]"
 
     @property
     def modular(self) -> bool:
         """Whether this Hadoop's connector is built on version 2 of the SDK, which has modules."""
         return [int(part) for part in self.hadoop.split(".")[:2]] >= [3, 4]
-
-    @property
-    def size(self) -> str:
-        """How much is fetched."""
-        return "15 MB" if self.modular else "280 MB"
 
 
 def connector_jars(
@@ -224,25 +219,33 @@ def _whole(place: Path) -> list[Path]:
 def _fetch(
     installed: Installed, work: Path, place: Path, reporter: Reporter, ivy_settings: str | None
 ) -> None:
-    reporter.say(
-        f"Fetching Spark's connector for s3:// from Maven Central: {installed.size}, once, "
-        f"into {place}"
-    )
     ivy = Ivy(installed.jars, work, ivy_settings)
     listed = work / "class-path"
-    with reporter.stage("Fetching", None, "MB") as stage:
-        sdk = None
-        if installed.modular:
+
+    def fetch(size: str, sdk: str | None) -> None:
+        reporter.say(
+            f"Fetching Spark's connector for s3:// from Maven Central: {size}, once, into {place}"
+        )
+        with reporter.stage("Fetching", None, "MB") as stage:
+            ivy.resolve(_module(_dependencies(installed, sdk)), stage, listed)
+
+    if installed.modular:
+        with Silent().stage("", None, "") as stage:
             found = ivy.resolve(_module([_connector(installed)]), stage)
-            # The version that this connector was built on.
-            named = re.search(r"software\.amazon\.awssdk#bundle;([\w.]+)", found)
-            if named is None:
-                raise EngineError("Ivy did not say which AWS SDK the connector needs.")
-            sdk = named.group(1)
-        ivy.resolve(_module(_dependencies(installed, sdk)), stage, listed)
-    _keep(
-        [Path(name) for name in listed.read_text().strip().split(os.pathsep)], work / "new", place
-    )
+        # The version that this connector was built on.
+        named = re.search(r"software\.amazon\.awssdk#bundle;([\w.]+)", found)
+        if named is None:
+            raise EngineError("Ivy did not say which AWS SDK the connector needs.")
+        try:
+            fetch("15 MB", named.group(1))
+        except EngineError as error:
+            if "not found" not in error.what:
+                raise
+            fetch("600 MB", None)  # a mirror without the modules
+    else:
+        fetch("280 MB", None)
+    fetched = [Path(name) for name in listed.read_text().strip().split(os.pathsep)]
+    _keep(fetched, work / "new", place)
 
 
 def _keep(fetched: list[Path], new: Path, place: Path) -> None:
