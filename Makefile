@@ -9,7 +9,9 @@ STAMP := $(VENV)/.ready
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
+# Where the connector cannot be fetched, the tests that need it are skipped by name.
 test: check
+	-$(BIN)/python scripts/fetch_connectors.py
 	$(BIN)/python -m pytest -q tests/spark
 
 check: $(STAMP)

@@ -1,10 +1,15 @@
-"""In CI a skipped test is a failure: a skip there hides a missing install step."""
+"""In CI a skipped test is a failure: a skip there hides a missing step. And the S3 server."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from seaweed import S3
 
 
 @pytest.hookimpl(trylast=True)
@@ -16,3 +21,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped := reporter.stats.get("skipped", []):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"CI: {len(skipped)} skipped, which counts as a failure", red=True)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Start one S3 server for all tests that ask for it."""
+    from seaweed import serve
+
+    with serve(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -172,6 +172,28 @@ def demo_command(folder: Path, cores: int | None) -> None:
     click.echo(summary(outcome.record, str(folder / "store")))
 
 
+@cli.command("doctor")
+@click.argument("photos", required=False)
+@click.argument("store", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
+def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
+    """Check that all is here that a run needs: Java, Spark, memory, disk, the backbone.
+
+    Also that the folder PHOTOS can be read and the folder STORE written, where they are given.
+    Ends with 0, or with 1 if a check failed; a warning is no failure.
+    """
+    from verger.doctor import examine, is_well
+
+    checks = []
+    for check in examine(photos, store):
+        checks.append(check)
+        if not as_json:
+            click.echo(str(check))
+    if as_json:
+        click.echo(json.dumps([check.as_json() for check in checks], indent=2))
+    return 0 if is_well(checks) else 1
+
+
 @cli.command("prepare")
 def prepare_command() -> None:
     """Make Spark start faster on this machine, once and for all (200 MB in the cache folder)."""

@@ -57,7 +57,7 @@ def test_what_there_is_not_is_not_said() -> None:
     projection = {"k": 0, "rank": 0, "explained_variance": 0.0, "notes": []}
     text = summary(
         record(counts=counts, projection=projection, settings={"csv": False}, notes=[]),
-        Path("store"),
+        "store",
     )
     for part in ("rejected:", "components keep", "Note:", "matrix.csv"):
         assert part not in text
@@ -69,7 +69,7 @@ def test_the_next_commands_can_be_pasted(tmp_path: Path, name: str) -> None:
     matrix.mkdir(parents=True)
     table = pa.table({"path": ["a.jpg", "b.jpg"], "label": ["plum", "plum"]})
     pq.write_table(table, matrix / "part-0.parquet")
-    *_, show, again = summary(record(), tmp_path / name).splitlines()
+    *_, show, again = summary(record(), str(tmp_path / name)).splitlines()
     shown = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True)
     assert "b.jpg" in shown.stdout
     program, *arguments = shlex.split(again)

@@ -74,7 +74,7 @@ def java_home(java: Java) -> Path:
     """
     spark = f"{pyspark.__version__} {pyspark.__file__}"
     name = hashlib.sha256(f"{java.executable} {java.version} {spark}".encode()).hexdigest()[:12]
-    for folder in _cache_folders():
+    for folder in cache_folders():
         home = folder / f"java-{java.major}-{name}"
         try:
             _write_launcher(home / "bin" / "java", java.executable)
@@ -147,7 +147,8 @@ def _version(executable: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def _cache_folders() -> Iterator[Path]:
+def cache_folders() -> Iterator[Path]:
+    """Yield the user's cache folder, and a temporary one for where that cannot be written."""
     yield Path(platformdirs.user_cache_dir("verger"))
     yield Path(tempfile.gettempdir()) / f"verger-{os.getuid()}"
 

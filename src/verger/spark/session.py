@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -20,7 +20,17 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
+from verger.progress import Reporter
 from verger.settings import RunSettings
+from verger.spark.connectors import (
+    SCHEMES,
+    Installed,
+    connector_jars,
+    platform_has_s3,
+    running_conf,
+    s3_conf,
+    without_committer,
+)
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
 
 _SECONDS_TO_END = 20
@@ -56,19 +66,27 @@ _LOCAL_CONF = {
 
 @contextmanager
 def session(
-    settings: RunSettings, *, short: bool = False, archive: bool = False
+    settings: RunSettings,
+    *,
+    short: bool = False,
+    archive: bool = False,
+    schemes: Collection[str] = (),
+    reporter: Reporter | None = None,
 ) -> Iterator[SparkSession]:
     """Start Spark, or join the session that is running, and end what was started.
 
     `short` says that the session will have little to do, and `archive` that Java shall write its
-    class-data archive at the end. Raises `EngineError` where Java or Spark does not start.
+    class-data archive at the end. `schemes` are those of the addresses that it will read and write:
+    for `s3` Spark needs a connector, and `reporter` is told where it is fetched. Raises
+    `EngineError` where Java or Spark does not start.
     """
     running = SparkSession.getActiveSession()
     if running is not None:
         yield running
         return
     try:
-        spark = _start(settings, short=short, archive=archive)
+        add = _connectors(schemes, reporter)
+        spark = _start(settings, add, short=short, archive=archive)
     except EngineError:
         raise
     except Exception as error:
@@ -104,7 +122,42 @@ def cores(spark: SparkSession) -> int:
     return max(spark.sparkContext.defaultParallelism, 1)
 
 
-def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession:
+def _connectors(
+    schemes: Collection[str], reporter: Reporter | None
+) -> Callable[[SparkConf, RunSettings], None]:
+    """Return what adds to Spark's settings what these schemes need."""
+
+    def add(conf: SparkConf, settings: RunSettings) -> None:
+        if not SCHEMES & set(schemes) or platform_has_s3(os.environ):
+            return
+        given = dict(pair.split("=", 1) for pair in settings.spark_conf)
+        if "PYSPARK_GATEWAY_PORT" in os.environ:
+            found = running_conf(SparkContext._jvm, os.environ)
+        else:
+            installed = Installed.find()
+            found = s3_conf(os.environ, modular=installed.modular)
+            brought = " ".join(given.values())  # by the user
+            if "hadoop-aws" in brought:
+                found = found if "spark-hadoop-cloud" in brought else without_committer(found)
+            else:
+                ivy = given.get("spark.jars.ivySettings")
+                jars = connector_jars(installed, reporter, ivy_settings=ivy)
+                listed = [*map(str, jars), *filter(None, [conf.get("spark.jars")])]
+                conf.set("spark.jars", ",".join(listed))
+        for key, value in found.items():
+            if key not in given:
+                conf.set(key, value)
+
+    return add
+
+
+def _start(
+    settings: RunSettings,
+    add: Callable[[SparkConf, RunSettings], None],
+    *,
+    short: bool,
+    archive: bool,
+) -> SparkSession:
     environment = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
@@ -123,6 +176,7 @@ def _start(settings: RunSettings, *, short: bool, archive: bool) -> SparkSession
     for pair in settings.spark_conf:
         key, _, value = pair.partition("=")
         conf.set(key, value)
+    add(conf, settings)
     if submitted is None:
         home = _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
         environment["JAVA_HOME"] = str(home)
