@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from verger.knowledge.labels import key_of
 
@@ -22,9 +22,9 @@ _MONTHS = {
     "en": "January February March April May June July August September October November December",
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
 }
-_ALWAYS = {
-    "en": {"all-year": "all year", "imported": "imported"},
-    "fr": {"all-year": "toute l’année", "imported": "importé"},
+_SEASON = {
+    "en": {"imported": "imported", "all year": "all year", "to": "to"},
+    "fr": {"imported": "importé", "all year": "toute l’année", "to": "à"},
 }
 
 
@@ -53,30 +53,36 @@ class Name:
 
 @dataclass(frozen=True)
 class Season:
-    """When it is in season in France.
+    """When it is in season in France, or in its shops where it is ``imported``.
 
-    ``kind`` "months": from month ``first`` to month ``last``, both included, 1 to 12; a season
-    over the new year has ``first`` > ``last``. Otherwise "all-year" or "imported", without months.
+    From month ``first`` to month ``last``, both included, 1 to 12; over the new year ``first`` is
+    the greater. Both are None where it is imported and no months are known.
     """
 
-    kind: Literal["months", "all-year", "imported"]
     first: int | None = None
     last: int | None = None
+    imported: bool = False
 
     def months(self) -> tuple[int, ...]:
-        """Return the months of the season, 1 to 12, in their order; none where it is imported."""
-        if self.kind == "imported":
+        """Return the months of the season, 1 to 12, in their order; none where none are known."""
+        if self.first is None or self.last is None:
             return ()
-        first, last = self.first or 1, self.last or 12
-        return tuple((first - 1 + step) % 12 + 1 for step in range((last - first) % 12 + 1))
+        count = (self.last - self.first) % 12 + 1
+        return tuple((self.first - 1 + step) % 12 + 1 for step in range(count))
 
     def text(self, language: str) -> str:
-        """Return the season in words: "August to April", "juin à juillet", "imported"."""
-        if self.first is None or self.last is None:
-            return _ALWAYS[language][self.kind]
-        months = _MONTHS[language].split()
-        first, last = months[self.first - 1], months[self.last - 1]
-        return first if first == last else f"{first} {'to' if language == 'en' else 'à'} {last}"
+        """Return the season in words: "August to April", "importé, toute l’année", "imported"."""
+        words = _SEASON[language]
+        parts = [words["imported"]] if self.imported else []
+        if self.first is not None and self.last is not None:
+            first, last = (
+                _MONTHS[language].split()[month - 1] for month in (self.first, self.last)
+            )
+            if len(self.months()) == 12:
+                parts.append(words["all year"])
+            else:
+                parts.append(first if first == last else f"{first} {words['to']} {last}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -96,9 +102,10 @@ class Text:
 class Species:
     """One species, or group of species that goes by one name.
 
-    ``names``, ``origin``, ``keeping`` and ``diversity`` are mappings from "en" and "fr". A fact
-    without a source is None and named in ``missing``; ``sources`` maps each other fact to what
-    was read for it.
+    ``names``, ``origin``, ``keeping`` and ``diversity`` are mappings from "en" and "fr".
+    ``sources`` maps each of ``FACTS`` to what was read for it; a fact for which no source was
+    found is named in ``missing`` instead, and None (names and scientific name are always given).
+    ``scientific_name`` stands for the family too.
     """
 
     key: str
