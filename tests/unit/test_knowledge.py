@@ -114,7 +114,7 @@ def test_the_words_of_a_season() -> None:
     assert Season(8, 4).months() == (8, 9, 10, 11, 12, 1, 2, 3, 4)
     assert Season(8, 4).text("en") == "August to April"
     assert Season(10, 10).text("fr") == "octobre"
-    assert Season(1, 12, imported=True).text("fr") == "importé, toute l’année"
+    assert Season(1, 12, imported=True).text("fr") == "d’importation, toute l’année"
     assert Season(imported=True).text("en") == "imported"
     assert Season(imported=True).months() == ()
 
@@ -135,10 +135,10 @@ def test_a_species_reads_in_each_language() -> None:
 
 
 def test_what_is_missing_is_none_in_the_text_too() -> None:
-    tangelo = species_of("Tangelo 1")
-    assert tangelo is not None
-    assert tangelo.text("fr").origin is None
-    assert "origin" in tangelo.missing
+    granadilla = species_of("Granadilla 1")
+    assert granadilla is not None
+    assert granadilla.text("fr").keeping is None
+    assert "keeping" in granadilla.missing
 
 
 def test_a_species_cannot_be_changed() -> None:

@@ -24,7 +24,7 @@ _MONTHS = {
 }
 _SEASON = {
     "en": {"imported": "imported", "all year": "all year", "to": "to"},
-    "fr": {"imported": "importé", "all year": "toute l’année", "to": "à"},
+    "fr": {"imported": "d’importation", "all year": "toute l’année", "to": "à"},
 }
 
 
@@ -71,7 +71,7 @@ class Season:
         return tuple((self.first - 1 + step) % 12 + 1 for step in range(count))
 
     def text(self, language: str) -> str:
-        """Return the season in words: "August to April", "importé, toute l’année", "imported"."""
+        """Return the season in words: "August to April", "d’importation, toute l’année"."""
         words = _SEASON[language]
         parts = [words["imported"]] if self.imported else []
         if self.first is not None and self.last is not None:
