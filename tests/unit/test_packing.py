@@ -10,7 +10,7 @@ from verger.errors import EngineError
 from verger.moments import Moments
 from verger.spark.packing import UnlikeLengths, _chunks, _merged, blocks, matrix
 
-ROWS = np.random.default_rng(0).normal(size=(50, 900)).astype(np.float32)
+ROWS = np.random.default_rng(0).normal(size=(50, 1100)).astype(np.float32)
 LABELS = ["a", "é", None, "b", "b"] * 10
 
 
