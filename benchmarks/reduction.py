@@ -133,8 +133,8 @@ def _page(
         machine(),
         "",
         f"Made by `python -m benchmarks.reduction`. {few:,} × {WIDTH} generated features, k = 256, "
-        f"medians of {len(peers['ours_cached'])} rounds, in turn in one session; the long pass fits "
-        "and writes the projected table, in a process of its own with --memory 1g.",
+        f"medians of {len(peers['ours_cached'])} rounds, in turn in one session; the long pass "
+        "fits and writes the projected table, in a process of its own with --memory 1g.",
         "",
         "| what | measured | asked for | met |",
         "|---|---|---|---|",
@@ -143,9 +143,9 @@ def _page(
             for what, got, asked, ok in rows
         ),
         "",
-        f"Both projections from Parquet, as `verger run` fits them: {both:.2f} s. MLlib's PCA takes "
-        "ml vectors alone, so it has a cached table of those, and ours one of array<float>; both "
-        f"hold the same {few:,} rows. On the vectors ours takes "
+        f"Both projections from Parquet, as `verger run` fits them: {both:.2f} s. MLlib's PCA "
+        "takes ml vectors alone, so it has a cached table of those, and ours one of array<float>; "
+        f"both hold the same {few:,} rows. On the vectors ours takes "
         f"{statistics.median(peers['ours_vectors']):.2f} s.",
         "",
         f"The long pass: fit {two['fit']:.0f} s, transform and write {two['transform']:.0f} s. "
