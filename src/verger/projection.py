@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError
-from verger.models import load_model, save_model
+from verger.models import count_of, flag_of, load_model, number_of, save_model
 from verger.moments import Matrix, Moments, Vector
 
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
@@ -171,14 +171,19 @@ def load_pca(folder: Path) -> PCA:
     }
     header, arrays = load_model(folder, "pca", shapes)
     try:
+        if count_of(header, "k") != len(arrays["components"]):
+            raise ValueError("k is not the number of components")
+        for name in ("scale", "explained_variance"):
+            if not (arrays[name] > 0).all():
+                raise ValueError(f"{name} is not above 0")
         return PCA(
             **arrays,
-            total_variance=float(header["total_variance"]),
-            rank=int(header["rank"]),
-            rows=int(header["rows"]),
-            standardized=bool(header["standardized"]),
+            total_variance=number_of(header, "total_variance"),
+            rank=count_of(header, "rank"),
+            rows=count_of(header, "rows"),
+            standardized=flag_of(header, "standardized"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(f"{folder / 'pca.json'} is no saved pca model ({error!r}).") from None
 
 

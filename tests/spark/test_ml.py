@@ -253,6 +253,11 @@ def test_wrong_columns_are_clear_errors(spark: SparkSession, table: DataFrame) -
     nan = spark.createDataFrame([([1.0, float("nan")],)], "features array<double>")
     with pytest.raises(UsageError, match="NaN"):
         PCA(k=1).fit(nan)
+    named = nan.withColumn("path", F.lit("a/b c.jpg"))
+    with pytest.raises(UsageError, match=r"row of a/b c\.jpg holds NaN"):
+        PCA(k=1).fit(named)
+    with pytest.raises(UsageError, match=r"row of a/b c\.jpg holds NaN"):
+        Discriminant().fit(named.withColumn("label", F.lit("a")))
 
 
 def test_a_width_that_cannot_fit_is_refused_with_the_figure(spark: SparkSession) -> None:

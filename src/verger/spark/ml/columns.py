@@ -83,7 +83,8 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
     """Compute the moments of a column of features in one pass; null rows are left out.
 
     With `label`, rows are scaled to unit length, and those with a null label left out. Raises
-    `UsageError` for rows of unlike lengths, for NaN, for a width whose moments would not fit into
+    `UsageError` for rows of unlike lengths, for NaN (with its path where the dataset has a column
+    of that name), for a width whose moments would not fit into
     memory, and where there is no row at all.
     """
     columns = [as_array(dataset, features).alias("features")]
@@ -91,6 +92,9 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
         if label not in dataset.columns:
             raise UsageError(f"There is no column {label!r} of labels.")
         columns.append(F.col(label).cast("string").alias("label"))
+    wanted = ["features"] if label is None else ["features", "label"]
+    if dict(dataset.dtypes).get("path") == "string":
+        columns.append(F.col("path"))  # to name a row whose features cannot be used
 
     def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         total: Moments | None = None
@@ -99,7 +103,7 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
             total = part if total is None else _merge(total, part)
         return {} if total is None else {str(total.features): total}
 
-    merged = reduced(dataset.select(*columns).dropna(), of_partition)
+    merged = reduced(dataset.select(*columns).dropna(subset=wanted), of_partition)
     if not merged:
         raise UsageError(f"Column {features!r} holds no row to fit to.")
     if len(merged) > 1:
@@ -128,7 +132,9 @@ def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
         if not np.isfinite(rows).all():
             raise NotFinite(int(np.argmin(np.isfinite(rows).all(axis=1))))
         return Moments.of(unit_length(rows), block["label"].to_pylist())
-    except NotFinite:
+    except NotFinite as error:
+        path = block["path"][error.row].as_py() if "path" in block.column_names else None
+        row = "A row of features" if path is None else f"The row of {path}"
         raise UsageError(
-            "A row of features holds NaN, an infinite value or one too large to square."
+            f"{row} holds NaN, an infinite value or one too large to square."
         ) from None
