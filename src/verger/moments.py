@@ -26,6 +26,7 @@ Counts = npt.NDArray[np.int64]
 
 _MATRICES_AT_ONCE = 6  # a scatter, the product of a block, a merge, on their way, and once more
 
+_LARGEST = 1e150  # the square of a mean below it, times any number of rows, is still a float64
 _CONTAINER_LIMITS = (  # of control groups, version 2 and version 1
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -89,7 +90,7 @@ class Moments:
             mean = rows.mean(axis=0, dtype=np.float64)
             centred = np.subtract(rows, mean, dtype=np.float64)
             scatter = centred.T @ centred
-        if not np.isfinite(np.trace(scatter)):
+        if not (np.isfinite(np.trace(scatter)) and np.abs(mean).max(initial=0) < _LARGEST):
             raise NotFinite(_first_odd(rows))
         names, counts, means = _by_label(centred, labels or ())
         return cls(n, mean, scatter, names, counts, means + mean)

@@ -131,6 +131,8 @@ def test_a_value_too_large_to_square_names_its_row(huge: float) -> None:
     with pytest.raises(NotFinite, match="too large to square") as error:
         Moments.of(rows)
     assert error.value.row == 31
+    with pytest.raises(NotFinite):  # by itself it has no scatter, and could not be merged
+        Moments.of(rows[31:32])
 
 
 def test_unit_length_takes_values_whose_squares_overflow() -> None:
