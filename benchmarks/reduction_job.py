@@ -19,16 +19,21 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 
+from verger.discriminant import fit_discriminant
 from verger.ml import PCA, PCAModel
+from verger.places import LocalPlace
+from verger.projection import fit_pca
 from verger.settings import RunSettings
+from verger.spark.reduction import feature_moments
 from verger.spark.session import session
+from verger.tables import Table
 
 K = 256
 
 
 def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
     """Time our fit, MLlib's and scikit-learn's on the same rows, and compare the results."""
-    floats = spark.read.parquet(str(table)).cache()
+    floats = spark.read.parquet(str(table)).select("features").cache()
     vectors = floats.select(array_to_vector(F.col("features")).alias("features")).cache()
     floats.count()
     vectors.count()
@@ -36,23 +41,33 @@ def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
     lists = pq.read_table(files, columns=["features"])["features"].combine_chunks()
     rows = np.asarray(lists.flatten()).reshape(len(lists), -1)
     PCA(k=K).fit(floats.limit(2_000))  # workers and Java warm
-    times: dict[str, list[float]] = {"ours_cached": [], "ours_parquet": [], "sklearn": []}
+    contenders = ("ours_cached", "ours_vectors", "ours_parquet", "ours_both", "sklearn", "mllib")
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    mllib = MLlibPCA(k=K, inputCol="features", outputCol="o")
     for _ in range(rounds):
         ours = _timed(times["ours_cached"], lambda: PCA(k=K).fit(floats))
+        _timed(times["ours_vectors"], lambda: PCA(k=K).fit(vectors))
         unread = spark.read.parquet(str(table))
         _timed(times["ours_parquet"], partial(PCA(k=K).fit, unread))
+        _timed(times["ours_both"], lambda: _both(spark, table, rows.shape[1]))
         _timed(times["sklearn"], lambda: SklearnPCA(K, svd_solver="covariance_eigh").fit(rows))
-    mllib: list[float] = []
-    theirs = _timed(mllib, lambda: MLlibPCA(k=K, inputCol="features", outputCol="o").fit(vectors))
+        theirs = _timed(times["mllib"], lambda: mllib.fit(vectors))
     variance = theirs.explainedVariance.toArray()
     one, two = ours.pc.toArray(), theirs.pc.toArray()
     signed = two * np.sign((one * two).sum(axis=0))
     return {
         **times,
-        "mllib": mllib,
         "variance": float(np.abs(ours.explainedVariance.toArray() / variance - 1).max()),
         "components": float(np.abs(one - signed).max()),
     }
+
+
+def _both(spark: SparkSession, table: Path, width: int) -> None:
+    """Fit PCA and the discriminant projection, as `verger run` does."""
+    place = LocalPlace(table)
+    moments = feature_moments(spark, Table(place, place.files(".", ".parquet")), width)
+    fit_pca(moments.raw, K)
+    fit_discriminant(moments.unit)
 
 
 def once(spark: SparkSession, table: Path) -> dict[str, float]:
@@ -63,7 +78,7 @@ def once(spark: SparkSession, table: Path) -> dict[str, float]:
     transform: list[float] = []
     model: PCAModel = _timed(fit, lambda: PCA(k=K).fit(rows))
     with tempfile.TemporaryDirectory(dir=table.parent) as out:
-        projected = model.transform(rows).select("row", "components")
+        projected = model.transform(rows).select("path", "components")
         _timed(transform, lambda: projected.write.mode("overwrite").parquet(out))
     return {"fit": fit[0], "transform": transform[0]}
 

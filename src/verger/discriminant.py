@@ -20,15 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError, UsageError
-from verger.models import load_model, save_model
+from verger.models import count_of, load_model, number_of, save_model
 from verger.moments import Matrix, Moments, Vector, unit_length
-from verger.projection import fixed_signs
+from verger.projection import check_columns, fixed_signs
 
 KIND = "discriminant"
 DEFAULT_SHRINKAGE = 0.3
+_INPUT = "unit length"  # what rows are scaled to first, as saved models say
 _NO_DIRECTION = 1e-10  # share of the largest singular value below which there is no direction
 
-# The variance that rounding to float32 gives rows of length 1, with room to spare.
+# The variance that rounding to float32 gives rows of length 1, with room to spare; and the share of
+# the spread within labels below which that between them is rounding.
 _ROUNDING = 1e-12
 
 
@@ -57,7 +59,11 @@ class Discriminant:
         return len(self.components)
 
     def transform(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Scale rows (n, d) to unit length, centre and project them: float32 (n, k)."""
+        """Scale rows (n, d) to unit length, centre and project them: float32 (n, k).
+
+        A row with NaN gives NaN. Raises `ValueError` for rows of another width.
+        """
+        check_columns(rows, len(self.mean))
         return ((unit_length(rows) - self.mean) @ self.components.T).astype(np.float32)
 
 
@@ -82,9 +88,8 @@ def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> 
     within = moments.scatter / moments.n - offsets.T @ offsets
     root = _cholesky(_shrunk(within, shrinkage))
     directions, singular, _ = np.linalg.svd(np.linalg.solve(root, offsets.T), full_matrices=False)
-    k = min(int((singular > singular[0] * _NO_DIRECTION).sum()), len(moments.labels) - 1)
-    if singular[0] == 0:
-        k = 0
+    separated = (singular > singular[0] * _NO_DIRECTION) & (singular**2 > _ROUNDING)
+    k = min(int(separated.sum()), len(moments.labels) - 1)
     components = np.linalg.solve(root.T, directions[:, :k]).T
     return Discriminant(
         mean=moments.mean,
@@ -103,7 +108,7 @@ def save_discriminant(model: Discriminant, folder: Path) -> None:
         "shrinkage": model.shrinkage,
         "rows": model.rows,
         "labels": model.labels,
-        "input": "unit length",
+        "input": _INPUT,
     }
     arrays = {
         "mean": model.mean,
@@ -118,13 +123,17 @@ def load_discriminant(folder: Path) -> Discriminant:
     shapes = {"mean": ("d",), "components": ("k", "d"), "separation": ("k",)}
     header, arrays = load_model(folder, KIND, shapes)
     try:
+        if count_of(header, "k") != len(arrays["components"]):
+            raise ValueError("k is not the number of components")
+        if header["input"] != _INPUT or number_of(header, "shrinkage") > 1:
+            raise ValueError("made for other features, or with another shrinkage")
         return Discriminant(
             **arrays,
-            shrinkage=float(header["shrinkage"]),
-            rows=int(header["rows"]),
-            labels=int(header["labels"]),
+            shrinkage=number_of(header, "shrinkage"),
+            rows=count_of(header, "rows"),
+            labels=count_of(header, "labels"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(f"{folder}/{KIND}.json is no saved {KIND} model ({error!r}).") from None
 
 

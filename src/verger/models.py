@@ -66,8 +66,10 @@ def load_model(
     try:
         header = json.loads(file.read_bytes())
         version = header["format"]
-        if not isinstance(version, int) or header["kind"] != kind:
+        if header["kind"] != kind:
             raise ValueError("of another kind")
+        if type(version) is not int or version < 1:
+            raise ValueError(f"format {version!r}")
     except FileNotFoundError:
         raise StoreError(f"No {kind} model in {folder}: {file.name} is missing.") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -89,6 +91,30 @@ def load_model(
             hint="Run `verger run` again with --overwrite.",
         ) from None
     return header, arrays
+
+
+def count_of(header: Mapping[str, Any], name: str) -> int:
+    """Return a field that counts something. Raises `ValueError` for anything else."""
+    value = header[name]
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{name} is {str(value)[:40]}")
+    return value
+
+
+def number_of(header: Mapping[str, Any], name: str) -> float:
+    """Return a field that is a number of 0 or more. Raises `ValueError` for anything else."""
+    value = header[name]
+    if type(value) not in (int, float) or not 0 <= value < 1e308:
+        raise ValueError(f"{name} is {str(value)[:40]}")
+    return float(value)
+
+
+def flag_of(header: Mapping[str, Any], name: str) -> bool:
+    """Return a field that is true or false. Raises `ValueError` for anything else."""
+    value = header[name]
+    if type(value) is not bool:
+        raise ValueError(f"{name} is {str(value)[:40]}")
+    return value
 
 
 def _load_array(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -24,13 +26,19 @@ Counts = npt.NDArray[np.int64]
 
 _MATRICES_AT_ONCE = 6  # a scatter, the product of a block, a merge, on their way, and once more
 
+_LARGEST = 1e150  # the square of a mean below it, times any number of rows, is still a float64
+_CONTAINER_LIMITS = (  # of control groups, version 2 and version 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
 
 class NotFinite(ValueError):
-    """A row of features holds NaN or an infinite value; `row` is its index in the block."""
+    """A row holds NaN, an infinite value or one too large to square; `row` is its index."""
 
     def __init__(self, row: int) -> None:
         self.row = row
-        super().__init__(f"row {row} holds features that are NaN or infinite")
+        super().__init__(f"row {row} holds features that are NaN, infinite or too large to square")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +81,19 @@ class Moments:
         """Return the moments of a block of rows (n, d), with labels or without.
 
         The block is centred in float64 before the product is formed, so that a large common offset
-        costs no precision. Raises `NotFinite` if a value is NaN or infinite.
+        costs no precision. Raises `NotFinite` if a value is NaN, infinite or too large to square.
         """
-        block = np.asarray(rows, dtype=np.float64)
-        n, features = block.shape
+        n, features = rows.shape
         if not n:
             return cls.zero(features)
-        mean = block.mean(axis=0)
-        if not np.isfinite(mean).all():
-            raise NotFinite(int(np.argmin(np.isfinite(block).all(axis=1))))
-        centred = block - mean
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = rows.mean(axis=0, dtype=np.float64)
+            centred = np.subtract(rows, mean, dtype=np.float64)
+            scatter = centred.T @ centred
+        if not (np.isfinite(np.trace(scatter)) and np.abs(mean).max(initial=0) < _LARGEST):
+            raise NotFinite(_first_odd(rows))
         names, counts, means = _by_label(centred, labels or ())
-        return cls(n, mean, centred.T @ centred, names, counts, means + mean)
+        return cls(n, mean, scatter, names, counts, means + mean)
 
     def merge(self, other: Self) -> Self:
         """Return the moments of both sets of rows together. Raises ValueError if `d` differs."""
@@ -113,18 +122,35 @@ class Moments:
 
 
 def check_width(features: int) -> None:
-    """Refuse a width whose matrices (features × features, float64) this machine cannot hold.
+    """Refuse a width whose matrices (features × features, float64) this process cannot hold.
 
     Raises `UsageError` with the figures, before anything is allocated.
     """
     matrix = 8 * features * features
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = memory_given()
     if _MATRICES_AT_ONCE * matrix > memory:
         raise UsageError(
             f"{features} features need {matrix / 2**30:.1f} GiB for each {features} × {features} "
-            f"matrix, of which {_MATRICES_AT_ONCE} are held at once; this machine has "
+            f"matrix, of which {_MATRICES_AT_ONCE} are held at once; there is "
             f"{memory / 2**30:.1f} GiB."
         )
+
+
+def memory_given() -> int:
+    """Return the bytes that this process may use: the machine's, or a container's or Spark's limit.
+
+    Spark limits a worker's address space where `spark.executor.pyspark.memory` is set.
+    """
+    import resource  # which bare Windows lacks, where the command line says so
+
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space != resource.RLIM_INFINITY:
+        limits.append(space)
+    for file in _CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # absent, or "max"
+            limits.append(int(file.read_text()))
+    return min(limits)
 
 
 def merge_all(parts: Iterable[Moments], features: int) -> Moments:
@@ -135,8 +161,18 @@ def merge_all(parts: Iterable[Moments], features: int) -> Moments:
 def unit_length(rows: npt.NDArray[np.floating]) -> Matrix:
     """Scale each row (n, d) to length 1 in float64; a row of zeros stays as it is."""
     block = np.asarray(rows, dtype=np.float64)
-    lengths = np.linalg.norm(block, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():  # squares that overflow, or NaN, which stays NaN
+        block = block / np.maximum(np.abs(block).max(axis=1, keepdims=True), 1.0)
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
     return block / np.where(lengths > 0, lengths, 1.0)
+
+
+def _first_odd(rows: npt.NDArray[np.floating]) -> int:
+    """Return the first row that is not finite, or else the one with the largest value."""
+    finite = np.isfinite(rows).all(axis=1)
+    return int(np.abs(rows).max(axis=1).argmax() if finite.all() else finite.argmin())
 
 
 def _by_label(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError
-from verger.models import load_model, save_model
+from verger.models import count_of, flag_of, load_model, number_of, save_model
 from verger.moments import Matrix, Moments, Vector
 
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
@@ -66,17 +66,24 @@ class PCA:
     ) -> npt.NDArray[np.float32]:
         """Project rows (n, d), centred, onto the components: float32 (n, k).
 
-        `whiten` divides each component by its spread, so that all have variance 1.
+        `whiten` divides each component by its spread, so that all have variance 1. A row with NaN
+        gives NaN. Raises `ValueError` for rows of another width.
         """
-        centred = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
-        projected = centred @ self.components.T
+        projected = self._centred(rows) @ self.components.T
         if whiten:
             projected /= np.sqrt(self.explained_variance)
         return projected.astype(np.float32)
 
-    def inverse_transform(self, projected: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Bring projected rows (n, k) back to features (n, d), as near as k components allow."""
-        back = np.asarray(projected, dtype=np.float64) @ self.components
+    def inverse_transform(
+        self, projected: npt.NDArray[np.floating], *, whiten: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Bring projected rows (n, k) back to features (n, d), as near as k components allow.
+
+        `whiten` says that they were whitened. Raises `ValueError` for rows of another width.
+        """
+        check_columns(projected, self.k)
+        spread = np.sqrt(self.explained_variance) if whiten else 1.0
+        back = (np.asarray(projected, dtype=np.float64) * spread) @ self.components
         return (back * self.scale + self.mean).astype(np.float32)
 
     def reconstruction_error(self, rows: npt.NDArray[np.floating]) -> float:
@@ -84,9 +91,16 @@ class PCA:
 
         It is taken in standardised units where the projection is standardised.
         """
-        centred = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
+        centred = self._centred(rows)
         lost = centred - (centred @ self.components.T) @ self.components
         return float((lost**2).sum(axis=1).mean()) if len(lost) else 0.0
+
+    def _centred(self, rows: npt.NDArray[np.floating]) -> Matrix:
+        check_columns(rows, len(self.mean))
+        centred: Matrix = np.subtract(rows, self.mean, dtype=np.float64)
+        if self.standardized:
+            centred /= self.scale
+        return centred
 
 
 def fit_pca(moments: Moments, components: int | float, *, standardize: bool = False) -> PCA:
@@ -123,6 +137,12 @@ def fit_pca(moments: Moments, components: int | float, *, standardize: bool = Fa
     )
 
 
+def check_columns(rows: npt.NDArray[np.floating], columns: int) -> None:
+    """Refuse rows that a projection of so many columns does not fit. Raises `ValueError`."""
+    if rows.ndim != 2 or rows.shape[1] != columns:
+        raise ValueError(f"rows of shape {rows.shape} for a projection of {columns} columns")
+
+
 def save_pca(pca: PCA, folder: Path) -> None:
     """Write a projection as `pca.json` and its arrays."""
     fields = {
@@ -151,20 +171,28 @@ def load_pca(folder: Path) -> PCA:
     }
     header, arrays = load_model(folder, "pca", shapes)
     try:
+        if count_of(header, "k") != len(arrays["components"]):
+            raise ValueError("k is not the number of components")
+        for name in ("scale", "explained_variance"):
+            if not (arrays[name] > 0).all():
+                raise ValueError(f"{name} is not above 0")
         return PCA(
             **arrays,
-            total_variance=float(header["total_variance"]),
-            rank=int(header["rank"]),
-            rows=int(header["rows"]),
-            standardized=bool(header["standardized"]),
+            total_variance=number_of(header, "total_variance"),
+            rank=count_of(header, "rank"),
+            rows=count_of(header, "rows"),
+            standardized=flag_of(header, "standardized"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(f"{folder / 'pca.json'} is no saved pca model ({error!r}).") from None
 
 
 def _float32_noise(mean: Vector) -> Vector:
-    """Return the variance that rounding to float32 alone can give each feature, (d,)."""
-    return np.asarray((8 * _FLOAT32_EPS * np.maximum(np.abs(mean), np.abs(mean).mean())) ** 2)
+    """Return the variance that rounding to float32 alone can give each feature, (d,).
+
+    Each feature has its own unit, so that the size of another says nothing of it.
+    """
+    return np.asarray((8 * _FLOAT32_EPS * mean) ** 2)
 
 
 def _rank(values: Vector, moments: Moments) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +253,11 @@ def test_wrong_columns_are_clear_errors(spark: SparkSession, table: DataFrame) -
     nan = spark.createDataFrame([([1.0, float("nan")],)], "features array<double>")
     with pytest.raises(UsageError, match="NaN"):
         PCA(k=1).fit(nan)
+    named = nan.withColumn("path", F.lit("a/b c.jpg"))
+    with pytest.raises(UsageError, match=r"row of a/b c\.jpg holds NaN"):
+        PCA(k=1).fit(named)
+    with pytest.raises(UsageError, match=r"row of a/b c\.jpg holds NaN"):
+        Discriminant().fit(named.withColumn("label", F.lit("a")))
 
 
 def test_a_width_that_cannot_fit_is_refused_with_the_figure(spark: SparkSession) -> None:
@@ -317,26 +319,77 @@ def test_an_unknown_backbone_is_a_clear_error(spark: SparkSession) -> None:
         PhotoEmbedder(backbone="nope").transform(table)
 
 
-def test_it_works_in_a_plain_pyspark_program(tmp_path: Path) -> None:
-    """No session of Verger's: what a notebook, the shell and spark-submit have."""
-    program = """
-import json, sys
-from pyspark.sql import SparkSession
-from verger.ml import PCA
-spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False).getOrCreate()
-rows = [([1.0, 2.0],), ([3.0, 5.0],), ([4.0, 1.0],)]
-table = spark.createDataFrame(rows, "features array<double>")
-out = PCA(k=2).fit(table).transform(table).collect()
-print("RESULT", json.dumps([list(row["components"]) for row in out]))
-"""
-    java = {"JAVA_HOME": os.environ["JAVA_HOME"]} if "JAVA_HOME" in os.environ else {}
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **java, "PYSPARK_PYTHON": sys.executable},
-        capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    (line,) = [line for line in ran.stdout.splitlines() if line.startswith("RESULT")] or [
-        ran.stderr
-    ]
-    values = np.array(json.loads(line.removeprefix("RESULT")))
-    np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-6)
+def rewritten(model: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+    """Change one of the files that a saved model holds."""
+    (data,) = (model / "data").glob("*.parquet")
+    files = pq.read_table(data).to_pylist()
+    for file in files:
+        if file["name"] == name:
+            file["content"] = change(file["content"])
+    for crc in (model / "data").glob(".*.crc"):
+        crc.unlink()
+    pq.write_table(pa.Table.from_pylist(files), data)
+
+
+def test_a_saved_model_that_cannot_be_used_is_a_line(table: DataFrame, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    model = PCA(k=2).fit(table)
+    model.save(str(saved))
+
+    def said_of(name: str) -> str:
+        with pytest.raises(StoreError) as error:
+            PCAModel.load(str(tmp_path / name))
+        assert "\n" not in str(error.value)
+        assert str(tmp_path / name) in str(error.value)
+        return str(error.value)
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(saved, tmp_path / name))
+
+    rewritten(copy("newer"), "pca.json", lambda b: b.replace(b'"format": 1', b'"format": 2'))
+    assert said_of("newer").endswith("Upgrade Verger.")
+    rewritten(copy("text"), "pca.json", lambda _: b"GIF89a")
+    assert "no saved pca model" in said_of("text")
+    shutil.rmtree(copy("half") / "data")
+    assert "not all of it" in said_of("half")
+    assert "no saved model" in said_of("nothing")
+    (metadata,) = (copy("foreign") / "metadata").glob("part-*")
+    for crc in metadata.parent.glob(".*.crc"):
+        crc.unlink()
+    metadata.write_text("[1, 2]\n")
+    assert "no model that this version reads" in said_of("foreign")
+    metadata.write_text("")
+    assert "no model that this version reads" in said_of("foreign")
+    PCA(k=2).save(str(tmp_path / "estimator"))
+    assert "holds a verger.spark.ml.pca.PCA, no PCAModel" in said_of("estimator")
+    with pytest.raises(StoreError, match="exists already"):
+        model.save(str(saved))
+    model.write().overwrite().save(str(saved))
+    assert PCAModel.load(str(saved)).uid == model.uid
+
+
+def test_rows_that_do_not_fit_the_model_say_so(spark: SparkSession, table: DataFrame) -> None:
+    model = PCA(k=2).fit(table)
+    narrow = spark.createDataFrame([([1.0, 2.0],)], "features array<double>")
+    with pytest.raises(Exception, match=r"UsageError: The model does not fit .* of 10 columns"):
+        model.transform(narrow).collect()
+    empty = spark.createDataFrame([([],)], "features array<double>")
+    with pytest.raises(UsageError, match="A row of features is empty"):
+        PCA(k=1).fit(empty)
+    huge = spark.createDataFrame([([1e200, 1.0],), ([1.0, 1.0],)], "features array<double>")
+    with pytest.raises(UsageError, match="too large to square"):
+        PCA(k=1).fit(huge)
+
+
+def test_large_batches_give_the_same(spark: SparkSession, table: DataFrame) -> None:
+    """A user's session has batches of 10,000 rows; nulls among them stay where they are."""
+    many = spark.range(0, 5000, 1, 1).join(table.limit(1).select("features"))
+    some = many.withColumn("features", F.expr("if(id % 7 = 3, null, features)"))
+    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 10_000)
+    try:
+        out = PCA(k=2).fit(table).transform(some).orderBy("id").collect()
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(before))
+    assert [row["components"] is None for row in out] == [i % 7 == 3 for i in range(5000)]
+    assert len({tuple(row["components"]) for row in out if row["components"]}) == 1

@@ -121,3 +121,19 @@ def test_saving_and_loading_gives_the_same(tmp_path: Path) -> None:
     loaded = load_discriminant(tmp_path)
     np.testing.assert_array_equal(loaded.transform(rows), model.transform(rows))
     assert (loaded.shrinkage, loaded.rows, loaded.labels) == (0.3, 240, 4)
+
+
+def test_labels_that_differ_by_rounding_alone_have_no_direction() -> None:
+    pair = unit_length(data(2)[0])
+    rows = np.tile(pair, (6, 1))  # each label has both rows, and so the same mean
+    model = fit_discriminant(Moments.of(rows, ["a", "a", "b", "b"] * 3))
+    assert model.k == 0
+    same = np.repeat(unit_length(data(1)[0]), 30, axis=0)
+    assert fit_discriminant(Moments.of(same, ["a", "b", "c"] * 10)).k == 0
+
+
+def test_rows_of_another_width_are_a_clear_error() -> None:
+    rows, labels = data()
+    model = fit_discriminant(Moments.of(unit_length(rows), labels))
+    with pytest.raises(ValueError, match=r"shape \(2, 7\) for a projection of 8 columns"):
+        model.transform(np.zeros((2, 7), dtype=np.float32))

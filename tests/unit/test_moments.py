@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verger.moments import Moments, NotFinite, merge_all, unit_length
+from verger.errors import UsageError
+from verger.moments import Moments, NotFinite, check_width, merge_all, unit_length
 
 WIDTH = 6
 LABELS = ("Apple", "Lemon", "Éclair", None)
@@ -119,3 +122,43 @@ def test_unit_length_leaves_zeros() -> None:
     lengths = np.linalg.norm(unit_length(rows), axis=1)
     assert lengths[3] == 0
     np.testing.assert_allclose(np.delete(lengths, 3), 1.0)
+
+
+@pytest.mark.parametrize("huge", [1e160, 1e300, 1.7e308])
+def test_a_value_too_large_to_square_names_its_row(huge: float) -> None:
+    rows = rows_of(10).astype(np.float64)
+    rows[31, 2] = huge
+    with pytest.raises(NotFinite, match="too large to square") as error:
+        Moments.of(rows)
+    assert error.value.row == 31
+    with pytest.raises(NotFinite):  # by itself it has no scatter, and could not be merged
+        Moments.of(rows[31:32])
+
+
+def test_unit_length_takes_values_whose_squares_overflow() -> None:
+    rows = rows_of(11).astype(np.float64)
+    np.testing.assert_allclose(unit_length(rows * 1e200), unit_length(rows), rtol=1e-12)
+
+
+def test_a_width_beyond_the_memory_is_refused_with_the_figures() -> None:
+    with pytest.raises(
+        UsageError, match=r"^1000000 features need 7450\.6 GiB for each .+ there is"
+    ):
+        check_width(1_000_000)
+    check_width(4096)
+
+
+def test_the_memory_that_a_worker_is_limited_to_counts() -> None:
+    """Spark limits the address space of its workers where it is told how much they may have."""
+    program = """
+import resource
+from verger.moments import check_width
+check_width(4096)
+resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20))
+check_width(4096)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].endswith("are held at once; there is 0.7 GiB.")

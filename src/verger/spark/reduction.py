@@ -6,17 +6,17 @@ Only moments travel to the driver: no row of features does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from verger.errors import BackboneError
+from verger.errors import BackboneError, StoreError
 from verger.moments import Moments, NotFinite, check_width, unit_length
 from verger.projection import PCA
 from verger.spark.failures import job_errors
-from verger.spark.packing import blocks, reduced
+from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
 from verger.tables import Table
 
 # Small row groups: little memory while writing, and readers can share a file out.
@@ -39,7 +39,8 @@ class FeatureMoments(NamedTuple):
 def feature_moments(spark: SparkSession, features: Table, width: int) -> FeatureMoments:
     """Compute the moments of a table of features in one pass over it.
 
-    Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite.
+    Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
+    `StoreError` where the features of a photo are not of `width`.
     """
 
     def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
@@ -54,7 +55,7 @@ def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> No
 
     def project(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in features.batches(_listed(numbers), _COLUMNS):
-            values = pca.transform(_matrix(batch.column("features"), len(pca.mean)))
+            values = pca.transform(matrix(batch.column("features"), len(pca.mean)))
             offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(pca.k))
             components = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
             yield pa.RecordBatch.from_arrays(
@@ -92,19 +93,19 @@ def _ordered(matrix: DataFrame, files: int) -> DataFrame:
 def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments:
     raw = unit = Moments.zero(width)
     for block in blocks(batches):
-        rows = _matrix(block["features"].combine_chunks(), width)
+        try:
+            rows = matrix(block["features"], width)
+        except UnlikeLengths as error:
+            raise StoreError(str(error), hint="Run `verger run` again with --overwrite.") from None
         labels = block["label"].to_pylist()
         try:
             raw = raw.merge(Moments.of(rows))
         except NotFinite as error:
             path = block["path"][error.row].as_py()
-            raise BackboneError(f"The features of {path} are NaN or infinite.") from None
+            raise BackboneError(
+                f"The features of {path} are NaN, infinite or too large to square."
+            ) from None
         labelled = [row for row, label in enumerate(labels) if label is not None]
         mine = unit_length(rows[labelled]), [labels[row] for row in labelled]
         unit = unit.merge(Moments.of(*mine))
     return FeatureMoments(raw, unit)
-
-
-def _matrix(column: pa.ListArray, width: int) -> np.ndarray[Any, Any]:
-    """View a column of lists, all of one length, as a matrix (n, width)."""
-    return np.asarray(column.flatten()).reshape(len(column), width)

@@ -18,7 +18,9 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
 from verger.moments import Moments, NotFinite, check_width, unit_length
-from verger.spark.packing import blocks, reduced
+from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+
+_ROWS_AT_ONCE = 1024
 
 Transform = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float32]]
 
@@ -50,8 +52,8 @@ def with_projected(dataset: DataFrame, source: str, target: str, transform: Tran
             present = column.notna()
             projected = pd.Series([None] * len(column), dtype=object)
             if present.any():
-                rows = transform(np.stack(column[present].tolist()))
-                projected[present.to_numpy()] = pd.Series(list(rows), dtype=object).to_numpy()
+                rows = _transformed(column[present].tolist(), transform)
+                projected[present.to_numpy()] = pd.Series(rows, dtype=object).to_numpy()
             yield projected
 
     udf: Any = pandas_udf(project, "array<float>")  # type: ignore[call-overload]
@@ -61,11 +63,28 @@ def with_projected(dataset: DataFrame, source: str, target: str, transform: Tran
     return dataset.withColumn(target, out)
 
 
+def _transformed(
+    rows: list[npt.NDArray[np.floating]], transform: Transform
+) -> list[npt.NDArray[np.float32]]:
+    """Project rows, a thousand at a time: Spark may hand over ten times as many."""
+    projected: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        if len({len(row) for row in some}) > 1:
+            raise UsageError("Rows of features are of unlike lengths.")
+        try:
+            projected.extend(transform(np.stack(some)))
+        except ValueError as error:
+            raise UsageError(f"The model does not fit the features: {error}.") from None
+    return projected
+
+
 def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> Moments:
     """Compute the moments of a column of features in one pass; null rows are left out.
 
     With `label`, rows are scaled to unit length, and those with a null label left out. Raises
-    `UsageError` for rows of unlike lengths, for NaN, for a width whose moments would not fit into
+    `UsageError` for rows of unlike lengths, for NaN (with its path where the dataset has a column
+    of that name), for a width whose moments would not fit into
     memory, and where there is no row at all.
     """
     columns = [as_array(dataset, features).alias("features")]
@@ -73,6 +92,9 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
         if label not in dataset.columns:
             raise UsageError(f"There is no column {label!r} of labels.")
         columns.append(F.col(label).cast("string").alias("label"))
+    wanted = ["features"] if label is None else ["features", "label"]
+    if dict(dataset.dtypes).get("path") == "string":
+        columns.append(F.col("path"))  # to name a row whose features cannot be used
 
     def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         total: Moments | None = None
@@ -81,37 +103,38 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
             total = part if total is None else _merge(total, part)
         return {} if total is None else {str(total.features): total}
 
-    merged = reduced(dataset.select(*columns).dropna(), of_partition)
+    merged = reduced(dataset.select(*columns).dropna(subset=wanted), of_partition)
     if not merged:
         raise UsageError(f"Column {features!r} holds no row to fit to.")
     if len(merged) > 1:
-        raise _unlike(*merged)
+        one, other, *_ = (int(width) for width in merged)
+        raise UsageError(str(UnlikeLengths(one, other)))
     return next(iter(merged.values()))
 
 
 def _merge(one: Moments, two: Moments) -> Moments:
     if one.features != two.features:
-        raise _unlike(one.features, two.features)
+        raise UsageError(str(UnlikeLengths(one.features, two.features)))
     return one.merge(two)
 
 
 def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
-    column = block["features"].combine_chunks()
-    lengths = np.asarray(column.value_lengths())
-    width = int(lengths[0])
-    if (lengths != width).any():
-        raise _unlike(width, int(lengths[lengths != width][0]))
-    check_width(width)
-    rows = np.asarray(column.flatten()).reshape(len(column), width)
+    try:
+        rows = matrix(block["features"])
+    except UnlikeLengths as error:
+        raise UsageError(str(error)) from None
+    if not rows.shape[1]:
+        raise UsageError("A row of features is empty.")
+    check_width(rows.shape[1])
     try:
         if not labelled:
             return Moments.of(rows)
         if not np.isfinite(rows).all():
             raise NotFinite(int(np.argmin(np.isfinite(rows).all(axis=1))))
         return Moments.of(unit_length(rows), block["label"].to_pylist())
-    except NotFinite:
-        raise UsageError("A row of features holds NaN or an infinite value.") from None
-
-
-def _unlike(one: object, other: object, *_more: object) -> UsageError:
-    return UsageError(f"Rows of features are of unlike lengths: {one} and {other}.")
+    except NotFinite as error:
+        path = block["path"][error.row].as_py() if "path" in block.column_names else None
+        row = "A row of features" if path is None else f"The row of {path}"
+        raise UsageError(
+            f"{row} holds NaN, an infinite value or one too large to square."
+        ) from None

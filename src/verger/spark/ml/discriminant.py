@@ -10,7 +10,6 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasLabelCol, HasOutputCol
 from pyspark.ml.util import (
     DefaultParamsReadable,
-    DefaultParamsWritable,
     MLReadable,
     MLWritable,
 )
@@ -24,7 +23,7 @@ from verger.discriminant import (
 )
 from verger.discriminant import Discriminant as FittedDiscriminant
 from verger.spark.ml.columns import moments_of, with_projected
-from verger.spark.ml.persistence import FilesReader, FilesWriter
+from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable
 
 
 class _DiscriminantParams(HasInputCol, HasOutputCol, HasLabelCol):
@@ -53,7 +52,7 @@ class Discriminant(
     Estimator["DiscriminantModel"],
     _DiscriminantParams,
     DefaultParamsReadable["Discriminant"],
-    DefaultParamsWritable,
+    ParamsWritable,
 ):
     """Fits shrinkage LDA in one pass, in closed form, on features scaled to unit length.
 

@@ -13,7 +13,7 @@ from pyspark import keyword_only
 from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
-from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.ml.util import DefaultParamsReadable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.functions import pandas_udf
@@ -25,6 +25,7 @@ from verger.features import Embedder, embed
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
+from verger.spark.ml.persistence import ParamsWritable
 
 _MADE = "_verger_embedded"
 
@@ -68,7 +69,7 @@ class _EmbedderParams(HasInputCol, HasOutputCol):
 
 
 class PhotoEmbedder(
-    Transformer, _EmbedderParams, DefaultParamsReadable["PhotoEmbedder"], DefaultParamsWritable
+    Transformer, _EmbedderParams, DefaultParamsReadable["PhotoEmbedder"], ParamsWritable
 ):
     """Adds features of photos: array<float>, null where a photo gave none, with the reason beside.
 

@@ -13,7 +13,6 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import (
     DefaultParamsReadable,
-    DefaultParamsWritable,
     MLReadable,
     MLWritable,
 )
@@ -24,7 +23,7 @@ from verger.errors import UsageError
 from verger.projection import fit_pca, load_pca, save_pca
 from verger.settings import parse_components
 from verger.spark.ml.columns import moments_of, with_projected
-from verger.spark.ml.persistence import FilesReader, FilesWriter
+from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable, is_classic
 
 
 def _components(value: Any) -> int | float:
@@ -75,7 +74,7 @@ class _PCAParams(HasInputCol, HasOutputCol):
         return bool(self.getOrDefault(self.whiten))
 
 
-class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], DefaultParamsWritable):
+class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], ParamsWritable):
     """Fits principal components in one pass: exact, centred, k by number or share of variance.
 
     inputCol:     array<float>, array<double> or ml vector; null rows are left out of the fit
@@ -161,7 +160,7 @@ class PCAModel(Model, _PCAParams, MLReadable["PCAModel"], MLWritable):
         if self.projection.standardized or self.getWhiten():
             raise UsageError("MLlib's PCAModel cannot standardise or whiten.")
         spark = SparkSession.active()
-        if not hasattr(spark, "_jvm"):
+        if not is_classic(spark):
             raise UsageError("toMLlib() needs a classic Spark session, not Spark Connect.")
         from pyspark.ml.common import _py2java
 
