@@ -7,6 +7,7 @@ of the machine. None is printed, and none is sent to workers but in the way that
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import queue
@@ -114,12 +115,17 @@ class Bucket:
     def read(self, path: str) -> bytes:
         """Return all of an object."""
         with self._told(path):
-            return bytes(obstore.get(self._store, path).bytes())
+            try:
+                return bytes(obstore.get(self._store, path).bytes())
+            except (InvalidPathError, ValueError):
+                if self.scheme != "s3":
+                    raise
+                return self._read_as_it_is(path)
 
     def open(self, path: str) -> Any:
         """Open an object for reading; it can seek."""
         with self._told(path):
-            return obstore.open_reader(self._store, path)
+            return _Object(self._store, path)
 
     @contextmanager
     def incoming(self, path: str) -> Iterator[Path]:
@@ -175,7 +181,10 @@ class Bucket:
     def is_empty(self) -> bool | None:
         """Say whether nothing lies here: None, as for a folder that there is not yet, or False."""
         with self._told(""):
-            return None if next(iter(obstore.list(self._store)), None) is None else False
+            try:
+                return None if next(iter(obstore.list(self._store)), None) is None else False
+            except (InvalidPathError, ValueError):
+                return False
 
     def for_spark(self, path: str) -> str:
         """Name a path for Spark."""
@@ -210,6 +219,8 @@ class Bucket:
             obstore.head(self._store, path)
         except FileNotFoundError:
             return False
+        except (InvalidPathError, ValueError):
+            return True  # listed, if under a key that this client has no notation for
         return True
 
     @contextmanager
@@ -228,7 +239,7 @@ class Bucket:
                 where = f"{self.url}/{path}"
                 raise PermissionError(errno.EACCES, "access denied", where) from None
             raise self._unusable(_MEANING.get(code, code), error) from None
-        except InvalidPathError:
+        except (InvalidPathError, ValueError):
             raise OSError(errno.EINVAL, "a key that cannot be asked for", path) from None
         except BaseError as error:
             raise self._unusable(_meaning(error), error) from None
@@ -240,12 +251,16 @@ class Bucket:
 
     def _walk(self, prefix: str) -> Iterator[Listed]:
         """List below `prefix`; where that is folders, several of them at once, still in order."""
-        first = next(iter(obstore.list(self._store, prefix or None)), [])
+        first: list[Any] = next(self._pages(prefix), [])
         below = first[0]["path"].removeprefix(prefix).lstrip("/") if first else ""
         if "/" not in below:  # photos lie right here, perhaps millions: one stream
             yield from _objects(self._pages(prefix))
             return
-        here = obstore.list_with_delimiter(self._store, prefix or None)
+        try:
+            here = obstore.list_with_delimiter(self._store, prefix or None)
+        except (InvalidPathError, ValueError):
+            yield from _objects(self._pages(prefix))
+            return
         folders = sorted(name + "/" for name in here["common_prefixes"])
         if len(folders) == 1 and not here["objects"]:
             yield from self._walk(folders[0])
@@ -269,22 +284,25 @@ class Bucket:
             for page in obstore.list(self._store, prefix or None, chunk_size=1000):
                 yield page
                 last = page[-1]["path"]
-        except InvalidPathError:
+        except (InvalidPathError, ValueError):
             # One key that this client has no notation for, such as `a//b`, costs it a whole page.
             if not self.url.startswith("s3://"):
                 raise
             yield from self._pages_as_they_are(prefix, last)
 
-    def _pages_as_they_are(self, prefix: str, after: str | None) -> Iterator[Any]:
-        import boto3
+    def _read_as_it_is(self, path: str) -> bytes:
+        client, bucket, base = _plain_client(self.url)
+        try:
+            return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
+        except client.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise OSError(errno.EIO, _MEANING.get(code, code), path) from None
 
-        place = urlsplit(self.url)
-        base = place.path.strip("/") + "/" if place.path.strip("/") else ""
-        settings = dict(self.settings)
-        client = boto3.client("s3", endpoint_url=settings.get("AWS_ENDPOINT_URL"))
+    def _pages_as_they_are(self, prefix: str, after: str | None) -> Iterator[Any]:
+        client, bucket, base = _plain_client(self.url)
         start = {"StartAfter": base + after} if after is not None else {}
         pages = client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=place.netloc, Prefix=base + prefix, **start):
+        for page in pages.paginate(Bucket=bucket, Prefix=base + prefix, **start):
             yield [
                 {
                     "path": entry["Key"].removeprefix(base),
@@ -293,6 +311,37 @@ class Bucket:
                 }
                 for entry in page.get("Contents", [])
             ]
+
+
+class _Object(io.RawIOBase):
+    """An object as a file that can seek: each read asks for a range of it."""
+
+    def __init__(self, store: ObjectStore, path: str) -> None:
+        self._store, self._path = store, path
+        self._size = int(obstore.head(store, path)["size"])
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(min(len(buffer), self._size - self._at), 0)
+        if length:
+            found = obstore.get_range(self._store, self._path, start=self._at, length=length)
+            buffer[:length] = memoryview(found)
+            self._at += length
+        return length
 
 
 def _objects(pages: Iterable[Any]) -> Iterator[Listed]:
@@ -407,6 +456,16 @@ def _is_gone(holder: Mapping[str, Any]) -> bool:
     except (OSError, KeyError, ValueError, TypeError):
         return False
     return False
+
+
+@cache
+def _plain_client(url: str) -> tuple[Any, str, str]:
+    """Return a client that takes keys as they are, the bucket, and what its keys begin with."""
+    import boto3
+
+    place = urlsplit(url)
+    base = place.path.strip("/")
+    return boto3.client("s3"), place.netloc, f"{base}/" if base else ""
 
 
 @cache

@@ -228,7 +228,13 @@ class _Chain:
 
         with self.clock.time("start"):
             short = photos < _SHORT_RUN
-            spark = stack.enter_context(session.session(self.settings, short=short))
+            opened = session.session(
+                self.settings,
+                short=short,
+                schemes={self.work.place.scheme},
+                reporter=self.reporter,
+            )
+            spark = stack.enter_context(opened)
             return spark, versions(session.versions(spark))
 
     def _embed(

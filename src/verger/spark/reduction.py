@@ -70,6 +70,7 @@ def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> No
             _ordered(_numbers(spark, features).mapInArrow(project, schema), files)
             .write.option("parquet.block.size", _ROW_GROUP_BYTES)
             .option("parquet.enable.dictionary", "false")
+            .mode("overwrite")
             .parquet(out)
         )
 
