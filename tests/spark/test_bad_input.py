@@ -112,7 +112,7 @@ def test_a_store_made_with_another_backbone(
     (store / "run.json").write_text(json.dumps(record))
     ended = verger("run", photos, store)
     assert ended.code == 4
-    assert "made with another backbone (another-net)" in ended.error
+    assert "made with another backbone (another-net, 224 px)" in ended.error
     assert json.loads((store / "run.json").read_text()) == record
 
 

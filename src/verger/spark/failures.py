@@ -19,7 +19,20 @@ def job_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
+        _raise_what_stopped_it(error)
         raise translated(str(error)) from error
+
+
+def _raise_what_stopped_it(error: BaseException) -> None:
+    """Raise again what stops a program, such as KeyboardInterrupt, if the error came of it.
+
+    Ctrl-C reaches Java as well; pyspark, on its way out of a call, then fails to reach Java.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if not isinstance(cause, Exception):
+            raise cause
+        cause = cause.__context__
 
 
 def translated(text: str) -> VergerError:

@@ -328,10 +328,14 @@ def _quiet_bridge(*, verbose: bool) -> Iterator[None]:
     def not_of_py4j(record: logging.LogRecord) -> bool:
         return record.module not in ("java_gateway", "clientserver")
 
+    bridge = logging.getLogger("py4j")
+    before = bridge.level
     root.addFilter(not_of_py4j)
+    bridge.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
+        bridge.setLevel(before)
         root.removeFilter(not_of_py4j)
 
 
@@ -343,6 +347,7 @@ def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None
     gateway = SparkContext._gateway
     process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
     if at_once and process is not None:
+        _hush(spark)
         process.terminate()
     else:
         _stop(spark)
@@ -361,6 +366,13 @@ def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None
     if at_once:
         _stop(spark)  # what this process still holds of it
     SparkContext._gateway = SparkContext._jvm = None  # so that another session can start
+
+
+def _hush(spark: SparkSession) -> None:
+    """Keep pyspark's listener for Java from printing a traceback when Java goes."""
+    server: Any = getattr(spark.sparkContext, "_accumulatorServer", None)
+    if server is not None:
+        server.handle_error = lambda *_: None
 
 
 def _stop(spark: SparkSession) -> None:
