@@ -1,8 +1,9 @@
-"""Building a gallery from the features and the projection of a run, in one pass over the rows."""
+"""Building a gallery from the features and the projection of a run, a block of rows at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,93 +12,155 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from verger.discriminant import Discriminant
+from verger.gallery.calibration import Calibration, calibrate
+from verger.gallery.evidence import Floats, label_means
 from verger.gallery.layout import paths_schema, write_header
-from verger.gallery.projector import open_projector
-from verger.tables import files_of, rows_of
+from verger.gallery.projector import Projector, open_projector
+from verger.gallery.rehearsal import rehearse
+from verger.knowledge import group_of
+from verger.moments import root_unit, unit_length
+from verger.tables import files_of
 
 _ROWS_AT_ONCE = 4096
+REHEARSED = 8_000  # photos at most: the features of these are held in memory at once
+_NOT_REHEARSED = (
+    "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
+    "calibrated (it takes three labels of four photos or more)."
+)
 
 
 def build_gallery(features: Path, projection: Path, out: Path) -> dict[str, Any]:
     """Write the gallery of the table `features`, projected by the models in `projection`, to `out`.
 
-    Returns what the run record says of it. Memory does not grow with the features: rows are
-    projected a block at a time. Raises `StoreError` where the projection cannot be read.
+    Returns what the run record says of it; `notes` are for a person. Features are read a block at
+    a time: what is held is the gallery itself, and the features of `REHEARSED` photos. Raises
+    `StoreError` where the projection cannot be read.
     """
     projector = open_projector(projection)
-    out.mkdir(parents=True, exist_ok=True)
-    photos = rows_of(features)
-    files = {
-        "vectors": out / "vectors.npy",
-        "label_ids": out / "label_ids.npy",
-        "means": out / "means.npy",
-        "photos": out / "photos.arrow",
+    labels, label_ids = _labels(features)
+    groups = [str(group_of(label) or label) for label in labels]
+    rows = _read(features, projector, labels, label_ids, out)
+    arrays = {
+        "vectors": rows.vectors,
+        "label_ids": label_ids,
+        "means": label_means(rows.vectors, label_ids, len(labels)),
+        "likenesses": unit_length(rows.sums).astype(np.float32),
     }
-    vectors = np.zeros((photos, projector.k), dtype="<f4")
-    label_ids = np.full(photos, -1, dtype="<i4")
-    ids: dict[str, int] = {}
-    row = 0
-    with pa.ipc.new_file(str(files["photos"]), paths_schema()) as paths:
-        for batch in _batches(features):
-            block = np.asarray(batch.column("features").flatten()).reshape(len(batch), -1)
-            span = slice(row, row + len(batch))
-            vectors[span] = projector(block)
-            label_ids[span] = [
-                -1 if label is None else ids.setdefault(label, len(ids))
-                for label in batch.column("label").to_pylist()
-            ]
-            paths.write_batch(
-                pa.RecordBatch.from_arrays([batch.column("path")], schema=paths_schema())
-            )
-            row += len(batch)
-    labels, label_ids = _sorted_labels(ids, label_ids)
-    means = _means(vectors, label_ids, len(labels))
-    for name, array in (("vectors", vectors), ("label_ids", label_ids), ("means", means)):
+    files = {name: out / f"{name}.npy" for name in arrays}
+    for name, array in arrays.items():
         np.save(files[name], array, allow_pickle=False)
+    calibration, notes = _calibration(projector, rows, label_ids, groups)
     fields = {
         "projection": projector.record(),
-        "photos": photos,
+        "photos": len(label_ids),
         "k": projector.k,
+        "width": projector.width,
         "labels": labels,
-        "groups": [_group(label) for label in labels],
-        "tables": [
+        "groups": groups,
+        "tables": rows.tables,
+        "calibration": calibration.as_record(),
+    }
+    write_header(out, fields, files | {"photos": out / "photos.arrow"})
+    return {
+        "space": projector.kind,
+        "photos": len(label_ids),
+        "labels": len(labels),
+        "groups": len(set(groups)),
+        "rehearsed": calibration.photos,
+        "notes": notes,
+    }
+
+
+@dataclass(slots=True)
+class _Rows:
+    vectors: Floats  # (n, k)
+    sums: npt.NDArray[np.float64]  # (L, d), of the prepared features of each label
+    rehearsed: npt.NDArray[np.int64]  # the photos whose features are kept
+    features: Floats  # (rehearsed, d)
+    tables: list[dict[str, Any]]
+
+
+def _labels(features: Path) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Read the labels alone: their names, sorted, and the id of each photo's, −1 for none."""
+    met: dict[str, int] = {}
+    parts = [np.zeros(0, dtype=np.int32)]
+    for batch in _batches(features, ["label"]):
+        ids = [
+            -1 if label is None else met.setdefault(label, len(met))
+            for label in batch.column("label").to_pylist()
+        ]
+        parts.append(np.array(ids, dtype=np.int32))
+    names = sorted(met)
+    number = np.full(len(met) + 1, -1, dtype=np.int32)  # the last is that of −1
+    for new, name in enumerate(names):
+        number[met[name]] = new
+    return names, number[np.concatenate(parts)]
+
+
+def _read(
+    features: Path,
+    projector: Projector,
+    labels: list[str],
+    label_ids: npt.NDArray[np.int32],
+    out: Path,
+) -> _Rows:
+    """Project every photo, add up the features of each label, keep those of some photos."""
+    chosen = _chosen(label_ids, len(labels))
+    rows = _Rows(
+        vectors=np.zeros((len(label_ids), projector.k), dtype=np.float32),
+        sums=np.zeros((len(labels), projector.width)),
+        rehearsed=chosen,
+        features=np.zeros((len(chosen), projector.width), dtype=np.float32),
+        tables=[
             {"file": file.name, "rows": pq.read_metadata(file).num_rows}
             for file in files_of(features)
         ],
-        "calibration": {"temperature": 10.0, "variety": 0.5, "group": 0.5, "unsure": 0.2},
-    }
-    write_header(out, fields, files)
-    return {"photos": photos, "labels": len(labels), "space": projector.kind}
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    schema, start = paths_schema(), 0
+    with pa.ipc.new_file(str(out / "photos.arrow"), schema) as paths:
+        for batch in _batches(features, ["path", "features"]):
+            paths.write_batch(pa.RecordBatch.from_arrays([batch.column("path")], schema=schema))
+            block = np.asarray(batch.column("features").flatten()).reshape(len(batch), -1)
+            end = start + len(batch)
+            rows.vectors[start:end] = projector(block)
+            ids = label_ids[start:end]
+            np.add.at(rows.sums, ids[ids >= 0], root_unit(block[ids >= 0]))
+            first, last = np.searchsorted(chosen, (start, end))
+            rows.features[first:last] = block[chosen[first:last] - start]
+            start = end
+    return rows
 
 
-def _batches(features: Path) -> Iterator[pa.RecordBatch]:
+def _chosen(label_ids: npt.NDArray[np.int32], labels: int) -> npt.NDArray[np.int64]:
+    """Choose the photos to rehearse on: as many of each label, evenly over its photos."""
+    most = REHEARSED // max(labels, 1)
+    chosen = [np.zeros(0, dtype=np.int64)]
+    order = np.argsort(label_ids, kind="stable")
+    starts = np.searchsorted(label_ids[order], np.arange(labels + 1))
+    for start, end in zip(starts, starts[1:], strict=False):
+        count = min(most, end - start)
+        chosen.append(order[start + np.arange(count) * (end - start) // max(count, 1)])
+    return np.sort(np.concatenate(chosen))
+
+
+def _calibration(
+    projector: Projector, rows: _Rows, label_ids: npt.NDArray[np.int32], groups: list[str]
+) -> tuple[Calibration, list[str]]:
+    if not isinstance(projector.model, Discriminant):
+        return Calibration(), []
+    numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
+    group_ids = np.array([numbers[group] for group in groups], dtype=np.int64)
+    held = rehearse(
+        rows.features, label_ids[rows.rehearsed], group_ids, projector.model.shrinkage
+    )
+    if held is None:
+        return Calibration(), [_NOT_REHEARSED]
+    return calibrate(held), []
+
+
+def _batches(features: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     for file in files_of(features):
         with pq.ParquetFile(file) as parquet:
-            yield from parquet.iter_batches(
-                batch_size=_ROWS_AT_ONCE, columns=["path", "label", "features"]
-            )
-
-
-def _sorted_labels(
-    ids: dict[str, int], label_ids: npt.NDArray[np.int32]
-) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Number the labels in their order, whatever order they were met in."""
-    labels = sorted(ids)
-    renumbered = np.full(len(ids) + 1, -1, dtype="<i4")
-    for number, label in enumerate(labels):
-        renumbered[ids[label]] = number
-    return labels, renumbered[label_ids]
-
-
-def _means(
-    vectors: npt.NDArray[np.float32], label_ids: npt.NDArray[np.int32], labels: int
-) -> npt.NDArray[np.float32]:
-    sums = np.zeros((labels, vectors.shape[1]), dtype=np.float64)
-    labelled = label_ids >= 0
-    np.add.at(sums, label_ids[labelled], vectors[labelled])
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return (sums / np.where(lengths > 0, lengths, 1)).astype("<f4")
-
-
-def _group(label: str) -> str:
-    return label
+            yield from parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns)

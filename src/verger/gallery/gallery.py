@@ -14,14 +14,21 @@ import pyarrow.parquet as pq
 
 from verger.errors import StoreError
 from verger.gallery.answer import Answer, Guess, Neighbour, Verdict
-from verger.gallery.layout import checked_file, map_array, map_paths, read_header
+from verger.gallery.calibration import REFUSED, Calibration, by_group
+from verger.gallery.evidence import (
+    NEIGHBOURS,
+    Evidence,
+    Floats,
+    nearest_by_label,
+    nearest_rows,
+)
+from verger.gallery.layout import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
-from verger.moments import unit_length
+from verger.moments import root_unit, unit_length
 from verger.store import FEATURES, PROJECTION
 
 GALLERY = "gallery"
 _SHOWN = 5
-_NEIGHBOURS = 12
 
 
 class Gallery:
@@ -31,25 +38,38 @@ class Gallery:
         folder = store / GALLERY
         self._store = store
         self._projector = projector
-        self._header = header
-        self.photos: int = header["photos"]
-        self.labels: tuple[str, ...] = tuple(header["labels"])
-        self.groups: tuple[str, ...] = tuple(header["groups"])  # of each label
+        self.photos = _count(header["photos"])
+        self.labels = _names(header["labels"])
+        self.groups = _names(header["groups"])  # of each label
+        self._tables = _tables(header["tables"], self.photos)
+        self._calibration = Calibration.parse(header["calibration"])
+        if len(self.groups) != len(self.labels) or list(self.labels) != sorted(set(self.labels)):
+            raise ValueError("its labels and groups do not fit together")
         shapes = {
             "vectors": (self.photos, projector.k),
             "label_ids": (self.photos,),
             "means": (len(self.labels), projector.k),
+            "likenesses": (len(self.labels), projector.width),
         }
         arrays = {
             name: map_array(checked_file(folder, header, name, f"{name}.npy"), name, shape)
             for name, shape in shapes.items()
         }
-        self._vectors: npt.NDArray[np.float32] = arrays["vectors"]
+        self._vectors: Floats = arrays["vectors"]
         self._label_ids: npt.NDArray[np.int32] = arrays["label_ids"]
-        self._means: npt.NDArray[np.float32] = arrays["means"]
+        self._means: Floats = arrays["means"]
+        self._likenesses: Floats = arrays["likenesses"]
+        if self.photos and not (
+            self._label_ids.min() >= -1 and self._label_ids.max() < len(self.labels)
+        ):
+            raise ValueError("label_ids.npy names labels that there are not")
         self._paths: pa.ChunkedArray = map_paths(
             checked_file(folder, header, "photos", "photos.arrow"), self.photos
         )
+        self._group_names = tuple(sorted(set(self.groups)))
+        numbers = {group: number for number, group in enumerate(self._group_names)}
+        self._group_ids = np.array([numbers[group] for group in self.groups], dtype=np.int64)
+        self._varieties = np.bincount(self._group_ids, minlength=len(numbers))
 
     @classmethod
     def open(cls, store: Path) -> Gallery:
@@ -58,23 +78,26 @@ class Gallery:
         Raises `StoreError` where there is none, where a file is missing, damaged or newer, and
         where it was made with another projection than the one that STORE holds.
         """
-        folder = store / GALLERY
-        header = read_header(folder)
+        header = read_header(store / GALLERY)
         projector = open_projector(store / PROJECTION)
         try:
             if header["projection"] != projector.record():
-                raise ValueError("it was made with another projection than the one beside it")
+                raise ValueError("it was made with another projection than the one in the STORE")
             return cls(store, header, projector)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise StoreError(
-                f"The gallery in {store} cannot be used: {error}.",
-                hint="`verger reduce STORE` makes it again.",
+                f"The gallery in {store} cannot be used: {error}.", hint=AGAIN
             ) from None
 
     @property
     def width(self) -> int:
         """The number of features of a photo."""
         return self._projector.width
+
+    @property
+    def calibration(self) -> Calibration:
+        """What turns evidence into confidences and verdicts."""
+        return self._calibration
 
     def identify(self, features: npt.NDArray[np.float32]) -> Answer:
         """Say what one fruit is, from the features (n, width) of n photos of it.
@@ -86,43 +109,41 @@ class Gallery:
             raise ValueError(f"features of shape {features.shape}, not (n, {self.width})")
         if not np.isfinite(features).all():
             raise ValueError("features that are NaN or infinite")
-        views = self._projector(features)
-        query = unit_length(views.mean(axis=0, keepdims=True))[0].astype(np.float32)
-        near = self._nearest(query, _NEIGHBOURS)
-        neighbours = tuple(self._neighbour(photo, similarity) for photo, similarity in near)
+        views = self._projector(features).mean(axis=0, keepdims=True)
+        query = unit_length(views).astype(np.float32)
+        photos, similarities = nearest_rows(query, self._vectors, NEIGHBOURS)
+        neighbours = tuple(
+            Neighbour(int(photo), self.path(int(photo)), self.label(int(photo)), float(similarity))
+            for photo, similarity in zip(photos[0, :_SHOWN], similarities[0, :_SHOWN], strict=True)
+        )
         if not self.labels:
             return Answer(Verdict.UNSURE, (), (), 0.0, neighbours, len(features))
-        return self._answer(self._means @ query, neighbours, len(features))
+        whole = unit_length(root_unit(features).mean(axis=0, keepdims=True)).astype(np.float32)
+        evidence = Evidence(
+            nearest_by_label(similarities, self._label_ids[photos], len(self.labels)),
+            query @ self._means.T,
+            (whole @ self._likenesses.T).max(axis=1),
+        )
+        return self._answer(evidence, neighbours, len(features))
 
     def _answer(
-        self, scores: npt.NDArray[np.float32], neighbours: tuple[Neighbour, ...], photos: int
+        self, evidence: Evidence, neighbours: tuple[Neighbour, ...], photos: int
     ) -> Answer:
-        calibration = self._header["calibration"]
-        logits = scores * calibration["temperature"]
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
-        labels = _ranked(self.labels, shares.tolist())
-        sums: dict[str, float] = {}
-        for group, share in zip(self.groups, shares.tolist(), strict=True):
-            sums[group] = sums.get(group, 0.0) + share
-        groups = _ranked(list(sums), list(sums.values()))
+        calibration = self._calibration
+        shares = calibration.confidences(evidence)
+        sums = by_group(shares, self._group_ids)[0]
+        labels = _ranked(self.labels, shares[0])
+        groups = _ranked(self._group_names, sums)
+        known = float(calibration.known(calibration.familiarities(evidence))[0])
+        best = int(sums.argmax())
         verdict = Verdict.UNSURE
-        if neighbours[0].similarity > calibration["unsure"]:
-            if labels[0].confidence > calibration["variety"]:
+        if known >= REFUSED:
+            if labels[0].confidence >= calibration.variety:
                 verdict = Verdict.VARIETY
-            elif groups[0].confidence > calibration["group"]:
-                verdict = Verdict.GROUP
-        return Answer(verdict, labels, groups, 1.0, neighbours, photos)
-
-    def _nearest(self, query: npt.NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        similarities = self._vectors @ query
-        count = min(count, len(similarities))
-        best = np.argpartition(-similarities, count - 1)[:count] if count else np.zeros(0, int)
-        best = best[np.lexsort((best, -similarities[best]))]
-        return [(int(photo), float(similarities[photo])) for photo in best]
-
-    def _neighbour(self, photo: int, similarity: float) -> Neighbour:
-        return Neighbour(photo, self.path(photo), self.label(photo), similarity)
+            elif groups[0].confidence >= calibration.group:
+                # Of a species with one variety here, there is nothing to be in doubt about.
+                verdict = Verdict.VARIETY if self._varieties[best] == 1 else Verdict.GROUP
+        return Answer(verdict, labels, groups, known, neighbours, photos)
 
     def path(self, photo: int) -> str:
         """Return the path of a photo. Raises IndexError for an id that there is not."""
@@ -142,10 +163,10 @@ class Gallery:
     def thumbnail(self, photo: int) -> bytes:
         """Return the photo's small JPEG. Raises IndexError for an id that there is not."""
         self._check(photo)
-        for table in self._header["tables"]:
-            if photo < table["rows"]:
-                return self._read_thumbnail(table["file"], photo)
-            photo -= table["rows"]
+        for file, rows in self._tables:
+            if photo < rows:
+                return self._read_thumbnail(file, photo)
+            photo -= rows
         raise IndexError(photo)
 
     def _read_thumbnail(self, name: str, row: int) -> bytes:
@@ -167,6 +188,28 @@ class Gallery:
             raise IndexError(f"no photo {photo}: the gallery has {self.photos}")
 
 
-def _ranked(names: Sequence[str], confidences: Sequence[float]) -> tuple[Guess, ...]:
-    order = sorted(range(len(names)), key=lambda i: (-confidences[i], names[i]))[:_SHOWN]
-    return tuple(Guess(names[i], confidences[i]) for i in order)
+def _ranked(names: Sequence[str], confidences: npt.NDArray[np.float64]) -> tuple[Guess, ...]:
+    order = np.argsort(-confidences, kind="stable")[:_SHOWN]  # the names are sorted
+    return tuple(Guess(names[i], float(confidences[i])) for i in order)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of photos")
+    return value
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("its labels and groups are no lists of names")
+    return tuple(values)
+
+
+def _tables(values: Any, photos: int) -> tuple[tuple[str, int], ...]:
+    """Read which files of the features hold how many photos."""
+    tables = tuple((str(value["file"]), _count(value["rows"])) for value in values)
+    if any(Path(file).name != file or not file.endswith(".parquet") for file, _ in tables):
+        raise ValueError("its tables are no names of Parquet files")
+    if sum(rows for _, rows in tables) != photos:
+        raise ValueError("its tables do not hold its photos")
+    return tables

@@ -3,7 +3,8 @@
     gallery.json        format, labels, groups, calibration; name, dtype, shape, SHA-256 of the rest
     vectors.npy         float32 (n, k), the photos in the projected space, at unit length
     label_ids.npy       int32 (n,), −1 for a photo without a label
-    means.npy           float32 (L, k), the mean direction of each label
+    means.npy           float32 (L, k), the mean direction of each label, of length 1
+    likenesses.npy      float32 (L, d), the same of the features themselves, after `root_unit`
     photos.arrow        the photos' paths, one column, in the order of the vectors
 """
 
@@ -25,9 +26,9 @@ from verger.errors import StoreError
 FORMAT = 1
 KIND = "gallery"
 HEADER = "gallery.json"
-_DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4"}
+_DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4", "likenesses": "<f4"}
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
-_AGAIN = "Run `verger reduce` on the STORE to make it again."
+AGAIN = "`verger reduce STORE` makes it again."
 
 
 def sha256_of(file: Path) -> str:
@@ -54,11 +55,11 @@ def read_header(folder: Path) -> dict[str, Any]:
         header = json.loads(file.read_bytes())
         version, kind = header["format"], header["kind"]
     except FileNotFoundError:
-        raise StoreError(f"There is no gallery in {folder.parent}.", hint=_AGAIN) from None
+        raise StoreError(f"There is no gallery in {folder.parent}.", hint=AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{file} is no gallery ({error!r}).", hint=_AGAIN) from None
+        raise StoreError(f"{file} is no gallery ({error!r}).", hint=AGAIN) from None
     if kind != KIND or type(version) is not int or version < 1:
-        raise StoreError(f"{file} is no gallery (kind {kind!r}, format {version!r}).", hint=_AGAIN)
+        raise StoreError(f"{file} is no gallery (kind {kind!r}, format {version!r}).", hint=AGAIN)
     if version > FORMAT:
         raise StoreError(
             f"{file} has format {version}; this version of Verger reads up to {FORMAT}.",
