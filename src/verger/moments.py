@@ -177,7 +177,7 @@ def root_unit(rows: npt.NDArray[np.floating]) -> Matrix:
     should know to improve object retrieval", 2012.
     """
     block = np.asarray(rows, dtype=np.float64)
-    return unit_length(np.sign(block) * np.sqrt(np.abs(block)))
+    return unit_length(np.copysign(np.sqrt(np.abs(block)), block))
 
 
 def _first_odd(rows: npt.NDArray[np.floating]) -> int:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from verger.discriminant import Discriminant
 from verger.gallery.calibration import Calibration, calibrate
-from verger.gallery.evidence import Floats, label_means
+from verger.gallery.evidence import Floats, add_by_label, label_means
 from verger.gallery.layout import paths_schema, write_header
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
@@ -23,10 +23,10 @@ from verger.moments import root_unit, unit_length
 from verger.tables import files_of
 
 _ROWS_AT_ONCE = 4096
-REHEARSED = 8_000  # photos at most: the features of these are held in memory at once
+REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
 _NOT_REHEARSED = (
     "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
-    "calibrated (it takes three labels of four photos or more)."
+    "calibrated (it takes a hundred photos, of three labels or more)."
 )
 
 
@@ -126,7 +126,7 @@ def _read(
             end = start + len(batch)
             rows.vectors[start:end] = projector(block)
             ids = label_ids[start:end]
-            np.add.at(rows.sums, ids[ids >= 0], root_unit(block[ids >= 0]))
+            add_by_label(rows.sums, root_unit(block), ids)
             first, last = np.searchsorted(chosen, (start, end))
             rows.features[first:last] = block[chosen[first:last] - start]
             start = end

@@ -20,11 +20,36 @@ Booleans = npt.NDArray[np.bool_]
 
 REFUSED = 0.05  # share of right answers that "unlike anything in the gallery" may cost
 PRECISION = 0.9  # share of claims that must be right
-NEVER_SEEN = 0.2  # share of the photos to come that show a label that the gallery lacks
+CLAIMED_UNSEEN = 0.25  # share of photos of never-seen labels that may be given one
+NEVER_SEEN = 0.1  # share of the photos to come that show a label that the gallery lacks
 _LEVELS = np.linspace(0, 1, 101)
 _STEPS = 60
 _RIDGE = 1e-4  # keeps the weights finite where held-out photos are told apart without a mistake
 _TINY = 1e-9
+_MOST_SURE = 1e-4  # confidences beyond count as this far from 0 and 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trust:
+    """Whether a claim may be made: P(it is right) = sigmoid(a · logit(confidence) + b · f + c).
+
+    f is the familiarity; a and b are not negative. It may where P is at least `least`. The
+    defaults take the confidence as it is.
+    """
+
+    confidence: float = 1.0
+    familiarity: float = 0.0
+    offset: float = 0.0
+    least: float = 0.6
+
+    def probability(self, confidences: Doubles, familiarities: Doubles) -> Doubles:
+        """Return the probability that a claim is right: float64 (m,)."""
+        at = (self.confidence, self.familiarity, self.offset)
+        return sigmoid(_trust_features(confidences, familiarities) @ np.array(at))
+
+    def allows(self, confidences: Doubles, familiarities: Doubles) -> Booleans:
+        """Say which claims may be made: bool (m,)."""
+        return self.probability(confidences, familiarities) >= self.least
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +59,7 @@ class Calibration:
     nearest, mean:       weights of a label's nearest photo and of its mean; not negative
     centre, spread:      of (best score, likeness) of held-out photos of labels in the gallery
     familiarity:         101 percentiles, increasing, of the familiarity of right answers
-    variety, group:      least confidence with which a label, a group, is claimed
+    variety, group:      how far a claim of a label, of a group, is to be trusted
     photos:              how many held-out photos it was fitted to; 0 for these defaults
     """
 
@@ -43,8 +68,8 @@ class Calibration:
     centre: tuple[float, float] = (0.0, 0.0)
     spread: tuple[float, float] = (1.0, 1.0)
     familiarity: tuple[float, ...] = ()
-    variety: float = 0.6
-    group: float = 0.6
+    variety: Trust = Trust()  # noqa: RUF009 - frozen
+    group: Trust = Trust()  # noqa: RUF009
     photos: int = 0
 
     def scores(self, evidence: Evidence) -> Floats:
@@ -89,7 +114,11 @@ class Calibration:
         """Read what `as_record` gave. Raises ValueError, KeyError or TypeError for anything else."""
         if set(raw) != {field.name for field in dataclasses.fields(cls)}:
             raise ValueError("the calibration has other fields")
-        numbers = {name: _number(raw[name]) for name in ("nearest", "mean", "variety", "group")}
+        numbers = {name: _number(raw[name]) for name in ("nearest", "mean")}
+        trusts = {
+            name: Trust(**{part: _number(value) for part, value in raw[name].items()})
+            for name in ("variety", "group")
+        }
         centre, spread = _pair(raw["centre"]), _pair(raw["spread"])
         knots = tuple(_number(value) for value in raw["familiarity"])
         if len(knots) not in (0, len(_LEVELS)) or any(np.diff(knots) < 0):
@@ -101,7 +130,7 @@ class Calibration:
         photos = raw["photos"]
         if type(photos) is not int or photos < 0:
             raise ValueError(f"the calibration's photos are {photos!r}")
-        return cls(**numbers, centre=centre, spread=spread, familiarity=knots, photos=photos)
+        return cls(**numbers, **trusts, centre=centre, spread=spread, familiarity=knots, photos=photos)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,7 +167,7 @@ def calibrate(held: HeldOut) -> Calibration:
         return dataclasses.replace(Calibration(), photos=0)
     percentiles = np.quantile(fitted.familiarities(known)[right], _LEVELS)
     fitted = dataclasses.replace(fitted, familiarity=tuple(percentiles.tolist()))
-    return _with_thresholds(fitted, held)
+    return _with_trust(fitted, held)
 
 
 def fit_weights(features: Floats, labels: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -200,37 +229,72 @@ def calibration_error(
     return float(np.abs(gaps).sum() / len(confidences))
 
 
-def _with_thresholds(fitted: Calibration, held: HeldOut) -> Calibration:
-    shares = fitted.confidences(held.evidence)
-    grouped = by_group(shares, held.groups)
-    familiar = fitted.known(fitted.familiarities(held.evidence)) >= REFUSED
-    right_label = (shares.argmax(axis=1) == held.labels) & held.seen
-    right_group = grouped.argmax(axis=1) == held.groups[held.labels]
+def _with_trust(fitted: Calibration, held: HeldOut) -> Calibration:
+    """Fit both trusts to all held-out photos, as many of never-seen labels as are to come."""
     unseen = ~held.seen
     weights = np.where(
         unseen,
         NEVER_SEEN / max(unseen.sum(), 1),
         (1 - NEVER_SEEN) / max(held.seen.sum(), 1),
     )
+    shares = fitted.confidences(held.evidence)
+    grouped = by_group(shares, held.groups)
+    familiar = fitted.familiarities(held.evidence)
+    right_label = (shares.argmax(axis=1) == held.labels) & held.seen
+    right_group = grouped.argmax(axis=1) == held.groups[held.labels]
     return dataclasses.replace(
         fitted,
-        variety=_threshold(shares.max(axis=1), right_label, weights * familiar),
-        group=_threshold(grouped.max(axis=1), right_group, weights * familiar),
+        variety=fit_trust(shares.max(axis=1), familiar, right_label, weights, unseen),
+        group=fit_trust(grouped.max(axis=1), familiar, right_group, weights),
     )
 
 
-def _threshold(confidences: Doubles, right: Booleans, weights: Doubles) -> float:
-    """Return the least confidence from which on the share of right claims is `PRECISION`.
+def fit_trust(
+    confidences: Doubles,
+    familiarities: Doubles,
+    right: Booleans,
+    weights: Doubles,
+    unseen: Booleans | None = None,
+) -> Trust:
+    """Fit a weighted logistic regression by Newton's method, and the least trust for a claim.
 
-    At least a half, since below it another answer may be as likely.
+    It is the least from which on the share of right claims reaches `PRECISION`, and that of claims
+    on `unseen` photos, if given, falls to `CLAIMED_UNSEEN`; a half at least, since below that a
+    claim is more likely wrong.
     """
-    order = np.argsort(-confidences, kind="stable")
+    features = _trust_features(confidences, familiarities)
+    at = np.array([1.0, 0.0, 0.0])
+    for _ in range(_STEPS):
+        chance = sigmoid(features @ at)
+        gradient = features.T @ (weights * (chance - right)) + _RIDGE * at
+        curvature = (features.T * (weights * chance * (1 - chance))) @ features
+        step = np.linalg.solve(curvature + _RIDGE * np.eye(3), gradient)
+        new = at - step / max(1.0, np.abs(step).max())
+        new[:2] = np.maximum(new[:2], 0)
+        done, at = np.abs(new - at).max() < _TINY, new
+        if done:
+            break
+    trust = Trust(float(at[0]), float(at[1]), float(at[2]))
+    chance = trust.probability(confidences, familiarities)
+    order = np.argsort(-chance, kind="stable")
     claimed = np.cumsum(weights[order])
     correct = np.cumsum((weights * right)[order])
-    good = np.flatnonzero(correct >= PRECISION * np.maximum(claimed, _TINY))
-    if not len(good):
-        return 1.0
-    return float(max(0.5, confidences[order[good[-1]]]))
+    good = np.flatnonzero(correct >= PRECISION * claimed)
+    least = float(chance[order[good[-1]]]) if len(good) else 1.0
+    if unseen is not None and unseen.any():
+        least = max(least, float(np.quantile(chance[unseen], 1 - CLAIMED_UNSEEN)))
+    return dataclasses.replace(trust, least=max(0.5, least))
+
+
+def sigmoid(values: Doubles) -> Doubles:
+    """Return 1 / (1 + exp(−values)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(values / 2)))
+
+
+def _trust_features(confidences: Doubles, familiarities: Doubles) -> Doubles:
+    clipped = np.clip(confidences, _MOST_SURE, 1 - _MOST_SURE)
+    logits = np.log(clipped) - np.log1p(-clipped)
+    return np.stack([logits, familiarities, np.ones(len(logits))], axis=1)
 
 
 def _number(value: Any) -> float:

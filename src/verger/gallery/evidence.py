@@ -18,6 +18,7 @@ import numpy.typing as npt
 from verger.moments import unit_length
 
 NEIGHBOURS = 64  # that have a say: a label with none among them counts as near as the last
+_ROWS_AT_ONCE = 4096
 ABSENT = -2.0  # the similarity of a label that is not there; cosines are −1 to 1
 
 Floats = npt.NDArray[np.float32]
@@ -42,10 +43,22 @@ def label_means(rows: Floats, label_ids: Ids, labels: int) -> Floats:
 
     Rows whose label id is negative are left out; a label without rows gets zeros.
     """
-    sums = np.zeros((labels, rows.shape[1]), dtype=np.float64)
-    labelled = label_ids >= 0
-    np.add.at(sums, label_ids[labelled], rows[labelled])
+    sums = np.zeros((labels, rows.shape[1]))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        span = slice(start, start + _ROWS_AT_ONCE)
+        add_by_label(sums, rows[span], label_ids[span])
     return unit_length(sums).astype(np.float32)
+
+
+def add_by_label(
+    sums: npt.NDArray[np.float64], rows: npt.NDArray[np.floating], label_ids: Ids
+) -> None:
+    """Add each row (n, d) to the sum (L, d) of its label, in place; negative ids have none."""
+    order = np.argsort(label_ids, kind="stable")
+    order = order[label_ids[order] >= 0]
+    if len(order):
+        met, starts = np.unique(label_ids[order], return_index=True)
+        sums[met] += np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
 
 
 def nearest_by_label(similarities: Floats, label_ids: Ids, labels: int) -> Floats:

@@ -134,15 +134,16 @@ class Gallery:
         sums = by_group(shares, self._group_ids)[0]
         labels = _ranked(self.labels, shares[0])
         groups = _ranked(self._group_names, sums)
-        known = float(calibration.known(calibration.familiarities(evidence))[0])
-        best = int(sums.argmax())
+        familiar = calibration.familiarities(evidence)
+        known = float(calibration.known(familiar)[0])
         verdict = Verdict.UNSURE
         if known >= REFUSED:
-            if labels[0].confidence >= calibration.variety:
+            if calibration.variety.allows(shares.max(axis=1), familiar)[0]:
                 verdict = Verdict.VARIETY
-            elif groups[0].confidence >= calibration.group:
+            elif calibration.group.allows(sums.max(keepdims=True), familiar)[0]:
                 # Of a species with one variety here, there is nothing to be in doubt about.
-                verdict = Verdict.VARIETY if self._varieties[best] == 1 else Verdict.GROUP
+                single = self._varieties[sums.argmax()] == 1
+                verdict = Verdict.VARIETY if single else Verdict.GROUP
         return Answer(verdict, labels, groups, known, neighbours, photos)
 
     def path(self, photo: int) -> str:

@@ -30,7 +30,9 @@ ROUNDS = 4
 AN_OCCASION = 5  # photos
 LEAST_PHOTOS = 4  # of a label, for it to be rehearsed
 LEAST_LABELS = 3
+LEAST_REHEARSED = 100  # photos of such labels; fewer say too little of the share of right answers
 _LLOYD = 10
+_TINY = 1e-12
 
 Ids = npt.NDArray[np.int64]
 
@@ -41,11 +43,11 @@ def rehearse(rows: Floats, label_ids: Ids, groups: Ids, shrinkage: float) -> Hel
     rows:       float32 (n, d), features of labelled photos
     label_ids:  (n,), from 0 to L − 1
     groups:     (L,), the group of each label
-    None where too few labels have enough photos.
+    None where there are too few photos.
     """
     counts = np.bincount(label_ids, minlength=len(groups))
     kept = np.flatnonzero(counts >= LEAST_PHOTOS)
-    if len(kept) < LEAST_LABELS:
+    if len(kept) < LEAST_LABELS or counts[kept].sum() < LEAST_REHEARSED:
         return None
     number = np.full(len(groups), -1)
     number[kept] = np.arange(len(kept))
@@ -108,12 +110,15 @@ def _occasions(rows: Floats, count: int) -> Ids:
     clustering", 2001; T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance",
     1985.
     """
-    centres, nearest = [0], rows @ rows[0]
+    similarities = rows @ rows.T
+    centres, nearest = [0], similarities[0]
     while len(centres) < count:
         centres.append(int(nearest.argmin()))
-        nearest = np.maximum(nearest, rows @ rows[centres[-1]])
-    means = rows[centres]
+        nearest = np.maximum(nearest, similarities[centres[-1]])
+    to_means = similarities[:, centres]
     for _ in range(_LLOYD):
-        which = (rows @ means.T).argmax(axis=1)
-        means = label_means(rows, which, count)
-    return which
+        members = np.eye(count, dtype=np.float32)[to_means.argmax(axis=1)]
+        to_sums = similarities @ members
+        lengths = np.sqrt(np.maximum((members * to_sums).sum(axis=0), _TINY))
+        to_means = to_sums / lengths
+    return np.asarray(to_means.argmax(axis=1), dtype=np.int64)
