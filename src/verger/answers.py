@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from verger.gallery import Answer, Verdict
 from verger.identify import Identified
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _COLUMNS = ("photo", "verdict", "answer", "confidence", "then", "nearest photo")
 
@@ -26,15 +29,22 @@ def identified_json(fruits: Sequence[Identified]) -> list[dict[str, Any]]:
     ]
 
 
-def show_identified(fruits: Sequence[Identified], *, terminal: bool) -> None:
-    """Print a table on a terminal, else one line a photo with tabs between the columns."""
-    rows = [row for fruit in fruits for row in _rows(fruit)]
-    if terminal:
-        _print_table(_COLUMNS, rows)
-    else:
-        print("\t".join(_COLUMNS))
-        for row in rows:
-            print("\t".join(row))
+def identified_lines(fruits: Sequence[Identified]) -> list[str]:
+    """Write one line a photo, with tabs between the columns, and a first line that names them."""
+    return ["\t".join(row) for row in (_COLUMNS, *_all_rows(fruits))]
+
+
+def identified_table(fruits: Sequence[Identified]) -> Table:
+    """Lay the same out as a table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in _all_rows(fruits):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def claim(answer: Answer) -> str:
@@ -90,9 +100,20 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _all_rows(fruits: Sequence[Identified]) -> list[tuple[str, ...]]:
+    return [row for fruit in fruits for row in _rows(fruit)]
+
+
 def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
     for path, reject in fruit.rejects:
-        yield _plain(path), "rejected", f"{reject.reason.value}: {_plain(reject.detail)}", "", "", ""
+        yield (
+            _plain(path),
+            "rejected",
+            f"{reject.reason.value}: {_plain(reject.detail)}",
+            "",
+            "",
+            "",
+        )
     if fruit.answer is None:
         return
     answer = fruit.answer
@@ -110,19 +131,6 @@ def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
         ", ".join(then),
         f"{_plain(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
     )
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
 
 
 def _plain(text: str) -> str:

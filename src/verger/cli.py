@@ -179,7 +179,7 @@ def identify_command(store: Path, photos: tuple[str, ...], together: bool, as_js
     sure", where the photo is unlike all that was run on. A photo that cannot be read is told with
     its reason; if none can be read, the exit code is 3.
     """
-    from verger.answers import identified_json, show_identified
+    from verger.answers import identified_json, identified_lines, identified_table
     from verger.identify import Identifier
 
     identifier = Identifier.open(store)
@@ -187,8 +187,12 @@ def identify_command(store: Path, photos: tuple[str, ...], together: bool, as_js
     fruits = [identifier.identify_files(one) for one in ([files] if together else zip(files))]
     if as_json:
         click.echo(json.dumps(identified_json(fruits), indent=2))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(identified_table(fruits))
     else:
-        show_identified(fruits, terminal=sys.stdout.isatty())
+        click.echo("\n".join(identified_lines(fruits)))
     if not any(fruit.answer for fruit in fruits):
         raise PhotosError("None of the photos could be read.")
 

@@ -125,9 +125,7 @@ def _ranks(
     }
 
 
-def _verdicts(
-    cases: Sequence[Case], truth: Sequence[str], known: dict[str, str]
-) -> dict[str, Any]:
+def _verdicts(cases: Sequence[Case], truth: Sequence[str], known: dict[str, str]) -> dict[str, Any]:
     """Of each verdict: how many, and how many were right.
 
     A variety is right where it is the label, a group where it is that of the label, and "unsure"

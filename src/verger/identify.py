@@ -70,7 +70,8 @@ class Identifier:
         Raises `Reject` with its reason for bytes that give no photo.
         """
         decoded = decode(photo, self.backbone.card.input.framing, self._max_pixels)
-        return self._network(decoded.pixels[None])[0]
+        (row,) = self._network(decoded.pixels[None])
+        return np.asarray(row)
 
     def identify(self, photos: Sequence[bytes]) -> Answer:
         """Say what one fruit is, from photos of it. Raises `Reject` for the first bad one."""

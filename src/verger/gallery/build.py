@@ -42,14 +42,15 @@ def build_gallery(features: Path, projection: Path, out: Path) -> dict[str, Any]
     groups = [str(group_of(label) or label) for label in labels]
     rows = _read(features, projector, labels, label_ids, out)
     arrays = {
-        "vectors": rows.vectors,
         "label_ids": label_ids,
         "means": label_means(rows.vectors, label_ids, len(labels)),
         "likenesses": unit_length(rows.sums).astype(np.float32),
     }
-    files = {name: out / f"{name}.npy" for name in arrays}
     for name, array in arrays.items():
-        np.save(files[name], array, allow_pickle=False)
+        np.save(out / f"{name}.npy", array, allow_pickle=False)
+    if isinstance(rows.vectors, np.memmap):
+        rows.vectors.flush()
+    files = {name: out / f"{name}.npy" for name in ("vectors", *arrays)}
     calibration, notes = _calibration(projector, rows, label_ids, groups)
     fields = {
         "projection": projector.record(),
@@ -107,8 +108,9 @@ def _read(
 ) -> _Rows:
     """Project every photo, add up the features of each label, keep those of some photos."""
     chosen = _chosen(label_ids, len(labels))
+    out.mkdir(parents=True, exist_ok=True)
     rows = _Rows(
-        vectors=np.zeros((len(label_ids), projector.k), dtype=np.float32),
+        vectors=_on_disk(out / "vectors.npy", (len(label_ids), projector.k)),
         sums=np.zeros((len(labels), projector.width)),
         rehearsed=chosen,
         features=np.zeros((len(chosen), projector.width), dtype=np.float32),
@@ -117,7 +119,6 @@ def _read(
             for file in files_of(features)
         ],
     )
-    out.mkdir(parents=True, exist_ok=True)
     schema, start = paths_schema(), 0
     with pa.ipc.new_file(str(out / "photos.arrow"), schema) as paths:
         for batch in _batches(features, ["path", "features"]):
@@ -131,6 +132,14 @@ def _read(
             rows.features[first:last] = block[chosen[first:last] - start]
             start = end
     return rows
+
+
+def _on_disk(file: Path, shape: tuple[int, int]) -> Floats:
+    """Make an array of zeros that lies in a file, not in memory."""
+    if not all(shape):  # what is empty cannot be mapped
+        np.save(file, np.zeros(shape, dtype="<f4"), allow_pickle=False)
+        return np.zeros(shape, dtype=np.float32)
+    return np.lib.format.open_memmap(file, mode="w+", dtype="<f4", shape=shape, version=(1, 0))
 
 
 def _chosen(label_ids: npt.NDArray[np.int32], labels: int) -> npt.NDArray[np.int64]:
@@ -153,7 +162,10 @@ def _calibration(
     numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
     group_ids = np.array([numbers[group] for group in groups], dtype=np.int64)
     held = rehearse(
-        rows.features, label_ids[rows.rehearsed], group_ids, projector.model.shrinkage
+        rows.features,
+        label_ids[rows.rehearsed].astype(np.int64),
+        group_ids,
+        projector.model.shrinkage,
     )
     if held is None:
         return Calibration(), [_NOT_REHEARSED]

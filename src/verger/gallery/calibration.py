@@ -68,8 +68,8 @@ class Calibration:
     centre: tuple[float, float] = (0.0, 0.0)
     spread: tuple[float, float] = (1.0, 1.0)
     familiarity: tuple[float, ...] = ()
-    variety: Trust = Trust()  # noqa: RUF009 - frozen
-    group: Trust = Trust()  # noqa: RUF009
+    variety: Trust = Trust()
+    group: Trust = Trust()
     photos: int = 0
 
     def scores(self, evidence: Evidence) -> Floats:
@@ -111,10 +111,10 @@ class Calibration:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
-        """Read what `as_record` gave. Raises ValueError, KeyError or TypeError for anything else."""
+        """Read what `as_record` gave. Raises ValueError, KeyError, TypeError for anything else."""
         if set(raw) != {field.name for field in dataclasses.fields(cls)}:
             raise ValueError("the calibration has other fields")
-        numbers = {name: _number(raw[name]) for name in ("nearest", "mean")}
+        nearest, mean = _number(raw["nearest"]), _number(raw["mean"])
         trusts = {
             name: Trust(**{part: _number(value) for part, value in raw[name].items()})
             for name in ("variety", "group")
@@ -123,14 +123,22 @@ class Calibration:
         knots = tuple(_number(value) for value in raw["familiarity"])
         if len(knots) not in (0, len(_LEVELS)) or any(np.diff(knots) < 0):
             raise ValueError("the calibration's percentiles do not increase")
-        if min(numbers.values()) < 0 or numbers["nearest"] + numbers["mean"] <= 0:
+        if min(nearest, mean) < 0 or nearest + mean <= 0:
             raise ValueError("the calibration's weights are negative")
         if min(spread) <= 0:
             raise ValueError("the calibration's spread is not positive")
         photos = raw["photos"]
         if type(photos) is not int or photos < 0:
             raise ValueError(f"the calibration's photos are {photos!r}")
-        return cls(**numbers, **trusts, centre=centre, spread=spread, familiarity=knots, photos=photos)
+        return cls(
+            nearest=nearest,
+            mean=mean,
+            centre=centre,
+            spread=spread,
+            familiarity=knots,
+            photos=photos,
+            **trusts,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -215,9 +223,7 @@ def softmax(scores: npt.NDArray[np.floating]) -> Doubles:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def calibration_error(
-    confidences: Doubles, right: Booleans, bins: int = 15
-) -> float:
+def calibration_error(confidences: Doubles, right: Booleans, bins: int = 15) -> float:
     """Return the expected calibration error: mean |confidence − share right|, over equal bins.
 
     C. Guo et al., "On calibration of modern neural networks", 2017.

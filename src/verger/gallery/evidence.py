@@ -19,6 +19,7 @@ from verger.moments import unit_length
 
 NEIGHBOURS = 64  # that have a say: a label with none among them counts as near as the last
 _ROWS_AT_ONCE = 4096
+_A_BLOCK = 512
 ABSENT = -2.0  # the similarity of a label that is not there; cosines are −1 to 1
 
 Floats = npt.NDArray[np.float32]
@@ -79,12 +80,25 @@ def nearest_rows(queries: Floats, rows: Floats, count: int) -> tuple[Ids, Floats
 
     Rows and queries have unit length. Equal similarities are in the order of the rows.
     """
-    similarities = queries @ rows.T
     count = min(count, len(rows))
-    if not count:
-        return np.zeros((len(queries), 0), dtype=np.int64), np.zeros((len(queries), 0), np.float32)
-    best = np.argpartition(-similarities, count - 1, axis=1)[:, :count]
-    best.sort(axis=1)
-    near = np.take_along_axis(similarities, best, axis=1)
-    order = np.argsort(-near, axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1), np.take_along_axis(near, order, axis=1)
+    photos = np.zeros((len(queries), count), dtype=np.int64)
+    similarities = np.zeros((len(queries), count), dtype=np.float32)
+    if count:
+        for number, query in enumerate(queries):
+            photos[number], similarities[number] = _nearest(rows @ query, count)
+    return photos, similarities
+
+
+def _nearest(similarities: Floats, count: int) -> tuple[Ids, Floats]:
+    """Select the largest `count` values, largest first.
+
+    The count-th largest of the maxima of blocks is a bound that at least `count` values reach and
+    few others do: it takes one pass, where sorting or partitioning a million takes ten times more.
+    """
+    maxima = np.maximum.reduceat(similarities, np.arange(0, len(similarities), _A_BLOCK))
+    bound = np.float32(-np.inf)
+    if len(maxima) > count:
+        bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count]
+    best = np.flatnonzero(similarities >= bound)
+    best = best[np.argsort(-similarities[best], kind="stable")[:count]]
+    return best, similarities[best]

@@ -126,9 +126,7 @@ class Gallery:
         )
         return self._answer(evidence, neighbours, len(features))
 
-    def _answer(
-        self, evidence: Evidence, neighbours: tuple[Neighbour, ...], photos: int
-    ) -> Answer:
+    def _answer(self, evidence: Evidence, neighbours: tuple[Neighbour, ...], photos: int) -> Answer:
         calibration = self._calibration
         shares = calibration.confidences(evidence)
         sums = by_group(shares, self._group_ids)[0]
@@ -158,7 +156,7 @@ class Gallery:
         return None if label < 0 else self.labels[label]
 
     def photos_of(self, label: str) -> list[int]:
-        """Return the ids of the photos of a label. Raises KeyError for a label that there is not."""
+        """Return the ids of a label's photos. Raises KeyError for a label that there is not."""
         return [int(photo) for photo in np.flatnonzero(self._label_ids == self._numbers[label])]
 
     def thumbnail(self, photo: int) -> bytes:

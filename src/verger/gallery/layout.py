@@ -1,11 +1,11 @@
 """The files of a gallery: written once, checked before use, then mapped into memory. No pickle.
 
-    gallery.json        format, labels, groups, calibration; name, dtype, shape, SHA-256 of the rest
-    vectors.npy         float32 (n, k), the photos in the projected space, at unit length
-    label_ids.npy       int32 (n,), −1 for a photo without a label
-    means.npy           float32 (L, k), the mean direction of each label, of length 1
-    likenesses.npy      float32 (L, d), the same of the features themselves, after `root_unit`
-    photos.arrow        the photos' paths, one column, in the order of the vectors
+gallery.json        format, labels, groups, calibration; name, dtype, shape, SHA-256 of the rest
+vectors.npy         float32 (n, k), the photos in the projected space, at unit length
+label_ids.npy       int32 (n,), −1 for a photo without a label
+means.npy           float32 (L, k), the mean direction of each label, of length 1
+likenesses.npy      float32 (L, d), the same of the features themselves, after `root_unit`
+photos.arrow        the photos' paths, one column, in the order of the vectors
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ FORMAT = 1
 KIND = "gallery"
 HEADER = "gallery.json"
 _DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4", "likenesses": "<f4"}
+_VALUES_AT_ONCE = 2**20
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 AGAIN = "`verger reduce STORE` makes it again."
 
@@ -91,7 +92,17 @@ def map_array(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if header != wanted or len(data) - start != size:
         raise ValueError(f"{path.name} is not an array {dtype} of shape {shape}")
-    return data[start:].view(dtype).reshape(shape)
+    array = data[start:].view(dtype).reshape(shape)
+    if dtype == "<f4" and not _all_finite(array):
+        raise ValueError(f"{path.name} holds values that are no numbers")
+    return array
+
+
+def _all_finite(array: npt.NDArray[np.float32]) -> bool:
+    """Look at a mapped array a block at a time, so that no copy of it is ever held."""
+    flat = array.reshape(-1)
+    blocks = range(0, len(flat), _VALUES_AT_ONCE)
+    return all(np.isfinite(flat[start : start + _VALUES_AT_ONCE]).all() for start in blocks)
 
 
 def map_paths(path: Path, photos: int) -> pa.ChunkedArray:
