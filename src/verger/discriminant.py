@@ -1,7 +1,7 @@
 """The discriminant projection: shrinkage LDA in closed form, from moments. No Spark.
 
-Of each value the square root is taken, and rows are scaled to unit length. With the between-label covariance B and the within-label
-covariance W, shrunk towards a multiple of the identity,
+Of each value the square root is taken, and rows are scaled to unit length. With the between-label
+covariance B and the within-label covariance W, shrunk towards a multiple of the identity,
 
     S = (1 − a) W + a (tr W / d) I
 

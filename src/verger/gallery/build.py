@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def _chosen(label_ids: npt.NDArray[np.int32], labels: int) -> npt.NDArray[np.int
     chosen = [np.zeros(0, dtype=np.int64)]
     order = np.argsort(label_ids, kind="stable")
     starts = np.searchsorted(label_ids[order], np.arange(labels + 1))
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         count = min(most, end - start)
         chosen.append(order[start + np.arange(count) * (end - start) // max(count, 1)])
     return np.sort(np.concatenate(chosen))
