@@ -187,9 +187,9 @@ def _never_seen(
         "of_groups_never_seen": {
             "photos": int(nothing.sum()),
             "unsure": _share(verdicts[nothing] == Verdict.UNSURE),
-            "auroc": _auroc(known[seen], known[nothing]),
+            "auroc": auroc(known[seen], known[nothing]),
         },
-        "auroc": _auroc(known[seen], known[~seen]),
+        "auroc": auroc(known[seen], known[~seen]),
     }
 
 
@@ -214,7 +214,7 @@ def _chance(confidences: npt.NDArray[np.float64]) -> float | None:
     return round(float(np.mean(draws)), 4)
 
 
-def _auroc(known: npt.NDArray[np.float64], unknown: npt.NDArray[np.float64]) -> float | None:
+def auroc(known: npt.NDArray[np.float64], unknown: npt.NDArray[np.float64]) -> float | None:
     """Probability that a known one scores above an unknown one; ties count one half.
 
     The statistic of H. B. Mann and D. R. Whitney, 1947.

@@ -10,7 +10,7 @@ import scipy.linalg
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from verger.discriminant import fit_discriminant, load_discriminant, save_discriminant
-from verger.errors import UsageError
+from verger.errors import StoreError, UsageError
 from verger.moments import Moments, merge_all, root_unit
 from verger.projection import fixed_signs
 
@@ -71,6 +71,15 @@ def test_the_length_of_a_row_does_not_matter() -> None:
     rows, labels = data()
     model = fit_discriminant(Moments.of(root_unit(rows), labels))
     np.testing.assert_allclose(model.transform(rows * 7), model.transform(rows), atol=1e-4)
+
+
+def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
+    rows, labels = data()
+    save_discriminant(fit_discriminant(Moments.of(root_unit(rows), labels)), tmp_path)
+    file = tmp_path / "discriminant.json"
+    file.write_text(file.read_text().replace("square root, unit length", "cube root"))
+    with pytest.raises(StoreError, match="cube root"):
+        load_discriminant(tmp_path)
 
 
 def test_fewer_than_two_labels_is_a_clear_error() -> None:
