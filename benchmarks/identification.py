@@ -108,7 +108,9 @@ def _crops(gallery: Path, queries: Path) -> None:
             print(f"| {shown} | {asked} | {named[DEFAULT_SHRINKAGE, 'both'][0]:.1%} |")
 
 
-def _embedded(folder: Path, shorter_side: int = _SIDES[0]) -> tuple[npt.NDArray[np.float32], Labels]:
+def _embedded(
+    folder: Path, shorter_side: int = _SIDES[0]
+) -> tuple[npt.NDArray[np.float32], Labels]:
     backbone = open_backbone("efficientnet-lite0")
     network, framing = backbone.network(), Framing(224, shorter_side)
     refs = list(list_photos(folder, labeller_from("parent", folder)))

@@ -92,7 +92,7 @@ GALLERY_FILES: Mapping[str, str] = {
     "labels: principal components), at unit length.",
     "label_ids.npy": "int32, n: the label of each, −1 for none.",
     "means.npy": "float32, L × k: the mean direction of each label.",
-    "likenesses.npy": "float32, L × d: the same of the features, after square root and unit length.",
+    "likenesses.npy": "float32, L × d: the same of the features after square root and unit length.",
     "photos.arrow": "The path of each photo (Arrow IPC file). Thumbnails stay in `features/`.",
 }
 
