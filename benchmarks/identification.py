@@ -103,7 +103,7 @@ def _crops(gallery: Path, queries: Path) -> None:
         rows = np.concatenate([root_unit(part[0]) for part in near[:shown]])
         labels = np.concatenate([part[1] for part in near[:shown]])
         for asked in (1, len(_SIDES)):
-            views = sum(root_unit(part[0]) for part in far[:asked])
+            views = np.mean([root_unit(part[0]) for part in far[:asked]], axis=0)
             named = _named((rows, labels), (unit_length(views), far[0][1]))
             print(f"| {shown} | {asked} | {named[DEFAULT_SHRINKAGE, 'both'][0]:.1%} |")
 
@@ -113,7 +113,7 @@ def _embedded(
 ) -> tuple[npt.NDArray[np.float32], Labels]:
     backbone = open_backbone("efficientnet-lite0")
     network, framing = backbone.network(), Framing(224, shorter_side)
-    refs = list(list_photos(folder, labeller_from("parent", folder)))
+    refs = list(list_photos(folder, labeller_from("parent", folder.name)))
     rows = []
     for start in range(0, len(refs), _BATCH):
         batch = [decode((folder / r.path).read_bytes(), framing) for r in refs[start:][:_BATCH]]

@@ -168,11 +168,11 @@ def _tell(record: dict[str, Any], store: str, *, as_json: bool, quiet: bool) -> 
 
 
 @cli.command("identify")
-@click.argument("store", type=click.Path(path_type=Path))
-@click.argument("photos", metavar="PHOTO...", nargs=-1, required=True, type=click.Path())
+@click.argument("store")
+@click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
 @click.option("--together", is_flag=True, help="The photos all show one fruit: one better answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON, on stdout.")
-def identify_command(store: Path, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
+def identify_command(store: str, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
     """Say what fruit is in each PHOTO, by the photos of the run in STORE.
 
     The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
@@ -198,16 +198,16 @@ def identify_command(store: Path, photos: tuple[str, ...], together: bool, as_js
 
 
 @cli.command("evaluate")
-@click.argument("store", type=click.Path(path_type=Path))
-@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("store")
+@click.argument("photos")
 @_setting_option("label_from")
 @_setting_option("cores")
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON, on stdout.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate_command(
-    store: Path, photos: Path, label_from: str, cores: int | None, as_json: bool, quiet: bool
+    store: str, photos: str, label_from: str, cores: int | None, as_json: bool, quiet: bool
 ) -> None:
-    """Identify every labelled photo of the folder PHOTOS, and measure the answers.
+    """Identify every labelled photo of PHOTOS, a folder or a bucket, and measure the answers.
 
     Told are the share of right answers (the first, and among the first five) by label and by
     species or group, each verdict and how often it was right, how far confidences are from what

@@ -17,8 +17,10 @@ from verger.gallery import Answer, Verdict
 from verger.gallery.calibration import calibration_error
 from verger.identify import Identifier
 from verger.knowledge import group_of
+from verger.listing import list_place
 from verger.photos.reasons import Reason, Reject
-from verger.photos.source import PhotoRef, labeller_from, list_photos
+from verger.photos.source import PhotoRef, labeller_from
+from verger.places import Place, place_of
 
 _AHEAD = 16
 BINS = 15
@@ -33,7 +35,7 @@ class Case(NamedTuple):
 
 def evaluate(
     identifier: Identifier,
-    photos: Path,
+    photos: str | Path,
     label_from: str = "parent",
     threads: int = 2,
     tell: Callable[[int], None] | None = None,
@@ -46,7 +48,8 @@ def evaluate(
     cases: list[Case] = []
     rejects: Counter[str] = Counter()
     unlabelled = 0
-    for done, (ref, outcome) in enumerate(_answers(identifier, photos, label_from, threads), 1):
+    place = place_of(photos, PhotosError)
+    for done, (ref, outcome) in enumerate(_answers(identifier, place, label_from, threads), 1):
         if isinstance(outcome, Reject):
             rejects[outcome.reason.value] += 1
         elif ref.label is None:
@@ -87,15 +90,19 @@ def measure(cases: Sequence[Case], labels: Sequence[str], groups: Sequence[str])
 
 
 def _answers(
-    identifier: Identifier, photos: Path, label_from: str, threads: int
+    identifier: Identifier, photos: Place, label_from: str, threads: int
 ) -> Iterator[tuple[PhotoRef, Answer | Reject]]:
     def answer(ref: PhotoRef) -> tuple[PhotoRef, Answer | Reject]:
         if ref.reason is not None:
             return ref, Reject(Reason(ref.reason), ref.detail or "")
-        outcome = identifier.identify_files([photos / ref.path])
-        return ref, outcome.answer or outcome.rejects[0][1]
+        try:
+            return ref, identifier.identify([photos.read(ref.path)])
+        except Reject as reject:
+            return ref, reject
+        except OSError as error:
+            return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
 
-    refs = list_photos(photos, labeller_from(label_from, photos))
+    refs = list_place(photos, labeller_from(label_from, photos.name))
     with ThreadPoolExecutor(threads) as pool:
         yield from ahead(pool, answer, refs, most=_AHEAD)
 

@@ -38,7 +38,7 @@ class Identifier:
         self._max_pixels = max_pixels
 
     @classmethod
-    def open(cls, store: Path, max_pixels: int = MAX_PIXELS) -> Identifier:
+    def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS) -> Identifier:
         """Open the gallery of a STORE and its backbone.
 
         Raises `StoreError` where there is no whole run, no usable gallery, or where the backbone is

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from verger.discriminant import Discriminant
 from verger.gallery.calibration import Calibration, calibrate
@@ -21,9 +20,9 @@ from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
 from verger.moments import root_unit, unit_length
-from verger.tables import files_of
+from verger.places import LocalPlace
+from verger.tables import Table, rows_of
 
-_ROWS_AT_ONCE = 4096
 REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
 _NOT_REHEARSED = (
     "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
@@ -31,13 +30,18 @@ _NOT_REHEARSED = (
 )
 
 
-def build_gallery(features: Path, projection: Path, out: Path) -> dict[str, Any]:
-    """Write the gallery of the table `features`, projected by the models in `projection`, to `out`.
+def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[str, Any]:
+    """Write the gallery of a table of features, projected by the models in `projection`, to `out`.
 
-    Returns what the run record says of it; `notes` are for a person. Features are read a block at
-    a time: what is held is the gallery itself, and the features of `REHEARSED` photos. Raises
-    `StoreError` where the projection cannot be read.
+    `features` is a table, wherever it lies, or a folder of Parquet files; `projection` and `out`
+    are folders of this machine. Returns what the run record says of it; `notes` are for a person.
+
+    Features are read a block at a time: what is held is the gallery itself, and the features of
+    `REHEARSED` photos. Raises `StoreError` where the projection cannot be read.
     """
+    if isinstance(features, Path):
+        place = LocalPlace(features.absolute().parent)
+        features = Table(place, place.files(features.name, ".parquet"))
     projector = open_projector(projection)
     labels, label_ids = _labels(features)
     groups = [str(group_of(label) or label) for label in labels]
@@ -83,7 +87,7 @@ class _Rows:
     tables: list[dict[str, Any]]
 
 
-def _labels(features: Path) -> tuple[list[str], npt.NDArray[np.int32]]:
+def _labels(features: Table) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Read the labels alone: their names, sorted, and the id of each photo's, −1 for none."""
     met: dict[str, int] = {}
     parts = [np.zeros(0, dtype=np.int32)]
@@ -101,7 +105,7 @@ def _labels(features: Path) -> tuple[list[str], npt.NDArray[np.int32]]:
 
 
 def _read(
-    features: Path,
+    features: Table,
     projector: Projector,
     labels: list[str],
     label_ids: npt.NDArray[np.int32],
@@ -116,8 +120,8 @@ def _read(
         rehearsed=chosen,
         features=np.zeros((len(chosen), projector.width), dtype=np.float32),
         tables=[
-            {"file": file.name, "rows": pq.read_metadata(file).num_rows}
-            for file in files_of(features)
+            {"file": file.rpartition("/")[2], "rows": rows_of(features.place, [file])}
+            for file in features.files
         ],
     )
     schema, start = paths_schema(), 0
@@ -173,7 +177,5 @@ def _calibration(
     return calibrate(held), []
 
 
-def _batches(features: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for file in files_of(features):
-        with pq.ParquetFile(file) as parquet:
-            yield from parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns)
+def _batches(features: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    return features.batches(range(len(features.files)), columns)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ from verger.gallery.evidence import (
 from verger.gallery.layout import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
 from verger.moments import root_unit, unit_length
-from verger.store import FEATURES, PROJECTION
+from verger.parts import FEATURES
+from verger.places import LocalPlace, Place, place_of
+from verger.store import PROJECTION
 
 GALLERY = "gallery"
 _SHOWN = 5
@@ -34,9 +38,10 @@ _SHOWN = 5
 class Gallery:
     """A gallery, mapped into memory; safe to share between threads."""
 
-    def __init__(self, store: Path, header: Mapping[str, Any], projector: Projector) -> None:
-        folder = store / GALLERY
-        self._store = store
+    def __init__(
+        self, place: Place, folder: Path, header: Mapping[str, Any], projector: Projector
+    ) -> None:
+        self._place = place
         self._projector = projector
         self.photos = _count(header["photos"])
         self.labels = _names(header["labels"])
@@ -72,18 +77,24 @@ class Gallery:
         self._varieties = np.bincount(self._group_ids, minlength=len(numbers))
 
     @classmethod
-    def open(cls, store: Path) -> Gallery:
-        """Open the gallery of a STORE.
+    def open(cls, store: str | Path) -> Gallery:
+        """Open the gallery of a STORE: a folder, or the URL of a bucket, which is fetched first.
 
         Raises `StoreError` where there is none, where a file is missing, damaged or newer, and
         where it was made with another projection than the one that STORE holds.
         """
-        header = read_header(store / GALLERY)
-        projector = open_projector(store / PROJECTION)
+        place = place_of(store, StoreError).absolute()
+        with _at_hand(place, str(store)) as root:
+            return cls._open(place, root, str(store))
+
+    @classmethod
+    def _open(cls, place: Place, root: Path, store: str) -> Gallery:
+        header = read_header(root / GALLERY, store)
+        projector = open_projector(root / PROJECTION)
         try:
             if header["projection"] != projector.record():
                 raise ValueError("it was made with another projection than the one in the STORE")
-            return cls(store, header, projector)
+            return cls(place, root / GALLERY, header, projector)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise StoreError(
                 f"The gallery in {store} cannot be used: {error}.", hint=AGAIN
@@ -169,7 +180,7 @@ class Gallery:
         raise IndexError(photo)
 
     def _read_thumbnail(self, name: str, row: int) -> bytes:
-        with pq.ParquetFile(self._store / FEATURES / name) as parquet:
+        with pq.ParquetFile(self._place.open(f"{FEATURES}/{name}")) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 if row < rows:
@@ -185,6 +196,26 @@ class Gallery:
     def _check(self, photo: int) -> None:
         if not 0 <= photo < self.photos:
             raise IndexError(f"no photo {photo}: the gallery has {self.photos}")
+
+
+@contextmanager
+def _at_hand(place: Place, store: str) -> Iterator[Path]:
+    """Have the gallery and the projection of a STORE on this machine.
+
+    What was fetched may be deleted once it is mapped: the mapping keeps it.
+    """
+    if isinstance(place, LocalPlace):
+        yield place.root
+        return
+    with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
+        try:
+            for part in (GALLERY, PROJECTION):
+                (Path(scratch) / part).mkdir()
+                for file in place.files(part):
+                    (Path(scratch) / part / file.rpartition("/")[2]).write_bytes(place.read(file))
+        except OSError as error:
+            raise StoreError(f"Cannot read the gallery of {store}: {error}.") from None
+        yield Path(scratch)
 
 
 def _ranked(names: Sequence[str], confidences: npt.NDArray[np.float64]) -> tuple[Guess, ...]:

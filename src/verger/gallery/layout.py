@@ -49,14 +49,14 @@ def write_header(folder: Path, fields: Mapping[str, Any], files: Mapping[str, Pa
     (folder / HEADER).write_text(text + "\n", encoding="utf-8")
 
 
-def read_header(folder: Path) -> dict[str, Any]:
+def read_header(folder: Path, store: str) -> dict[str, Any]:
     """Read `gallery.json`. Raises `StoreError` where it is missing, newer, or none."""
     file = folder / HEADER
     try:
         header = json.loads(file.read_bytes())
         version, kind = header["format"], header["kind"]
     except FileNotFoundError:
-        raise StoreError(f"There is no gallery in {folder.parent}.", hint=AGAIN) from None
+        raise StoreError(f"There is no gallery in {store}.", hint=AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{file} is no gallery ({error!r}).", hint=AGAIN) from None
     if kind != KIND or type(version) is not int or version < 1:
