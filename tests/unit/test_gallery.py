@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import obstore
 import pyarrow as pa
 import pytest
 from galleries import LABELS, D, features_of, orchard, write_store
 
+from seaweed import S3
 from verger.errors import StoreError
 from verger.gallery import Answer, Gallery, Verdict, build_gallery
 from verger.gallery.evidence import label_means, nearest_by_label, nearest_rows
@@ -132,6 +134,21 @@ def test_thumbnails_paths_and_labels_belong_together(
             gallery.thumbnail(photo)
     with pytest.raises(KeyError):
         gallery.photos_of("../../etc/passwd")
+
+
+def test_a_store_in_a_bucket_answers_alike(
+    made: tuple[Path, list[str | None], Rows], s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3.make_bucket("galleries")
+    for file in (file for file in made[0].rglob("*") if file.is_file()):
+        obstore.put(bucket, f"orchard/{file.relative_to(made[0])}", file.read_bytes())
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    here, there = Gallery.open(made[0]), Gallery.open("s3://galleries/orchard")
+    assert answer(here, "Plum") == answer(there, "Plum")
+    assert here.thumbnail(123) == there.thumbnail(123)
+    with pytest.raises(StoreError, match="There is no gallery in s3://galleries/other"):
+        Gallery.open("s3://galleries/other")
 
 
 def test_features_that_cannot_be_are_refused(
