@@ -133,11 +133,11 @@ def test_saving_and_loading_gives_the_same(tmp_path: Path) -> None:
 
 
 def test_labels_that_differ_by_rounding_alone_have_no_direction() -> None:
-    pair = unit_length(data(2)[0])
+    pair = root_unit(data(2)[0])
     rows = np.tile(pair, (6, 1))  # each label has both rows, and so the same mean
     model = fit_discriminant(Moments.of(rows, ["a", "a", "b", "b"] * 3))
     assert model.k == 0
-    same = np.repeat(unit_length(data(1)[0]), 30, axis=0)
+    same = np.repeat(root_unit(data(1)[0]), 30, axis=0)
     assert fit_discriminant(Moments.of(same, ["a", "b", "c"] * 10)).k == 0
 
 
