@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from verger.discriminant import fit_discriminant
-from verger.moments import Moments, unit_length
+from verger.moments import Moments, root_unit, unit_length
 from verger.parts import FEATURES
 from verger.pipeline import run
 from verger.progress import reporter
@@ -75,7 +75,7 @@ def _accuracies(gallery: Photos, queries: Photos) -> dict[str, tuple[float, floa
         "raw": (gallery.features, queries.features),
         f"PCA {_PCA}": (pca.transform(gallery.features), pca.transform(queries.features)),
     }
-    moments = Moments.of(unit_length(gallery.features), gallery.labels.tolist())
+    moments = Moments.of(root_unit(gallery.features), gallery.labels.tolist())
     for shrinkage in _SHRINKAGES:
         model = fit_discriminant(moments, shrinkage)
         spaces[f"discriminant, shrinkage {shrinkage}"] = (

@@ -84,6 +84,19 @@ RECORD_FIELDS: Mapping[str, str] = {
 }
 
 
+# The files of gallery/, and what each is.
+GALLERY_FILES: Mapping[str, str] = {
+    "gallery.json": "Format, labels, the group of each, calibration; size and SHA-256 of the rest, "
+    "and the SHA-256 of the projection that it was made with.",
+    "vectors.npy": "float32, n × k: the photos in the discriminant space (where there are no "
+    "labels: principal components), at unit length.",
+    "label_ids.npy": "int32, n: the label of each, −1 for none.",
+    "means.npy": "float32, L × k: the mean direction of each label.",
+    "likenesses.npy": "float32, L × d: the same of the features after square root and unit length.",
+    "photos.arrow": "The path of each photo (Arrow IPC file). Thumbnails stay in `features/`.",
+}
+
+
 def tables() -> dict[str, pa.Schema]:
     """Return the Arrow schema of each Parquet table of a STORE."""
     features = SCHEMAS[FEATURES]
@@ -197,6 +210,13 @@ def _store() -> str:
         "them.\n\n"
     )
     text += _table(("file", "what it holds"), list(_projection_files()))
+    text += (
+        "\n## `gallery/`\n\n"
+        "What `verger identify` looks new photos up in, for n photos of L labels, d features and k "
+        "components. `verger.gallery.Gallery.open` checks and maps it. How answers are made of it: "
+        "[identification](../identification.md).\n\n"
+    )
+    text += _table(("file", "what it holds"), [(f"`{n}`", m) for n, m in GALLERY_FILES.items()])
     text += (
         "\n## `run.json`\n\nThe run record, written last: while it is there, all that lies beside "
         "it belongs to it.\n\n"

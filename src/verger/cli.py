@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 import verger
-from verger.errors import VergerError
+from verger.errors import PhotosError, VergerError
 from verger.progress import reporter
 from verger.settings import RunSettings
 from verger.summary import planned, summary
@@ -77,6 +77,12 @@ def _settings_options(*left_out: str) -> Callable[[_Command], _Command]:
         return command
 
     return decorate
+
+
+def _setting_option(name: str) -> Callable[[_Command], _Command]:
+    """Give a command the option of one setting of a run."""
+    setting = next(field for field in dataclasses.fields(RunSettings) if field.name == name)
+    return _option(setting, typing.get_type_hints(RunSettings)[name])
 
 
 def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
@@ -159,6 +165,64 @@ def _tell(record: dict[str, Any], store: str, *, as_json: bool, quiet: bool) -> 
         click.echo(json.dumps(record, indent=2))
     elif not quiet:
         click.echo(summary(record, store))
+
+
+@cli.command("identify")
+@click.argument("store")
+@click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
+@click.option("--together", is_flag=True, help="The photos all show one fruit: one better answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON, on stdout.")
+def identify_command(store: str, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
+    """Say what fruit is in each PHOTO, by the photos of the run in STORE.
+
+    The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
+    sure", where the photo is unlike all that was run on. A photo that cannot be read is told with
+    its reason; if none can be read, the exit code is 3.
+    """
+    from verger.answers import identified_json, identified_lines, identified_table
+    from verger.identify import Identifier
+
+    identifier = Identifier.open(store)
+    files = [Path(photo) for photo in photos]
+    fruits = [identifier.identify_files(one) for one in ([files] if together else zip(files))]
+    if as_json:
+        click.echo(json.dumps(identified_json(fruits), indent=2))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(identified_table(fruits))
+    else:
+        click.echo("\n".join(identified_lines(fruits)))
+    if not any(fruit.answer for fruit in fruits):
+        raise PhotosError("None of the photos could be read.")
+
+
+@cli.command("evaluate")
+@click.argument("store")
+@click.argument("photos")
+@_setting_option("label_from")
+@_setting_option("cores")
+@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def evaluate_command(
+    store: str, photos: str, label_from: str, cores: int | None, as_json: bool, quiet: bool
+) -> None:
+    """Identify every labelled photo of PHOTOS, a folder or a bucket, and measure the answers.
+
+    Told are the share of right answers (the first, and among the first five) by label and by
+    species or group, each verdict and how often it was right, how far confidences are from what
+    came true, and what was said of labels that the run in STORE has never seen.
+    """
+    from verger.answers import evaluation_lines
+    from verger.evaluate import evaluate
+    from verger.identify import Identifier
+
+    RunSettings(label_from=label_from, cores=cores)
+    identifier = Identifier.open(store)
+    with reporter(quiet=quiet or as_json).stage("Identifying", None, "photos") as stage:
+        threads = cores or os.cpu_count() or 1
+        measured = evaluate(identifier, photos, label_from, threads, stage.update)
+    click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
 
 
 @cli.command("demo")

@@ -1,7 +1,7 @@
 """The discriminant projection: shrinkage LDA in closed form, from moments. No Spark.
 
-Rows are scaled to unit length first. With the between-label covariance B and the within-label
-covariance W, shrunk towards a multiple of the identity,
+Of each value the square root is taken, and rows are scaled to unit length. With the between-label
+covariance B and the within-label covariance W, shrunk towards a multiple of the identity,
 
     S = (1 − a) W + a (tr W / d) I
 
@@ -21,12 +21,15 @@ import numpy.typing as npt
 
 from verger.errors import StoreError, UsageError
 from verger.models import count_of, load_model, number_of, save_model
-from verger.moments import Matrix, Moments, Vector, unit_length
+from verger.moments import Matrix, Moments, Vector, root_unit, unit_length
 from verger.projection import check_columns, fixed_signs
 
 KIND = "discriminant"
 DEFAULT_SHRINKAGE = 0.3
-_INPUT = "unit length"  # what rows are scaled to first, as saved models say
+# How rows are prepared before they are projected, as it stands in a saved model: now, and in
+# format 1.
+ROOT_UNIT, UNIT = "square root, unit length", "unit length"
+_PREPARE = {ROOT_UNIT: root_unit, UNIT: unit_length}
 _NO_DIRECTION = 1e-10  # share of the largest singular value below which there is no direction
 
 # The variance that rounding to float32 gives rows of length 1, with room to spare; and the share of
@@ -38,12 +41,13 @@ _ROUNDING = 1e-12
 class Discriminant:
     """A fitted projection onto k discriminant directions of d features.
 
-    mean:        float64 (d,), of the rows at unit length
+    mean:        float64 (d,), of the prepared rows
     components:  float64 (k, d); the within-label covariance of projected rows is the identity
     separation:  float64 (k,), between-label over within-label variance of each, decreasing
     shrinkage:   from 0 (none) to 1 (the identity alone)
     rows:        how many labelled rows it was fitted on
     labels:      how many labels
+    input:       how rows are prepared: `ROOT_UNIT`; `UNIT` for models of format 1
     """
 
     mean: Vector
@@ -52,6 +56,7 @@ class Discriminant:
     shrinkage: float
     rows: int
     labels: int
+    input: str = ROOT_UNIT
 
     @property
     def k(self) -> int:
@@ -59,16 +64,16 @@ class Discriminant:
         return len(self.components)
 
     def transform(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Scale rows (n, d) to unit length, centre and project them: float32 (n, k).
+        """Prepare rows (n, d), centre and project them: float32 (n, k).
 
         A row with NaN gives NaN. Raises `ValueError` for rows of another width.
         """
         check_columns(rows, len(self.mean))
-        return ((unit_length(rows) - self.mean) @ self.components.T).astype(np.float32)
+        return ((_PREPARE[self.input](rows) - self.mean) @ self.components.T).astype(np.float32)
 
 
 def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> Discriminant:
-    """Fit the discriminant projection to the moments of labelled rows at unit length.
+    """Fit the discriminant projection to the moments of labelled rows, prepared by `root_unit`.
 
     At most labels − 1 directions are given. A label with a single row adds nothing to the spread
     within labels, and counts between them. Raises `UsageError` for fewer than two labels, for a
@@ -108,7 +113,7 @@ def save_discriminant(model: Discriminant, folder: Path) -> None:
         "shrinkage": model.shrinkage,
         "rows": model.rows,
         "labels": model.labels,
-        "input": _INPUT,
+        "input": model.input,
     }
     arrays = {
         "mean": model.mean,
@@ -125,13 +130,14 @@ def load_discriminant(folder: Path) -> Discriminant:
     try:
         if count_of(header, "k") != len(arrays["components"]):
             raise ValueError("k is not the number of components")
-        if header["input"] != _INPUT or number_of(header, "shrinkage") > 1:
+        if header["input"] not in tuple(_PREPARE) or number_of(header, "shrinkage") > 1:
             raise ValueError("made for other features, or with another shrinkage")
         return Discriminant(
             **arrays,
             shrinkage=number_of(header, "shrinkage"),
             rows=count_of(header, "rows"),
             labels=count_of(header, "labels"),
+            input=header["input"],
         )
     except (KeyError, ValueError) as error:
         raise StoreError(f"{folder}/{KIND}.json is no saved {KIND} model ({error!r}).") from None

@@ -1,6 +1,6 @@
 """Saved models: one JSON file that names its arrays, and the arrays as .npy. No pickle.
 
-    pca.json      {"format": 1, "kind": "pca", …, "arrays": {"mean": {file, dtype, shape, sha256}}}
+    pca.json      {"format": 2, "kind": "pca", …, "arrays": {"mean": {file, dtype, shape, sha256}}}
     pca.mean.npy        …
 
 Everything is checked before anything is built: the format, the kind, each array's name, size,
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from verger.errors import StoreError
 
-FORMAT = 1
+FORMAT = 2  # since 2, the discriminant projection takes the square root of features
 _MOST_BYTES = 4 * 2**30
 _NAME = re.compile(r"[a-z_]+")
 

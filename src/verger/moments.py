@@ -169,6 +169,17 @@ def unit_length(rows: npt.NDArray[np.floating]) -> Matrix:
     return block / np.where(lengths > 0, lengths, 1.0)
 
 
+def root_unit(rows: npt.NDArray[np.floating]) -> Matrix:
+    """Take the signed square root of each value, then scale each row (n, d) to length 1.
+
+    Of rows without negative values, distances are then Hellinger's: a few strong features no
+    longer drown the many weak ones. See R. Arandjelović and A. Zisserman, "Three things everyone
+    should know to improve object retrieval", 2012.
+    """
+    block = np.asarray(rows, dtype=np.float64)
+    return unit_length(np.copysign(np.sqrt(np.abs(block)), block))
+
+
 def _first_odd(rows: npt.NDArray[np.floating]) -> int:
     """Return the first row that is not finite, or else the one with the largest value."""
     finite = np.isfinite(rows).all(axis=1)

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from verger.errors import StoreError, UsageError, VergerError
 from verger.ml import PCA, Discriminant, DiscriminantModel, PCAModel, PhotoEmbedder
-from verger.moments import Moments, unit_length
+from verger.moments import Moments, root_unit
 from verger.photos.render import render_orchard
 from verger.projection import fit_pca
 from verger.settings import RunSettings
@@ -127,7 +127,7 @@ def test_the_discriminant_leaves_null_labels_out(table: DataFrame, rows: np.ndar
     model = Discriminant(shrinkage=0.2).fit(table)
     labels = [f"label {i % 3}" for i in range(N) if i % 10 != 9]
     labelled = rows[[i % 10 != 9 for i in range(N)]]
-    expected = fit_discriminant(Moments.of(unit_length(labelled), labels), 0.2)
+    expected = fit_discriminant(Moments.of(root_unit(labelled), labels), 0.2)
     assert model.projection.rows == len(labels)
     np.testing.assert_allclose(
         column(model.transform(table), "discriminant"), expected.transform(rows), atol=1e-3

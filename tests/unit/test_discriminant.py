@@ -10,8 +10,8 @@ import scipy.linalg
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from verger.discriminant import fit_discriminant, load_discriminant, save_discriminant
-from verger.errors import UsageError
-from verger.moments import Moments, merge_all, unit_length
+from verger.errors import StoreError, UsageError
+from verger.moments import Moments, merge_all, root_unit
 from verger.projection import fixed_signs
 
 D, LABELS = 8, ("Apple", "Lemon", "Pear", "Plum")
@@ -26,13 +26,13 @@ def data(n: int = 240, seed: int = 0) -> tuple[np.ndarray, list[str]]:
 
 
 def fit_of(rows: np.ndarray, labels: list[str], shrinkage: float = 0.3) -> object:
-    return fit_discriminant(Moments.of(unit_length(rows), labels), shrinkage)
+    return fit_discriminant(Moments.of(root_unit(rows), labels), shrinkage)
 
 
 def test_without_shrinkage_it_is_scikit_learns() -> None:
     rows, labels = data()
-    ours = fit_discriminant(Moments.of(unit_length(rows), labels), 0.0)
-    lda = LinearDiscriminantAnalysis(solver="eigen").fit(unit_length(rows), labels)
+    ours = fit_discriminant(Moments.of(root_unit(rows), labels), 0.0)
+    lda = LinearDiscriminantAnalysis(solver="eigen").fit(root_unit(rows), labels)
     theirs = fixed_signs(lda.scalings_[:, : ours.k].T)
     assert ours.k == len(LABELS) - 1
     for one, two in zip(ours.components, theirs, strict=True):
@@ -42,7 +42,7 @@ def test_without_shrinkage_it_is_scikit_learns() -> None:
 @pytest.mark.parametrize("shrinkage", [0.0, 0.1, 0.3, 0.9, 1.0])
 def test_it_solves_the_generalised_eigenproblem(shrinkage: float) -> None:
     rows, labels = data()
-    unit, which = unit_length(rows), np.array(labels)
+    unit, which = root_unit(rows), np.array(labels)
     total = np.cov(unit.T, ddof=0)
     means = np.stack([unit[which == one].mean(axis=0) for one in LABELS])
     weights = np.array([(which == one).mean() for one in LABELS])
@@ -59,7 +59,7 @@ def test_it_solves_the_generalised_eigenproblem(shrinkage: float) -> None:
 
 def test_the_grouping_of_rows_changes_nothing() -> None:
     rows, labels = data()
-    unit = unit_length(rows)
+    unit = root_unit(rows)
     parts = [Moments.of(unit[i : i + 11], labels[i : i + 11]) for i in range(0, len(unit), 11)]
     whole = fit_discriminant(Moments.of(unit, labels))
     np.testing.assert_allclose(
@@ -69,8 +69,17 @@ def test_the_grouping_of_rows_changes_nothing() -> None:
 
 def test_the_length_of_a_row_does_not_matter() -> None:
     rows, labels = data()
-    model = fit_discriminant(Moments.of(unit_length(rows), labels))
+    model = fit_discriminant(Moments.of(root_unit(rows), labels))
     np.testing.assert_allclose(model.transform(rows * 7), model.transform(rows), atol=1e-4)
+
+
+def test_an_unknown_input_is_refused(tmp_path: Path) -> None:
+    rows, labels = data()
+    save_discriminant(fit_discriminant(Moments.of(root_unit(rows), labels)), tmp_path)
+    file = tmp_path / "discriminant.json"
+    file.write_text(file.read_text().replace("square root, unit length", "cube root"))
+    with pytest.raises(StoreError, match="made for other features"):
+        load_discriminant(tmp_path)
 
 
 def test_fewer_than_two_labels_is_a_clear_error() -> None:
@@ -78,26 +87,26 @@ def test_fewer_than_two_labels_is_a_clear_error() -> None:
     with pytest.raises(UsageError, match="two labels or more; there is 1"):
         fit_of(rows, ["Apple"] * 20)
     with pytest.raises(UsageError, match="there is 0"):
-        fit_discriminant(Moments.of(unit_length(rows)))
+        fit_discriminant(Moments.of(root_unit(rows)))
 
 
 def test_labels_of_a_single_photo_each_are_taken() -> None:
     rows, _ = data(6)
-    model = fit_discriminant(Moments.of(unit_length(rows), [f"L{i}" for i in range(6)]))
+    model = fit_discriminant(Moments.of(root_unit(rows), [f"L{i}" for i in range(6)]))
     assert 1 <= model.k <= 5
     assert np.isfinite(model.transform(rows)).all()
 
 
 def test_a_single_photo_among_fuller_labels_is_taken() -> None:
     rows, labels = data()
-    model = fit_discriminant(Moments.of(unit_length(rows), ["Only one", *labels[1:]]))
+    model = fit_discriminant(Moments.of(root_unit(rows), ["Only one", *labels[1:]]))
     assert model.k == len(LABELS)
     assert np.isfinite(model.transform(rows)).all()
 
 
 def test_labels_with_the_same_photos_have_no_direction() -> None:
     row = np.ones((4, D), dtype=np.float32)
-    model = fit_discriminant(Moments.of(unit_length(row), ["a", "a", "b", "b"]))
+    model = fit_discriminant(Moments.of(root_unit(row), ["a", "a", "b", "b"]))
     assert model.k == 0
     assert model.transform(row).shape == (4, 0)
 
@@ -116,7 +125,7 @@ def test_a_shrinkage_outside_0_to_1_is_refused(shrinkage: float) -> None:
 
 def test_saving_and_loading_gives_the_same(tmp_path: Path) -> None:
     rows, labels = data()
-    model = fit_discriminant(Moments.of(unit_length(rows), labels))
+    model = fit_discriminant(Moments.of(root_unit(rows), labels))
     save_discriminant(model, tmp_path)
     loaded = load_discriminant(tmp_path)
     np.testing.assert_array_equal(loaded.transform(rows), model.transform(rows))
@@ -124,16 +133,16 @@ def test_saving_and_loading_gives_the_same(tmp_path: Path) -> None:
 
 
 def test_labels_that_differ_by_rounding_alone_have_no_direction() -> None:
-    pair = unit_length(data(2)[0])
+    pair = root_unit(data(2)[0])
     rows = np.tile(pair, (6, 1))  # each label has both rows, and so the same mean
     model = fit_discriminant(Moments.of(rows, ["a", "a", "b", "b"] * 3))
     assert model.k == 0
-    same = np.repeat(unit_length(data(1)[0]), 30, axis=0)
+    same = np.repeat(root_unit(data(1)[0]), 30, axis=0)
     assert fit_discriminant(Moments.of(same, ["a", "b", "c"] * 10)).k == 0
 
 
 def test_rows_of_another_width_are_a_clear_error() -> None:
     rows, labels = data()
-    model = fit_discriminant(Moments.of(unit_length(rows), labels))
+    model = fit_discriminant(Moments.of(root_unit(rows), labels))
     with pytest.raises(ValueError, match=r"shape \(2, 7\) for a projection of 8 columns"):
         model.transform(np.zeros((2, 7), dtype=np.float32))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verger.errors import UsageError
-from verger.moments import Moments, NotFinite, check_width, merge_all, unit_length
+from verger.moments import Moments, NotFinite, check_width, merge_all, root_unit, unit_length
 
 WIDTH = 6
 LABELS = ("Apple", "Lemon", "Éclair", None)
@@ -114,6 +114,14 @@ def test_merging_changes_neither_side() -> None:
     one.merge(two)
     np.testing.assert_array_equal(one.scatter, before[0])
     np.testing.assert_array_equal(one.label_means, before[1])
+
+
+def test_distances_after_root_unit_are_hellingers() -> None:
+    one, two = np.array([[1.0, 4.0, 0.0], [2.0, 2.0, 1.0]])
+    apart = np.linalg.norm(np.diff(root_unit(np.array([one, two])), axis=0))
+    shared = np.sqrt(one / one.sum() * two / two.sum()).sum()
+    assert apart == pytest.approx(np.sqrt(2 - 2 * shared))
+    np.testing.assert_array_equal(root_unit(-one[None]), -root_unit(one[None]))
 
 
 def test_unit_length_leaves_zeros() -> None:

@@ -30,6 +30,13 @@ def test_a_pca_of_format_1_projects_as_it_did() -> None:
     np.testing.assert_allclose(pca.transform(ROWS), expected, rtol=1e-5)
 
 
+def test_a_discriminant_of_format_2_projects_as_it_did() -> None:
+    model = load_discriminant(FIXTURES / "models-format-2")
+    assert (model.k, model.shrinkage, model.rows, model.labels) == (2, 0.3, 30, 3)
+    expected = [[-0.63398612, -1.33679879], [-5.50768423, -2.45095658]]
+    np.testing.assert_allclose(model.transform(ROWS), expected, rtol=1e-5)
+
+
 def test_a_discriminant_of_format_1_projects_as_it_did() -> None:
     model = load_discriminant(MODELS)
     assert (model.k, model.shrinkage, model.rows, model.labels) == (2, 0.3, 30, 3)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from verger.errors import BackboneError, StoreError
-from verger.moments import Moments, NotFinite, check_width, unit_length
+from verger.moments import Moments, NotFinite, check_width, root_unit
 from verger.projection import PCA
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
@@ -29,7 +29,7 @@ class FeatureMoments(NamedTuple):
     """What both projections are fitted to, from one pass over the features.
 
     raw:   of all rows as they are
-    unit:  of the labelled rows at unit length, with counts and means by label
+    unit:  of the labelled rows, prepared by `root_unit`, with counts and means by label
     """
 
     raw: Moments
@@ -107,6 +107,6 @@ def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments
                 f"The features of {path} are NaN, infinite or too large to square."
             ) from None
         labelled = [row for row, label in enumerate(labels) if label is not None]
-        mine = unit_length(rows[labelled]), [labels[row] for row in labelled]
+        mine = root_unit(rows[labelled]), [labels[row] for row in labelled]
         unit = unit.merge(Moments.of(*mine))
     return FeatureMoments(raw, unit)

@@ -17,7 +17,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
-from verger.moments import Moments, NotFinite, check_width, unit_length
+from verger.moments import Moments, NotFinite, check_width, root_unit
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
 
 _ROWS_AT_ONCE = 1024
@@ -82,7 +82,7 @@ def _transformed(
 def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> Moments:
     """Compute the moments of a column of features in one pass; null rows are left out.
 
-    With `label`, rows are scaled to unit length, and those with a null label left out. Raises
+    With `label`, rows are prepared by `root_unit`, and those with a null label left out. Raises
     `UsageError` for rows of unlike lengths, for NaN (with its path where the dataset has a column
     of that name), for a width whose moments would not fit into
     memory, and where there is no row at all.
@@ -131,7 +131,7 @@ def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
             return Moments.of(rows)
         if not np.isfinite(rows).all():
             raise NotFinite(int(np.argmin(np.isfinite(rows).all(axis=1))))
-        return Moments.of(unit_length(rows), block["label"].to_pylist())
+        return Moments.of(root_unit(rows), block["label"].to_pylist())
     except NotFinite as error:
         path = block["path"][error.row].as_py() if "path" in block.column_names else None
         row = "A row of features" if path is None else f"The row of {path}"

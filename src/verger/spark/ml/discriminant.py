@@ -54,7 +54,7 @@ class Discriminant(
     DefaultParamsReadable["Discriminant"],
     ParamsWritable,
 ):
-    """Fits shrinkage LDA in one pass, in closed form, on features scaled to unit length.
+    """Fits shrinkage LDA in one pass, in closed form, on square roots of features, at unit length.
 
     inputCol:   array<float>, array<double> or ml vector; null rows are left out of the fit
     labelCol:   any type, read as a string; rows with a null label are left out

@@ -1,0 +1,95 @@
+"""What an identification answers: a verdict, ranked guesses, and the photos that speak for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """How much an answer claims."""
+
+    VARIETY = "variety"  # this label
+    GROUP = "group"  # this species; which of its labels is not certain
+    UNSURE = "unsure"  # none of these, or not sure
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Guess:
+    """A label or a group, and the calibrated probability that it is the right one, 0 to 1."""
+
+    name: str
+    confidence: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A photo of the gallery near the photo asked about.
+
+    photo:       its id, from 0 to the number of photos in the gallery less one
+    path:        relative to the folder that was run on
+    label:       None where it has none
+    similarity:  cosine in the projected space, −1 to 1
+    """
+
+    photo: int
+    path: str
+    label: str | None
+    similarity: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What one fruit is.
+
+    verdict:     what is claimed
+    labels:      the likeliest labels, most likely first
+    groups:      the likeliest groups (species keys; a label without a species is its own group)
+    known:       probability that the fruit is one of the gallery's labels at all, 0 to 1;
+                 confidences of labels and of groups each sum to at most this
+    neighbours:  the nearest photos, nearest first
+    photos:      how many photos of the fruit were looked at
+    """
+
+    verdict: Verdict
+    labels: tuple[Guess, ...]
+    groups: tuple[Guess, ...]
+    known: float
+    neighbours: tuple[Neighbour, ...]
+    photos: int
+
+    @property
+    def label(self) -> str | None:
+        """The likeliest label, whatever the verdict; None where the gallery has no labels."""
+        return self.labels[0].name if self.labels else None
+
+    @property
+    def group(self) -> str | None:
+        """The likeliest group, whatever the verdict; None where the gallery has no labels."""
+        return self.groups[0].name if self.groups else None
+
+    @property
+    def group_confidence(self) -> float:
+        """The probability of the likeliest group; 0 where there is none."""
+        return self.groups[0].confidence if self.groups else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer as plain dicts, lists, strings and numbers."""
+        return {
+            "verdict": self.verdict.value,
+            "labels": [{"label": g.name, "confidence": _short(g.confidence)} for g in self.labels],
+            "group": self.group,
+            "group_confidence": _short(self.group_confidence),
+            "groups": [{"group": g.name, "confidence": _short(g.confidence)} for g in self.groups],
+            "known": _short(self.known),
+            "neighbours": [
+                dataclasses.asdict(n) | {"similarity": _short(n.similarity)}
+                for n in self.neighbours
+            ],
+            "photos": self.photos,
+        }
+
+
+def _short(share: float) -> float:
+    return round(share, 4)

@@ -1,0 +1,120 @@
+"""The files of a gallery: written once, checked before use, then mapped into memory. No pickle.
+
+gallery.json        format, labels, groups, calibration; name, dtype, shape, SHA-256 of the rest
+vectors.npy         float32 (n, k), the photos in the projected space, at unit length
+label_ids.npy       int32 (n,), −1 for a photo without a label
+means.npy           float32 (L, k), the mean direction of each label, of length 1
+likenesses.npy      float32 (L, d), the same of the features themselves, after `root_unit`
+photos.arrow        the photos' paths, one column, in the order of the vectors
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from verger.errors import StoreError
+
+FORMAT = 1
+KIND = "gallery"
+HEADER = "gallery.json"
+_DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4", "likenesses": "<f4"}
+_VALUES_AT_ONCE = 2**20
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+AGAIN = "`verger reduce STORE` makes it again."
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def write_header(folder: Path, fields: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    """Write `gallery.json`, last: it names each file with its size and SHA-256."""
+    listed = {
+        name: {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)}
+        for name, file in files.items()
+    }
+    header = {"format": FORMAT, "kind": KIND, **fields, "files": listed}
+    text = json.dumps(header, indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / HEADER).write_text(text + "\n", encoding="utf-8")
+
+
+def read_header(folder: Path, store: str) -> dict[str, Any]:
+    """Read `gallery.json`. Raises `StoreError` where it is missing, newer, or none."""
+    file = folder / HEADER
+    try:
+        header = json.loads(file.read_bytes())
+        version, kind = header["format"], header["kind"]
+    except FileNotFoundError:
+        raise StoreError(f"There is no gallery in {store}.", hint=AGAIN) from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{file} is no gallery ({error!r}).", hint=AGAIN) from None
+    if kind != KIND or type(version) is not int or version < 1:
+        raise StoreError(f"{file} is no gallery (kind {kind!r}, format {version!r}).", hint=AGAIN)
+    if version > FORMAT:
+        raise StoreError(
+            f"{file} has format {version}; this version of Verger reads up to {FORMAT}.",
+            hint="Upgrade Verger.",
+        )
+    return dict(header)
+
+
+def checked_file(folder: Path, header: Mapping[str, Any], name: str, file: str) -> Path:
+    """Return where one of a gallery's files lies. Raises ValueError unless it is what was saved."""
+    entry = header["files"][name]
+    path = folder / file
+    if entry["file"] != file or path.is_symlink() or not path.is_file():
+        raise ValueError(f"{file} is missing")
+    if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
+        raise ValueError(f"{file} is not the file that was saved: size or SHA-256 differ")
+    return path
+
+
+def map_array(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Map an array of a known dtype and shape. Raises ValueError for any other."""
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    if data[:8].tobytes() != _NPY_MAGIC:
+        raise ValueError(f"{path.name} is no .npy file of version 1.0")
+    start = 10 + int.from_bytes(data[8:10].tobytes(), "little")
+    dtype = _DTYPES[name]
+    header = data[10:start].tobytes().decode("latin-1").rstrip()
+    wanted = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if header != wanted or len(data) - start != size:
+        raise ValueError(f"{path.name} is not an array {dtype} of shape {shape}")
+    array = data[start:].view(dtype).reshape(shape)
+    if dtype == "<f4" and not _all_finite(array):
+        raise ValueError(f"{path.name} holds values that are no numbers")
+    return array
+
+
+def _all_finite(array: npt.NDArray[np.float32]) -> bool:
+    """Look at a mapped array a block at a time, so that no copy of it is ever held."""
+    flat = array.reshape(-1)
+    blocks = range(0, len(flat), _VALUES_AT_ONCE)
+    return all(np.isfinite(flat[start : start + _VALUES_AT_ONCE]).all() for start in blocks)
+
+
+def map_paths(path: Path, photos: int) -> pa.ChunkedArray:
+    """Map the paths. Raises ValueError unless they are `photos` well-formed strings."""
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    table.validate(full=True)
+    if table.schema != paths_schema() or len(table) != photos:
+        raise ValueError(f"{path.name} does not hold {photos} paths")
+    return table.column("path")
+
+
+def paths_schema() -> pa.Schema:
+    """Schema of `photos.arrow`."""
+    return pa.schema([pa.field("path", pa.string(), nullable=False)])
