@@ -74,7 +74,9 @@ RECORD_FIELDS: Mapping[str, str] = {
     "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
-    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, and "
+    "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and `rehearsed`: on "
+    "how many photos its confidences were calibrated.",
+    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, `gallery` and "
     "`csv` where there is one. A run that found nothing to do has `list` alone.",
     "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
     "none.",

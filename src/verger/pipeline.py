@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from verger.backbones import Backbone, open_backbone
 from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.errors import CountError, PhotosError, StoreError, TooManyRejects
 from verger.features import Embedder
+from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
 from verger.listing import Stock, label_notes, take_stock
 from verger.parts import FEATURES, REJECTS, empty_table, merge_rejects
@@ -31,6 +33,7 @@ from verger.record import (
 from verger.settings import RunSettings, parse_components
 from verger.spark.spans import cut
 from verger.store import (
+    GALLERY,
     MATRIX,
     MATRIX_CSV,
     PROJECTION,
@@ -323,6 +326,9 @@ class _Chain:
             matrix = place.files(built, ".parquet")
             if (written := rows_of(place, matrix)) != pca.rows:
                 raise CountError.of(pca.rows, written, 0)
+        with clock.time("gallery"):
+            gallery = build_gallery(table, work.scratch / PROJECTION, work.scratch / GALLERY)
+            shown = self._send(GALLERY)
         csv = work.built(MATRIX_CSV) if settings.csv else None
         if csv is not None:
             with (
@@ -332,11 +338,13 @@ class _Chain:
             ):
                 write_csv(place, matrix, file, pca.k, stage.update)
         notes = [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))]
+        notes += gallery.pop("notes")
         made = {
             "projection": projection_record(pca) | {"notes": notes},
             "discriminant": discriminant_record(discriminant),
+            "gallery": gallery,
         }
-        folders = {MATRIX: matrix, PROJECTION: projection}
+        folders = {MATRIX: matrix, PROJECTION: projection, GALLERY: shown}
         return made, Publication(folders, {MATRIX_CSV: csv})
 
     def _save(self, pca: PCA, discriminant: Discriminant | None) -> list[str]:
@@ -345,10 +353,15 @@ class _Chain:
         save_pca(pca, folder)
         if discriminant is not None:
             save_discriminant(discriminant, folder)
+        return self._send(PROJECTION)
+
+    def _send(self, name: str) -> list[str]:
+        """Copy a folder from the scratch to the work folder; return the files there."""
         files = []
-        for file in sorted(folder.iterdir()):
-            files.append(self.work.built(f"{PROJECTION}/{file.name}"))
-            self.work.place.put(files[-1], file.read_bytes())
+        for file in sorted((self.work.scratch / name).iterdir()):
+            files.append(self.work.built(f"{name}/{file.name}"))
+            with self.work.place.incoming(files[-1]) as sent:
+                shutil.copyfile(file, sent)
         return files
 
 
@@ -379,7 +392,7 @@ def _is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) 
 
 
 def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
-    names = ("counts", "cores", "versions", "projection", "discriminant", "reduced")
+    names = ("counts", "cores", "versions", "projection", "discriminant", "gallery", "reduced")
     return {name: record[name] for name in names if name in record}
 
 

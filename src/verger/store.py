@@ -4,6 +4,7 @@
       features/  rejects/  matrix/    Parquet tables
       matrix.csv
       projection/                     pca.json and its arrays
+      gallery/                        the photos as neighbours of new ones
       run.json                        the run record: what lies beside it belongs together
       .verger/                        marks the folder as a STORE
         store.json                    says so
@@ -39,6 +40,7 @@ from verger.places import Place, place_of
 
 RECORD_FORMAT = 1
 MATRIX, PROJECTION, MATRIX_CSV, RECORD = "matrix", "projection", "matrix.csv", "run.json"
+GALLERY = "gallery"
 _MARK = f"{STORE_MARK}/store.json"
 _LOCK = f"{STORE_MARK}/lock"
 _WORK = f"{STORE_MARK}/work"
@@ -312,7 +314,7 @@ class Store:
         )
 
 
-_PUBLISHED = {FEATURES, REJECTS, MATRIX, PROJECTION, MATRIX_CSV}
+_PUBLISHED = {FEATURES, REJECTS, MATRIX, PROJECTION, GALLERY, MATRIX_CSV}
 
 
 def _lies_in(path: str, tops: set[str]) -> bool:

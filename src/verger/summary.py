@@ -13,7 +13,7 @@ from typing import Any
 
 from verger.inventory import Tally
 from verger.parts import FEATURES, REJECTS
-from verger.store import MATRIX, MATRIX_CSV, PROJECTION, RECORD
+from verger.store import GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD
 
 
 def summary(record: Mapping[str, Any], store: str) -> str:
@@ -46,6 +46,7 @@ def summary(record: Mapping[str, Any], store: str) -> str:
         (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
         (f"{REJECTS}/", "each photo that could not be used, with its reason"),
         (f"{PROJECTION}/", "the projections, to place new photos"),
+        (f"{GALLERY}/", "the photos to compare new ones with"),
         (RECORD, "settings, counts, versions, seconds"),
     ):
         if what:
@@ -54,7 +55,13 @@ def summary(record: Mapping[str, Any], store: str) -> str:
     show = f"import pandas; print(pandas.read_parquet({table!r}))"
     again = f"reduce {shlex.quote(str(store))} --components 50"
     lines += ["", "Next:"]
-    lines += [f"  {_beside('python')} -c {_quoted(show)}", f"  {_beside('verger')} {again}"]
+    ask = f"identify {shlex.quote(store)} PHOTO.jpg"
+    verger = _beside("verger")
+    lines += [
+        f"  {_beside('python')} -c {_quoted(show)}",
+        f"  {verger} {ask}",
+        f"  {verger} {again}",
+    ]
     return "\n".join(lines)
 
 
