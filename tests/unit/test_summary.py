@@ -69,9 +69,10 @@ def test_the_next_commands_can_be_pasted(tmp_path: Path, name: str) -> None:
     matrix.mkdir(parents=True)
     table = pa.table({"path": ["a.jpg", "b.jpg"], "label": ["plum", "plum"]})
     pq.write_table(table, matrix / "part-0.parquet")
-    *_, show, again = summary(record(), str(tmp_path / name)).splitlines()
+    *_, show, ask, again = summary(record(), str(tmp_path / name)).splitlines()
     shown = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True)
     assert "b.jpg" in shown.stdout
     program, *arguments = shlex.split(again)
     assert Path(program).name == "verger"
     assert arguments == ["reduce", str(tmp_path / name), "--components", "50"]
+    assert shlex.split(ask)[1:] == ["identify", str(tmp_path / name), "PHOTO.jpg"]
