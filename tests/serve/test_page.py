@@ -142,7 +142,8 @@ def test_every_verdict_is_put_into_words(
     one.choose(photo("Fig", 3))
     title = "Not sure" if verdict == "unsure" else re.compile("^fig$", re.IGNORECASE)
     expect(one.page.locator(".answer h1")).to_have_text(title)
-    words = {"variety": "this variety.", "group": "which variety", "unsure": "looks like nothing"}
+    whole = "a fig." if known else "this variety."
+    words = {"variety": whole, "group": "which variety", "unsure": "looks like nothing"}
     expect(one.page.locator(".verdict")).to_contain_text(words[verdict])
     expect(one.page.locator(".species")).to_have_count(int(known and verdict != "unsure"))
 

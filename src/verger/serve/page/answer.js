@@ -5,8 +5,11 @@ import { gallery, thumbnail } from "./gallery.js";
 import { card } from "./species.js";
 import { inWords, language, percent, pretty, step, t } from "./words.js";
 
+const LEAST = 0.01; // of a candidate, to be shown
+
 export function answered(answer, photos, actions) {
-  const species = answer.species[answer.groups[0]?.species];
+  const named = answer.verdict === "variety" ? answer.labels[0] : answer.groups[0];
+  const species = answer.species[named?.species];
   const unsure = answer.verdict === "unsure";
   return [
     h("article", { class: `sheet answer ${answer.verdict}` },
@@ -27,21 +30,30 @@ export function answered(answer, photos, actions) {
 
 const claimed = ({ verdict, labels, groups }) => (verdict === "variety" ? labels : groups)[0]?.confidence ?? 0;
 
+// A label such as "Fig" names the species itself, and no variety of it.
+function namesSpecies({ verdict, labels }, species) {
+  if (!species || verdict === "group") return Boolean(species);
+  const said = pretty(labels[0].label).replace(/\d+/g, "").trim().toLowerCase();
+  return Object.values(species.names).some(({ name, plural }) => said === name.toLowerCase() || said === plural.toLowerCase());
+}
+
 function headline(answer, species) {
   if (answer.verdict === "unsure") return t("answer.unsure");
-  if (answer.verdict === "variety") return pretty(answer.labels[0].label);
+  if (answer.verdict === "variety" && !namesSpecies(answer, species)) return pretty(answer.labels[0].label);
   return species ? capital(species.names[language].name) : pretty(answer.groups[0].group);
 }
 
 function latin(answer, species) {
   const name = h("i", { lang: "la" }, species.scientific_name);
-  return answer.verdict === "variety" ? h("span", {}, capital(species.names[language].name), ", ", name) : name;
+  return !namesSpecies(answer, species) ? h("span", {}, capital(species.names[language].name), ", ", name) : name;
 }
 
 function sentence(answer, species) {
   if (answer.verdict === "unsure") return t("answer.unsure_why");
   const claim = (what) => t(`claim.${step(claimed(answer))}`, { what });
-  if (answer.verdict === "variety") return `${claim(t("answer.this"))}.`;
+  if (answer.verdict === "variety") {
+    return `${claim(namesSpecies(answer, species) ? species.names[language].with_article : t("answer.this"))}.`;
+  }
   const what = species ? species.names[language].with_article : pretty(answer.groups[0].group);
   return t("answer.group", { claim: claim(what) });
 }
@@ -63,7 +75,8 @@ function scale(share) {
 function candidates(answer) {
   if (!answer.labels.length) return null;
   const title = answer.verdict === "unsure" ? "answer.candidates_unsure" : "answer.candidates";
-  const items = answer.labels.map((guess) => {
+  const worth = answer.labels.filter((guess, at) => at === 0 || guess.confidence >= LEAST);
+  const items = worth.map((guess) => {
     const name = answer.species[guess.species]?.names[language].name;
     return h("li", {},
       h("a", { class: "candidate", href: `#/variety/${encodeURIComponent(guess.label)}` },
