@@ -23,7 +23,8 @@ from verger.store import RECORD_FORMAT
 def build_store(photos: Path, store: Path) -> None:
     """Embed the photos of a folder, and leave what `verger run` leaves for identification."""
     backbone = open_backbone("efficientnet-lite0")
-    refs = sorted(list_photos(photos, labeller_from("parent", str(photos))), key=lambda ref: ref.path)
+    listed = list_photos(photos, labeller_from("parent", str(photos)))
+    refs = sorted(listed, key=lambda ref: ref.path)
     read = lambda path: (photos / path).read_bytes()  # noqa: E731
     batches = list(embed(refs, Embedder(backbone, 4, 10**8), read, backbone.network()))
     table = pa.Table.from_batches([batch.features for batch in batches])
