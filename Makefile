@@ -12,6 +12,8 @@ demo: $(STAMP)
 # Where the connector cannot be fetched, the tests that need it are skipped by name.
 test: check
 	-$(BIN)/python scripts/fetch_connectors.py
+	$(BIN)/python scripts/install_chromium.py
+	$(BIN)/python -m pytest -q tests/serve
 	$(BIN)/python -m pytest -q tests/spark
 
 check: $(STAMP)

@@ -31,7 +31,7 @@ from verger.moments import Moments
 from verger.parts import FEATURES, SCHEMAS
 from verger.photos.reasons import Reason
 from verger.projection import fit_pca, save_pca
-from verger.settings import RunSettings
+from verger.settings import RunSettings, ServeSettings
 from verger.store import MATRIX
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -148,22 +148,35 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
 
 
 def _settings() -> str:
-    hints = typing.get_type_hints(RunSettings)
-    rows = [
-        (f"`{f.name}`", _flag(f.name), _type(hints[f.name]), _default(f), f.metadata["help"])
-        for f in fields(RunSettings)
-    ]
     return (
         "# Settings\n\n"
         "Every choice of a run: an option of `verger run`, a field of `RunSettings` in Python, "
         "and an entry under `settings` in `run.json`. A setting that cannot be right is a "
         "`UsageError`, raised before anything is read.\n\n"
-        + _table(("Python", "option", "type", "default", "what it does"), rows)
+        + _choices(RunSettings, "run")
+        + "\n## The server\n\n"
+        "Every choice of `verger serve`, a field of `ServeSettings` in Python.\n\n"
+        + _choices(ServeSettings, "serve")
     )
 
 
-def _flag(name: str) -> str:
-    command = cli.commands["run"]
+def _choices(settings: type[RunSettings | ServeSettings], command: str) -> str:
+    hints = typing.get_type_hints(settings)
+    rows = [
+        (
+            f"`{f.name}`",
+            _flag(f.name, command),
+            _type(hints[f.name]),
+            _default(f),
+            f.metadata["help"],
+        )
+        for f in fields(settings)
+    ]
+    return _table(("Python", "option", "type", "default", "what it does"), rows)
+
+
+def _flag(name: str, of: str) -> str:
+    command = cli.commands[of]
     option = next(param for param in command.params if param.name == name)
     return ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
 

@@ -18,7 +18,7 @@ import click
 import verger
 from verger.errors import PhotosError, VergerError
 from verger.progress import reporter
-from verger.settings import RunSettings
+from verger.settings import RunSettings, ServeSettings
 from verger.summary import planned, summary
 
 _CTRL_C, _TERMINATED = 130, 143
@@ -66,12 +66,14 @@ def _stopped(code: int) -> int:
     return code
 
 
-def _settings_options(*left_out: str) -> Callable[[_Command], _Command]:
-    """Give a command one option for each setting of a run."""
-    hints = typing.get_type_hints(RunSettings)
+def _settings_options(
+    *left_out: str, of: type[RunSettings | ServeSettings] = RunSettings
+) -> Callable[[_Command], _Command]:
+    """Give a command one option for each setting."""
+    hints = typing.get_type_hints(of)
 
     def decorate(command: _Command) -> _Command:
-        for setting in reversed(dataclasses.fields(RunSettings)):
+        for setting in reversed(dataclasses.fields(of)):
             if setting.name not in left_out:
                 command = _option(setting, hints[setting.name])(command)
         return command
@@ -223,6 +225,21 @@ def evaluate_command(
         threads = cores or os.cpu_count() or 1
         measured = evaluate(identifier, photos, label_from, threads, stage.update)
     click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
+
+
+@cli.command("serve")
+@click.argument("store")
+@_settings_options(of=ServeSettings)
+def serve_command(store: str, **options: Any) -> None:
+    """Serve the page that names the fruit in a photo, and its HTTP API, from STORE.
+
+    The API is described at /docs. Uploads stay in memory until they are answered, and are not
+    kept. Ctrl-C or SIGTERM ends the server once the requests under way are answered; the exit code
+    is then 0.
+    """
+    from verger.serve.server import serve
+
+    serve(store, ServeSettings(**options), click.echo)
 
 
 @cli.command("demo")

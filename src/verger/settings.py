@@ -1,4 +1,4 @@
-"""Every choice of a run: name, default and one line of help, in one place.
+"""Every choice of a run and of the server: name, default and one line of help, in one place.
 
 The command line, the Python API and the reference page in `docs/` are all read from here.
 """
@@ -114,6 +114,65 @@ class RunSettings:
         return dataclasses.asdict(self) | {"spark_conf": list(self.spark_conf)}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The choices of `verger serve`. Building one checks it, and raises `UsageError`."""
+
+    host: str = _choice(
+        "127.0.0.1", "Address to listen on; 0.0.0.0 is every address of this machine.",
+        metavar="ADDRESS",
+    )  # fmt: skip
+    port: int = _choice(8000, "Port to listen on; 0 takes a free one.", metavar="N", short="-p")
+    allow_host: tuple[str, ...] = _choice(
+        (),
+        "A name that the server may be called by, such as fruit.example.org; may be given several "
+        "times. On a loopback address, localhost and the address itself always may; on any other, "
+        "every name may unless one is given.",
+        metavar="NAME",
+    )
+    trust_proxy: tuple[str, ...] = _choice(
+        (),
+        "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; may be "
+        "given several times.",
+        metavar="ADDRESS",
+    )
+    max_photos: int = _choice(5, "Photos in one upload.", metavar="N")
+    max_body: int = _choice(25, "Size of one upload, in MiB.", metavar="MIB")
+    max_pixels: int = _choice(
+        50_000_000, "Photos with more pixels are refused before they are decoded.", metavar="N"
+    )
+    timeout: float = _choice(
+        20.0,
+        "Seconds that an upload may take to arrive, and then that its answer may take.",
+        metavar="SECONDS",
+    )
+    workers: int | None = _choice(
+        None, "Photos decoded and embedded at once (default: one a core).", metavar="N"
+    )
+    queue: int = _choice(
+        16, "Requests that may wait; one more is answered 503 with Retry-After.", metavar="N"
+    )
+    per_client: int = _choice(
+        8, "Requests of one client at once; one more is answered 429.", metavar="N"
+    )
+
+    def __post_init__(self) -> None:
+        least = {"port": 0, "queue": 0}
+        for name in ("port", "max_photos", "max_body", "max_pixels", "workers", "queue",
+                     "per_client"):  # fmt: skip
+            value, low = getattr(self, name), least.get(name, 1)
+            if value is not None and value < low:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} {value} is too small: the least is {low}."
+                )
+        if self.port > 65535:
+            raise UsageError(f"--port {self.port} is too large: the most is 65535.")
+        if self.max_photos > 20:
+            raise UsageError(f"--max-photos {self.max_photos} is too large: the most is 20.")
+        if not 0 < self.timeout <= 3600:
+            raise UsageError(f"--timeout {self.timeout} is not between 0 and 3600 seconds.")
+
+
 def parse_components(text: str) -> int | float:
     """Read `--components`: an int is a number of components, a float a share of variance.
 
@@ -139,6 +198,6 @@ def parse_components(text: str) -> int | float:
     return share
 
 
-def setting_help(settings: type[RunSettings] = RunSettings) -> Mapping[str, str]:
+def setting_help(settings: type[RunSettings | ServeSettings] = RunSettings) -> Mapping[str, str]:
     """Return each setting's one line of help, by name."""
     return {f.name: str(f.metadata["help"]) for f in dataclasses.fields(settings)}

@@ -14,7 +14,7 @@ import verger.pipeline
 from verger.inventory import Tally
 from verger.parts import SCHEMAS
 from verger.photos.reasons import Reason
-from verger.settings import RunSettings
+from verger.settings import RunSettings, ServeSettings, setting_help
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY / "scripts" / "reference.py"
@@ -75,10 +75,16 @@ def test_spark_is_not_imported() -> None:
     assert ran.returncode == 0
 
 
-@pytest.mark.parametrize("setting", [field.name for field in fields(RunSettings)])
+@pytest.mark.parametrize(
+    "setting",
+    sorted({field.name for kind in (RunSettings, ServeSettings) for field in fields(kind)}),
+)
 def test_every_setting_is_documented(setting: str) -> None:
-    (row,) = rows_starting(PAGES / "settings.md", f"| `{setting}` |")
-    assert f"`--{setting.replace('_', '-')}`" in row
+    rows = rows_starting(PAGES / "settings.md", f"| `{setting}` |")
+    owners = [kind for kind in (RunSettings, ServeSettings) if setting in setting_help(kind)]
+    assert len(rows) == len(owners)
+    for row in rows:
+        assert f"`--{setting.replace('_', '-')}`" in row
     assert f"--{setting.replace('_', '-')}" in (PAGES / "cli.md").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,192 @@
+"""The HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+import verger
+from verger.serve import metrics, schemas
+from verger.serve.assets import Asset
+from verger.serve.catalogue import Catalogue
+from verger.serve.places import Places
+from verger.serve.problems import MEDIA_TYPE, Kind, Problem
+from verger.serve.upload import FIELD, Limits, read_photos
+from verger.serve.workers import Workers
+
+_JSON = "application/json"
+_LARGEST_ID = 2**53 - 1  # what every JSON reader holds exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes share."""
+
+    catalogue: Catalogue
+    workers: Workers
+    places: Places
+    limits: Limits
+    timeout: float
+    metrics: metrics.Metrics
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of the API."""
+    routes = APIRouter()
+    catalogue, gallery = service.catalogue, service.catalogue.gallery
+
+    @routes.post(
+        "/api/identify",
+        summary="Say what one fruit is, from one or more photos of it",
+        response_model=schemas.Identification,
+        responses=_problems(400, 408, 413, 415, 422, 429, 500, 503),
+        openapi_extra={"requestBody": _upload(service.limits)},
+        tags=["identify"],
+    )
+    async def identify(request: Request) -> Response:
+        client = request.client.host if request.client else ""
+        workers = service.workers
+        place = service.places.enter(client, workers.seconds_each, workers.count)
+        service.metrics.inside.set(service.places.inside)
+        under_way: list[Future[Any]] = []
+        try:
+            photos = await _received(request, service)
+            answer = await workers.identify(photos, service.timeout, under_way)
+        finally:
+            place.leave(under_way)
+            service.metrics.inside.set(service.places.inside)
+        service.metrics.verdicts.labels(answer.verdict.value).inc()
+        # Written here: FastAPI would check what was built from its own classes once more.
+        return Response(catalogue.identification(answer).model_dump_json(), media_type=_JSON)
+
+    listed = Asset(catalogue.labels.model_dump_json().encode(), _JSON)
+
+    @routes.get(
+        "/api/labels",
+        summary="List the labels of the gallery",
+        response_model=schemas.Labels,
+        tags=["gallery"],
+    )
+    async def labels(request: Request) -> Response:
+        return listed.answer(request)
+
+    @routes.get(
+        "/api/labels/{label:path}",
+        summary="Show one label: photos, species",
+        responses=_problems(404, 422),
+        tags=["gallery"],
+    )
+    async def label(label: str) -> schemas.Label:
+        found = catalogue.label(label)
+        if found is None:
+            raise Problem(Kind.NOT_FOUND, "The gallery has no label of that name.")
+        return found
+
+    @routes.get(
+        "/api/photos/{photo}/thumbnail",
+        summary="The small JPEG of a photo of the gallery",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}, **_problems(404, 422)},
+        tags=["gallery"],
+    )
+    async def thumbnail(
+        photo: Annotated[int, Path(ge=0, le=_LARGEST_ID)], request: Request
+    ) -> Response:
+        try:
+            jpeg = await service.workers.read(catalogue.thumbnail, photo)
+        except IndexError:
+            raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
+        etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'
+        # The page asks with the gallery's fingerprint, and so never for another one's photo.
+        fresh = request.query_params.get("gallery") == catalogue.labels.gallery
+        cache = "private, max-age=604800, immutable" if fresh else "no-cache"
+        headers = {"ETag": etag, "Cache-Control": cache}
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(jpeg, headers=headers, media_type="image/jpeg")
+
+    @routes.get("/healthz", summary="Say that the server is up", tags=["operation"])
+    async def healthz() -> schemas.Health:
+        return schemas.Health(
+            status="ok",
+            version=verger.__version__,
+            photos=gallery.photos,
+            labels=len(gallery.labels),
+        )
+
+    @routes.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        tags=["operation"],
+    )
+    async def prometheus() -> Response:
+        return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+    return routes
+
+
+async def _received(request: Request, service: Service) -> list[bytes]:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(service.timeout):
+            return await read_photos(request, service.limits)
+    except TimeoutError:
+        raise Problem(
+            Kind.TOO_SLOW,
+            f"It was not all here after {service.timeout:g} s.",
+            headers={"Connection": "close"},
+        ) from None
+    finally:
+        service.metrics.stage.labels("receive").observe(time.perf_counter() - began)
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": _SAID[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+_SAID = {
+    400: "The body is malformed.",
+    404: "There is none.",
+    408: "The upload took too long to arrive.",
+    413: "Too many bytes, or a photo of too many pixels.",
+    415: "No multipart/form-data, or no photo of a kind that is read.",
+    422: "Too many or no photos, another field, or a damaged photo.",
+    429: "Too many requests at once from one client; Retry-After says when to come back.",
+    500: "A defect of the server.",
+    503: "The server is busy; Retry-After says when to come back.",
+}
+
+
+def _upload(limits: Limits) -> dict[str, Any]:
+    photos = {
+        "type": "array",
+        "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "minItems": 1,
+        "maxItems": limits.photos,
+        "description": "Photos of one and the same fruit: JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF "
+        "or BMP, told by their content.",
+    }
+    schema = {
+        "type": "object",
+        "properties": {FIELD: photos},
+        "required": [FIELD],
+        "additionalProperties": False,
+    }
+    return {
+        "required": True,
+        "description": f"At most {limits.body / 2**20:g} MiB in all. Nothing of it is kept.",
+        "content": {"multipart/form-data": {"schema": schema}},
+    }

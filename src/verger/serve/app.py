@@ -1,0 +1,105 @@
+"""The application: what is shared, put together, with every error as problem+json."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import verger
+from verger.identify import Identifier
+from verger.serve import api, pages, schemas
+from verger.serve.catalogue import Catalogue
+from verger.serve.guard import Guard
+from verger.serve.metrics import Metrics
+from verger.serve.places import Places
+from verger.serve.problems import Kind, Problem
+from verger.serve.upload import Limits
+from verger.serve.workers import Workers
+from verger.settings import ServeSettings
+
+_MIB = 2**20
+
+
+def build_app(
+    identifier: Identifier, settings: ServeSettings, hosts: Collection[str] | None
+) -> FastAPI:
+    """Return the ASGI application that serves one gallery.
+
+    `hosts` are the names that requests may call it by; None for any.
+    """
+    metrics = Metrics()
+    workers = Workers(identifier, settings.workers, metrics)
+    service = api.Service(
+        catalogue=Catalogue(identifier.gallery),
+        workers=workers,
+        places=Places(workers.count + settings.queue, settings.per_client),
+        limits=Limits(settings.max_body * _MIB, settings.max_photos),
+        timeout=settings.timeout,
+        metrics=metrics,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        workers.warm_up()
+        yield
+        workers.stop()
+
+    app = FastAPI(
+        title="Verger",
+        version=verger.__version__,
+        summary="What fruit is this?",
+        description="Names the fruit in photos by the gallery of a STORE. Every error is "
+        "application/problem+json (RFC 9457).",
+        docs_url=None,  # FastAPI's own pages load scripts from another host; /docs is ours
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_exception,
+            RequestValidationError: _invalid,
+            Exception: _internal,
+        },
+    )
+    app.include_router(api.router(service))
+    app.include_router(pages.router(app))
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    metrics.gallery.set(identifier.gallery.photos)
+    app.add_middleware(Guard, hosts=hosts, drain=2 * service.limits.body, metrics=metrics)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description, with the schema that the problems refer to."""
+    if not app.openapi_schema:
+        description = FastAPI.openapi(app)
+        description["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema()
+    return FastAPI.openapi(app)
+
+
+async def _problem(_request: Request, error: Any) -> Response:
+    return error.answer()  # type: ignore[no-any-return]
+
+
+async def _http_exception(request: Request, error: Any) -> Response:
+    detail = {
+        404: "No such address.",
+        405: f"{request.method} is not among the methods of this address.",
+    }.get(error.status_code, str(error.detail))
+    return Problem.of_status(error.status_code, detail, error.headers).answer()
+
+
+async def _invalid(_request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    where = " ".join(str(part) for part in first["loc"])
+    return Problem(Kind.INVALID, f"{where}: {first['msg']}.").answer()
+
+
+async def _internal(_request: Request, _error: Any) -> Response:
+    return Problem(Kind.INTERNAL, "The server's log says what happened.").answer()

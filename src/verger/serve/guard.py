@@ -1,0 +1,130 @@
+"""Around every request: by what name it calls, headers that leave, counting, defects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from verger.serve.metrics import Metrics
+from verger.serve.problems import Kind, Problem
+
+log = logging.getLogger("verger.serve")
+
+_HEADERS = {
+    # What the page needs and no more: nothing inline, nothing from another host. blob: is the
+    # user's own photos, shown before they are sent.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_DRAIN_SECONDS = 5.0
+
+
+class Guard:
+    """ASGI middleware, outside everything else.
+
+    hosts: the names that the server answers to; None for any.
+    drain: bytes of an unread body that are taken in, and thrown away, before an answer is sent, so
+           that a client that is still sending reads the answer instead of a reset connection.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str] | None, drain: int, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._drain = drain
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens inside."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self._drain)
+        began = time.perf_counter()
+        try:
+            if self._knows(_host(scope)):
+                await self._app(scope, exchange.receive, exchange.send)
+            else:
+                refusal = Problem(Kind.WRONG_HOST, "Start it with --allow-host NAME to allow it.")
+                await refusal.answer()(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception:
+            log.exception("a request failed")
+            if not exchange.status:
+                sorry = Problem(Kind.INTERNAL, "The server's log says what happened.")
+                await sorry.answer()(scope, exchange.receive, exchange.send)
+        finally:
+            # The template of the route, never the path itself: users choose paths.
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, str(exchange.status or "none")).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+    def _knows(self, host: str) -> bool:
+        return self._hosts is None or host in self._hosts
+
+
+class _Exchange:
+    """One request and its answer, on their way through."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, drain: int) -> None:
+        headers = Headers(scope=scope)
+        self._receive, self._send, self._drain_bytes = receive, send, drain
+        self._unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self._begun = False
+        # Such a client waits for a go-ahead that the first `receive` gives.
+        self._expects = headers.get("expect", "").lower() == "100-continue"
+        self.status = 0
+
+    async def receive(self) -> Message:
+        self._begun = True
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            if self._unread and headers.get("connection") != "close":
+                await self._drain()
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+            if self._unread:
+                headers["Connection"] = "close"
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        if self._expects and not self._begun:
+            return
+        left = self._drain_bytes
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._unread and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass
+
+
+def _host(scope: Scope) -> str:
+    """Return the host that a request names, without its port, in lower case."""
+    host = Headers(scope=scope).get("host", "").lower()
+    if host.startswith("["):
+        return host.partition("]")[0].lstrip("[")
+    return host.partition(":")[0]

@@ -1,0 +1,212 @@
+// From photos to an answer: choosing, sending, waiting, answering, failing.
+
+import { answered, picture } from "./answer.js";
+import { announce, focus, h, icon, show } from "./dom.js";
+import { gallery } from "./gallery.js";
+import { forget, MOST, prepare, send } from "./photos.js";
+import { has, number, pretty, t } from "./words.js";
+
+const TRIES = 3;
+const TASTE = 8;
+// Problems that may be gone the next time; any other one would come again with the same photos.
+const PASSING = new Set(["network", "offline", "overloaded", "timed-out", "too-many-requests", "too-slow", "internal"]);
+
+// phase: home, working, answer or problem
+const state = { phase: "home", photos: [], answer: null, problem: null, status: "", share: null };
+let abort = null;
+
+export function view() {
+  const views = { home, working, answer: done, problem };
+  show(...views[state.phase]());
+}
+
+export function listen() {
+  addEventListener("paste", (event) => chosen(event.clipboardData?.files));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    chosen(event.dataTransfer?.files);
+  });
+}
+
+function home() {
+  const known = h("section", { class: "card known", hidden: true });
+  gallery().then((all) => known.isConnected && all.labels.length && fill(known, all), () => {});
+  return [
+    h("section", { class: "sheet hero" },
+      h("h1", { class: "title" }, t("home.title")),
+      h("p", { class: "lead" }, t("home.lead")),
+      h("div", { class: "actions" },
+        picker("home.camera", "camera", "button primary", { capture: "environment" }),
+        picker("home.files", "photos", "button", { multiple: true })),
+      h("p", { class: "drop" }, t("home.drop")),
+      h("p", { class: "note" }, t("home.privacy"))),
+    known,
+  ];
+}
+
+// A few of the varieties, spread over all of them.
+function fill(known, { photos, labels }) {
+  const some = Array.from({ length: Math.min(TASTE, labels.length) }, (_, at) => labels[Math.floor((at * labels.length) / TASTE)] ?? labels[at]);
+  known.append(
+    h("h2", { class: "section" }, t("home.known"), h("small", {}, t("home.counts", { photos: number(photos), labels: number(labels.length) }))),
+    h("ul", { class: "photos taste" }, some.map(({ label, photo }) =>
+      h("li", {}, h("a", { href: `#/variety/${encodeURIComponent(label)}` }, picture(photo, ""), h("b", {}, pretty(label)))))),
+    h("p", {}, h("a", { href: "#/varieties" }, t("home.all"))));
+  known.hidden = false;
+}
+
+// A label around a file input: the browser's own control, ours only to look at.
+function picker(key, picture, className, attributes) {
+  const input = h("input", {
+    type: "file",
+    accept: "image/*,.heic,.heif,.avif",
+    onchange: () => chosen(input.files),
+    ...attributes,
+  });
+  return h("label", { class: className }, input, icon(picture), h("span", {}, t(key)));
+}
+
+async function chosen(files) {
+  const room = MOST - state.photos.length;
+  const picked = [...(files ?? [])].filter((file) => file.type.startsWith("image/") || !file.type || files.length === 1);
+  if (!picked.length || state.phase === "working" || room < 1) return;
+  if (state.phase === "problem") reset();
+  if (location.hash.length > 2) history.pushState(null, "", "#/");
+  begin(picked.length > room ? t("photos.too_many", { n: MOST }) : t("work.preparing"));
+  const mine = abort;
+  for (const file of picked.slice(0, MOST - state.photos.length)) {
+    const photo = await prepare(file);
+    if (mine.signal.aborted) return forget([photo]);
+    state.photos.push(photo);
+    view();
+  }
+  await ask(mine);
+}
+
+function begin(status) {
+  abort = new AbortController();
+  Object.assign(state, { phase: "working", problem: null, status, share: null });
+  view();
+  announce(status);
+  focus(document.querySelector("#content h1"));
+}
+
+async function ask(mine) {
+  try {
+    state.answer = await persist(mine.signal);
+    state.phase = "answer";
+  } catch (problem) {
+    if (problem.word === "cancelled" || mine.signal.aborted) return;
+    Object.assign(state, { phase: "problem", problem });
+  }
+  view();
+  announce(state.phase === "answer" ? t("answer.announce", { name: document.querySelector("#content h1").textContent }) : "");
+  focus(document.querySelector("#content h1"));
+}
+
+// A server that is busy says when to come back; a person should not have to.
+async function persist(signal) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await send(state.photos, sending, signal);
+    } catch (problem) {
+      if (!problem.retry || problem.retry > 10 || tries === TRIES) throw problem;
+      for (let seconds = problem.retry; seconds > 0; seconds -= 1) {
+        tell(t("work.busy", { seconds }), null);
+        await new Promise((done) => setTimeout(done, 1000));
+        if (signal.aborted) throw { word: "cancelled" };
+      }
+    }
+  }
+}
+
+function sending(share) {
+  if (share < 1) tell(t("work.sending", { percent: Math.round(share * 100) }), share, false);
+  else tell(t("work.looking"), null);
+}
+
+function tell(status, share, spoken = true) {
+  Object.assign(state, { status, share });
+  const line = document.getElementById("work-status");
+  const bar = document.getElementById("work-bar");
+  if (!line) return;
+  line.textContent = status;
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+  if (spoken) announce(status);
+}
+
+function working() {
+  return [
+    h("section", { class: "sheet working", "aria-busy": "true" },
+      h("h1", { class: "title small" }, t("photos.yours")),
+      mounted(true),
+      h("p", { id: "work-status", class: "lead" }, state.status),
+      h("progress", { id: "work-bar", max: "1", value: state.share, "aria-labelledby": "work-status" }),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: cancel }, t("work.cancel")))),
+  ];
+}
+
+function cancel() {
+  abort?.abort();
+  reset();
+  view();
+  announce(t("work.cancelled"));
+  focus(document.querySelector("#content h1"));
+}
+
+function reset() {
+  forget(state.photos);
+  Object.assign(state, { phase: "home", photos: [], answer: null, problem: null });
+}
+
+function done() {
+  const add = state.photos.length < MOST ? picker("answer.add", "plus", "button primary", { multiple: true }) : null;
+  return answered(state.answer, mounted(false), h("div", { class: "actions" }, add, againButton()));
+}
+
+function againButton() {
+  return h("button", { type: "button", class: "button", onclick: again }, icon("again"), h("span", {}, t("answer.again")));
+}
+
+function again() {
+  reset();
+  view();
+  scrollTo(0, 0);
+  focus(document.querySelector("#content h1"));
+}
+
+function problem() {
+  const { word, detail, photo } = state.problem;
+  const key = `error.${word}`;
+  const text = has(key) ? t(key, { photo: photo ?? 1 }) : t("error.other", { detail });
+  const button = (key, onclick) => h("button", { type: "button", class: "button primary", onclick }, t(key));
+  const retry = () => {
+    begin(t("work.looking"));
+    ask(abort);
+  };
+  const without = () => {
+    forget(state.photos.splice(photo - 1, 1));
+    retry();
+  };
+  let way = null;
+  if (PASSING.has(word)) way = button("error.again", retry);
+  else if (photo && state.photos.length > 1) way = button("error.without", without);
+  return [
+    h("section", { class: "sheet problem" },
+      h("h1", { class: "title small" }, t("error.title")),
+      h("p", { class: "lead", role: "alert" }, text),
+      mounted(false),
+      h("div", { class: "actions" }, way, againButton())),
+  ];
+}
+
+// The photos as they lie on a herbarium sheet.
+function mounted(busy) {
+  const items = state.photos.map(({ url }, index) => {
+    const alt = t("photos.one", { n: index + 1 });
+    return h("li", {}, url ? h("img", { src: url, alt }) : h("span", { class: "blank" }, t("photos.no_preview")));
+  });
+  return h("ul", { class: busy ? "mounted busy" : "mounted", "data-count": String(items.length) }, items);
+}

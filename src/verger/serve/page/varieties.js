@@ -1,0 +1,118 @@
+// Browsing the gallery: all varieties, and one of them.
+
+import { file, picture } from "./answer.js";
+import { capital, h, icon, show } from "./dom.js";
+import { gallery, label as load } from "./gallery.js";
+import { card } from "./species.js";
+import { language, number, pretty, t } from "./words.js";
+
+let search = "";
+let asked = 0; // the last view wins, whichever answer comes first
+
+export async function list() {
+  const mine = ++asked;
+  const title = h("h1", { class: "title" }, t("varieties.title"));
+  const sheet = h("section", { class: "sheet plain", "aria-busy": "true" }, title);
+  show(sheet);
+  try {
+    const { labels } = await gallery();
+    if (mine !== asked || !sheet.isConnected) return;
+    sheet.append(...(labels.length ? browser(labels) : [h("p", { class: "lead" }, t("varieties.no_labels"))]));
+  } catch {
+    sheet.append(failed());
+  }
+  sheet.removeAttribute("aria-busy");
+}
+
+function browser(labels) {
+  const results = h("div", {});
+  const count = h("p", { class: "note", role: "status" });
+  const fill = () => {
+    const found = labels.filter((label) => matches(label, fold(search)));
+    count.textContent = found.length ? t("varieties.count", { n: number(found.length) }) : t("varieties.none");
+    results.replaceChildren(...groups(found));
+  };
+  const input = h("input", {
+    type: "search",
+    id: "search",
+    value: search,
+    placeholder: t("varieties.search_hint"),
+    autocomplete: "off",
+    oninput: () => {
+      search = input.value;
+      fill();
+    },
+  });
+  fill();
+  return [h("p", { class: "search" }, h("label", { for: "search" }, t("varieties.search")), input), count, results];
+}
+
+const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+function matches({ label, names, scientific_name: latin }, wanted) {
+  const words = [pretty(label), names?.en.name, names?.fr.name, names?.en.plural, names?.fr.plural, latin];
+  return words.some((word) => word && fold(word).includes(wanted.trim()));
+}
+
+// A section for each species of several varieties; then those of one; then what is no species.
+function groups(labels) {
+  const bySpecies = new Map();
+  for (const label of labels) bySpecies.set(label.species, [...(bySpecies.get(label.species) ?? []), label]);
+  const others = bySpecies.get(null) ?? [];
+  bySpecies.delete(null);
+  const sorted = (items, key) => items.sort((a, b) => new Intl.Collator(language).compare(key(a), key(b)));
+  const several = sorted([...bySpecies.values()].filter((members) => members.length > 1), ([first]) => plural(first));
+  const alone = sorted([...bySpecies.values()].filter((members) => members.length === 1).flat(), called);
+  return [
+    ...several.map((members) => section(plural(members[0]), members[0].scientific_name, members)),
+    alone.length ? section(t("varieties.alone"), null, alone, called) : null,
+    others.length ? section(t("varieties.other"), null, others) : null,
+  ].filter(Boolean);
+}
+
+const plural = ({ names }) => capital(names[language].plural);
+const called = ({ names }) => capital(names[language].name);
+
+function section(title, latin, members, name = ({ label }) => pretty(label)) {
+  return h("section", { class: "group" },
+    h("h2", { class: "section" }, title, latin ? h("i", { lang: "la" }, latin) : null),
+    h("ul", { class: "photos" }, members.map((member) => tile(member, name(member)))));
+}
+
+function tile({ label, photo, photos }, name) {
+  const said = pretty(label);
+  const many = photos === 1 ? t("varieties.photos_one") : t("varieties.photos", { n: number(photos) });
+  const count = name.toLowerCase() === said.toLowerCase() || name === said ? many : `${said}, ${many}`;
+  const shown = picture(photo, "");
+  shown.firstChild.loading = "lazy";
+  return h("li", {},
+    h("a", { href: `#/variety/${encodeURIComponent(label)}` }, shown, h("b", {}, name), h("small", {}, count)));
+}
+
+export async function one(name) {
+  const mine = ++asked;
+  const sheet = h("section", { class: "sheet plain", "aria-busy": "true" },
+    h("a", { class: "back", href: "#/varieties" }, icon("back"), h("span", {}, t("variety.back"))),
+    h("h1", { class: "title" }, pretty(name)));
+  show(sheet);
+  try {
+    const { label, photos, examples, species } = await load(name);
+    if (mine !== asked || !sheet.isConnected) return;
+    const shown = examples.length < photos ? t("variety.some", { n: examples.length, total: number(photos) }) : number(photos);
+    const items = examples.map(({ photo, path }) =>
+      h("li", {}, h("figure", {}, picture(photo, pretty(label)), h("figcaption", {}, file(path)))));
+    if (species) sheet.append(h("p", { class: "latin" }, h("span", {}, capital(species.names[language].name), ", ", h("i", { lang: "la" }, species.scientific_name))));
+    sheet.append(
+      h("h2", { class: "section" }, t("variety.photos"), h("small", {}, shown)),
+      h("ul", { class: "photos" }, items));
+    if (species) sheet.after(card(species));
+  } catch (error) {
+    sheet.append(failed(error.status));
+  }
+  sheet.removeAttribute("aria-busy");
+}
+
+function failed(status) {
+  const key = status === 404 ? "error.not-found" : navigator.onLine ? "error.load" : "offline";
+  return h("p", { class: "lead", role: "alert" }, t(key));
+}

@@ -1,0 +1,60 @@
+// The two languages, the one that is chosen, and how numbers and labels are written in it.
+
+import messages from "./messages.js";
+
+const COOKIE = "verger-language";
+const YEAR = 31536000;
+
+export let language = chosen();
+
+function chosen() {
+  const kept = document.cookie.match(/(?:^|; )verger-language=(\w+)/)?.[1];
+  return kept in messages ? kept : document.documentElement.lang;
+}
+
+export function t(key, values = {}) {
+  const text = messages[language][key] ?? messages.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+export function has(key) {
+  return key in messages[language];
+}
+
+export function choose(code) {
+  language = code;
+  document.cookie = `${COOKIE}=${code}; Max-Age=${YEAR}; Path=${location.pathname}; SameSite=Strict`;
+  translate();
+}
+
+export function other() {
+  return t("other_code");
+}
+
+// Brings what the server wrote into the page to the chosen language.
+export function translate() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-t-label]")) {
+    element.setAttribute("aria-label", t(element.dataset.tLabel));
+  }
+  const button = document.getElementById("language");
+  button.textContent = t("other");
+  button.lang = other();
+  button.title = t("switch");
+  button.setAttribute("aria-label", t("switch"));
+}
+
+export const number = (value) => new Intl.NumberFormat(language).format(value);
+export const percent = (share) => Math.round(share * 100);
+
+// "Golden-Delicious" and "apple_golden_1" as people write them.
+export const pretty = (label) => label.replace(/[-_]+/g, " ").trim() || label;
+
+// A probability as words; the steps are those of the page's scale, from 1 to 5.
+export function step(share) {
+  return 1 + [0.3, 0.55, 0.75, 0.93].filter((bound) => share >= bound).length;
+}
+
+export const inWords = (share) => t(`confidence.${step(share)}`);

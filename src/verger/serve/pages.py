@@ -1,0 +1,37 @@
+"""The page, its files, and a page about the API that loads nothing from any other host."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from verger.serve.assets import Asset, Assets
+from verger.serve.docs import docs_page
+
+
+def router(app: FastAPI) -> APIRouter:
+    """Return one route for each file there is; what is not listed does not exist."""
+    routes = APIRouter(include_in_schema=False)
+    assets = Assets.load()
+    docs: list[Asset] = []
+
+    @routes.api_route("/", methods=["GET", "HEAD"])
+    async def page(request: Request) -> Response:
+        return assets.page(request)
+
+    @routes.api_route("/docs", methods=["GET", "HEAD"])
+    async def about_the_api(request: Request) -> Response:
+        if not docs:
+            docs.append(Asset(docs_page(app.openapi()).encode(), "text/html; charset=utf-8"))
+        return docs[0].answer(request)
+
+    for name, asset in assets.files.items():
+        routes.add_api_route(f"/{name}", _sender(asset), methods=["GET", "HEAD"])
+    return routes
+
+
+def _sender(asset: Asset):  # type: ignore[no-untyped-def]
+    async def send(request: Request) -> Response:
+        return asset.answer(request)
+
+    return send

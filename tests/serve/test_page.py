@@ -1,0 +1,398 @@
+"""The page in a real browser: Debian's Chromium, headless, driven by Playwright.
+
+Set VERGER_SHOTS to a folder to keep a picture of every state.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
+from .conftest import HOSTILE_LABEL, Photo, Server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is missing: python scripts/install_chromium.py"
+)
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESK = {"viewport": {"width": 1280, "height": 900}}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page, what it asked for and what it complained of."""
+
+    def __init__(self, context: BrowserContext, server: Server) -> None:
+        self.page = context.new_page()
+        self.server = server
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        context.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _said(self, message: Any) -> None:
+        # A refused upload is said by the browser too: that is no complaint about the page.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    def open(self, path: str = "/") -> None:
+        self.page.goto(self.server.url + path)
+        self.page.wait_for_load_state("networkidle")
+
+    def choose(self, *photos: bytes, kind: str = "image/jpeg") -> None:
+        files = [{"name": "photo.jpg", "mimeType": kind, "buffer": photo} for photo in photos]
+        self.page.locator("input[type=file][multiple]").set_input_files(files)  # type: ignore[arg-type]
+
+    def keep(self, name: str) -> None:
+        if folder := os.environ.get("VERGER_SHOTS"):
+            self.page.wait_for_load_state("networkidle")
+            self.page.wait_for_timeout(400)  # until the label has come to lie
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visit]]:
+    """Open a browser for a visitor; at the end, nothing may have gone elsewhere or wrong."""
+    contexts: list[BrowserContext] = []
+    visits: list[Visit] = []
+
+    def begin(**options: Any) -> Visit:
+        context = browser.new_context(**{"locale": "en-GB", **DESK, **options})
+        contexts.append(context)
+        visits.append(Visit(context, server))
+        return visits[-1]
+
+    yield begin
+    for context in contexts:
+        context.close()
+    for one in visits:
+        elsewhere = [url for url in one.asked if not url.startswith((server.url, "blob:"))]
+        assert not elsewhere
+        assert not one.complaints
+
+
+@pytest.mark.parametrize("size", ["phone", "desk"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_from_a_photo_to_an_answer(
+    visit: Callable[..., Visit], photo: Photo, size: str, scheme: str
+) -> None:
+    shape = PHONE if size == "phone" else DESK
+    one = visit(color_scheme=scheme, **shape)
+    one.open()
+    expect(one.page.locator("h1")).to_have_text("What fruit is this?")
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+    one.keep(f"home-{size}-{scheme}")
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".answer")).to_be_visible()
+    expect(one.page.locator(".candidates b").first).to_have_text("Fig")
+    expect(one.page.locator(".answer .mounted img")).to_have_count(1)
+    expect(one.page.locator(".near img").first).to_be_visible()
+    expect(one.page.locator(".near .path").first).to_contain_text("Training/")
+    _pictures_are_there(one.page)
+    _fits(one.page)
+    one.keep(f"answer-{size}-{scheme}")
+    one.choose(photo("Fig", 5), photo("Fig", 7))
+    expect(one.page.locator(".answer .mounted img")).to_have_count(3)
+    expect(one.page.locator(".signed")).to_contain_text("from 3 photos")
+    one.keep(f"answer-of-three-{size}-{scheme}")
+    one.page.get_by_role("button", name="Another fruit").click()
+    expect(one.page.locator("h1")).to_have_text("What fruit is this?")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("verdict", ["variety", "group", "unsure"])
+def test_every_verdict_is_put_into_words(
+    visit: Callable[..., Visit], photo: Photo, verdict: str, known: bool
+) -> None:
+    """The server's own answer, with another verdict, and without its species."""
+    one = visit()
+
+    def turned(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json() | {"verdict": verdict}
+        if not known:
+            told["species"] = {}
+            for guess in (*told["labels"], *told["groups"]):
+                guess["species"] = None
+        route.fulfill(response=answer, json=told)
+
+    one.page.route("**/api/identify", turned)
+    one.open()
+    one.choose(photo("Fig", 3))
+    title = "Not sure" if verdict == "unsure" else re.compile("^fig$", re.IGNORECASE)
+    expect(one.page.locator(".answer h1")).to_have_text(title)
+    whole = "a fig." if known else "this variety."
+    words = {"variety": whole, "group": "which variety", "unsure": "looks like nothing"}
+    expect(one.page.locator(".verdict")).to_contain_text(words[verdict])
+    expect(one.page.locator(".species")).to_have_count(int(known and verdict != "unsure"))
+
+
+def test_the_photo_is_made_smaller_and_loses_what_else_it_told(
+    visit: Callable[..., Visit],
+) -> None:
+    """A large photo with a place in it leaves the browser small, upright, and without it."""
+    import io
+
+    from PIL import Image
+
+    picture = Image.new("RGB", (3000, 2000), (200, 60, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x010E] = "SECRET PLACE"
+    out = io.BytesIO()
+    picture.save(out, "JPEG", exif=exif)
+    one = visit()
+    bodies: list[bytes] = []
+
+    def keep(route: Route) -> None:
+        bodies.append(route.request.post_data_buffer or b"")
+        route.continue_()
+
+    one.page.route("**/api/identify", keep)
+    one.open()
+    one.choose(out.getvalue())
+    expect(one.page.locator(".answer")).to_be_visible()
+    (body,) = bodies
+    assert b"SECRET" not in body
+    start = body.index(b"\xff\xd8")
+    with Image.open(io.BytesIO(body[start:])) as sent:
+        assert sent.size == (683, 1024)
+        assert not sent.getexif()
+
+
+def test_the_second_language_is_chosen_kept_and_first_for_those_who_speak_it(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit(locale="fr-FR")
+    one.open()
+    expect(one.page.locator("h1")).to_have_text("Quel est ce fruit ?")
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".kicker")).to_have_text("Détermination")
+    expect(one.page.locator(".species dt").first).to_have_text("En anglais")
+    one.keep("french")
+    one.page.get_by_role("button", name="Show the page in English").click()
+    expect(one.page.locator(".kicker")).to_have_text("Determination")
+    assert one.page.locator("html").get_attribute("lang") == "en"
+    one.open()
+    expect(one.page.locator("h1")).to_have_text("What fruit is this?")
+    assert one.page.title() == "Verger: what fruit is this?"
+
+
+def test_with_the_keyboard_alone(visit: Callable[..., Visit], photo: Photo) -> None:
+    one = visit()
+    one.open()
+    keyboard = one.page.keyboard
+    keyboard.press("Tab")
+    expect(one.page.locator(".skip")).to_be_focused()
+    for _ in range(30):
+        keyboard.press("Tab")
+        if one.page.locator("input[type=file][multiple]:focus").count():
+            break
+    focused = one.page.locator("label:has(input[multiple]:focus-visible)")
+    expect(focused).to_have_css("outline-style", "solid")
+    with one.page.expect_file_chooser() as chooser:
+        keyboard.press("Enter")
+    chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo("Fig", 3)})
+    expect(one.page.locator(".answer h1")).to_be_focused()
+    expect(one.page.locator("#status")).to_contain_text("Answer:")
+    for _ in range(30):
+        keyboard.press("Tab")
+        if one.page.locator(".candidate:focus").count():
+            break
+    keyboard.press("Enter")
+    expect(one.page.locator("h1")).to_have_text("Fig")
+    expect(one.page.locator("h1")).to_be_focused()
+    one.page.go_back()
+    expect(one.page.locator(".answer")).to_be_visible()
+
+
+def test_browsing_the_varieties(visit: Callable[..., Visit]) -> None:
+    one = visit(**PHONE)
+    one.open("/#/varieties")
+    expect(one.page.locator(".group li")).to_have_count(10)
+    _fits(one.page)
+    one.keep("varieties-phone")
+    one.page.get_by_label("Search").fill("framb")
+    expect(one.page.locator(".group li")).to_have_count(1)
+    one.page.get_by_label("Search").fill("RUBUS")
+    expect(one.page.locator(".group li")).to_have_count(1)
+    one.page.get_by_label("Search").fill("no such thing")
+    expect(one.page.get_by_text("No variety of that name here.")).to_be_visible()
+    one.page.get_by_label("Search").fill("rasp")
+    one.page.locator(".group a").click()
+    expect(one.page.locator("h1")).to_have_text("Raspberry")
+    expect(one.page.locator(".photos img")).to_have_count(6)
+    _pictures_are_there(one.page)
+    one.keep("variety-phone")
+
+
+def test_a_label_that_is_markup_is_shown_as_text(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/#/varieties")
+    one.page.get_by_text(re.compile("onerror")).first.click()
+    expect(one.page.locator("h1")).to_have_text(HOSTILE_LABEL.replace("-", " "))
+    expect(one.page.locator("h1 img")).to_have_count(0)
+    expect(one.page.locator(".photos img")).to_have_count(6)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_no_photo_is_told_and_can_be_left_out(
+    visit: Callable[..., Visit], photo: Photo, scheme: str
+) -> None:
+    one = visit(color_scheme=scheme, **PHONE)
+    one.open()
+    one.choose(photo("Fig", 3), b"this is no photo")
+    expect(one.page.get_by_role("alert")).to_contain_text("Photo 2 is no picture")
+    _fits(one.page)
+    one.keep(f"error-phone-{scheme}")
+    one.page.get_by_role("button", name="Leave it out and go on").click()
+    expect(one.page.locator(".answer .mounted img")).to_have_count(1)
+
+
+def test_while_it_works_it_says_so_and_can_be_stopped(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit(**PHONE)
+    held: list[Route] = []
+    one.page.route("**/api/identify", lambda route: held.append(route))  # noqa: PLW0108
+    one.open()
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator("progress")).to_be_visible()
+    expect(one.page.locator("[aria-busy=true]")).to_be_visible()
+    one.keep("working-phone")
+    one.page.get_by_role("button", name="Cancel").click()
+    expect(one.page.locator("h1")).to_have_text("What fruit is this?")
+    expect(one.page.locator("#status")).to_have_text("Cancelled.")
+
+
+def test_a_busy_server_is_asked_again(visit: Callable[..., Visit], photo: Photo) -> None:
+    one = visit()
+    answers = iter([True, False])
+
+    def busy(route: Route) -> None:
+        if next(answers):
+            problem = '{"type": "urn:verger:problem:overloaded", "status": 503, "detail": "Busy."}'
+            route.fulfill(
+                status=503,
+                body=problem,
+                headers={"Retry-After": "1", "Content-Type": "application/problem+json"},
+            )
+        else:
+            route.continue_()
+
+    one.page.route("**/api/identify", busy)
+    one.open()
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator("#work-status")).to_contain_text("The server is busy")
+    expect(one.page.locator(".answer")).to_be_visible()
+
+
+def test_without_a_network_the_page_still_opens(visit: Callable[..., Visit], photo: Photo) -> None:
+    one = visit(**PHONE)
+    one.open()
+    one.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    one.open("/#/varieties")
+    expect(one.page.locator(".group li")).to_have_count(10)
+    one.page.context.set_offline(True)
+    one.page.reload()
+    expect(one.page.locator(".group li")).to_have_count(10)
+    expect(one.page.locator("#offline")).to_be_visible()
+    one.page.goto(one.server.url + "/")
+    one.choose(photo("Fig", 3))
+    expect(one.page.get_by_role("alert")).to_contain_text("You are offline")
+    one.keep("offline-phone")
+    one.page.context.set_offline(False)
+    one.page.get_by_role("button", name="Try again").click()
+    expect(one.page.locator(".answer")).to_be_visible()
+
+
+def test_it_can_be_installed(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open()
+    one.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    session = one.page.context.new_cdp_session(one.page)
+    told = session.send("Page.getAppManifest")
+    assert told["url"].endswith("/verger.webmanifest")
+    assert told["errors"] == []
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A browser without a profile of its own installs nothing, whatever the page is.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_that_axe_finds(visit: Callable[..., Visit], photo: Photo, scheme: str) -> None:
+    """Contrast, names, labels, landmarks, headings: what a machine can tell of accessibility."""
+    axe = importlib.util.find_spec("axe_playwright_python")
+    if axe is None or axe.origin is None:
+        pytest.skip("axe-playwright-python is not installed")
+    script = (Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    # The page's own policy would refuse the checker's script, so only this test goes without it.
+    one = visit(color_scheme=scheme, bypass_csp=True, **PHONE)
+    one.page.emulate_media(reduced_motion="reduce", color_scheme=scheme)  # type: ignore[arg-type]
+
+    def check(state: str) -> None:
+        one.page.wait_for_load_state("networkidle")
+        one.page.add_script_tag(content=script)
+        found = one.page.evaluate("() => axe.run()")["violations"]
+        told = [(v["id"], v["help"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found]
+        assert not told, (state, told)
+
+    one.open()
+    expect(one.page.locator(".known")).to_be_visible()
+    check("home")
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".answer")).to_be_visible()
+    check("answer")
+    one.open("/#/varieties")
+    expect(one.page.locator(".group").first).to_be_visible()
+    check("varieties")
+    one.open("/#/variety/Fig")
+    expect(one.page.locator(".photos img")).to_have_count(6)
+    check("variety")
+    one.open("/")
+    one.choose(b"no photo")
+    expect(one.page.get_by_role("alert")).to_be_visible()
+    check("error")
+    one.open("/docs")
+    check("docs")
+
+
+def _fits(page: Page) -> None:
+    """Check that nothing is wider than the window."""
+    wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0
+
+
+def _pictures_are_there(page: Page) -> None:
+    """Wait until every picture that is near the window has come."""
+    missing = [""]
+    for _ in range(100):
+        missing = page.evaluate(
+            "() => [...document.images]"
+            ".filter(i => i.loading !== 'lazy' && !(i.complete && i.naturalWidth)).map(i => i.src)"
+        )
+        if not missing:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"these pictures never came: {missing}")
