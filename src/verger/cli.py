@@ -225,6 +225,27 @@ def evaluate_command(
     click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
 
 
+@cli.command("report")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--map",
+    "map_kind",
+    type=click.Choice(["pca", "neighbours"]),
+    default="pca",
+    show_default=True,
+    help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
+)
+def report_command(store: Path, map_kind: str) -> None:
+    """Look at the run in STORE and write report/report.html, one file that opens offline.
+
+    The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
+    Parquet and CSV.
+    """
+    from verger.report import write_report
+
+    click.echo(str(write_report(store, map_kind)))
+
+
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ MAP_NAMES = {
     "labels": "Label directions",
     "neighbours": "Neighbours (t-SNE)",
 }
-_SHOWN = 20  # rows of a finding on the page; the tables beside it hold all
+_FIRST = 8  # rows of a finding that are open on the page
+_SHOWN = 48  # and those that can be opened; the tables beside it hold all
 _MOST_LABELS = 150
 _STRIP = 18
+_MOST_BARS = 120
 _STAGES = {
     "list": "listing",
     "start": "starting Spark",
@@ -47,7 +50,8 @@ def context(report: Report, name: str) -> dict[str, Any]:
     """Return everything that the template needs but scripts and styles."""
     labels = _label_rows(report)
     return {
-        "name": name,
+        "name": _title(report, name),
+        "store": name,
         "report": report,
         "record": report.record,
         "tiles": _tiles(report),
@@ -64,7 +68,7 @@ def context(report: Report, name: str) -> dict[str, Any]:
         "provenance": _provenance(report),
         "charts": _charts(report, labels),
         "pictured": 0,
-        "shown": _SHOWN,
+        "first": _FIRST,
         "limits": {
             "few": FEW_PHOTOS, "near": NEAR_LEVELS, "spreads": SPREADS, "small": SMALL,
             "clear": CLEAR, "labels": _MOST_LABELS,
@@ -72,6 +76,11 @@ def context(report: Report, name: str) -> dict[str, Any]:
         "number": number, "percent": percent, "bytes": size, "short": short,
         "map_names": [MAP_NAMES[one.kind] for one in report.maps],
     }  # fmt: skip
+
+
+def _title(report: Report, name: str) -> str:
+    """Name the report by the folder of its photos, as people know that one."""
+    return PurePosixPath(str(report.record.get("photos", ""))).name or name
 
 
 def number(value: float) -> str:
@@ -153,13 +162,15 @@ def _stages(record: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 
 def _strip(report: Report) -> list[Shown]:
     """One photo of each of some labels, spread over all of them."""
-    rows = [int(np.argmax(report.codes == code)) for code in np.unique(report.codes)]
-    step = max(1, -(-len(rows) // _STRIP))
-    shown = rows[::step]
-    if len(shown) < _STRIP and len(report.codes) > len(shown):
-        more = np.linspace(0, len(report.codes) - 1, _STRIP - len(shown)).astype(int).tolist()
-        shown += [row for row in dict.fromkeys(more) if row not in shown]
-    return [_of_sample(report, row) for row in shown[:_STRIP]]
+    known = np.unique(report.codes)
+    if len(known) >= _STRIP:
+        chosen = known[np.linspace(0, len(known) - 1, _STRIP).astype(int)]
+        rows = [int(np.argmax(report.codes == code)) for code in chosen]
+    else:
+        spread = np.linspace(0, len(report.codes) - 1, min(_STRIP, len(report.codes)))
+        order = np.argsort(report.codes, kind="stable")
+        rows = order[spread.astype(int)].tolist()
+    return [_of_sample(report, row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +300,7 @@ def _duplicates(report: Report) -> list[dict[str, Any]]:
     groups.sort(key=lambda one: (not one["across"], -one["size"], not one["exact"]))
     for group in groups[:_SHOWN]:
         group["photos"] = [_of_all(report, row) for row in group["rows"]]
-    return groups
+    return groups[:_SHOWN]
 
 
 def _mislabels(report: Report) -> list[dict[str, Any]]:
@@ -376,11 +387,17 @@ def _provenance(report: Report) -> dict[str, list[tuple[str, str]]]:
         "Run": run,
         "Versions": [(str(k), str(v)) for k, v in record["versions"].items()],
         "Backbone": [(str(k).replace("_", " "), str(v)) for k, v in record["backbone"].items()],
-        "Settings": [
-            (str(k).replace("_", " "), "" if v is None else short(str(v), 300))
-            for k, v in record["settings"].items()
-        ],
+        "Settings": [(str(k).replace("_", " "), _setting(v)) for k, v in record["settings"].items()],
     }
+
+
+def _setting(value: Any) -> str:
+    """Write a setting; of pairs such as --spark-conf gives, keys alone, as values may be secrets."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(f"{str(one).partition('=')[0]}=…" for one in value)
+    return "" if value is None else short(str(value), 300)
 
 
 def _charts(report: Report, labels: list[dict[str, Any]]) -> dict[str, Any]:
@@ -389,8 +406,10 @@ def _charts(report: Report, labels: list[dict[str, Any]]) -> dict[str, Any]:
     last = max([found.k, *(at for _, at in found.needed if at)], default=0)
     last = min(len(found.ratios), math.ceil(last * 1.08) + 2)
     ratios = found.ratios[:last]
-    rows = [row for row in labels if math.isfinite(row["reduced"])][:30]
+    rows = [row for row in labels if math.isfinite(row["reduced"])][:24]
     most = np.argsort(-report.counts, kind="stable")
+    if len(most) > _MOST_BARS:
+        most = most[np.linspace(0, len(most) - 1, _MOST_BARS).astype(int)]
     return {
         "variance": {
             "single": [round(float(ratio), 6) for ratio in ratios],
@@ -404,8 +423,8 @@ def _charts(report: Report, labels: list[dict[str, Any]]) -> dict[str, Any]:
             "reduced": [round(row["reduced"], 4) for row in rows],
         },
         "counts": {
-            "labels": [_named(report, int(code)) for code in most[:40]],
-            "photos": [int(report.counts[code]) for code in most[:40]],
+            "labels": [_named(report, int(code)) for code in most],
+            "photos": [int(report.counts[code]) for code in most],
         },
         "drift": {
             "components": [shift.component for shift in report.drift.components],

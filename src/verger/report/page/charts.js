@@ -48,15 +48,15 @@
     };
   }
 
-  function varianceOption() {
+  function varianceOption(width) {
     const v = data.variance;
     const names = v.single.map((_, i) => String(i + 1));
     const marks = v.needed.filter(([, at]) => at && at <= names.length);
-    const kept = v.k ? [{ xAxis: v.k - 1, label: { formatter: `k = ${v.k}`, position: "insideEndTop", color: color("second"), fontWeight: 700 } }] : [];
+    const kept = v.k ? [{ xAxis: v.k - 1, label: { formatter: `k = ${v.k}`, position: "end", color: color("second"), fontFamily: font, fontWeight: 700 } }] : [];
     const floor = Math.min(...v.single.filter((x) => x > 0));
     return {
       animation: false,
-      grid: [{ left: 56, right: 24, top: 18, height: "52%" }, { left: 56, right: 24, bottom: 34, height: "25%" }],
+      grid: [{ left: 56, right: 24, top: 30, height: "50%" }, { left: 56, right: 24, bottom: 34, height: "25%" }],
       axisPointer: { link: [{ xAxisIndex: "all" }] },
       tooltip: tooltip((params) => {
         const at = params[0].dataIndex;
@@ -77,11 +77,15 @@
           markLine: { silent: true, symbol: "none", lineStyle: { color: color("second"), width: 2, type: "solid" }, data: kept },
           markPoint: {
             silent: true, symbol: "circle", symbolSize: 9, itemStyle: { color: color("card"), borderColor: color("accent"), borderWidth: 2.5 },
-            label: { position: "bottom", distance: 8, color: color("ink"), fontFamily: font, fontSize: 12, formatter: (p) => p.data.text },
+            label: { show: width > 520, position: "bottom", distance: 8, color: color("ink"), fontFamily: font, fontSize: 12, formatter: (p) => p.data.text },
             data: marks.map(([target, at]) => ({ coord: [at - 1, v.cumulative[at - 1]], text: `${percent(target, 0)}: ${at}` })),
           },
         },
-        { type: "bar", name: "this one", data: v.single, xAxisIndex: 1, yAxisIndex: 1, barCategoryGap: "8%", itemStyle: { color: (p) => (p.dataIndex < v.k ? color("accent") : color("line")) } },
+        ...[["accent", "wash", (i) => i < v.k], ["soft", "line", (i) => i >= v.k - 1]].map(([line, area, has]) => ({
+          type: "line", name: "this one", xAxisIndex: 1, yAxisIndex: 1, showSymbol: names.length < 3, symbolSize: 6,
+          data: v.single.map((x, i) => (has(i) && x > 0 ? x : null)),
+          lineStyle: { color: color(line), width: 1.5 }, itemStyle: { color: color(line) }, areaStyle: { color: color(area), opacity: 0.8, origin: "start" },
+        })),
       ],
     };
   }
@@ -108,16 +112,16 @@
     };
   }
 
-  function countsOption(width) {
+  function countsOption() {
     const c = data.counts;
-    const room = width < 520 ? 14 : 26;
+    const few = c.labels.length <= 16;
     return {
       animation: false,
-      grid: { left: 8, right: 48, top: 6, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+      grid: { left: 8, right: 12, top: 12, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       tooltip: tooltip((params) => [c.labels[params[0].dataIndex], `${params[0].value.toLocaleString("en")} photos`]),
-      xAxis: axis({ type: "value", minInterval: 1, axisLabel: { hideOverlap: true } }),
-      yAxis: axis({ type: "category", inverse: true, data: c.labels, splitLine: { show: false }, axisLabel: { color: color("ink"), formatter: (t) => short(t, room), interval: 0 } }),
-      series: [{ type: "bar", data: c.photos, barMaxWidth: 14, itemStyle: { color: color("accent"), borderRadius: 3 }, label: { show: true, position: "right", color: color("soft"), formatter: (p) => p.value.toLocaleString("en") } }],
+      xAxis: axis({ type: "category", data: c.labels, splitLine: { show: false }, axisLabel: { show: few, color: color("ink"), formatter: (t) => short(t, 14), interval: 0, rotate: c.labels.length > 6 ? 35 : 0 } }),
+      yAxis: axis({ type: "value", minInterval: 1 }),
+      series: [{ type: "bar", data: c.photos, barCategoryGap: "25%", barMaxWidth: 60, itemStyle: { color: color("accent"), borderRadius: [3, 3, 0, 0] } }],
     };
   }
 
@@ -140,7 +144,7 @@
   }
 
   const kinds = { variancechart: varianceOption, puritychart: purityOption, countschart: countsOption, driftchart: driftOption };
-  const rows = { puritychart: data.purity.labels.length * 24 + 80, countschart: data.counts.labels.length * 24 + 40 };
+  const rows = { puritychart: data.purity.labels.length * 24 + 80 };
   const drawn = [];
 
   function draw(width) {
@@ -149,8 +153,8 @@
       const box = document.getElementById(id);
       if (!box) continue;
       if (rows[id]) box.style.height = rows[id] + "px";
-      const chart = echarts.init(box, null, { renderer: "svg", width: width || undefined });
-      chart.setOption(option(box.clientWidth));
+      const chart = echarts.init(box, null, { renderer: "svg", width });
+      chart.setOption(option(width || box.clientWidth));
       drawn.push(chart);
     }
   }

@@ -6,7 +6,7 @@
   if (!box) return;
   const map = data.map;
   const count = map.paths.length;
-  const HUES = 24, CELL = 52, NEAR = 260, REACH = 14, SPAN = 9999;
+  const HUES = 24, CELL = 48, NEAR = 700, REACH = 14, SPAN = 9999;
   const labelOf = (at) => map.labels[map.codes[at]];
   const byId = (id) => document.getElementById(id);
   const hover = byId("hover");
@@ -77,11 +77,15 @@
     const seen = visible(view());
     const pictures = [];
     if (seen.length <= NEAR || byId("photos").checked) {
-      const taken = new Set();
+      const taken = new Map();
+      const free = (x, y, cx, cy) => [-1, 0, 1].every((i) => [-1, 0, 1].every((j) => {
+        const other = taken.get(`${cx + i},${cy + j}`);
+        return !other || Math.abs(other[0] - x) >= CELL || Math.abs(other[1] - y) >= CELL;
+      }));
       for (const [at, x, y] of seen) {
         const cx = Math.floor(x / CELL), cy = Math.floor(y / CELL);
-        if (taken.has(cx + "," + cy) || !tile(at)) continue;
-        taken.add(cx + "," + cy);
+        if (!free(x, y, cx, cy) || !tile(at)) continue;
+        taken.set(`${cx},${cy}`, [x, y]);
         pictures.push(at);
       }
     }
@@ -128,10 +132,10 @@
     }));
   }
 
-  function draw() {
+  function draw(width, height) {
     const zoom = chart ? chart.getOption().dataZoom.map((z) => ({ start: z.start, end: z.end })) : [{}, {}];
     if (chart) chart.dispose();
-    chart = echarts.init(box, null, { renderer: "canvas" });
+    chart = echarts.init(box, null, { renderer: "canvas", width, height });
     const pad = SPAN * 0.03;
     const axis = { type: "value", show: false, min: -pad, max: SPAN + pad };
     chart.setOption({
@@ -279,7 +283,7 @@
   });
   if (innerWidth < 760) byId("legend").open = false;
 
-  window.verger.drawMap = () => { items.forEach((one) => { one.dot.style.background = hue(one.code); }); draw(); };
+  window.verger.drawMap = (width, height) => { items.forEach((one) => { one.dot.style.background = hue(one.code); }); draw(width, height); };
   window.verger.at = (one) => { const v = view(); return [v.px(one), v.py(one)]; };
   window.verger.near = () => near.length;
 })();

@@ -24,11 +24,11 @@
   // On paper everything is open, light, and as wide as the sheet.
   let before = null;
   addEventListener("beforeprint", () => {
-    before = { scheme: root.style.colorScheme, closed: [...document.querySelectorAll("details:not([open])")] };
+    before = { scheme: root.style.colorScheme, closed: [...document.querySelectorAll("details:not([open]):not(.rest)")] };
     before.closed.forEach((one) => { one.open = true; });
     root.style.colorScheme = "light";
-    draw(680);
-    if (drawMap) drawMap();
+    draw(640);
+    if (drawMap) drawMap(640, 420);
   });
   addEventListener("afterprint", () => {
     if (!before) return;
