@@ -10,7 +10,7 @@ from verger.errors import StoreError
 from verger.report import drift, positions
 from verger.report.build import build, whole_run
 from verger.report.findings import write_findings
-from verger.report.render import render
+from verger.report.render import render as render_page
 from verger.store import Store
 
 FOLDER, PAGE = "report", "report.html"
@@ -34,7 +34,7 @@ def write_report(store_root: Path, map_kind: str = positions.PCA_MAP) -> Path:
         try:
             write_findings(report, store, new)
             drift.save_summaries(new, report.summary, report.previous)
-            (new / PAGE).write_text(render(report, name), encoding="utf-8")
+            (new / PAGE).write_text(render_page(report, name), encoding="utf-8")
             _swap(new, store.path(FOLDER))
         finally:
             shutil.rmtree(new, ignore_errors=True)

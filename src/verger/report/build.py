@@ -13,15 +13,14 @@ import pyarrow.parquet as pq
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
 from verger.errors import StoreError
-from verger.moments import Moments
 from verger.photos.reasons import Reason
-from verger.projection import PCA, fit_pca, load_pca
+from verger.projection import PCA, load_pca
 from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
 from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, exact_groups, find_duplicates, small_pictures
-from verger.report.mislabels import Judged, Mislabels, find_mislabels, judge
+from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
 from verger.report.neighbours import (
     MixedPair,
     Neighbours,
@@ -33,7 +32,7 @@ from verger.report.neighbours import (
 from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
 from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
-from verger.report.variance import Spectrum, spectrum
+from verger.report.variance import Spectrum, components_of, spectrum
 from verger.store import FEATURES, PROJECTION, REJECTS, Store
 from verger.tables import files_of
 
@@ -130,9 +129,9 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
     features = sample.features
-    whole = fit_pca(Moments.of(features), features.shape[1], standardize=pca.standardized)
+    whole = components_of(features, pca.scale, COMPONENTS)
     raw = nearest(features)
-    judged = judge(whole.transform(features), codes)
+    judged = judge(whole.rows, codes)
     map_rows = _on_map(codes)
     pictures = small_pictures([sample.thumbnails[row] for row in sample.rows.tolist()])
     summary = drifting.summarise(

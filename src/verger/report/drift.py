@@ -4,8 +4,8 @@ A report keeps a summary of its run: means and spreads of all photos, and of eac
 first principal components. The next run's new photos are placed along the *same* directions and
 compared with it: shifts are differences of means in units of the earlier spread (J. Cohen,
 "Statistical power analysis for the behavioral sciences", 1988, from whom 0.2 for small and 0.5 for
-medium). A shift counts where it is also more than four standard errors: that of 16 components and
-their labels few pass by chance.
+medium). A shift counts where it is also more than 3.5 standard errors: that one of 16 components
+passes by chance happens less than once in a hundred runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DIRECTIONS = 16
 SMALL, CLEAR = 0.2, 0.5  # spreads
 FORMAT = 1
 SUMMARY, KEYS = "baseline.json", "baseline.keys.npy"
-_ERRORS = 4.0
+_ERRORS = 3.5
 _FEWEST = 5  # photos of a label, on both sides
 _MOST_LABELS = 500
 _MOST_BYTES = 256 * 2**20

@@ -24,7 +24,7 @@ from verger.moments import Moments
 from verger.report.neighbours import Neighbours
 from verger.report.reading import Floats, Ints
 
-_COMPONENTS = 256
+COMPONENTS = 256
 _FOLDS = 5
 _FEWEST = 3  # photos a label, below which there is nothing to compare one with
 
@@ -66,7 +66,7 @@ def judge(rows: Floats, codes: Ints, seed: int = 0) -> Judged:
     known = np.flatnonzero(codes >= 0)
     if len(np.unique(codes[known])) < 2 or len(known) < _FOLDS or not rows.shape[1]:
         return Judged(suggested, margin, float("nan"))
-    placed, mine = rows[known, :_COMPONENTS].astype(np.float64), codes[known]
+    placed, mine = rows[known, :COMPONENTS].astype(np.float64), codes[known]
     fold = _folds(mine, seed)
     width = len(str(int(mine.max())))
     parts = [_moments(placed[fold == f], mine[fold == f], width) for f in range(_FOLDS)]
