@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.browser import browser  # noqa: F401 - a fixture
-from tests.report.stores import lay, make_store
+from browser import browser  # noqa: F401 - a fixture
 from verger.photos.render import VARIETIES, render_photo
 from verger.report import write_report
 from verger.store import Store
+
+from .stores import lay, make_store
 
 VIEWS = 14
 # Two of the varieties lie in folders with hostile names, and so do some photos.
@@ -22,7 +23,7 @@ NAMES = {
     VARIETIES[4]: "تفاح 🍎",
 }
 SCRIPT = "<script>alert(1)</script>.jpg"  # the slash makes a folder, and so a label, of it
-QUOTE = "x' onmouseover=\"alert(3)\" \u202egpj.exe.jpg"
+QUOTE = 'x\' onmouseover="alert(3)" \u202egpj.exe.jpg'
 IMAGE = "<img src=x onerror=alert(2)>.jpg"
 
 

@@ -1,4 +1,4 @@
-"""Whole STOREs without Spark: the real listing, decoder, network and projections, in one process."""
+"""Whole STOREs without Spark: the real listing, decoder, network and projections, in-process."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from verger.store import (
 
 _VERSIONS = {"verger": "0", "python": "3", "spark": "none", "java": "none"}
 _POOL = 5
+_SETTINGS = RunSettings(csv=False)
 _SECONDS = {"list": 0.1, "embed": 1.0, "fit": 0.2}
 
 
@@ -41,9 +42,7 @@ def lay(folder: Path, photos: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def make_store(
-    photos: Path, root: Path, settings: RunSettings = RunSettings(components="0.95", csv=False)
-) -> Store:
+def make_store(photos: Path, root: Path, settings: RunSettings = _SETTINGS) -> Store:
     """Embed a folder of photos into a STORE, as `verger run` does but in this process."""
     backbone = open_backbone(settings.backbone, settings.image_size)
     refs = list(list_photos(photos, labeller_from(settings.label_from, photos)))

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.report.conftest import again, jpeg
 from verger.moments import Moments
 from verger.photos.decode import decode
 from verger.photos.render import VARIETIES
@@ -23,6 +22,8 @@ from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_lab
 from verger.report.outliers import find_outliers
 from verger.report.reading import Photos, stratified
 from verger.report.variance import components_of, spectrum
+
+from .conftest import again, jpeg
 
 Floats = npt.NDArray[np.float32]
 
@@ -81,9 +82,7 @@ def test_the_pair_that_mixes_is_named_with_examples_of_both() -> None:
 @given(
     st.lists(st.integers(-1, 6), min_size=1, max_size=120), st.integers(1, 60), st.integers(0, 3)
 )
-def test_a_stratified_sample_is_even_over_labels(
-    labels: list[int], most: int, seed: int
-) -> None:
+def test_a_stratified_sample_is_even_over_labels(labels: list[int], most: int, seed: int) -> None:
     codes = np.array(labels)
     rows = stratified(codes, most, seed)
     assert len(rows) == len(set(rows.tolist())) <= max(most, 0)

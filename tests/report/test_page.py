@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.browser import DESKTOP, PHONE, Watched, needs_browser, watched
-from tests.report.conftest import NAMES, SCRIPT
+from browser import DESKTOP, PHONE, Watched, needs_browser, watched
 from verger.report import write_report
+
+from .conftest import NAMES, SCRIPT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -22,7 +23,7 @@ pytestmark = needs_browser
 def opened(tab: Watched, page: Path) -> None:
     tab.page.goto(page.as_uri())
     tab.page.wait_for_selector("html[data-ready]")
-    tab.page.wait_for_function("document.getElementById('mapstatus')?.textContent !== ''")
+    tab.page.wait_for_function("() => document.getElementById('mapstatus')?.textContent !== ''")
 
 
 def shot(tab: Watched, name: str) -> None:
@@ -31,10 +32,12 @@ def shot(tab: Watched, name: str) -> None:
 
 
 def show_map(tab: Watched) -> dict[str, float]:
-    tab.page.locator("#mapchart").evaluate("box => box.scrollIntoView({block: 'center', behavior: 'instant'})")
+    tab.page.locator("#mapchart").evaluate(
+        "box => box.scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
     box = tab.page.locator("#mapchart").bounding_box()
     assert box is not None
-    return dict(box)
+    return {side: float(box[side]) for side in ("x", "y", "width", "height")}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,9 @@ def test_hovering_a_point_names_its_photo(browser: Browser, page: Path) -> None:
         hover = tab.page.locator("#hover")
         hover.wait_for(state="visible")
         said = hover.inner_text().splitlines()
-        places = tab.page.evaluate("window.verger.data.map.paths.map((_, i) => window.verger.at(i))")
+        places = tab.page.evaluate(
+            "window.verger.data.map.paths.map((_, i) => window.verger.at(i))"
+        )
         # A thumbnail may lie over the point: then it is the thumbnail's photo that is named.
         close = [i for i, (px, py) in enumerate(places) if abs(px - x) < 24 and abs(py - y) < 24]
         assert said[-1] in {data[i] for i in close}
@@ -102,7 +107,7 @@ def test_one_label_can_be_shown_alone_and_found(browser: Browser, page: Path) ->
         assert status.inner_text().startswith("13 photos in view")
         tab.page.click("#none")
         tab.page.wait_for_function(
-            "document.getElementById('mapstatus').textContent.startsWith('0 photos')"
+            "() => document.getElementById('mapstatus').textContent.startsWith('0 photos')"
         )
         tab.page.click("#every")
         tab.page.wait_for_function(
@@ -126,9 +131,9 @@ def test_zooming_by_wheel_button_and_key_brings_photos_and_back(
         tab.page.click("#zoomin")
         tab.page.locator("#mapchart").press("+")
         tab.page.wait_for_function(
-            "document.getElementById('mapstatus').textContent.includes('elsewhere')"
+            "() => document.getElementById('mapstatus').textContent.includes('elsewhere')"
         )
-        tab.page.wait_for_function("window.verger.near() > 0")
+        tab.page.wait_for_function("() => window.verger.near() > 0")
         shot(tab, "zoomed")
         tab.page.locator("#mapchart").press("ArrowLeft")
         tab.page.locator("#mapchart").press("0")
@@ -192,7 +197,7 @@ def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str) -> None:
 
 
 def test_a_store_without_a_photo_still_opens(browser: Browser, tmp_path: Path) -> None:
-    from tests.report.stores import lay, make_store
+    from .stores import lay, make_store
 
     store = make_store(lay(tmp_path / "photos", {"a/none.jpg": b""}), tmp_path / "store")
     with watched(browser) as tab:

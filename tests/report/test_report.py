@@ -16,8 +16,6 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.report.conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
-from tests.report.stores import lay, make_store
 from verger.cli import cli
 from verger.errors import StoreError, UsageError
 from verger.photos.render import VARIETIES
@@ -26,6 +24,9 @@ from verger.report.build import build
 from verger.report.pictures import picture, sheets
 from verger.settings import RunSettings
 from verger.store import MATRIX, Store
+
+from .conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
+from .stores import lay, make_store
 
 
 class Reading(HTMLParser):
@@ -174,7 +175,9 @@ SAYS = {
 
 @pytest.mark.parametrize("kind", SAYS)
 def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path) -> None:
-    fruit = {f"{label}/{view}.jpg": jpeg(label, view) for label in VARIETIES[:2] for view in range(6)}
+    fruit = {
+        f"{label}/{view}.jpg": jpeg(label, view) for label in VARIETIES[:2] for view in range(6)
+    }
     photos, label_from = {
         "empty": ({"a/none.jpg": b"", "b/none.jpg": b"none"}, "parent"),
         "one": ({"a/0.jpg": jpeg(VARIETIES[0], 0)}, "parent"),

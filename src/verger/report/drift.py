@@ -15,7 +15,7 @@ import binascii
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,16 +124,17 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     gone = int((~np.isin(old.keys, photos.keys)).sum())
     new = int(fresh.sum())
     named = {photos.names[code] for code in np.unique(photos.codes[photos.codes >= 0])}
-    about = {
-        "since": old.finished,
-        "old": old.photos,
-        "new": new,
-        "gone": gone,
-        "new_labels": tuple(sorted(named - set(old.labels))),
-        "missing_labels": tuple(sorted(set(old.labels) - named)),
-    }
+    found = Drift(
+        "unchanged",
+        since=old.finished,
+        old=old.photos,
+        new=new,
+        gone=gone,
+        new_labels=tuple(sorted(named - set(old.labels))),
+        missing_labels=tuple(sorted(set(old.labels) - named)),
+    )
     if not new or not old.photos or not placed.shape[1]:
-        return Drift("unchanged", **about)
+        return found
     components = _shifts(None, placed[fresh], old.photos, old.mean, old.spread)
     labels = []
     for code in np.unique(photos.codes[fresh & (photos.codes >= 0)]).tolist():
@@ -145,7 +146,7 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     labels.sort(key=lambda shift: (-shift.counts, -abs(shift.spreads)))
     worst = max((abs(s.spreads) for s in components if s.counts), default=0.0)
     verdict = "clear" if worst >= CLEAR else "small" if worst >= SMALL else "none"
-    return Drift(verdict, **about, components=tuple(components), labels=tuple(labels))
+    return replace(found, verdict=verdict, components=tuple(components), labels=tuple(labels))
 
 
 def load_summaries(folder: Path) -> tuple[Summary | None, Summary | None]:

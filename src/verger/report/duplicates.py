@@ -87,7 +87,9 @@ def near_pairs(pictures: Floats, levels: float = NEAR_LEVELS) -> list[tuple[int,
     for start in range(0, len(rows), _ROWS_A_BLOCK):
         block = rows[start : start + _ROWS_A_BLOCK]
         # Later rows alone: each pair once. The product rounds, so some more pass here.
-        rough = square[start:] + square[start : start + len(block), None] - 2 * block @ rows[start:].T
+        rough = (
+            square[start:] + square[start : start + len(block), None] - 2 * block @ rows[start:].T
+        )
         for a, b in zip(*np.nonzero(rough <= limit * 1.1 + 1), strict=True):
             if b > a:
                 apart = float(np.sqrt(((block[a] - rows[start + b]) ** 2).mean()))
@@ -118,9 +120,7 @@ def find_duplicates(photos: Photos, rows: Ints, pictures: Floats) -> Duplicates:
     return _listed(sorted(members.values()), exact, rows, pictures)
 
 
-def _listed(
-    groups: list[list[int]], exact: list[Ints], rows: Ints, pictures: Floats
-) -> Duplicates:
+def _listed(groups: list[list[int]], exact: list[Ints], rows: Ints, pictures: Floats) -> Duplicates:
     twin = {row: at for at, group in enumerate(exact) for row in group.tolist()}
     place = {int(row): at for at, row in enumerate(rows)}
     out_rows, numbers, same, apart = [], [], [], []

@@ -1,10 +1,10 @@
 """Photos that look mislabelled: two judges that have not seen the photo's label agree against it.
 
 1. A discriminant that was fitted without the photo (5-fold cross-validation, on the first
-   256 principal components) puts it nearer to another label's mean. The
-   out-of-sample judgement is that of confident learning: C. G. Northcutt, L. Jiang and I. L. Chuang,
-   "Confident learning: estimating uncertainty in dataset labels", JAIR 70, 2021. Photos are ranked
-   by the margin, the difference of the two log likelihoods.
+   256 principal components) puts it nearer to another label's mean. To judge out of sample is what
+   confident learning does: C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident learning:
+   estimating uncertainty in dataset labels", JAIR 70, 2021. Photos are ranked by the margin, the
+   difference of the two log likelihoods.
 2. None of its nearest neighbours in raw feature space carries its label.
 
 Either alone names 2 to 5 photos in 100 that are well labelled; `benchmarks.findings` shows what

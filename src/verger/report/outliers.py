@@ -1,9 +1,9 @@
 """Photos that are far from everything else.
 
-The score is the mean distance (1 − cosine) to the nearest neighbours, as in S. Ramaswamy, R. Rastogi
-and K. Shim, "Efficient algorithms for mining outliers from large data sets", 2000, taken relative to
-what is usual for photos of the same label: its logarithm in robust spreads (1.4826 × the median
-absolute deviation) from the label's median.
+The score is the mean distance (1 − cosine) to the nearest neighbours, as in S. Ramaswamy,
+R. Rastogi and K. Shim, "Efficient algorithms for mining outliers from large data sets", 2000, taken
+relative to what is usual for photos of the same label: its logarithm in robust spreads (1.4826 ×
+the median absolute deviation) from the label's median.
 """
 
 from __future__ import annotations

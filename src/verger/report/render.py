@@ -1,5 +1,7 @@
-"""A report as one HTML file that opens offline: no request leaves it, and nothing in it runs but
-the scripts that are named by their hash in its content security policy.
+"""A report as one HTML file that opens offline.
+
+No request leaves it, and nothing in it runs but the scripts that its content security policy names
+by their hash.
 
 Whatever comes from photos (names, labels, messages) enters through Jinja2's escaping or as JSON
 that the page reads as data.

@@ -47,7 +47,9 @@ def components_of(features: Floats, scale: npt.NDArray[np.float64], most: int) -
     The eigenvectors are those of the smaller of the two products: m × m for few photos, d × d for
     many. `most` bounds q.
     """
-    centred = (features - features.mean(axis=0, dtype=np.float64) if len(features) else features) / scale
+    centred = (
+        features - features.mean(axis=0, dtype=np.float64) if len(features) else features
+    ) / scale
     few = len(features) < features.shape[1]
     values, vectors = np.linalg.eigh(centred @ centred.T if few else centred.T @ centred)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1][:, :most]

@@ -185,9 +185,9 @@ class Headline:
 def _headlines(report: Report) -> list[Headline]:
     counts = report.record["counts"]
     failed = [check.what for check in report.checks if not check.passed]
-    lines = [
-        Headline("bad", f"A check failed: {what}.", "provenance") for what in failed
-    ] or [Headline("good", f"All {len(report.checks)} checks passed.", "provenance")]
+    lines = [Headline("bad", f"A check failed: {what}.", "provenance") for what in failed] or [
+        Headline("good", f"All {len(report.checks)} checks passed.", "provenance")
+    ]
     if counts["rejected"]:
         reasons = ", ".join(
             f"{number(one.photos)} {one.reason.replace('_', ' ')}" for one in report.rejects
@@ -243,7 +243,7 @@ def _label_rows(report: Report) -> list[dict[str, Any]]:
     """All labels, the least pure first, up to a number that a page can hold."""
     apart = report.separation
     nan = float("nan")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for code, name in enumerate(report.photos.names):
         known = apart is not None and code < len(apart.raw)
         rows.append(
@@ -380,19 +380,23 @@ def _drift(report: Report) -> dict[str, Any]:
 
 def _provenance(report: Report) -> dict[str, list[tuple[str, str]]]:
     record = report.record
-    run = [(name, str(record[name])) for name in ("photos", "started", "finished") if name in record]
+    run = [
+        (name, str(record[name])) for name in ("photos", "started", "finished") if name in record
+    ]
     if "reduced" in record:
         run.append(("reduced", str(record["reduced"].get("finished", ""))))
     return {
         "Run": run,
         "Versions": [(str(k), str(v)) for k, v in record["versions"].items()],
         "Backbone": [(str(k).replace("_", " "), str(v)) for k, v in record["backbone"].items()],
-        "Settings": [(str(k).replace("_", " "), _setting(v)) for k, v in record["settings"].items()],
+        "Settings": [
+            (str(k).replace("_", " "), _setting(v)) for k, v in record["settings"].items()
+        ],
     }
 
 
 def _setting(value: Any) -> str:
-    """Write a setting; of pairs such as --spark-conf gives, keys alone, as values may be secrets."""
+    """Write a setting; of pairs (--spark-conf) the keys alone, as values may be secrets."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
