@@ -8,7 +8,8 @@ from pathlib import Path
 
 from verger.errors import StoreError
 from verger.report import drift, positions
-from verger.report.build import build, whole_run
+from verger.report.build import build as build_report
+from verger.report.build import whole_run
 from verger.report.findings import write_findings
 from verger.report.render import render as render_page
 from verger.store import Store
@@ -27,7 +28,7 @@ def write_report(store_root: Path, map_kind: str = positions.PCA_MAP) -> Path:
     whole_run(store)
     if map_kind == positions.NEIGHBOUR_MAP:
         positions.need_neighbour_map()
-    report = build(store, map_kind)
+    report = build_report(store, map_kind)
     name = store.root.absolute().name
     try:
         new = Path(tempfile.mkdtemp(prefix="report-", dir=store.mark))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
@@ -43,6 +43,7 @@ NARROW = 3.0  # long side over short side
 _PAIRS, _PAIR_EXAMPLES = 12, 3
 _REJECTS_A_REASON = 8
 _DUPLICATES_SHOWN = 200
+_EXTENSION = r"(?P<extension>(?:\.[^./]*)?)$"  # matches every path
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def _sample(table: Any, photos: Photos, pca: PCA, old: Summary | None) -> Sample
     if old is not None and old.directions.shape[1] == directions.shape[1]:
         directions = np.concatenate([directions, old.directions])
         offset = np.concatenate([offset, old.offset])
-    return read_sample(table, rows, twins, directions, offset)
+    return read_sample(table, len(photos), rows, twins, directions, offset)
 
 
 def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -230,18 +231,20 @@ def _separation(
 
 
 def _formats(photos: Photos) -> tuple[Format, ...]:
-    extensions = np.array(
-        [PurePosixPath(path).suffix.lower() for path in photos.paths.to_pylist()], dtype=object
-    )
+    if not len(photos):
+        return ()
+    found = pc.utf8_lower(pc.extract_regex(photos.paths, _EXTENSION).combine_chunks().field(0))
+    extensions = found.dictionary_encode()
+    codes = np.asarray(extensions.indices)
     out = []
-    for extension, count in zip(*np.unique(extensions, return_counts=True), strict=True):
-        mine = np.flatnonzero(extensions == extension)
+    for code, extension in enumerate(extensions.dictionary.to_pylist()):
+        mine = np.flatnonzero(codes == code)
         pixels = photos.width[mine] * photos.height[mine]
         small, large = mine[pixels.argmin()], mine[pixels.argmax()]
         out.append(
             Format(
-                str(extension) or "(none)",
-                int(count),
+                extension or "(none)",
+                len(mine),
                 int(np.median(photos.width[mine])),
                 int(np.median(photos.height[mine])),
                 (int(photos.width[small]), int(photos.height[small])),

@@ -32,6 +32,7 @@ SUMMARY, KEYS = "baseline.json", "baseline.keys.npy"
 _ERRORS = 3.5
 _FEWEST = 5  # photos of a label, on both sides
 _MOST_LABELS = 500
+_ROWS_A_BLOCK = 65_536
 _MOST_BYTES = 256 * 2**20
 
 
@@ -169,8 +170,11 @@ def _mean_and_spread(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     if not len(rows):
         return np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
-    wide = rows.astype(np.float64)
-    return wide.mean(axis=0), wide.std(axis=0, ddof=1 if len(rows) > 1 else 0)
+    mean = rows.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(rows), _ROWS_A_BLOCK):  # a copy of all in float64 would not be small
+        squares += ((rows[start : start + _ROWS_A_BLOCK] - mean) ** 2).sum(axis=0)
+    return mean, np.sqrt(squares / max(len(rows) - 1, 1))
 
 
 def _shifts(

@@ -24,7 +24,7 @@ from verger.tables import files_of
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-_ROWS_A_BATCH = 2048
+_ROWS_A_BATCH = 1024
 NO_LABEL = -1
 
 
@@ -113,9 +113,9 @@ def read_photos(table: Path) -> Photos:
 
 
 def read_sample(
-    table: Path, rows: Ints, besides: Ints, directions: Floats, offset: Floats
+    table: Path, total: int, rows: Ints, besides: Ints, directions: Floats, offset: Floats
 ) -> Sample:
-    """Read features and thumbnails of `rows`, thumbnails of `besides`, and project all rows.
+    """Read features and thumbnails of `rows`, thumbnails of `besides`, and project all `total` rows.
 
     A row x of d features is placed at directions @ x − offset, with `directions` (q, d) and
     `offset` (q,). Raises `StoreError` where rows are not d long or hold a value that is no number.
@@ -124,12 +124,12 @@ def read_sample(
     features = np.empty((len(rows), wide), np.float32)
     shown = np.union1d(rows, besides)
     thumbnails: dict[int, bytes] = {}
-    projected = [np.zeros((0, len(directions)), np.float32)]
+    projected = np.empty((total, len(directions)), np.float32)
     first = taken = 0
     for batch in _batches(table, ["features", "thumbnail"]):
         block = _matrix(batch.column("features"), wide, table)
-        projected.append(block @ directions.T - offset)
         last = first + len(batch)
+        projected[first:last] = block @ directions.T - offset
         until = int(np.searchsorted(rows, last))
         features[taken:until] = block[rows[taken:until] - first]
         here = shown[np.searchsorted(shown, first) : np.searchsorted(shown, last)]
@@ -138,7 +138,7 @@ def read_sample(
             row: thumbnail or b"" for row, thumbnail in zip(here.tolist(), found, strict=True)
         }
         first, taken = last, until
-    return Sample(rows, features, thumbnails, np.concatenate(projected))
+    return Sample(rows, features, thumbnails, projected)
 
 
 def stratified(codes: Ints, most: int, seed: int = 0) -> Ints:
