@@ -77,7 +77,7 @@
           markLine: { silent: true, symbol: "none", lineStyle: { color: color("second"), width: 2, type: "solid" }, data: kept },
           markPoint: {
             silent: true, symbol: "circle", symbolSize: 9, itemStyle: { color: color("card"), borderColor: color("accent"), borderWidth: 2.5 },
-            label: { show: width > 520, position: "bottom", distance: 8, color: color("ink"), fontFamily: font, fontSize: 12, formatter: (p) => p.data.text },
+            label: { show: width > 520, position: "bottom", distance: 8, padding: 2, backgroundColor: color("card"), color: color("ink"), fontFamily: font, fontSize: 12, formatter: (p) => p.data.text },
             data: marks.map(([target, at]) => ({ coord: [at - 1, v.cumulative[at - 1]], text: `${percent(target, 0)}: ${at}` })),
           },
         },
