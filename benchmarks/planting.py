@@ -35,7 +35,9 @@ def plant(photos: Path, into: Path, *, duplicates: int, wrong: int, seed: int = 
     The photos that are copied and those that get a wrong label are different ones, drawn at
     random; a copy lies in its original's folder, a wrong label is drawn evenly from the others.
     """
-    refs = [ref for ref in list_photos(photos, labeller_from("parent", photos)) if not ref.reason]
+    refs = [
+        ref for ref in list_photos(photos, labeller_from("parent", photos.name)) if not ref.reason
+    ]
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(refs))[: duplicates + wrong].tolist()
     folders = sorted({ref.path.rpartition("/")[0] for ref in refs})

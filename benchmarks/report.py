@@ -24,9 +24,10 @@ from PIL import Image
 
 from verger.discriminant import fit_discriminant, save_discriminant
 from verger.moments import Moments, merge_all, unit_length
+from verger.parts import FEATURES, REJECTS
 from verger.projection import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.store import FEATURES, MATRIX, PROJECTION, REJECTS, Store, now
+from verger.store import MATRIX, PROJECTION, Store, now
 
 _ROWS = 20_000  # a file
 _FEATURES = 1280
@@ -64,8 +65,10 @@ def generate(root: Path, rows: int) -> None:
     mix = rng.normal(0, 0.2, (64, _FEATURES)).astype(np.float32)
     thumbnails = [_thumbnail(rng) for _ in range(_THUMBNAILS)]
     store = Store(root)
-    store.claim(backbone_sha256="generated", overwrite=True)
-    parts = {name: store.path(name) for name in (FEATURES, MATRIX, REJECTS)}
+    backbone = {"name": "generated", "sha256": "generated", "features": _FEATURES,
+                "image_size": 224, "resize_shorter_side": 256}  # fmt: skip
+    store.claim(backbone=backbone, overwrite=True)
+    parts = {name: root / name for name in (FEATURES, MATRIX, REJECTS)}
     for folder in parts.values():
         folder.mkdir(parents=True, exist_ok=True)
     files, moments, unit = [], [], []
@@ -100,8 +103,8 @@ def generate(root: Path, rows: int) -> None:
             "components", _lists(pca.transform(block))
         )
         pq.write_table(matrix, parts[MATRIX] / file.name, row_group_size=2048)
-    save_pca(pca, store.path(PROJECTION))
-    save_discriminant(model, store.path(PROJECTION))
+    save_pca(pca, root / PROJECTION)
+    save_discriminant(model, root / PROJECTION)
     columns = [(name, pa.string()) for name in ("path", "label", "reason", "detail")]
     empty = pa.schema([*columns, ("bytes", pa.int64())]).empty_table()
     pq.write_table(empty, parts[REJECTS] / "part-0.parquet")

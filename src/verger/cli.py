@@ -226,7 +226,7 @@ def evaluate_command(
 
 
 @cli.command("report")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store")
 @click.option(
     "--map",
     "map_kind",
@@ -235,7 +235,7 @@ def evaluate_command(
     show_default=True,
     help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
 )
-def report_command(store: Path, map_kind: str) -> None:
+def report_command(store: str, map_kind: str) -> None:
     """Look at the run in STORE and write report/report.html, one file that opens offline.
 
     The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
@@ -243,7 +243,7 @@ def report_command(store: Path, map_kind: str) -> None:
     """
     from verger.report import write_report
 
-    click.echo(str(write_report(store, map_kind)))
+    click.echo(write_report(store, map_kind))
 
 
 @cli.command("demo")

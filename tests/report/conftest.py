@@ -85,4 +85,4 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Orchard:
 @pytest.fixture(scope="session")
 def page(orchard: Orchard) -> Path:
     """The orchard's report."""
-    return write_report(orchard.store.root)
+    return Path(write_report(orchard.store.root))

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from verger.errors import StoreError
+from verger.places import place_of
 from verger.report.drift import SUMMARY, Summary, compare, load_summaries, save_summaries, summarise
 from verger.report.reading import Photos
 
@@ -99,7 +101,7 @@ def test_labels_that_come_and_go_are_named_and_the_one_that_moved(old: Summary) 
 
 def test_a_summary_comes_back_as_it_was(old: Summary, tmp_path: Path) -> None:
     save_summaries(tmp_path, old, None)
-    back, before = load_summaries(tmp_path)
+    back, before = load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)
     assert before is None
     assert back is not None
     assert (back.finished, back.backbone, back.photos) == ("then", "a", 4000)
@@ -114,8 +116,8 @@ def test_a_summary_comes_back_as_it_was(old: Summary, tmp_path: Path) -> None:
 def test_a_damaged_summary_is_none(old: Summary, tmp_path: Path, text: str) -> None:
     save_summaries(tmp_path, old, old)
     (tmp_path / SUMMARY).write_text(text)
-    assert load_summaries(tmp_path)[0] is None
-    assert load_summaries(tmp_path)[1] is not None
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[1] is not None
 
 
 @pytest.mark.parametrize("field", ["mean", "offset", "directions", "labels", "photos"])
@@ -126,4 +128,4 @@ def test_a_summary_with_a_wrong_field_is_none(old: Summary, tmp_path: Path, fiel
     raw = json.loads((tmp_path / SUMMARY).read_text())
     for wrong in ([1.0], "x", None, {"a": 1}):
         (tmp_path / SUMMARY).write_text(json.dumps(raw | {field: wrong}))
-        assert load_summaries(tmp_path)[0] is None
+        assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None

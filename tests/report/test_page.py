@@ -201,6 +201,6 @@ def test_a_store_without_a_photo_still_opens(browser: Browser, tmp_path: Path) -
 
     store = make_store(lay(tmp_path / "photos", {"a/none.jpg": b""}), tmp_path / "store")
     with watched(browser) as tab:
-        tab.page.goto(write_report(store.root).as_uri())
+        tab.page.goto(Path(write_report(store.root)).as_uri())
         tab.page.wait_for_selector("html[data-ready]")
         assert (tab.complaints, tab.outside) == ([], [])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
 from verger.errors import StoreError
+from verger.parts import FEATURES, REJECTS
 from verger.photos.reasons import Reason
 from verger.projection import PCA, load_pca
 from verger.report import drift as drifting
@@ -33,9 +36,10 @@ from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
 from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
 from verger.report.variance import Spectrum, components_of, spectrum
-from verger.store import FEATURES, PROJECTION, REJECTS, Store
-from verger.tables import files_of
+from verger.store import PROJECTION, Store
+from verger.tables import Table, batches
 
+FOLDER = "report"  # of the STORE
 MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000
 FEW_PHOTOS = 10
@@ -117,12 +121,10 @@ class Report:
 def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     """Look at a STORE. Raises `StoreError` where it holds no whole run."""
     record = whole_run(store)
-    folder = store.path(PROJECTION)
-    pca = load_pca(folder)
-    model = load_discriminant(folder) if (folder / f"{KIND}.json").exists() else None
-    table = store.path(FEATURES)
+    pca, model = _projections(store)
+    table = Table(store.place, store.table(FEATURES))
     photos = read_photos(table)
-    current, before = drifting.load_summaries(store.path("report"))
+    current, before = drifting.load_summaries(store.place, FOLDER)
     finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
     old = before if current is not None and current.finished == finished else current
     sample = _sample(table, photos, pca, old)
@@ -176,7 +178,17 @@ def whole_run(store: Store) -> dict[str, Any]:
     return record
 
 
-def _sample(table: Any, photos: Photos, pca: PCA, old: Summary | None) -> Sample:
+def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
+    """Read the projections, by way of a folder of this machine, as their arrays are files."""
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        for path in store.place.files(PROJECTION):
+            (Path(folder) / path.rpartition("/")[2]).write_bytes(store.place.read(path))
+        pca = load_pca(Path(folder))
+        has_model = (Path(folder) / f"{KIND}.json").exists()
+        return pca, load_discriminant(Path(folder)) if has_model else None
+
+
+def _sample(table: Table, photos: Photos, pca: PCA, old: Summary | None) -> Sample:
     rows = stratified(photos.codes, MOST_LOOKED_AT)
     twins = np.concatenate([np.zeros(0, np.int64), *exact_groups(photos)[:_DUPLICATES_SHOWN]])
     directions, offset = drifting.directions_of(pca)
@@ -262,8 +274,11 @@ def _narrow(photos: Photos) -> npt.NDArray[np.bool_]:
 
 def _rejects(store: Store, record: Mapping[str, Any]) -> tuple[Rejected, ...]:
     examples: dict[str, list[tuple[str, str]]] = {}
-    for file in files_of(store.path(REJECTS)):
-        for row in pq.read_table(file, columns=["reason", "path", "detail"]).to_pylist():
+    columns = ["reason", "path", "detail"]
+    for file in store.table(REJECTS):
+        for row in chain.from_iterable(
+            batch.to_pylist() for batch in batches(store.place, file, columns)
+        ):
             some = examples.setdefault(str(row["reason"]), [])
             if len(some) < _REJECTS_A_REASON:
                 some.append((str(row["path"]), str(row["detail"] or "")))

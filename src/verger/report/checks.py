@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from verger.parts import FEATURES, REJECTS
 from verger.projection import PCA
 from verger.report.reading import Photos
-from verger.store import FEATURES, MATRIX, REJECTS, Store
-from verger.tables import files_of, rows_of
+from verger.store import MATRIX, Store
+from verger.tables import batches, rows_of
 
 _TOLERANCE = 1e-3
-_ROWS_A_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,8 @@ def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photo
     """Check counts, paths, and that the matrix is what the projection promises."""
     counts = record["counts"]
     listed, embedded, rejected = (int(counts[n]) for n in ("listed", "embedded", "rejected"))
-    features, rejects = rows_of(store.path(FEATURES)), rows_of(store.path(REJECTS))
-    rows, off_centre, off_variance = _matrix_moments(store.path(MATRIX), pca)
+    features, rejects = (rows_of(store.place, store.table(name)) for name in (FEATURES, REJECTS))
+    rows, off_centre, off_variance = _matrix_moments(store, pca)
     different = len(np.unique(photos.keys))
     checks = [
         Check(
@@ -76,16 +74,15 @@ def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photo
     return checks
 
 
-def _matrix_moments(table: Path, pca: PCA) -> tuple[int, float, float]:
+def _matrix_moments(store: Store, pca: PCA) -> tuple[int, float, float]:
     """Return rows, the largest |mean| in spreads, and the largest relative error of a variance."""
     total, squares, rows = np.zeros(pca.k), np.zeros(pca.k), 0
-    for file in files_of(table):
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=_ROWS_A_BATCH, columns=["components"]):
-                block = _block(batch.column(0), pca.k)
-                total += block.sum(axis=0)
-                squares += (block**2).sum(axis=0)
-                rows += len(batch)
+    for file in store.table(MATRIX):
+        for batch in batches(store.place, file, ["components"]):
+            block = _block(batch.column(0), pca.k)
+            total += block.sum(axis=0)
+            squares += (block**2).sum(axis=0)
+            rows += len(batch)
     if not pca.k or rows < 2:
         return rows, 0.0, 0.0
     mean = total / rows

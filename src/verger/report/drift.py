@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from verger.places import Place
 from verger.projection import PCA
 from verger.report.reading import Floats, Photos
 
@@ -33,7 +34,6 @@ _ERRORS = 3.5
 _FEWEST = 5  # photos of a label, on both sides
 _MOST_LABELS = 500
 _ROWS_A_BLOCK = 65_536
-_MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +150,9 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     return replace(found, verdict=verdict, components=tuple(components), labels=tuple(labels))
 
 
-def load_summaries(folder: Path) -> tuple[Summary | None, Summary | None]:
+def load_summaries(place: Place, folder: str) -> tuple[Summary | None, Summary | None]:
     """Read the summaries of the last run and of the one before; what cannot be read is None."""
-    return _load(folder, ""), _load(folder, "previous-")
+    return _load(place, f"{folder}/"), _load(place, f"{folder}/previous-")
 
 
 def save_summaries(folder: Path, current: Summary, previous: Summary | None) -> None:
@@ -220,13 +220,12 @@ def _as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _load(folder: Path, prefix: str) -> Summary | None:
+def _load(place: Place, prefix: str) -> Summary | None:
     try:
-        raw = json.loads((folder / f"{prefix}{SUMMARY}").read_bytes())
-        if raw["format"] != FORMAT or (folder / f"{prefix}{KEYS}").stat().st_size > _MOST_BYTES:
+        raw = json.loads(place.read(f"{prefix}{SUMMARY}"))
+        if raw["format"] != FORMAT:
             return None
-        data = (folder / f"{prefix}{KEYS}").read_bytes()
-        keys = np.load(io.BytesIO(data), allow_pickle=False)
+        keys = np.load(io.BytesIO(place.read(f"{prefix}{KEYS}")), allow_pickle=False)
         shape = tuple(int(side) for side in raw["directions"]["shape"])
         packed = base64.b64decode(raw["directions"]["float32"], validate=True)
         directions = np.frombuffer(packed, "<f4").reshape(shape)

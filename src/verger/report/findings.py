@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from verger.parts import REJECTS
 from verger.report.build import Report
-from verger.store import REJECTS, Store
-from verger.tables import files_of
+from verger.store import Store
+from verger.tables import batches
 
 _REJECT_COLUMNS = ["path", "label", "reason", "detail", "bytes"]
 
@@ -47,10 +48,11 @@ def _copy_rejects(store: Store, folder: Path) -> None:
         pq.ParquetWriter(folder / "rejects.parquet", schema) as parquet,
         pyarrow.csv.CSVWriter(str(folder / "rejects.csv"), schema) as csv,
     ):
-        for file in files_of(store.path(REJECTS)):
-            table = pq.read_table(file, columns=_REJECT_COLUMNS).cast(schema)
-            parquet.write_table(table)
-            csv.write_table(table)
+        for file in store.table(REJECTS):
+            for batch in batches(store.place, file, _REJECT_COLUMNS):
+                table = pa.Table.from_batches([batch]).cast(schema)
+                parquet.write_table(table)
+                csv.write_table(table)
 
 
 def _duplicates(report: Report) -> pa.Table:

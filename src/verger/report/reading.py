@@ -1,6 +1,6 @@
 """Reading a STORE for the report: light columns of all photos, and heavy ones of a sample.
 
-Two passes over `features/`, a few thousand rows at a time, so that memory does not grow with the
+Two passes over `features/`, a thousand rows at a time, so that memory does not grow with the
 features: the first takes what is small (and a digest of each thumbnail), the second projects all
 rows onto a few directions and keeps the features and thumbnails of the sample alone.
 """
@@ -10,21 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from verger.errors import StoreError
-from verger.tables import files_of
+from verger.tables import Table, batches
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-_ROWS_A_BATCH = 1024
 NO_LABEL = -1
 
 
@@ -82,7 +79,7 @@ class Sample:
     projected: Floats
 
 
-def read_photos(table: Path) -> Photos:
+def read_photos(table: Table) -> Photos:
     """Read the light columns of `features/`. Raises `StoreError` where it cannot be read."""
     columns = ["path", "label", "width", "height", "bytes", "thumbnail"]
     paths, labels = [], []
@@ -113,9 +110,9 @@ def read_photos(table: Path) -> Photos:
 
 
 def read_sample(
-    table: Path, total: int, rows: Ints, besides: Ints, directions: Floats, offset: Floats
+    table: Table, total: int, rows: Ints, besides: Ints, directions: Floats, offset: Floats
 ) -> Sample:
-    """Read features and thumbnails of `rows`, thumbnails of `besides`, and project all `total` rows.
+    """Read features and thumbnails of `rows`, thumbnails of `besides`, and project all rows.
 
     A row x of d features is placed at directions @ x − offset, with `directions` (q, d) and
     `offset` (q,). Raises `StoreError` where rows are not d long or hold a value that is no number.
@@ -173,23 +170,22 @@ def _level(counts: Ints, most: int) -> int:
     return low
 
 
-def _batches(table: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for file in files_of(table):
+def _batches(table: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    for file in table.files:
         try:
-            with pq.ParquetFile(file) as parquet:
-                yield from parquet.iter_batches(batch_size=_ROWS_A_BATCH, columns=columns)
+            yield from batches(table.place, file, columns)
         except (OSError, KeyError, pa.ArrowException) as error:
             raise StoreError(
-                f"{file} cannot be read as a table of features ({error}).",
+                f"{table.place}/{file} cannot be read as a table of features ({error}).",
                 hint="Run `verger run` again with --overwrite.",
             ) from None
 
 
-def _matrix(column: pa.Array, wide: int, table: Path) -> Floats:
+def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:
     values = np.asarray(column.flatten(), dtype=np.float32)
     if column.null_count or values.size != len(column) * wide or not np.isfinite(values).all():
         raise StoreError(
-            f"{table} holds rows that are not {wide} finite features.",
+            f"{table.place} holds rows that are not {wide} finite features.",
             hint="Run `verger run` again with --overwrite.",
         )
     return values.reshape(len(column), wide)
