@@ -80,6 +80,7 @@ def test_the_verdict_follows_the_shift(old: Summary, shift: float, verdict: str)
 def test_few_photos_far_off_by_chance_do_not_count(old: Summary) -> None:
     found = compare(old, photos(np.zeros(3, np.int64), ("apple",), 90000), draw(3, 0.8), "a")
     assert found.verdict == "none"
+    assert found.visible > 1.5  # and it is said that they could hardly have shown any
 
 
 def test_only_new_photos_are_compared(old: Summary) -> None:

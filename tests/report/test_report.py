@@ -217,6 +217,8 @@ def test_a_second_run_is_compared_with_the_first(tmp_path: Path) -> None:
         found = re.search(r"[0-9]+ new photos?[^.]*run before\.", words)
         assert found is not None
         assert found[0] == f"{len(photos)} new photos: a clear drift from the run before."
+        assert "Below 0.2 is none, from 0.5 on clear" in words
+        assert "built-in" not in words
 
 
 def test_a_page_of_long_names_stays_small(

@@ -21,9 +21,9 @@ def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> s
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
     `map_kind` is one of `positions.MAPS`. What an earlier report left is replaced file by file,
-    each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where STORE
-    holds no whole run or cannot be written, and `UsageError` where the neighbour map's library is
-    missing.
+    each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where
+    STORE holds no whole run or cannot be written, and `UsageError` where the neighbour map's
+    library is missing.
     """
     store = Store(store_root)
     whole_run(store)

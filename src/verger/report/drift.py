@@ -71,7 +71,10 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The comparison. `verdict` is one of first, unchanged, other_backbone, none, small, clear."""
+    """The comparison. `verdict` is one of first, unchanged, other_backbone, none, small, clear.
+
+    `visible` is the smallest shift, in spreads, that so many photos can show.
+    """
 
     verdict: str
     since: str = ""
@@ -82,6 +85,7 @@ class Drift:
     labels: tuple[Shift, ...] = ()
     new_labels: tuple[str, ...] = ()
     missing_labels: tuple[str, ...] = ()
+    visible: float = 0.0
 
 
 def directions_of(pca: PCA) -> tuple[Floats, Floats]:
@@ -147,7 +151,14 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     labels.sort(key=lambda shift: (-shift.counts, -abs(shift.spreads)))
     worst = max((abs(s.spreads) for s in components if s.counts), default=0.0)
     verdict = "clear" if worst >= CLEAR else "small" if worst >= SMALL else "none"
-    return replace(found, verdict=verdict, components=tuple(components), labels=tuple(labels))
+    visible = float(_ERRORS * np.sqrt(1 / new + 1 / old.photos))
+    return replace(
+        found,
+        verdict=verdict,
+        visible=visible,
+        components=tuple(components),
+        labels=tuple(labels),
+    )
 
 
 def load_summaries(place: Place, folder: str) -> tuple[Summary | None, Summary | None]:

@@ -71,7 +71,7 @@ def context(report: Report, name: str) -> dict[str, Any]:
         "first": _FIRST,
         "limits": {
             "few": FEW_PHOTOS, "near": NEAR_LEVELS, "spreads": SPREADS, "small": SMALL,
-            "clear": CLEAR, "labels": _MOST_LABELS,
+            "clearly": CLEAR, "labels": _MOST_LABELS,
         },
         "number": number, "percent": percent, "bytes": size, "short": short,
         "map_names": [MAP_NAMES[one.kind] for one in report.maps],
@@ -358,13 +358,18 @@ def _verdict(report: Report) -> tuple[str, str]:
         return "No photo is new since the run before.", "good"
     fresh = plural(found.new, "new photo")
     text = {
-        "none": f"{fresh}: no drift from the run before.",
+        "none": f"{fresh}: no drift from the run before{_unseen(found.visible)}.",
         "small": f"{fresh}: a small drift from the run before.",
         "clear": f"{fresh}: a clear drift from the run before.",
     }[found.verdict]
     if found.new_labels:
         text += f" {plural(len(found.new_labels), 'label is', 'labels are')} new."
     return text, "good" if found.verdict == "none" and not found.new_labels else "look"
+
+
+def _unseen(visible: float) -> str:
+    """Say what so few photos could not have shown."""
+    return f" (one below {visible:.1f} spreads could not be seen)" if visible > SMALL else ""
 
 
 def _drift(report: Report) -> dict[str, Any]:
