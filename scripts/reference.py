@@ -74,10 +74,10 @@ RECORD_FIELDS: Mapping[str, str] = {
     "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
-    "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and `rehearsed`: on "
-    "how many photos its confidences were calibrated.",
-    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, `gallery` and "
-    "`csv` where there is one. A run that found nothing to do has `list` alone.",
+    "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and "
+    "`rehearsed`: on how many photos its confidences were calibrated.",
+    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
+    "`gallery` and `csv` where there is one. A run that found nothing to do has `list` alone.",
     "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
     "none.",
     "versions": "Of `verger`, `python`, `spark` and `java`.",
@@ -238,6 +238,9 @@ def _store() -> str:
     )
     text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
     return text + (
+        "\n## `report/`\n\n"
+        "What `verger report` writes: `report.html`, its findings as Parquet and CSV, and the "
+        "baseline of the next run's drift. [What each holds](../report.md).\n"
         "\n## `.verger/`\n\n"
         "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
         "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "

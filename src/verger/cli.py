@@ -242,6 +242,27 @@ def serve_command(store: str, **options: Any) -> None:
     serve(store, ServeSettings(**options), click.echo)
 
 
+@cli.command("report")
+@click.argument("store")
+@click.option(
+    "--map",
+    "map_kind",
+    type=click.Choice(["pca", "neighbours"]),
+    default="pca",
+    show_default=True,
+    help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
+)
+def report_command(store: str, map_kind: str) -> None:
+    """Look at the run in STORE and write report/report.html, one file that opens offline.
+
+    The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
+    Parquet and CSV.
+    """
+    from verger.report import write_report
+
+    click.echo(write_report(store, map_kind))
+
+
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")

@@ -1,0 +1,187 @@
+"""`python -m benchmarks.report`: the report on many photos: seconds, memory, size, the browser.
+
+It writes a STORE of generated features and thumbnails (default: 1,000,000 rows of 1,280 features,
+10 GB of disk), reports on it in a process of its own, opens the page, and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from verger.discriminant import fit_discriminant, save_discriminant
+from verger.moments import Moments, merge_all, unit_length
+from verger.parts import FEATURES, REJECTS
+from verger.projection import fit_pca, save_pca
+from verger.settings import RunSettings
+from verger.store import MATRIX, PROJECTION, Store, now
+
+_ROWS = 20_000  # a file
+_FEATURES = 1280
+_LABELS = 131
+_THUMBNAILS = 600
+_FITTED = 40_000  # rows that the projections are fitted on
+_MOVES = 40
+
+
+def main() -> None:
+    """Generate, report, open, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--keep", type=Path, help="where the STORE is kept, and found again")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="verger-bench-") as scratch:
+        root = options.keep or Path(scratch) / "store"
+        if not (root / "run.json").exists():
+            generate(root, options.rows)
+        seconds, megabytes, page = reported(root)
+        print("| rows | report, s | peak memory, MB | page, MB | opens, s | a move, ms | worst |")
+        print("|---|---|---|---|---|---|---|")
+        size = page.stat().st_size / 1e6
+        opens, moves = opened(page)
+        print(
+            f"| {options.rows:,} | {seconds:.0f} | {megabytes:.0f} | {size:.2f} | {opens:.2f} "
+            f"| {statistics.median(moves):.0f} | {max(moves):.0f} |"
+        )
+
+
+def generate(root: Path, rows: int) -> None:
+    """Write a STORE of labelled features around random means, file by file."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(0, 1, (_LABELS, 64)).astype(np.float32)
+    mix = rng.normal(0, 0.2, (64, _FEATURES)).astype(np.float32)
+    thumbnails = [_thumbnail(rng) for _ in range(_THUMBNAILS)]
+    store = Store(root)
+    backbone = {"name": "generated", "sha256": "generated", "features": _FEATURES,
+                "image_size": 224, "resize_shorter_side": 256}  # fmt: skip
+    store.claim(backbone=backbone, overwrite=True)
+    parts = {name: root / name for name in (FEATURES, MATRIX, REJECTS)}
+    for folder in parts.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    files, moments, unit = [], [], []
+    for first in range(0, rows, _ROWS):
+        n = min(_ROWS, rows - first)
+        codes = rng.integers(0, _LABELS, n)
+        block = np.abs((means[codes] + rng.normal(0, 0.7, (n, 64))) @ mix).astype(np.float32)
+        labels = [f"label {code:03}" for code in codes]
+        table = pa.table(
+            {
+                "path": [f"{label}/{first + row}.jpg" for row, label in enumerate(labels)],
+                "label": labels,
+                "features": _lists(block),
+                "width": pa.array(np.full(n, 640, np.int32)),
+                "height": pa.array(np.full(n, 480, np.int32)),
+                "bytes": pa.array(rng.integers(20_000, 90_000, n)),
+                "thumbnail": [thumbnails[at] for at in rng.integers(0, _THUMBNAILS, n)],
+            }
+        )
+        files.append(parts[FEATURES] / f"part-{first // _ROWS:05}.parquet")
+        pq.write_table(table, files[-1], row_group_size=2048)
+        moments.append(Moments.of(block))
+        if first < _FITTED:
+            unit.append(Moments.of(unit_length(block), labels))
+        print(f"{first + n:,} rows", file=sys.stderr)
+    pca = fit_pca(merge_all(moments, _FEATURES), 0.95)
+    model = fit_discriminant(merge_all(unit, _FEATURES))
+    for file in files:
+        table = pq.read_table(file, columns=["path", "label", "features"])
+        block = np.asarray(table["features"].combine_chunks().flatten()).reshape(-1, _FEATURES)
+        matrix = table.drop_columns(["features"]).append_column(
+            "components", _lists(pca.transform(block))
+        )
+        pq.write_table(matrix, parts[MATRIX] / file.name, row_group_size=2048)
+    save_pca(pca, root / PROJECTION)
+    save_discriminant(model, root / PROJECTION)
+    columns = [(name, pa.string()) for name in ("path", "label", "reason", "detail")]
+    empty = pa.schema([*columns, ("bytes", pa.int64())]).empty_table()
+    pq.write_table(empty, parts[REJECTS] / "part-0.parquet")
+    counts = {"listed": rows, "embedded": rows, "rejected": 0, "rejected_by_reason": {}}
+    record = {
+        "format": 1, "started": now(), "finished": now(), "photos": "generated",
+        "settings": RunSettings().as_record(), "counts": counts, "labels": _LABELS, "cores": 2,
+        "versions": {"verger": "generated"}, "photos_per_second": 1.0, "notes": [],
+        "seconds": {"embed": 1.0}, "projection": {"k": pca.k, "notes": [],
+        "explained_variance": float(pca.cumulative_ratio[-1])},
+        "backbone": {"name": "generated", "sha256": "generated", "features": _FEATURES,
+                     "image_size": 224},
+    }  # fmt: skip
+    (root / "run.json").write_text(json.dumps(record))
+
+
+def reported(root: Path) -> tuple[float, float, Path]:
+    """Report in another process; return its seconds, its peak memory in MB, and the page."""
+    code = (
+        "import sys, resource; from pathlib import Path; from verger.report import write_report;"
+        "page = write_report(Path(sys.argv[1]));"
+        "print(page, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, sep='\\n')"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root)], check=True, capture_output=True, text=True
+    )
+    page, megabytes = done.stdout.splitlines()
+    return time.perf_counter() - start, float(megabytes), Path(page)
+
+
+def opened(page: Path) -> tuple[float, list[float]]:
+    """Open the page in Chromium; return seconds until it is drawn, and ms a move of a drag."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        start = time.perf_counter()
+        tab.goto(page.as_uri())
+        tab.wait_for_selector("html[data-ready]")
+        tab.evaluate("new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn)))")
+        opens = time.perf_counter() - start
+        tab.locator("#mapchart").evaluate("b => b.scrollIntoView({behavior: 'instant'})")
+        box = tab.locator("#mapchart").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        tab.mouse.move(x, y)
+        tab.mouse.wheel(0, -300)
+        tab.mouse.down()
+        moves = []
+        for step in range(_MOVES):
+            start = time.perf_counter()
+            tab.mouse.move(x - 6 * step, y)
+            tab.evaluate("new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn)))")
+            moves.append(1000 * (time.perf_counter() - start))
+        browser.close()
+    return opens, moves
+
+
+def _lists(block: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> pa.ListArray:
+    n, wide = block.shape
+    offsets = pa.array(np.arange(0, (n + 1) * wide, wide, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(block.ravel()))
+
+
+def _thumbnail(rng: np.random.Generator) -> bytes:
+    """Draw soft noise: a picture that takes about as many bytes as that of a photo."""
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    fine = np.asarray(coarse.resize((96, 72), Image.Resampling.BICUBIC)).astype(np.int16)
+    noisy = np.clip(fine + rng.normal(0, 6, fine.shape), 0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noisy).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The report of a run: data first (`build`), then tables (`findings`), then a page (`render`)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from verger.errors import StoreError
+from verger.report import drift, positions
+from verger.report.build import FOLDER, whole_run
+from verger.report.build import build as build_report
+from verger.report.findings import write_findings
+from verger.report.render import render as render_page
+from verger.store import Store
+
+PAGE = "report.html"
+
+
+def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> str:
+    """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
+
+    `map_kind` is one of `positions.MAPS`. What an earlier report left is replaced file by file,
+    each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where
+    STORE holds no whole run or cannot be written, and `UsageError` where the neighbour map's
+    library is missing.
+    """
+    store = Store(store_root)
+    whole_run(store)
+    if map_kind == positions.NEIGHBOUR_MAP:
+        positions.need_neighbour_map()
+    report = build_report(store, map_kind)
+    name = store.place.name
+    try:
+        with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
+            new = Path(scratch)
+            write_findings(report, store, new)
+            drift.save_summaries(new, report.summary, report.previous)
+            (new / PAGE).write_text(render_page(report, name), encoding="utf-8")
+            for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):
+                with store.place.incoming(f"{FOLDER}/{file.name}") as local:
+                    shutil.copyfile(file, local)
+            kept = {f"{FOLDER}/{file.name}" for file in new.iterdir()}
+            for path in store.place.files(FOLDER):
+                if path not in kept:
+                    store.place.delete(path)
+    except OSError as error:
+        what = error.strerror or error
+        raise StoreError(f"Cannot write {store.place}/{FOLDER}: {what}.") from None
+    return f"{store.place}/{FOLDER}/{PAGE}"

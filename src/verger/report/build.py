@@ -1,0 +1,289 @@
+"""The data of a report, from a STORE's tables: pure functions and frozen dataclasses, no HTML."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from verger.discriminant import KIND, Discriminant, load_discriminant
+from verger.errors import StoreError
+from verger.parts import FEATURES, REJECTS
+from verger.photos.reasons import Reason
+from verger.projection import PCA, load_pca
+from verger.report import drift as drifting
+from verger.report import positions
+from verger.report.checks import Check, check_store
+from verger.report.drift import Drift, Summary
+from verger.report.duplicates import Duplicates, exact_groups, find_duplicates, small_pictures
+from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
+from verger.report.neighbours import (
+    MixedPair,
+    Neighbours,
+    mixed_pairs,
+    nearest,
+    purity,
+    purity_by_label,
+)
+from verger.report.outliers import Outliers, find_outliers
+from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
+from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
+from verger.report.variance import Spectrum, components_of, spectrum
+from verger.store import PROJECTION, Store
+from verger.tables import Table, batches
+
+FOLDER = "report"  # of the STORE
+MOST_LOOKED_AT = 12_000
+MOST_ON_MAP = 8_000
+FEW_PHOTOS = 10
+NARROW = 3.0  # long side over short side
+_PAIRS, _PAIR_EXAMPLES = 12, 3
+_REJECTS_A_REASON = 8
+_DUPLICATES_SHOWN = 200
+_EXTENSION = r"(?P<extension>(?:\.[^./]*)?)$"  # matches every path
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Photos of one file extension; sizes in pixels and bytes."""
+
+    extension: str
+    photos: int
+    width: int
+    height: int
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rejects of one reason, and some of them: (path, detail)."""
+
+    reason: str
+    meaning: str
+    photos: int
+    examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How well labels separate: purity in each space, by label and overall, and who mixes.
+
+    A purity is the share of a photo's 10 nearest neighbours that carry its label.
+    `chance` is the purity that labels dealt at random would have.
+    """
+
+    neighbours: int
+    raw: tuple[float, ...]
+    reduced: tuple[float, ...]
+    overall: tuple[float, float]
+    chance: float
+    judged_right: float
+    pairs: tuple[MixedPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report shows. Rows of the sample are places in `sample.rows`."""
+
+    record: Mapping[str, Any]
+    photos: Photos
+    counts: npt.NDArray[np.int64]
+    pca: PCA
+    spectrum: Spectrum
+    sample: Sample
+    codes: npt.NDArray[np.int64]
+    map_rows: npt.NDArray[np.int64]
+    maps: tuple[Positions, ...]
+    neighbours: Neighbours
+    separation: Separation | None
+    duplicates: Duplicates
+    mislabels: Mislabels
+    outliers: Outliers
+    formats: tuple[Format, ...]
+    upscaled: int
+    narrow: int
+    rejects: tuple[Rejected, ...]
+    drift: Drift
+    summary: Summary
+    previous: Summary | None
+    checks: tuple[Check, ...]
+
+
+def build(store: Store, map_kind: str = PCA_MAP) -> Report:
+    """Look at a STORE. Raises `StoreError` where it holds no whole run."""
+    record = whole_run(store)
+    pca, model = _projections(store)
+    table = Table(store.place, store.table(FEATURES))
+    photos = read_photos(table)
+    current, before = drifting.load_summaries(store.place, FOLDER)
+    finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
+    old = before if current is not None and current.finished == finished else current
+    sample = _sample(table, photos, pca, old)
+    codes = photos.codes[sample.rows]
+    directions, offset = drifting.directions_of(pca)
+    q = len(directions)
+    features = sample.features
+    whole = components_of(features, pca.scale, COMPONENTS)
+    raw = nearest(features)
+    judged = judge(whole.rows, codes)
+    map_rows = _on_map(codes)
+    pictures = small_pictures([sample.thumbnails[row] for row in sample.rows.tolist()])
+    summary = drifting.summarise(
+        photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
+    )
+    return Report(
+        record=record,
+        photos=photos,
+        counts=photos.counts(),
+        pca=pca,
+        spectrum=spectrum(pca, whole),
+        sample=sample,
+        codes=codes,
+        map_rows=map_rows,
+        maps=_maps(map_kind, pca, model, features[map_rows]),
+        neighbours=raw,
+        separation=_separation(raw, nearest(pca.transform(features)), codes, judged),
+        duplicates=find_duplicates(photos, sample.rows, pictures),
+        mislabels=find_mislabels(judged, raw, codes),
+        outliers=find_outliers(raw, codes),
+        formats=_formats(photos),
+        upscaled=int(
+            (np.minimum(photos.width, photos.height) < int(record["backbone"]["image_size"])).sum()
+        ),
+        narrow=int(_narrow(photos).sum()),
+        rejects=_rejects(store, record),
+        drift=drifting.compare(old, photos, sample.projected[:, q:], backbone),
+        summary=summary,
+        previous=old,
+        checks=tuple(check_store(store, record, pca, photos)),
+    )
+
+
+def whole_run(store: Store) -> dict[str, Any]:
+    """Return the record of the STORE's run. Raises `StoreError` where it holds no whole one."""
+    record = store.record()
+    if record is None:
+        raise StoreError(
+            f"{store.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+        )
+    return record
+
+
+def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
+    """Read the projections, by way of a folder of this machine, as their arrays are files."""
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        for path in store.place.files(PROJECTION):
+            (Path(folder) / path.rpartition("/")[2]).write_bytes(store.place.read(path))
+        pca = load_pca(Path(folder))
+        has_model = (Path(folder) / f"{KIND}.json").exists()
+        return pca, load_discriminant(Path(folder)) if has_model else None
+
+
+def _sample(table: Table, photos: Photos, pca: PCA, old: Summary | None) -> Sample:
+    rows = stratified(photos.codes, MOST_LOOKED_AT)
+    twins = np.concatenate([np.zeros(0, np.int64), *exact_groups(photos)[:_DUPLICATES_SHOWN]])
+    directions, offset = drifting.directions_of(pca)
+    if old is not None and old.directions.shape[1] == directions.shape[1]:
+        directions = np.concatenate([directions, old.directions])
+        offset = np.concatenate([offset, old.offset])
+    return read_sample(table, len(photos), rows, twins, directions, offset)
+
+
+def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Choose the rows of the map, in an order of which every beginning is spread over labels."""
+    rows = stratified(codes, MOST_ON_MAP)
+    rng = np.random.default_rng(0)
+    order = np.lexsort((rng.random(len(rows)), codes[rows]))
+    grouped = codes[rows][order]
+    starts = np.flatnonzero(np.concatenate([[True], grouped[1:] != grouped[:-1]])[: len(rows)])
+    sizes = np.diff(np.append(starts, len(rows)))
+    place = np.arange(len(rows)) - np.repeat(starts, sizes)
+    return np.asarray(rows[order][np.argsort(place, kind="stable")])
+
+
+def _maps(
+    kind: str, pca: PCA, model: Discriminant | None, features: npt.NDArray[np.float32]
+) -> tuple[Positions, ...]:
+    projected = pca.transform(features)
+    maps = [positions.by_components(projected)]
+    if model is not None and model.k >= 2:
+        maps.append(positions.by_labels(model, features))
+    if kind == NEIGHBOUR_MAP:
+        maps.insert(0, positions.by_neighbours(projected))
+    return tuple(maps)
+
+
+def _separation(
+    raw: Neighbours, reduced: Neighbours, codes: npt.NDArray[np.int64], judged: Judged
+) -> Separation | None:
+    labels = len(np.unique(codes[codes >= 0]))
+    if labels < 2 or not raw.index.shape[1]:
+        return None
+    wide = int(codes.max()) + 1
+    before, after = purity(raw, codes), purity(reduced, codes)
+    shares = np.bincount(codes[codes >= 0]) / len(codes)
+    return Separation(
+        raw.index.shape[1],
+        tuple(purity_by_label(before, codes, wide)),
+        tuple(purity_by_label(after, codes, wide)),
+        (float(np.nanmean(before)), float(np.nanmean(after))),
+        float((shares**2).sum()),
+        judged.right,
+        tuple(mixed_pairs(reduced, codes, _PAIRS, _PAIR_EXAMPLES)),
+    )
+
+
+def _formats(photos: Photos) -> tuple[Format, ...]:
+    if not len(photos):
+        return ()
+    found = pc.utf8_lower(pc.extract_regex(photos.paths, _EXTENSION).combine_chunks().field(0))
+    extensions = found.dictionary_encode()
+    codes = np.asarray(extensions.indices)
+    out = []
+    for code, extension in enumerate(extensions.dictionary.to_pylist()):
+        mine = np.flatnonzero(codes == code)
+        pixels = photos.width[mine] * photos.height[mine]
+        small, large = mine[pixels.argmin()], mine[pixels.argmax()]
+        out.append(
+            Format(
+                extension or "(none)",
+                len(mine),
+                int(np.median(photos.width[mine])),
+                int(np.median(photos.height[mine])),
+                (int(photos.width[small]), int(photos.height[small])),
+                (int(photos.width[large]), int(photos.height[large])),
+                int(np.median(photos.size[mine])),
+            )
+        )
+    return tuple(sorted(out, key=lambda one: -one.photos))
+
+
+def _narrow(photos: Photos) -> npt.NDArray[np.bool_]:
+    long, short = np.maximum(photos.width, photos.height), np.minimum(photos.width, photos.height)
+    return np.asarray(long > NARROW * np.maximum(short, 1))
+
+
+def _rejects(store: Store, record: Mapping[str, Any]) -> tuple[Rejected, ...]:
+    examples: dict[str, list[tuple[str, str]]] = {}
+    columns = ["reason", "path", "detail"]
+    for file in store.table(REJECTS):
+        for row in chain.from_iterable(
+            batch.to_pylist() for batch in batches(store.place, file, columns)
+        ):
+            some = examples.setdefault(str(row["reason"]), [])
+            if len(some) < _REJECTS_A_REASON:
+                some.append((str(row["path"]), str(row["detail"] or "")))
+    known = {reason.value: reason.meaning for reason in Reason}
+    return tuple(
+        Rejected(reason, known.get(reason, ""), int(count), tuple(examples.get(reason, ())))
+        for reason, count in record["counts"]["rejected_by_reason"].items()
+    )

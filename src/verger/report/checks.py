@@ -1,0 +1,100 @@
+"""What must hold of a STORE, looked at again for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from verger.parts import FEATURES, REJECTS
+from verger.projection import PCA
+from verger.report.reading import Photos
+from verger.store import MATRIX, Store
+from verger.tables import batches, rows_of
+
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold, whether it does, and the figures."""
+
+    what: str
+    passed: bool
+    figures: str
+
+
+def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photos) -> list[Check]:
+    """Check counts, paths, and that the matrix is what the projection promises."""
+    counts = record["counts"]
+    listed, embedded, rejected = (int(counts[n]) for n in ("listed", "embedded", "rejected"))
+    features, rejects = (rows_of(store.place, store.table(name)) for name in (FEATURES, REJECTS))
+    rows, off_centre, off_variance = _matrix_moments(store, pca)
+    different = len(np.unique(photos.keys))
+    checks = [
+        Check(
+            "Every listed photo is embedded or rejected",
+            listed == embedded + rejected,
+            f"{listed:,} listed = {embedded:,} embedded + {rejected:,} rejected",
+        ),
+        Check(
+            "The tables hold what was counted",
+            (features, rejects, rows) == (embedded, rejected, embedded),
+            f"features {features:,}, rejects {rejects:,}, matrix {rows:,} rows",
+        ),
+        Check(
+            "No photo is there twice under one path",
+            different == len(photos),
+            f"{different:,} different paths of {len(photos):,}",
+        ),
+    ]
+    if pca.k and rows > 1:
+        product = pca.components @ pca.components.T
+        skew = float(np.abs(product - np.eye(pca.k)).max())
+        checks += [
+            Check(
+                "The components are orthonormal",
+                skew < _TOLERANCE,
+                f"largest deviation {skew:.1e}",
+            ),
+            Check(
+                "The matrix is centred",
+                off_centre < _TOLERANCE,
+                f"largest mean of a column: {off_centre:.1e} spreads",
+            ),
+            Check(
+                "The columns of the matrix have the variance that the projection says",
+                off_variance < _TOLERANCE,
+                f"largest relative difference {off_variance:.1e}",
+            ),
+        ]
+    return checks
+
+
+def _matrix_moments(store: Store, pca: PCA) -> tuple[int, float, float]:
+    """Return rows, the largest |mean| in spreads, and the largest relative error of a variance."""
+    total, squares, rows = np.zeros(pca.k), np.zeros(pca.k), 0
+    for file in store.table(MATRIX):
+        for batch in batches(store.place, file, ["components"]):
+            block = _block(batch.column(0), pca.k)
+            total += block.sum(axis=0)
+            squares += (block**2).sum(axis=0)
+            rows += len(batch)
+    if not pca.k or rows < 2:
+        return rows, 0.0, 0.0
+    mean = total / rows
+    variance = (squares - rows * mean**2) / (rows - 1)
+    spread = np.sqrt(pca.explained_variance)
+    return (
+        rows,
+        float((np.abs(mean) / spread).max()),
+        float((np.abs(variance - pca.explained_variance) / pca.explained_variance).max()),
+    )
+
+
+def _block(column: pa.Array, k: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = np.asarray(column.flatten(), dtype=np.float64)
+    return values.reshape(len(column), k)

@@ -1,0 +1,185 @@
+"""The findings as tables: Parquet for programs and CSV for people, beside the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from verger.parts import REJECTS
+from verger.report.build import Report
+from verger.store import Store
+from verger.tables import batches
+
+_REJECT_COLUMNS = ["path", "label", "reason", "detail", "bytes"]
+
+
+def tables(report: Report) -> dict[str, pa.Table]:
+    """Return the findings, by name; `docs/report.md` says what each column is."""
+    return {
+        "duplicates": _duplicates(report),
+        "mislabelled": _mislabelled(report),
+        "outliers": _outliers(report),
+        "labels": _labels(report),
+        "formats": _formats(report),
+        "components": _components(report),
+        "drift": _drift(report),
+        "map": _map(report),
+    }
+
+
+def write_findings(report: Report, store: Store, folder: Path) -> None:
+    """Write each finding as NAME.parquet and NAME.csv."""
+    for name, table in tables(report).items():
+        pq.write_table(table, folder / f"{name}.parquet")
+        pyarrow.csv.write_csv(table, folder / f"{name}.csv")
+    _copy_rejects(store, folder)
+
+
+def _copy_rejects(store: Store, folder: Path) -> None:
+    """Copy the rejects file by file: there may be as many as photos."""
+    schema = pa.schema([(n, pa.int64() if n == "bytes" else pa.string()) for n in _REJECT_COLUMNS])
+    with (
+        pq.ParquetWriter(folder / "rejects.parquet", schema) as parquet,
+        pyarrow.csv.CSVWriter(str(folder / "rejects.csv"), schema) as csv,
+    ):
+        for file in store.table(REJECTS):
+            for batch in batches(store.place, file, _REJECT_COLUMNS):
+                table = pa.Table.from_batches([batch]).cast(schema)
+                parquet.write_table(table)
+                csv.write_table(table)
+
+
+def _duplicates(report: Report) -> pa.Table:
+    found, photos = report.duplicates, report.photos
+    return pa.table(
+        {
+            "group": pa.array(found.groups, pa.int32()),
+            "path": _paths(report, found.rows),
+            "label": _labels_of(report, photos.codes[found.rows]),
+            "exact": pa.array(found.exact),
+            "difference": pa.array(found.difference),
+            "width": pa.array(photos.width[found.rows], pa.int32()),
+            "height": pa.array(photos.height[found.rows], pa.int32()),
+            "bytes": pa.array(photos.size[found.rows]),
+        }
+    )
+
+
+def _mislabelled(report: Report) -> pa.Table:
+    found = report.mislabels
+    return pa.table(
+        {
+            "path": _paths(report, report.sample.rows[found.rows]),
+            "label": _labels_of(report, report.codes[found.rows]),
+            "suggested": _labels_of(report, found.suggested),
+            "margin": pa.array(found.margin),
+            "neighbours_that_agree": pa.array(found.votes),
+        }
+    )
+
+
+def _outliers(report: Report) -> pa.Table:
+    found = report.outliers
+    return pa.table(
+        {
+            "path": _paths(report, report.sample.rows[found.rows]),
+            "label": _labels_of(report, report.codes[found.rows]),
+            "distance": pa.array(found.distance),
+            "spreads": pa.array(found.spreads),
+        }
+    )
+
+
+def _labels(report: Report) -> pa.Table:
+    apart = report.separation
+    known = len(report.photos.names)
+    raw, reduced = (apart.raw, apart.reduced) if apart else ((), ())
+    return pa.table(
+        {
+            "label": pa.array(report.photos.names, pa.string()),
+            "photos": pa.array(report.counts),
+            "purity": _numbers(raw, known),
+            "purity_reduced": _numbers(reduced, known),
+        }
+    )
+
+
+def _formats(report: Report) -> pa.Table:
+    rows = [
+        {
+            "extension": one.extension,
+            "photos": one.photos,
+            "median_width": one.width,
+            "median_height": one.height,
+            "smallest": "{}x{}".format(*one.smallest),
+            "largest": "{}x{}".format(*one.largest),
+            "median_bytes": one.size,
+        }
+        for one in report.formats
+    ]
+    texts, numbers = ("extension", "smallest", "largest"), ("photos", "median_bytes")
+    sizes = ("median_width", "median_height")
+    schema = pa.schema(
+        [(name, pa.string()) for name in texts]
+        + [(name, pa.int64()) for name in (*numbers, *sizes)]
+    )
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _components(report: Report) -> pa.Table:
+    ratios = report.spectrum.ratios
+    return pa.table(
+        {
+            "component": pa.array(range(1, len(ratios) + 1), pa.int32()),
+            "explained_variance_ratio": pa.array(ratios),
+            "cumulative": pa.array(np.cumsum(ratios)),
+            "kept": pa.array([at < report.spectrum.k for at in range(len(ratios))], pa.bool_()),
+        }
+    )
+
+
+def _drift(report: Report) -> pa.Table:
+    shifts = [*report.drift.components, *report.drift.labels]
+    return pa.table(
+        {
+            "label": pa.array([shift.label for shift in shifts], pa.string()),
+            "component": pa.array([shift.component for shift in shifts], pa.int32()),
+            "photos": pa.array([shift.photos for shift in shifts], pa.int64()),
+            "before": pa.array([shift.before for shift in shifts], pa.float64()),
+            "after": pa.array([shift.after for shift in shifts], pa.float64()),
+            "spreads": pa.array([shift.spreads for shift in shifts], pa.float64()),
+            "counts": pa.array([shift.counts for shift in shifts], pa.bool_()),
+        }
+    )
+
+
+def _map(report: Report) -> pa.Table:
+    columns: dict[str, Any] = {
+        "path": _paths(report, report.sample.rows[report.map_rows]),
+        "label": _labels_of(report, report.codes[report.map_rows]),
+    }
+    for one in report.maps:
+        columns[f"{one.kind}_x"] = pa.array(one.points[:, 0])
+        columns[f"{one.kind}_y"] = pa.array(one.points[:, 1])
+    return pa.table(columns)
+
+
+def _paths(report: Report, rows: npt.NDArray[np.int64]) -> pa.ChunkedArray:
+    return report.photos.paths.take(pa.array(rows))
+
+
+def _labels_of(report: Report, codes: npt.NDArray[np.int64]) -> pa.Array:
+    names = report.photos.names
+    return pa.array([names[code] if code >= 0 else None for code in codes.tolist()], pa.string())
+
+
+def _numbers(values: tuple[float, ...], length: int) -> pa.Array:
+    """Return one number a label; null where there is none."""
+    padded = [*values, *[float("nan")] * (length - len(values))]
+    return pa.array([None if np.isnan(value) else value for value in padded], pa.float64())

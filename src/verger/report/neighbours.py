@@ -1,0 +1,120 @@
+"""Nearest neighbours, and what they say of labels: purity, and the pairs that mix most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from verger.report.reading import Floats, Ints
+
+NEIGHBOURS = 10
+_ROWS_A_BLOCK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The k nearest other rows of each of m rows, the nearest first.
+
+    index:       int64 (m, k)
+    similarity:  float32 (m, k), the cosine
+    """
+
+    index: Ints
+    similarity: Floats
+
+
+def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
+    """Find by cosine the k nearest others of each row (m, d), exactly; fewer where m ≤ k."""
+    m = len(rows)
+    k = max(min(k, m - 1), 0)
+    index = np.empty((m, k), np.int64)
+    similarity = np.empty((m, k), np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    for start in range(0, m if k else 0, _ROWS_A_BLOCK):
+        block = unit[start : start + _ROWS_A_BLOCK] @ unit.T
+        mine = np.arange(len(block))
+        block[mine, start + mine] = -np.inf
+        some = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        near = np.take_along_axis(block, some, axis=1)
+        order = np.argsort(-near, axis=1, kind="stable")
+        index[start : start + len(block)] = np.take_along_axis(some, order, axis=1)
+        similarity[start : start + len(block)] = np.take_along_axis(near, order, axis=1)
+    return Neighbours(index, similarity)
+
+
+def purity(neighbours: Neighbours, codes: Ints) -> npt.NDArray[np.float64]:
+    """Return the share of each row's neighbours that carry its label, (m,); NaN without a label."""
+    same = codes[neighbours.index] == codes[:, None]
+    shares = same.mean(axis=1) if same.shape[1] else np.full(len(codes), np.nan)
+    return np.where(codes >= 0, shares, np.nan)
+
+
+def purity_by_label(shares: npt.NDArray[np.float64], codes: Ints, labels: int) -> list[float]:
+    """Return the mean purity of each label's rows; NaN for a label that has none."""
+    known = (codes >= 0) & np.isfinite(shares)
+    counts = np.bincount(codes[known], minlength=labels)
+    sums = np.bincount(codes[known], shares[known], minlength=labels)
+    return [
+        float(total / count) if count else float("nan")
+        for total, count in zip(sums, counts, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedPair:
+    """Two labels that lie close together.
+
+    share:     of the neighbours of both labels' rows, how many carry the other label
+    examples:  rows (one of the first label, one of the second) that are near each other
+    """
+
+    first: int
+    second: int
+    share: float
+    examples: tuple[tuple[int, int], ...]
+
+
+def mixed_pairs(neighbours: Neighbours, codes: Ints, most: int, examples: int) -> list[MixedPair]:
+    """Return the pairs of labels whose rows are neighbours of one another most often."""
+    m, k = neighbours.index.shape
+    if not m or not k:
+        return []
+    rows, near = np.repeat(np.arange(m), k), neighbours.index.ravel()
+    one, two = codes[rows], codes[near]
+    across = (one != two) & (one >= 0) & (two >= 0)
+    if not across.any():
+        return []
+    rows, near, closeness = rows[across], near[across], neighbours.similarity.ravel()[across]
+    one, two = codes[rows], codes[near]
+    labels = int(codes.max()) + 1
+    pair = np.minimum(one, two) * labels + np.maximum(one, two)
+    links = np.bincount(codes[codes >= 0], minlength=labels) * k
+    found, inverse, counts = np.unique(pair, return_inverse=True, return_counts=True)
+    shares = counts / (links[found // labels] + links[found % labels])
+    out = []
+    for at in np.argsort(-shares, kind="stable")[:most]:
+        first, second = divmod(int(found[at]), labels)
+        members = np.flatnonzero(inverse == at)
+        members = members[np.argsort(-closeness[members], kind="stable")]
+        shown = _distinct(rows[members], near[members], codes, first, examples)
+        out.append(MixedPair(first, second, float(shares[at]), shown))
+    return out
+
+
+def _distinct(
+    rows: Ints, near: Ints, codes: Ints, first: int, most: int
+) -> tuple[tuple[int, int], ...]:
+    """Take the closest links, no photo twice; the photo of the first label comes first."""
+    used: set[int] = set()
+    out: list[tuple[int, int]] = []
+    for a, b in zip(rows.tolist(), near.tolist(), strict=True):
+        if a in used or b in used:
+            continue
+        used |= {a, b}
+        out.append((a, b) if codes[a] == first else (b, a))
+        if len(out) == most:
+            break
+    return tuple(out)

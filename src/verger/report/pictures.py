@@ -1,0 +1,89 @@
+"""Thumbnails for the page. All are decoded and encoded again, as a STORE may come from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from verger.photos.decode import THUMBNAIL_SIDE
+
+TILE = 48  # pixels a side, of a thumbnail on the map
+TILES_A_ROW = 32
+_PAPER = (244, 244, 240)
+_SHEET_QUALITY, _PICTURE_QUALITY = 62, 74
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One thumbnail as a data URI, with its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def picture(thumbnail: bytes) -> Picture | None:
+    """Return a thumbnail for the page; None where it cannot be opened."""
+    image = _open(thumbnail)
+    if image is None:
+        return None
+    return Picture(_uri(_webp(image, _PICTURE_QUALITY)), image.width, image.height)
+
+
+def sheets(thumbnails: Sequence[bytes], most_bytes: int) -> tuple[list[str], int]:
+    """Lay small thumbnails out on sheets of 32 × 32 tiles, as long as they fit in `most_bytes`.
+
+    Returns the sheets as data URIs, and how many of the thumbnails, from the first on, are there.
+    """
+    a_sheet = TILES_A_ROW**2
+    out: list[str] = []
+    left, placed = most_bytes, 0
+    while placed < len(thumbnails):
+        some = thumbnails[placed : placed + a_sheet]
+        uri = _sheet(some)
+        while len(uri) > left and len(some) > TILES_A_ROW:
+            some = some[: min(len(some) * left // len(uri), len(some) - TILES_A_ROW)]
+            uri = _sheet(some) if some else ""
+        if not some or len(uri) > left:
+            break
+        out.append(uri)
+        left -= len(uri)
+        placed += len(some)
+    return out, placed
+
+
+def _sheet(thumbnails: Sequence[bytes]) -> str:
+    rows = -(-len(thumbnails) // TILES_A_ROW)
+    paper = Image.new("RGB", (TILE * TILES_A_ROW, TILE * rows), _PAPER)
+    for at, thumbnail in enumerate(thumbnails):
+        image = _open(thumbnail)
+        if image is not None:
+            image.thumbnail((TILE, TILE), Image.Resampling.BOX)
+            row, column = divmod(at, TILES_A_ROW)
+            left = column * TILE + (TILE - image.width) // 2
+            paper.paste(image, (left, row * TILE + (TILE - image.height) // 2))
+    return _uri(_webp(paper, _SHEET_QUALITY))
+
+
+def _open(thumbnail: bytes) -> Image.Image | None:
+    try:
+        with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as opened:
+            if max(opened.size) > THUMBNAIL_SIDE:
+                return None
+            return opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _webp(image: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=quality, method=4)
+    return out.getvalue()
+
+
+def _uri(data: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(data).decode()

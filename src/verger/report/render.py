@@ -1,0 +1,124 @@
+"""A report as one HTML file that opens offline.
+
+No request leaves it, and nothing in it runs but the scripts that its content security policy names
+by their hash.
+
+Whatever comes from photos (names, labels, messages) enters through Jinja2's escaping or as JSON
+that the page reads as data.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from verger.report import view
+from verger.report.build import Report
+from verger.report.pictures import TILE, TILES_A_ROW, sheets
+
+MOST_BYTES = 8_000_000
+_SPARE = 50_000
+_MOST_SHEETS = 4_200_000  # bytes of thumbnails on the map
+_SCRIPTS = ("echarts.min.js", "charts.js", "map.js", "report.js")
+
+
+def render(report: Report, name: str) -> str:
+    """Return the page, of at most 8,000,000 bytes in UTF-8. `name` is what the STORE is called."""
+    page = _environment().get_template("report.html.jinja")
+    scripts = [_script(script) for script in _SCRIPTS]
+    context = view.context(report, name) | {
+        "style": Markup(_read("report.css")),  # noqa: S704 - our own file
+        "scripts": scripts,
+        "policy": _policy(scripts),
+    }
+    bare = page.render(context, data=_data(report, context["charts"]))
+    left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
+    thumbnails = [report.sample.thumbnails[row] for row in _map_rows(report)]
+    pictures, placed = sheets(thumbnails, max(left, 0))
+    context["pictured"] = placed
+    return page.render(context, data=_data(report, context["charts"], pictures, placed))
+
+
+def _map_rows(report: Report) -> list[int]:
+    return [int(row) for row in report.sample.rows[report.map_rows]]
+
+
+def _data(
+    report: Report, charts: dict[str, Any], pictures: Sequence[str] = (), placed: int = 0
+) -> Markup:
+    """Return the data of the charts as JSON that cannot end its script element."""
+    rows = _map_rows(report)
+    codes = report.codes[report.map_rows]
+    used, local = np.unique(codes, return_inverse=True)
+    names = [None if code < 0 else view.short(report.photos.names[code], 80) for code in used]
+    data = charts | {
+        "map": {
+            "labels": names,
+            "codes": local.tolist(),
+            "paths": [view.short(report.photos.path(row), 160) for row in rows],
+            "layouts": [
+                {"kind": one.kind, "name": view.MAP_NAMES[one.kind], **_quantised(one.points)}
+                for one in report.maps
+            ],
+            "sheets": list(pictures),
+            "pictured": placed,
+            "tile": TILE,
+            "tiles": TILES_A_ROW,
+        }
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no markup is left in it
+
+
+def _quantised(points: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:
+    """Pack coordinates into 0 to 9,999: finer than a screen, and short."""
+    low, high = (
+        (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.ones(2))
+    )
+    spread = np.where(high > low, high - low, 1)
+    packed = np.round((points - low) / spread * 9_999).astype(int)
+    return {"x": packed[:, 0].tolist(), "y": packed[:, 1].tolist()}
+
+
+def _policy(scripts: Sequence[Markup]) -> str:
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _script(name: str) -> Markup:
+    text = _read(name)
+    if "</script" in text.lower():  # it would end the element that it stands in
+        raise ValueError(f"{name} holds an end of a script element")
+    return Markup(text)  # noqa: S704 - our own file, or the vendored library
+
+
+@cache
+def _read(name: str) -> str:
+    return (files("verger.report") / "page" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("verger.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

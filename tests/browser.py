@@ -1,0 +1,85 @@
+"""A real browser for the tests: the Chromium of this machine, headless, driven by Playwright.
+
+Debian's package `chromium` is found on the PATH; VERGER_CHROMIUM names another one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True,
+}  # fmt: skip
+
+
+def chromium() -> str | None:
+    """Return the Chromium of this machine, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("VERGER_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def missing() -> str:
+    """Say what a browser test lacks here; nothing where it lacks nothing."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed"
+    return "" if chromium() else "no Chromium here: on Debian, apt install chromium"
+
+
+needs_browser = pytest.mark.skipif(bool(missing()), reason=missing())
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Watched:
+    """A page, what it complained of, and every request that would have left this machine."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", self._interrupted)
+        page.on("request", self._asked)
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _interrupted(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.outside.append(request.url)
+
+
+@contextmanager
+def watched(browser: Browser, **options: Any) -> Iterator[Watched]:
+    """Open an empty page, and close it at the end."""
+    context = browser.new_context(**(options or DESKTOP))
+    try:
+        yield Watched(context.new_page())
+    finally:
+        context.close()

@@ -1,0 +1,296 @@
+"""Whole reports: what they say of STOREs of every kind, and that nothing in them is markup."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from verger.cli import cli
+from verger.errors import StoreError, UsageError
+from verger.photos.render import VARIETIES
+from verger.report import positions, render, write_report
+from verger.report.build import build
+from verger.report.pictures import picture, sheets
+from verger.settings import RunSettings
+from verger.store import MATRIX, Store
+
+from .conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
+from .stores import lay, make_store
+
+
+class Reading(HTMLParser):
+    """Text and elements of a page, as a parser sees them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._inside = ""
+        self.data = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside = str(dict(attrs).get("id", tag))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "data":
+            self.data += data
+        elif not self._inside:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join("".join(self.text).split())
+
+
+def read(page: str | Path) -> Reading:
+    return Reading(Path(page).read_text(encoding="utf-8"))
+
+
+def test_what_was_planted_is_found(orchard: Orchard) -> None:
+    report = build(orchard.store)
+    rows = report.sample.rows[report.mislabels.rows]
+    assert {report.photos.path(row) for row in rows} == set(orchard.wrong)
+    names = report.photos.names
+    found = {
+        report.photos.path(row): names[suggested]
+        for row, suggested in zip(rows, report.mislabels.suggested, strict=True)
+    }
+    assert found == orchard.wrong
+    groups: dict[int, set[str]] = {}
+    for row, group in zip(report.duplicates.rows, report.duplicates.groups, strict=True):
+        groups.setdefault(int(group), set()).add(report.photos.path(row))
+    assert sorted(groups.values(), key=sorted) == sorted(
+        ({copy, original} for copy, original in orchard.copies.items()), key=sorted
+    )
+    assert {one.reason: one.photos for one in report.rejects} == {
+        "empty": 1, "not_an_image": 1, "truncated": 1,
+    }  # fmt: skip
+    assert all(check.passed for check in report.checks)
+    assert len(report.checks) == 6
+
+
+def test_names_are_text_and_nothing_loads_from_outside(page: Path) -> None:
+    seen = read(page)
+    for hostile in (SCRIPT, IMAGE, QUOTE, "<i>no photo</i>.jpg", *NAMES.values()):
+        assert hostile in seen.words
+    assert not [tag for tag, _ in seen.tags if tag in ("i", "b") and "onerror" in str(_)]
+    assert sum(tag == "script" for tag, _ in seen.tags) == 5  # the data, and four of ours
+    for tag, attributes in seen.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "action", "srcset"):
+            value = attributes.get(name) or "#"
+            inside = value.startswith(("data:", "#"))
+            assert inside or re.fullmatch(r"[a-z]+\.(csv|parquet)", value), (tag, value)
+    paths = json.loads(seen.data)["map"]["paths"]
+    assert any(path.endswith(SCRIPT) for path in paths)
+    assert "<" not in seen.data
+
+
+def test_the_policy_names_every_script_and_lets_nothing_else_in(page: Path) -> None:
+    seen = read(page)
+    policies = [a["content"] or "" for t, a in seen.tags if a.get("http-equiv")]
+    assert len(policies) == 1
+    rules = dict(rule.strip().split(" ", 1) for rule in policies[0].split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"].count("'sha256-") == 4
+    assert "unsafe" not in rules["script-src"]
+    assert rules["img-src"] == "data: blob:"
+
+
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = {a["href"] or "" for tag, a in read(page).tags if tag == "a" and "href" in a}
+    files = {link for link in links if not link.startswith("#")}
+    assert len(files) >= 14
+    for file in files:
+        assert (page.parent / file).is_file(), file
+    ids = {a["id"] for _, a in read(page).tags if "id" in a}
+    assert {link[1:] for link in links if link.startswith("#")} <= ids
+
+
+def test_the_tables_beside_it_hold_the_findings(page: Path, orchard: Orchard) -> None:
+    folder = page.parent
+    wrong = pq.read_table(folder / "mislabelled.parquet").to_pylist()
+    assert {row["path"]: row["suggested"] for row in wrong} == orchard.wrong
+    rejects = pq.read_table(folder / "rejects.parquet")
+    assert sorted(rejects["reason"].to_pylist()) == ["empty", "not_an_image", "truncated"]
+    for parquet in folder.glob("*.parquet"):
+        table = pq.read_table(parquet)
+        beside = pyarrow.csv.read_csv(
+            parquet.with_suffix(".csv"),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        )
+        assert (beside.num_rows, beside.column_names) == (table.num_rows, table.column_names)
+    components = pq.read_table(folder / "components.parquet")
+    assert components["cumulative"][-1].as_py() == pytest.approx(1.0, abs=1e-6)
+    points = pq.read_table(folder / "map.parquet")
+    assert points.num_rows == json.loads(read(page).data)["map"]["codes"].__len__()
+
+
+def test_a_matrix_that_is_not_the_projections_fails_a_check(tmp_path: Path) -> None:
+    photos = {f"a/{view}.jpg": jpeg(VARIETIES[0], view) for view in range(6)}
+    store = make_store(lay(tmp_path / "photos", photos), tmp_path / "store")
+    file = Path(store.root) / MATRIX / "part-0.parquet"
+    table = pq.read_table(file)
+    rows = [[value + 5 for value in row] for row in table["components"].to_pylist()]
+    moved = pa.array(rows, table["components"].type)
+    pq.write_table(table.set_column(2, "components", moved), file)
+    failed = [check.what for check in build(store).checks if not check.passed]
+    assert failed == ["The matrix is centred"]
+    assert "A check failed: The matrix is centred." in read(write_report(store.root)).words
+
+
+def grey() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (60, 40), (90, 120, 60)).save(out, "JPEG")
+    return out.getvalue()
+
+
+SAYS = {
+    "empty": ("There is 0 photos", "No photo was embedded"),
+    "one": ("There is 1 photo",),
+    "two": ("2 photos of 2 labels", "fewer than 10 photos"),
+    "alike": ("no variance", "No photo has a label"),
+    "unlabelled": ("No photo has a label: how labels separate cannot be said.",),
+    "one label": ("There is one label only: how labels separate cannot be said.",),
+}
+
+
+@pytest.mark.parametrize("kind", SAYS)
+def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path) -> None:
+    fruit = {
+        f"{label}/{view}.jpg": jpeg(label, view) for label in VARIETIES[:2] for view in range(6)
+    }
+    photos, label_from = {
+        "empty": ({"a/none.jpg": b"", "b/none.jpg": b"none"}, "parent"),
+        "one": ({"a/0.jpg": jpeg(VARIETIES[0], 0)}, "parent"),
+        "two": ({"a/0.jpg": jpeg(VARIETIES[0], 0), "b/0.jpg": jpeg(VARIETIES[1], 0)}, "parent"),
+        "alike": ({f"{n}.jpg": grey() for n in range(4)}, "none"),
+        "unlabelled": (fruit, "none"),
+        "one label": (fruit, "regex:.*(j)pg"),
+    }[kind]
+    settings = RunSettings(label_from=label_from, csv=False)
+    store = make_store(lay(tmp_path / "photos", photos), tmp_path / "store", settings)
+    page = Path(write_report(store.root))
+    words = read(page).words
+    for text in SAYS[kind]:
+        assert text in words
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|Infinity|undefined", words)
+    assert page.stat().st_size < 3_000_000
+    write_report(store.root)  # again, over the first
+
+
+def test_a_second_run_is_compared_with_the_first(tmp_path: Path) -> None:
+    photos = {f"{v}/{n}.jpg": jpeg(v, n, views=40) for v in VARIETIES[:3] for n in range(0, 40, 2)}
+    folder = lay(tmp_path / "photos", photos)
+    page = write_report(make_store(folder, tmp_path / "store").root)
+    assert "This is the first run that left a report here" in read(page).words
+    page = write_report(tmp_path / "store")
+    assert "This is the first run that left a report here" in read(page).words
+    for name, data in photos.items():
+        negative = Image.open(io.BytesIO(data)).point(lambda level: 255 - level)
+        negative.save(folder / name.replace(".jpg", "-negative.png"))
+    store = make_store(folder, tmp_path / "store")
+    record = json.loads((tmp_path / "store" / "run.json").read_text())
+    (tmp_path / "store" / "run.json").write_text(
+        json.dumps(record | {"finished": "2031-01-01T00:00:00"})
+    )
+    for _ in range(2):  # the report of one run says the same when it is made again
+        words = read(write_report(store.root)).words
+        found = re.search(r"[0-9]+ new photos?[^.]*run before\.", words)
+        assert found is not None
+        assert found[0] == f"{len(photos)} new photos: a clear drift from the run before."
+        assert "Below 0.2 is none, from 0.5 on clear" in words
+        assert "built-in" not in words
+
+
+def test_a_page_of_long_names_stays_small(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = build(orchard.store)
+    whole = render.render(report, "name")
+    placed = json.loads(Reading(whole).data)["map"]["pictured"]
+    assert placed == len(report.map_rows)
+    monkeypatch.setattr(render, "_SPARE", 2_000)
+    monkeypatch.setattr(render, "MOST_BYTES", len(whole.encode()) - 10_000)
+    small = render.render(report, "name")
+    assert len(small.encode()) <= render.MOST_BYTES
+    assert 0 < json.loads(Reading(small).data)["map"]["pictured"] < placed
+
+
+def test_secrets_in_spark_settings_are_not_shown(tmp_path: Path) -> None:
+    settings = RunSettings(csv=False, spark_conf=("spark.hadoop.fs.s3a.secret.key=hunter2",))
+    photos = {f"a/{n}.jpg": jpeg(VARIETIES[0], n) for n in range(3)}
+    page = Path(
+        write_report(make_store(lay(tmp_path / "p", photos), tmp_path / "s", settings).root)
+    )
+    assert "spark.hadoop.fs.s3a.secret.key=…" in read(page).words
+    assert "hunter2" not in page.read_text(encoding="utf-8")
+
+
+def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
+    large, png = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4000, 10)).save(large, "JPEG")
+    Image.new("RGB", (9, 9)).save(png, "PNG")
+    for hostile in (b"", b"no", large.getvalue(), png.getvalue()):
+        assert picture(hostile) is None
+    uris, placed = sheets([b"", png.getvalue()], 100_000)
+    assert (len(uris), placed) == (1, 2)
+
+
+def test_the_neighbour_map_keeps_neighbours_together() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(4), 25)
+    rows = (rng.normal(0, 30, (4, 12))[codes] + rng.normal(0, 1, (100, 12))).astype(np.float32)
+    points = positions.by_neighbours(rows).points
+    apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert (codes[apart.argmin(axis=1)] == codes).mean() > 0.97
+
+
+def test_the_neighbour_map_says_what_it_needs(
+    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openTSNE", None)
+    with pytest.raises(UsageError, match=r"pip install 'verger\[map\]'"):
+        write_report(orchard.store.root, positions.NEIGHBOUR_MAP)
+
+
+def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no whole run"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_table_is_named(orchard: Orchard, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "store"
+    shutil.copytree(orchard.store.root, copy)
+    (copy / "features" / "part-0.parquet").write_bytes(b"PAR1 not")
+    with pytest.raises(StoreError, match=r"part-0\.parquet cannot be read"):
+        write_report(copy)
+
+
+def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
+    result = CliRunner().invoke(cli, ["report", str(orchard.store.root)])
+    assert result.exit_code == 0
+    assert Path(result.output.strip()).is_file()
+    assert Store(orchard.store.root).record() is not None
