@@ -30,7 +30,7 @@ _STAGES = {
     "list": "listing",
     "start": "starting Spark",
     "embed": "embedding",
-    "settle": "settling",
+    "gallery": "building the gallery",
     "fit": "fitting",
     "project": "projecting",
     "csv": "writing the CSV",
