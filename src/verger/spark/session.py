@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from verger.spark.connectors import (
     without_committer,
 )
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
+from verger.spark.memory import java_memory, memory_available
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
@@ -170,8 +172,8 @@ def _start(
     if is_local(master):
         for key, value in _LOCAL_CONF.items():
             conf.set(key, value)
-        conf.set("spark.driver.memory", settings.memory)
-    else:
+        conf.set("spark.driver.memory", _memory(settings, master))
+    elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
         conf.set("spark.executor.memory", settings.memory)
     for pair in settings.spark_conf:
         key, _, value = pair.partition("=")
@@ -194,6 +196,14 @@ def _start(
         except BaseException:
             _kill_java()
             raise
+
+
+def _memory(settings: RunSettings, master: str) -> str:
+    if settings.memory != "auto":
+        return settings.memory
+    asked = re.match(r"local\[(\d+)", master)
+    cores = int(asked.group(1)) if asked else os.cpu_count() or 1
+    return java_memory(memory_available(), cores if master != "local" else 1)
 
 
 @contextmanager
