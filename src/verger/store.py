@@ -239,6 +239,8 @@ class Store:
             elif self.place.exists(name):
                 gone.append(name)
         whole = {"format": RECORD_FORMAT, **record}
+        for source, _ in moves:  # Spark leaves the matrix to the system, to be written some day
+            self.place.settle(source)
         if moves or gone:
             self._put(_JOURNAL, _json({"moves": moves, "gone": gone, "record": whole}))
             self._carry_out()

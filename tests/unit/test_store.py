@@ -696,3 +696,41 @@ def test_a_claim_taken_back_keeps_what_is_not_ours(tmp_path: Path) -> None:
     (Path(store.root) / "note.txt").write_text("mine")
     store.abandon()
     assert contents(tmp_path) == {"new/note.txt": "mine"}
+
+
+def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that stops just then must not leave a decision for files that are empty.
+
+    Verger's own files are synced as they are written; Spark's are not, and are plain files here.
+    """
+    store = Store(tmp_path / "store")
+    claim(store)
+    on_disk: set[int] = set()
+    at_decision: list[set[int]] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        on_disk.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def renamed(source: Any, target: Any, **options: Any) -> None:
+        if str(target).endswith("publish.json"):
+            at_decision.append(set(on_disk))
+        rename(source, target, **options)
+
+    with store.working(MADE_BY) as work:
+        publication = build(work, "new")
+        record = record_of(work, publication, "new")
+        matrix = [mark(store).parent / path for path in publication.folders[MATRIX]]
+        for file in matrix:
+            content = file.read_bytes()
+            file.unlink()
+            file.write_bytes(content)
+        inodes = {file.stat().st_ino for file in (*matrix, matrix[0].parent)}
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "replace", renamed)
+        store.publish(work, record, publication)
+    assert at_decision
+    assert inodes <= at_decision[-1]

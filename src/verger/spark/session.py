@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
@@ -98,8 +99,14 @@ def session(
     with _quiet_bridge(verbose=settings.verbose):
         try:
             yield spark
-        except Exception:
+        except Exception as error:
+            gone = _java_is_gone(error)
             _end(spark, _SECONDS_TO_END)
+            if gone:
+                raise EngineError(
+                    "Java ended in the midst of the run.",
+                    hint="Perhaps memory ran out: give less --memory, or fewer --cores.",
+                ) from error
             raise
         except BaseException:  # Ctrl-C, SIGTERM: what is under way is not waited for
             _end(spark, _SECONDS_TO_END, at_once=True)
@@ -347,6 +354,19 @@ def _quiet_bridge(*, verbose: bool) -> Iterator[None]:
     finally:
         bridge.setLevel(before)
         root.removeFilter(not_of_py4j)
+
+
+def _java_is_gone(error: Exception) -> bool:
+    """Say whether an error came of Java's end: then all that it says is that nobody answers."""
+    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    if process is None or not isinstance(error, ConnectionError | Py4JError | EngineError):
+        return False
+    unheard = isinstance(error, ConnectionError) or isinstance(error.__cause__, Py4JNetworkError)
+    try:
+        process.wait(5 if unheard else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None:
