@@ -142,7 +142,8 @@ class Store:
         try:
             with self.place.lock(_LOCK):
                 if not self.place.exists(_MARK):
-                    self.place.put(_MARK, _json({"format": RECORD_FORMAT}))
+                    self._put(_MARK, _json({"format": RECORD_FORMAT}))
+                    self.place.delete_if_empty(_WORK)
         except BlockingIOError:
             raise self._is_busy() from None
         except OSError as error:

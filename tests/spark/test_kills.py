@@ -38,6 +38,7 @@ from .test_stopping import family, names, nothing_left
 SEED = int(os.environ.get("VERGER_KILL_SEED", "4"))
 PHOTOS = 240
 PUBLISHING = "publish.json"
+BEGAN = time.monotonic()
 
 # argv: the STORE, the name with which counting begins ("" for at once), the number of steps.
 DRIVER = """
@@ -172,7 +173,7 @@ class Killer:
     def _ended(
         self, why: str, ended: Ended, moment: str, seen: list[psutil.Process], struck: bool = True
     ) -> bool:
-        print(f"killed {why}, {moment}: exit {ended.code}")  # noqa: T201 - the seed's moments
+        print(f"{time.monotonic() - BEGAN:6.1f} s  {why}, {moment}: exit {ended.code}", flush=True)  # noqa: T201 - the seed's moments
         nothing_left(seen)
         killed = struck and (ended.code == -signal.SIGKILL or not why.startswith("driver"))
         if killed:

@@ -167,7 +167,7 @@ def _start(
     short: bool,
     archive: bool,
 ) -> SparkSession:
-    environment = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    environment = {"PYSPARK_DRIVER_PYTHON": sys.executable}
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
     conf = SparkConf()
@@ -176,6 +176,7 @@ def _start(
     submitted = conf.get("spark.master")
     master = settings.master or submitted or f"local[{settings.cores or os.cpu_count() or 1}]"
     conf.setMaster(master)
+    environment["PYSPARK_PYTHON"] = _python_of_workers(master)
     if is_local(master):
         for key, value in _LOCAL_CONF.items():
             conf.set(key, value)
@@ -203,6 +204,12 @@ def _start(
         except BaseException:
             _kill_java()
             raise
+
+
+def _python_of_workers(master: str) -> str:
+    """This Python, but on other machines the user's word counts: theirs may lie elsewhere."""
+    given = None if is_local(master) else os.environ.get("PYSPARK_PYTHON")
+    return given or sys.executable
 
 
 def _memory(settings: RunSettings, master: str) -> str:
