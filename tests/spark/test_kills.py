@@ -284,8 +284,7 @@ def test_killed_at_random_moments(
     killer.after("driver, Spark starting", lambda seen: any(map(is_java, seen)), None)
     killer.after("Java", embeds, is_java)
     killer.after("a worker", embeds, is_worker)
-    killer.after("driver, embedding", has_part, None)
-    killer.driver("fitting", 20, "refs.parquet")
+    killer.driver("fitting", 20, "pca.json")
     killer.driver("publishing", 25, PUBLISHING)
     for _ in range(4):
         killer.driver("completing", 30)

@@ -207,7 +207,7 @@ def _start(
 
 
 def _python_of_workers(master: str) -> str:
-    """This Python, but on other machines the user's word counts: theirs may lie elsewhere."""
+    """Return this Python, or what the user says: on other machines it may lie elsewhere."""
     given = None if is_local(master) else os.environ.get("PYSPARK_PYTHON")
     return given or sys.executable
 
