@@ -734,3 +734,52 @@ def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
         store.publish(work, record, publication)
     assert at_decision
     assert inodes <= at_decision[-1]
+
+
+CLAIMS = """
+import os, signal, sys
+from pathlib import Path
+from verger.store import Store
+
+backbone = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
+
+def claim(root, steps):
+    pid = os.fork()
+    if pid == 0:
+        left = [steps]
+        def watch(event, _):
+            if event.startswith("os.") or event in ("open", "fcntl.flock"):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(watch)
+        Store(root).claim(backbone=backbone, overwrite=False)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+steps, status = 0, 1
+while status:
+    root = Path(sys.argv[1]) / str(steps)
+    status = claim(root, steps)
+    assert status in (0, signal.SIGKILL), status
+    store = Store(root)
+    store.claim(backbone=backbone, overwrite=False)
+    with store.working("x"):
+        pass
+    left = sorted(entry.name for entry in (root / ".verger").iterdir())
+    assert left == ["lock", "store.json"], (steps, left)
+    steps += 1
+print(steps)
+"""
+
+
+def test_a_claim_killed_at_any_step_leaves_no_trace(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CLAIMS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 10
