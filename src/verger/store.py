@@ -160,7 +160,8 @@ class Store:
             raise StoreError(f"Cannot write to {self.root}: not a folder.") from None
         except OSError as error:
             raise _cannot_write(self.root, error) from None
-        if empty is False and not self.is_marked():
+        # An empty mark is what a claim leaves that was killed as it began.
+        if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
                 f"{self.root} holds something that is no STORE of Verger; nothing was touched.",
                 hint="Name an empty or a new folder.",
