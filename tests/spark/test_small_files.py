@@ -1,4 +1,4 @@
-"""A STORE that grows a little each day: its small files of features are merged when they are many."""
+"""A STORE that grows a little each day: its small files are merged when they are many."""
 
 from __future__ import annotations
 
