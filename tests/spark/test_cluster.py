@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -89,11 +89,12 @@ def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
 
 def executors(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The executors of a worker in which tasks of Python's run."""
-    return [
-        child
-        for child in psutil.Process(worker.pid).children(recursive=True)
-        if "java" in child.name() and child.children()
-    ]
+    found = []
+    for child in psutil.Process(worker.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "java" in child.name() and child.children():
+                found.append(child)
+    return found
 
 
 def table(store: S3Store, folder: str) -> list[str]:
