@@ -141,6 +141,9 @@ class Bucket:
         with self._told(path):
             obstore.put(self._store, path, data)
 
+    def settle(self, path: str) -> None:
+        """Do nothing: an object that is there is durable."""
+
     def move(self, path: str, to: str) -> None:
         """Copy an object over another one, and delete it."""
         with self._told(path):

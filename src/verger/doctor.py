@@ -91,6 +91,8 @@ def _java() -> str:
 
 
 def _memory() -> Check:
+    from verger.spark.memory import memory_available, memory_limit
+
     available, limit = memory_available(), memory_limit()
     if available is None:
         return Check("memory", WARN, "not known on this system.")
@@ -111,39 +113,6 @@ def _disk(name: str, folder: Path, remedy: str) -> Check:
 def _graded(name: str, value: float, least: float, good: float, found: str, remedy: str) -> Check:
     state = OK if value >= good else WARN if value >= least else FAIL
     return Check(name, state, found, "" if state == OK else remedy)
-
-
-def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return the bytes that this process's control group may use; None where nothing limits it."""
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limit = int((root / file).read_text())
-        except (OSError, ValueError):  # "max" is no number
-            continue
-        return limit if limit < 1 << 60 else None
-    return None
-
-
-def memory_available(
-    meminfo: Path = Path("/proc/meminfo"), root: Path = Path("/sys/fs/cgroup")
-) -> int | None:
-    """Return the bytes that can still be used, of the machine's and the group's, or None.
-
-    What a control group holds of files, which it gives back on demand, counts as used.
-    """
-    try:
-        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-        available = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError, IndexError):
-        return None
-    limit = memory_limit(root)
-    for file in ("memory.current", "memory/memory.usage_in_bytes"):
-        try:
-            used = int((root / file).read_text())
-        except (OSError, ValueError):
-            continue
-        return min(available, max(limit - used, 0)) if limit else available
-    return available
 
 
 def _backbone() -> str:

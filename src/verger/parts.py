@@ -16,9 +16,13 @@ import pyarrow as pa
 
 from verger.features import Embedded, features_schema, rejects_schema
 from verger.places import Place
-from verger.tables import ROWS_A_GROUP, TableWriter, batches
+from verger.tables import ROWS_A_GROUP, TableWriter, batches, rows_of
 
 FEATURES, REJECTS = "features", "rejects"
+# Rows of a file of features, with the default backbone 8 MB and 128 MB; and how many small files
+# may lie in a STORE before they are merged.
+SMALL, LARGE, MOST_SMALL = 1_600, 25_000, 32
+_FILES_AT_ONCE, _ROWS_AT_ONCE = 128, 64  # held open, and read of each, while merging
 SCHEMAS = {FEATURES: features_schema(), REJECTS: rejects_schema()}
 # For one file: the paths whose rows go, and the new labels of others.
 Edits = tuple[set[str], dict[str, str | None]]
@@ -51,16 +55,56 @@ def write_part(place: Place, folder: str, name: str, photos: Iterable[Embedded])
 
 
 def rewrite_part(
-    place: Place, path: str, to: str, dropped: set[str], labels: dict[str, str | None]
+    place: Place, paths: Iterable[str], to: str, edits: Callable[[str], Edits]
 ) -> Done:
-    """Copy a table of features without the rows of some paths, others with a new label.
+    """Merge tables of features into one, in order of path, with what `edits` gives for each.
 
-    Returns how many rows are left as embedded.
+    Holds few rows of each at a time. Returns how many rows are left as embedded.
     """
+    streams = [_found(place, path, *edits(path)) for path in paths]
     with place.incoming(to) as file, TableWriter(file, SCHEMAS[FEATURES]) as table:
-        for batch in batches(place, path):
-            table.add(edited(batch, dropped, labels))
+        for row in heapq.merge(*streams, key=operator.attrgetter("path")):
+            table.add(row.batch.slice(row.at, 1))
     return Done(table.rows, 0)
+
+
+class _Found(NamedTuple):
+    """A row: its path, and where it stands."""
+
+    path: str
+    batch: pa.RecordBatch
+    at: int
+
+
+def _found(
+    place: Place, path: str, dropped: set[str], labels: dict[str, str | None]
+) -> Iterator[_Found]:
+    for batch in batches(place, path, rows=_ROWS_AT_ONCE):
+        left = edited(batch, dropped, labels)
+        for at, name in enumerate(left.column("path").to_pylist()):
+            yield _Found(name, left, at)
+
+
+def too_small(place: Place, files: list[str]) -> list[list[str]]:
+    """Return the files of features that are better merged, in groups of one new file each.
+
+    A STORE that grows daily gets small files each day. There are none to merge until they are many.
+    """
+    if len(files) <= MOST_SMALL:
+        return []
+    rows = {file: rows_of(place, [file]) for file in files}
+    small = [file for file in files if rows[file] < SMALL]
+    if len(small) <= MOST_SMALL:
+        return []
+    groups: list[list[str]] = [[]]
+    held = 0
+    for file in small:
+        if held + rows[file] > LARGE or len(groups[-1]) == _FILES_AT_ONCE:
+            groups.append([])
+            held = 0
+        groups[-1].append(file)
+        held += rows[file]
+    return [group for group in groups if len(group) > 1]
 
 
 def merge_rejects(

@@ -16,7 +16,7 @@ from verger.features import Embedder
 from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
 from verger.listing import Stock, label_notes, take_stock
-from verger.parts import FEATURES, REJECTS, empty_table, merge_rejects
+from verger.parts import FEATURES, REJECTS, empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
 from verger.places import Place, place_of
 from verger.progress import Reporter, Silent
@@ -256,14 +256,16 @@ class _Chain:
         with self.clock.time("embed"):
             sizes = sizes_of(work.place, work.refs)
             spans = cut(sizes, tally.to_embed, tally.bytes_to_read, cores)
-            edited = [file for file in stock.features if file in stock.edited]
+            merged = too_small(work.place, stock.features)
+            alone = stock.edited.intersection(stock.features).difference(*merged)
+            rewritten = alone.union(*merged)
             rewrites = [
-                Rewrite(file, f"{work.rewritten}/part-{work.run}-r{number:05d}.parquet")
-                for number, file in enumerate(edited)
+                Rewrite(tuple(files), f"{work.rewritten}/part-{work.run}-r{number:05d}.parquet")
+                for number, files in enumerate([*merged, *([file] for file in sorted(alone))])
             ]
             with self.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
                 made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
-        kept = [file for file in stock.features if file not in stock.edited]
+        kept = [file for file in stock.features if file not in rewritten]
         return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
 
     def _count(self, stock: Stock, features: list[str]) -> dict[str, Any]:

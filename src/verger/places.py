@@ -37,6 +37,9 @@ class Place(Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Write a small file, whole or not at all."""
 
+    def settle(self, path: str) -> None:
+        """Make a file durable that another program wrote here."""
+
     def move(self, path: str, to: str) -> None:
         """Move a file over another one, if there is one."""
 
@@ -140,6 +143,11 @@ class LocalPlace:
         """Write a small file, whole or not at all."""
         with self.incoming(path) as file:
             file.write_bytes(data)
+
+    def settle(self, path: str) -> None:
+        """Have the disk hold a file that another program wrote here, and its name."""
+        _sync(self.root / path)
+        _sync((self.root / path).parent)
 
     def move(self, path: str, to: str) -> None:
         """Move a file over another one, if there is one."""

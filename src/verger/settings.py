@@ -78,7 +78,11 @@ class RunSettings:
         None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
     )
     cores: int | None = _choice(None, "Cores of this machine to use (default: all).", metavar="N")
-    memory: str = _choice("1g", "Memory of the Java process, such as 800m or 2g.", metavar="SIZE")
+    memory: str = _choice(
+        "auto",
+        "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine.",
+        metavar="SIZE",
+    )
     spark_conf: tuple[str, ...] = _choice(
         (), "One more Spark setting; may be given several times.", metavar="KEY=VALUE"
     )
@@ -98,8 +102,8 @@ class RunSettings:
             raise UsageError(f"--max-rejects {self.max_rejects} is not a share between 0 and 1.")
         if not 0 <= self.shrinkage <= 1:
             raise UsageError(f"--shrinkage {self.shrinkage} is not a share between 0 and 1.")
-        if not _MEMORY.fullmatch(self.memory):
-            raise UsageError(f"--memory {self.memory} is not a size such as 800m or 2g.")
+        if self.memory != "auto" and not _MEMORY.fullmatch(self.memory):
+            raise UsageError(f"--memory {self.memory} is neither auto nor a size such as 800m.")
         for pair in self.spark_conf:
             if not pair.partition("=")[0] or "=" not in pair:
                 raise UsageError(f"--spark-conf {pair} is not KEY=VALUE.")

@@ -142,7 +142,8 @@ class Store:
         try:
             with self.place.lock(_LOCK):
                 if not self.place.exists(_MARK):
-                    self.place.put(_MARK, _json({"format": RECORD_FORMAT}))
+                    self._put(_MARK, _json({"format": RECORD_FORMAT}))
+                    self.place.delete_if_empty(_WORK)
         except BlockingIOError:
             raise self._is_busy() from None
         except OSError as error:
@@ -159,7 +160,8 @@ class Store:
             raise StoreError(f"Cannot write to {self.root}: not a folder.") from None
         except OSError as error:
             raise _cannot_write(self.root, error) from None
-        if empty is False and not self.is_marked():
+        # An empty mark is what a claim leaves that was killed as it began.
+        if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
                 f"{self.root} holds something that is no STORE of Verger; nothing was touched.",
                 hint="Name an empty or a new folder.",
@@ -239,6 +241,8 @@ class Store:
             elif self.place.exists(name):
                 gone.append(name)
         whole = {"format": RECORD_FORMAT, **record}
+        for source, _ in moves:  # Spark leaves the matrix to the system, to be written some day
+            self.place.settle(source)
         if moves or gone:
             self._put(_JOURNAL, _json({"moves": moves, "gone": gone, "record": whole}))
             self._carry_out()

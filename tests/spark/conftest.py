@@ -14,9 +14,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from verger.cli import main
+from verger.errors import EngineError
 from verger.photos.render import render_orchard
 from verger.pipeline import run
 from verger.settings import RunSettings
+from verger.spark.connectors import Installed, connector_jars
 from verger.spark.session import session
 
 from .awkward import Awkward, make_awkward
@@ -63,6 +65,15 @@ def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPat
     store = folder / "store {1} #2*"
     record = run(photos.root, store, RunSettings()).record
     return Whole(photos, store, record)
+
+
+@pytest.fixture
+def connector() -> None:
+    """Have the jars that Spark needs for s3://, or skip."""
+    try:
+        connector_jars(Installed.find())
+    except EngineError as error:
+        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
 
 
 @pytest.fixture

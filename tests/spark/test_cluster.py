@@ -1,7 +1,8 @@
-"""A run on a cluster: Spark's standalone master and a worker, on this machine."""
+"""A run on a cluster: Spark's standalone master and workers, on this machine."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,23 +10,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import obstore
 import psutil
+import pyarrow.parquet as pq
 import pyspark
 import pytest
+from obstore.store import S3Store
 
+from seaweed import S3
 from verger.spark.java import find_java, java_home
 
-from .program import verger
+from .program import command, finish, start, verger
 
 DEPLOY = "org.apache.spark.deploy"
+PLACE = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
+PHOTOS = 240
 
 
 @contextmanager
-def daemon(log: Path, *words: str) -> Iterator[None]:
-    env = {**os.environ, "JAVA_HOME": str(java_home(find_java())), "PYSPARK_PYTHON": sys.executable}
+def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    # Nothing of the user's reaches the workers' machines: no key, no endpoint.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= {"JAVA_HOME": str(java_home(find_java())), "PYSPARK_PYTHON": sys.executable}
     env |= {"SPARK_WORKER_DIR": str(log.parent / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
     with log.open("w") as out:
@@ -34,11 +43,11 @@ def daemon(log: Path, *words: str) -> Iterator[None]:
             start_new_session=True,
         )  # fmt: skip
     try:
-        yield
+        yield process
     finally:
-        processes = [process, *psutil.Process(process.pid).children(recursive=True)]
-        for one in processes:
-            one.terminate()
+        if process.poll() is None:
+            for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
+                one.terminate()
         process.wait(60)
 
 
@@ -55,11 +64,10 @@ def said(log: Path, pattern: str) -> str:
 def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
     """The driver asks for a master by its URL; the photos and STORE lie on a shared disk."""
     master, worker = tmp_path / "master.log", tmp_path / "worker.log"
-    place = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-    with daemon(master, f"{DEPLOY}.master.Master", *place):
+    with daemon(master, f"{DEPLOY}.master.Master", *PLACE):
         url = said(master, r"(spark://127\.0\.0\.1:\d+)")
         size = ("--cores", "2", "--memory", "1g")
-        with daemon(worker, f"{DEPLOY}.worker.Worker", *place, *size, url):
+        with daemon(worker, f"{DEPLOY}.worker.Worker", *PLACE, *size, url):
             said(worker, r"(Successfully registered with master)")
             ended = verger(
                 "run", orchard, "store", "--master", url, "--memory", "800m", "--json",
@@ -77,3 +85,70 @@ def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
         "Embedding",
         "CSV",
     }
+
+
+def executors(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The executors of a worker in which tasks of Python's run."""
+    found = []
+    for child in psutil.Process(worker.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "java" in child.name() and child.children():
+                found.append(child)
+    return found
+
+
+def table(store: S3Store, folder: str) -> list[str]:
+    """The paths in a table that lies in a bucket."""
+    paths: list[str] = []
+    for entry in obstore.list(store, folder).collect():
+        if entry["path"].endswith(".parquet"):
+            body = bytes(obstore.get(store, entry["path"]).bytes())
+            with pq.ParquetFile(io.BytesIO(body)) as file:
+                paths += file.read(["path"])["path"].to_pylist()
+    return paths
+
+
+@pytest.mark.usefixtures("connector")
+def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_path: Path) -> None:
+    """Two workers of one core, PHOTOS and STORE in a bucket: kill -9 costs a retry, no photo."""
+    store = s3.make_bucket("cluster")
+    names = sorted(f"photos/{n % 5}/é {n:03d}.jpg" for n in range(PHOTOS))
+    for number, name in enumerate(names):
+        obstore.put(store, name, few[number % len(few)])
+    size = ("--cores", "1", "--memory", "1g")
+    master, logs = tmp_path / "master.log", [tmp_path / f"worker{n}.log" for n in range(2)]
+    with ExitStack() as stack:
+        stack.enter_context(daemon(master, f"{DEPLOY}.master.Master", *PLACE))
+        url = said(master, r"(spark://127\.0\.0\.1:\d+)")
+        words = (f"{DEPLOY}.worker.Worker", *PLACE, *size, url)
+        workers = [stack.enter_context(daemon(log, *words)) for log in logs]
+        for log in logs:
+            said(log, r"(Successfully registered with master)")
+        noticed = {
+            "executor": r"Removing executor (app-\S+) because it is EXITED",
+            "worker": r"Removing worker (worker-\S+)",
+        }
+        for victim, line_of_master in noticed.items():
+            line = command(
+                "run", "s3://cluster/photos", "s3://cluster/store", "--master", url,
+                "--memory", "600m", "--overwrite", "--json",
+            )  # fmt: skip
+            process = start(line, os.environ | s3.environment())
+            deadline = time.monotonic() + 120
+            while not (all(map(executors, workers)) and process.poll() is None):
+                assert process.poll() is None, finish(process).err
+                assert time.monotonic() < deadline, "no task ever ran on both workers"
+                time.sleep(0.05)
+            running = executors(workers[1])
+            # A worker's executor ends by itself when its worker is gone.
+            (running[0] if victim == "executor" else workers[1]).kill()
+            ended = finish(process)
+            assert ended.code == 0, ended.err
+            assert "Traceback" not in ended.err
+            record = json.loads(ended.out)
+            assert record["counts"]["embedded"] == record["counts"]["listed"] == PHOTOS
+            assert record["cores"] == 2
+            short = [name.removeprefix("photos/") for name in names]
+            assert sorted(table(store, "store/features")) == short
+            assert table(store, "store/matrix") == short
+            said(master, line_of_master)

@@ -11,8 +11,6 @@ import obstore
 import pytest
 
 from seaweed import S3
-from verger.errors import EngineError
-from verger.spark.connectors import Installed, connector_jars
 
 from .program import PATIENCE
 
@@ -35,14 +33,6 @@ with session(RunSettings(cores=2, spark_conf=(success,)), schemes={"s3"}) as spa
         "told": [s for s in secrets if any(s in value for value in conf)],
     }))
 """
-
-
-@pytest.fixture
-def connector() -> None:
-    try:
-        connector_jars(Installed.find())
-    except EngineError as error:
-        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
 
 
 @pytest.mark.usefixtures("connector")

@@ -12,7 +12,7 @@ from pictures import encoded, smooth
 
 from seaweed import S3
 from verger import doctor
-from verger.doctor import FAIL, OK, WARN, Check, memory_available, memory_limit
+from verger.doctor import FAIL, OK, WARN, Check
 from verger.errors import PhotosError, StoreError
 from verger.places import place_of
 
@@ -37,20 +37,6 @@ def photos(where: object) -> Check:
 
 def store(where: object) -> Check:
     return doctor._told("STORE", lambda: doctor._store(place_of(str(where), StoreError)))
-
-
-def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable:    5000000 kB\n")
-    assert memory_limit(tmp_path) is None
-    assert memory_available(meminfo, tmp_path) == 5_000_000 * 1024
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory_limit(tmp_path) is None
-    (tmp_path / "memory.max").write_text("1000000000\n")
-    (tmp_path / "memory.current").write_text("400000000\n")
-    assert memory_limit(tmp_path) == 10**9
-    assert memory_available(meminfo, tmp_path) == 6 * 10**8
-    assert memory_available(tmp_path / "none", tmp_path) is None
 
 
 def test_less_than_is_good_is_a_warning_and_less_than_is_needed_a_failure() -> None:

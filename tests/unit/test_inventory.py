@@ -319,8 +319,9 @@ def test_the_same_through_files_leaves_each_photo_once(
         left = []
         for number, file in enumerate(features):
             if file in book.files:
-                edits = edits_of(place, "edits", file)
-                rewrite_part(place, file, f"new/{number}", *edits)
+                rewrite_part(
+                    place, [file], f"new/{number}", lambda file: edits_of(place, "edits", file)
+                )
                 left.append(f"new/{number}")
             else:
                 left.append(file)

@@ -27,6 +27,7 @@ from verger.parts import (
     empty_table,
     merge_rejects,
     rewrite_part,
+    too_small,
     write_part,
 )
 from verger.places import LocalPlace
@@ -304,7 +305,9 @@ def test_rows_are_dropped_and_others_get_a_new_label(place: LocalPlace) -> None:
     write_part(place, "old", "p.parquet", [embedded(["a", "b", "c"], []), embedded(["d", "e"], [])])
     before = place.read("old/features/p.parquet")
     labels = {"a": "fig", "d": None, "e": "plum", "unknown": "pear"}
-    done = rewrite_part(place, "old/features/p.parquet", "new/p.parquet", {"b", "gone"}, labels)
+    done = rewrite_part(
+        place, ["old/features/p.parquet"], "new/p.parquet", lambda _: ({"b", "gone"}, labels)
+    )
     assert done == Done(4, 0)
     old = {row["path"]: row for row in rows(place, "old/features/p.parquet")}
     new = rows(place, "new/p.parquet")
@@ -319,14 +322,65 @@ def test_rows_are_dropped_and_others_get_a_new_label(place: LocalPlace) -> None:
 
 def test_all_rows_may_be_dropped(place: LocalPlace) -> None:
     write_part(place, "old", "p.parquet", [embedded(["a", "b"], [])])
-    assert rewrite_part(place, "old/features/p.parquet", "n", {"a", "b"}, {}) == Done(0, 0)
+    assert rewrite_part(place, ["old/features/p.parquet"], "n", lambda _: ({"a", "b"}, {})) == Done(
+        0, 0
+    )
     assert rows(place, "n") == []
+
+
+def test_files_become_one_in_order_of_path(place: LocalPlace) -> None:
+    """Any number of files, of any length, whatever their order; each with edits of its own."""
+    names = [f"{number:04d} é" for number in range(700)]
+    files = []
+    for number in range(7):
+        mine = [name for at, name in enumerate(names) if at * at % 7 == number]
+        write_part(place, "old", f"{number}.parquet", [embedded(mine, [])])
+        files.append(f"old/features/{number}.parquet")
+    before = {row["path"]: row for file in files for row in rows(place, file)}
+    edits: dict[str, Edits] = {
+        files[0]: ({names[0]}, {names[7]: "fig"}),
+        files[4]: ({names[2]}, {names[7]: "no"}),
+    }
+    done = rewrite_part(place, files[::-1], "new", lambda file: edits.get(file, (set(), {})))
+    assert done == Done(698, 0)
+    assert paths(place, "new") == [names[1], *names[3:]]
+    for row in rows(place, "new"):
+        assert row == {**before[row["path"]], "label": row["label"]}
+        assert (row["label"] == "fig") == (row["path"] == names[7])
+
+
+def write_rows(place: LocalPlace, counts: list[int]) -> list[str]:
+    files = []
+    for number, count in enumerate(counts):
+        files.append(f"features/{number:03d}.parquet")
+        some = pa.Table.from_pylist([feature_row(str(n)) for n in range(count)], SCHEMAS[FEATURES])
+        with place.incoming(files[-1]) as file:
+            pq.write_table(some, file)
+    return files
+
+
+def test_small_files_are_merged_when_they_are_many(
+    place: LocalPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verger.parts.SMALL", 10)
+    monkeypatch.setattr("verger.parts.LARGE", 100)
+    monkeypatch.setattr("verger.parts.MOST_SMALL", 4)
+    files = write_rows(place, [3, 10, 4, 50, 5, 6, 9, 11])
+    small = [files[n] for n in (0, 2, 4, 5, 6)]
+    assert too_small(place, files[:-3]) == []
+    assert too_small(place, files[:6] + files[7:]) == []  # four, and longer ones
+    assert too_small(place, files) == [small]
+    monkeypatch.setattr("verger.parts.LARGE", 12)
+    assert too_small(place, files) == [small[:3]]  # the others would be too large with a neighbour
+    monkeypatch.setattr("verger.parts.LARGE", 16)
+    assert too_small(place, files) == [small[:3], small[3:]]
+    assert too_small(place, []) == []
 
 
 def test_a_rewrite_that_fails_leaves_nothing(place: LocalPlace) -> None:
     place.put("old.parquet", b"no Parquet")
     with pytest.raises(pa.ArrowInvalid):
-        rewrite_part(place, "old.parquet", "new/p.parquet", {"a"}, {})
+        rewrite_part(place, ["old.parquet"], "new/p.parquet", lambda _: ({"a"}, {}))
     assert place.entries("new") == []
 
 

@@ -696,3 +696,90 @@ def test_a_claim_taken_back_keeps_what_is_not_ours(tmp_path: Path) -> None:
     (Path(store.root) / "note.txt").write_text("mine")
     store.abandon()
     assert contents(tmp_path) == {"new/note.txt": "mine"}
+
+
+def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that stops just then must not leave a decision for files that are empty.
+
+    Verger's own files are synced as they are written; Spark's are not, and are plain files here.
+    """
+    store = Store(tmp_path / "store")
+    claim(store)
+    on_disk: set[int] = set()
+    at_decision: list[set[int]] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        on_disk.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def renamed(source: Any, target: Any, **options: Any) -> None:
+        if str(target).endswith("publish.json"):
+            at_decision.append(set(on_disk))
+        rename(source, target, **options)
+
+    with store.working(MADE_BY) as work:
+        publication = build(work, "new")
+        record = record_of(work, publication, "new")
+        matrix = [mark(store).parent / path for path in publication.folders[MATRIX]]
+        for file in matrix:
+            content = file.read_bytes()
+            file.unlink()
+            file.write_bytes(content)
+        inodes = {file.stat().st_ino for file in (*matrix, matrix[0].parent)}
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "replace", renamed)
+        store.publish(work, record, publication)
+    assert at_decision
+    assert inodes <= at_decision[-1]
+
+
+CLAIMS = """
+import os, signal, sys
+from pathlib import Path
+from verger.store import Store
+
+backbone = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
+
+def claim(root, steps):
+    pid = os.fork()
+    if pid == 0:
+        left = [steps]
+        def watch(event, _):
+            if event in ("open", "fcntl.flock", "os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(watch)
+        Store(root).claim(backbone=backbone, overwrite=False)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+steps, status = 0, 1
+while status:
+    root = Path(sys.argv[1]) / str(steps)
+    status = claim(root, steps)
+    assert status in (0, signal.SIGKILL), status
+    store = Store(root)
+    store.claim(backbone=backbone, overwrite=False)
+    with store.working("x"):
+        pass
+    left = sorted(entry.name for entry in (root / ".verger").iterdir())
+    assert left == ["lock", "store.json"], (steps, left)
+    steps += 1
+print(steps)
+"""
+
+
+def test_a_claim_killed_at_any_step_leaves_no_trace(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CLAIMS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 10

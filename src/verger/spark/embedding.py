@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -29,9 +29,9 @@ _SCHEMA = "task long, embedded long, rejected long"
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A file of features that is copied with its edits: rows dropped, and labels changed."""
+    """Files of features that become one, with their edits: rows dropped, and labels changed."""
 
-    file: str
+    files: tuple[str, ...]
     to: str
 
 
@@ -74,8 +74,8 @@ def _carry_out(
 ) -> Done:
     """Carry out one task, in a worker."""
     if isinstance(task, Rewrite):
-        edits = edits_of(work.place, work.edits, task.file)
-        return rewrite_part(work.place, task.file, task.to, *edits)
+        edits = partial(edits_of, work.place, work.edits)
+        return rewrite_part(work.place, task.files, task.to, edits)
     refs = refs_of(work.place, work.refs, *task)
     with closing(Teller(tell, number)) as teller:
         made = embed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
@@ -32,6 +34,7 @@ from verger.spark.connectors import (
     without_committer,
 )
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
+from verger.spark.memory import java_memory, memory_available
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
@@ -96,8 +99,14 @@ def session(
     with _quiet_bridge(verbose=settings.verbose):
         try:
             yield spark
-        except Exception:
+        except Exception as error:
+            gone = _java_is_gone(error)
             _end(spark, _SECONDS_TO_END)
+            if gone:
+                raise EngineError(
+                    "Java ended in the midst of the run.",
+                    hint="Perhaps memory ran out: give less --memory, or fewer --cores.",
+                ) from error
             raise
         except BaseException:  # Ctrl-C, SIGTERM: what is under way is not waited for
             _end(spark, _SECONDS_TO_END, at_once=True)
@@ -158,7 +167,7 @@ def _start(
     short: bool,
     archive: bool,
 ) -> SparkSession:
-    environment = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    environment = {"PYSPARK_DRIVER_PYTHON": sys.executable}
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
     conf = SparkConf()
@@ -167,11 +176,12 @@ def _start(
     submitted = conf.get("spark.master")
     master = settings.master or submitted or f"local[{settings.cores or os.cpu_count() or 1}]"
     conf.setMaster(master)
+    environment["PYSPARK_PYTHON"] = _python_of_workers(master)
     if is_local(master):
         for key, value in _LOCAL_CONF.items():
             conf.set(key, value)
-        conf.set("spark.driver.memory", settings.memory)
-    else:
+        conf.set("spark.driver.memory", _memory(settings, master))
+    elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
         conf.set("spark.executor.memory", settings.memory)
     for pair in settings.spark_conf:
         key, _, value = pair.partition("=")
@@ -194,6 +204,20 @@ def _start(
         except BaseException:
             _kill_java()
             raise
+
+
+def _python_of_workers(master: str) -> str:
+    """Return this Python, or what the user says: on other machines it may lie elsewhere."""
+    given = None if is_local(master) else os.environ.get("PYSPARK_PYTHON")
+    return given or sys.executable
+
+
+def _memory(settings: RunSettings, master: str) -> str:
+    if settings.memory != "auto":
+        return settings.memory
+    asked = re.match(r"local\[(\d+)", master)
+    cores = int(asked.group(1)) if asked else os.cpu_count() or 1
+    return java_memory(memory_available(), cores if master != "local" else 1)
 
 
 @contextmanager
@@ -337,6 +361,19 @@ def _quiet_bridge(*, verbose: bool) -> Iterator[None]:
     finally:
         bridge.setLevel(before)
         root.removeFilter(not_of_py4j)
+
+
+def _java_is_gone(error: Exception) -> bool:
+    """Say whether an error came of Java's end: then all that it says is that nobody answers."""
+    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    if process is None or not isinstance(error, ConnectionError | Py4JError | EngineError):
+        return False
+    unheard = isinstance(error, ConnectionError) or isinstance(error.__cause__, Py4JNetworkError)
+    try:
+        process.wait(5 if unheard else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None:
