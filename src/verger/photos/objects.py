@@ -18,14 +18,29 @@ def refs_of_objects(
 ) -> Iterator[PhotoRef]:
     """Make a reference of each object (path, bytes, modified) whose name is that of a photo.
 
-    `exists` is asked of empty objects, among which there are those that stand for a folder: these
-    are no photos, even if the folder is called `x.jpg`.
+    Objects come in order of path, and so do references, each path once. `exists` is asked of empty
+    objects, among which there are those that stand for a folder: these are no photos, even if the
+    folder is called `x.jpg`. Where it may not be asked (OSError), the object is taken for a photo.
     """
+    last = None
     for path, size, modified in objects:
         if not path.lower().endswith(EXTENSIONS) or path.startswith(_MARKED):
             continue
-        when = modified.astimezone(dt.UTC)
+        if path == last:  # `x.jpg/` beside `x.jpg`: the client lists both by the same name
+            continue
         if size:
-            yield PhotoRef(path, labeller(path), size, when)
-        elif exists(path):
-            yield PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes")
+            ref = PhotoRef(path, labeller(path), size, modified.astimezone(dt.UTC))
+        elif _is_there(path, exists):
+            when = modified.astimezone(dt.UTC)
+            ref = PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes")
+        else:
+            continue
+        last = path
+        yield ref
+
+
+def _is_there(path: str, exists: Callable[[str], bool]) -> bool:
+    try:
+        return exists(path)
+    except OSError:
+        return True
