@@ -18,7 +18,7 @@ import tempfile
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -90,7 +90,7 @@ class Bucket:
         if any(name in ("", ".", "..") or re.search(r"[\0-\x1f\x7f?#]", name) for name in names):
             raise error(
                 f"{url!r} names no folder that can be used.",
-                hint="No part of it may be empty, `.` or `..`, or hold ?, # or a control character.",
+                hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
             )
         settings = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
         return cls(url.rstrip("/"), error, tuple(sorted(settings.items())))
@@ -262,7 +262,7 @@ class Bucket:
 
     # Listing --------------------------------------------------------------------------------------
 
-    def _walk(self, prefix: str) -> Iterator[Listed]:
+    def _walk(self, prefix: str) -> Generator[Listed, None, None]:
         """List below `prefix`; where that is folders, several of them at once."""
         first: list[Any] = next(self._pages(prefix), [])
         names = (entry["path"].removeprefix(prefix).lstrip("/") for entry in first)
@@ -423,7 +423,7 @@ def _write_run(file: str, objects: list[Listed]) -> None:
         writer.write_table(table, max_chunksize=512)
 
 
-def _read_run(file: str) -> Iterator[Listed]:
+def _read_run(file: str) -> Generator[Listed, None, None]:
     with pa.OSFile(file) as source, pa.ipc.open_stream(source) as reader:
         for batch in reader:
             yield from map(Listed, *(column.to_pylist() for column in batch.columns))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from verger.photos.reasons import Reason
 from verger.photos.source import EXTENSIONS, STORE_MARK, Labeller, PhotoRef
@@ -22,21 +24,16 @@ def refs_of_objects(
     objects, among which there are those that stand for a folder: these are no photos, even if the
     folder is called `x.jpg`. Where it may not be asked (OSError), the object is taken for a photo.
     """
-    last = None
-    for path, size, modified in objects:
+    for path, same in groupby(objects, key=itemgetter(0)):
         if not path.lower().endswith(EXTENSIONS) or path.startswith(_MARKED):
             continue
-        if path == last:  # `x.jpg/` beside `x.jpg`: the client lists both by the same name
-            continue
+        # `x.jpg/` beside `x.jpg`: the client lists both by the same name.
+        _, size, modified = max(same, key=itemgetter(1))
+        when = modified.astimezone(dt.UTC)
         if size:
-            ref = PhotoRef(path, labeller(path), size, modified.astimezone(dt.UTC))
+            yield PhotoRef(path, labeller(path), size, when)
         elif _is_there(path, exists):
-            when = modified.astimezone(dt.UTC)
-            ref = PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes")
-        else:
-            continue
-        last = path
-        yield ref
+            yield PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes")
 
 
 def _is_there(path: str, exists: Callable[[str], bool]) -> bool:
