@@ -12,10 +12,12 @@ import io
 import json
 import os
 import queue
+import random
 import re
 import socket
 import tempfile
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -25,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 import obstore
@@ -41,6 +43,8 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, from_url
 
 from verger.errors import VergerError
+
+_T = TypeVar("_T")
 
 SCHEMES = ("s3", "gs", "az")
 _PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that workers are given
@@ -125,7 +129,7 @@ class Bucket:
         """Return all of an object."""
         with self._told(path):
             try:
-                return bytes(obstore.get(self._store, path).bytes())
+                return self._again(lambda: bytes(obstore.get(self._store, path).bytes()))
             except (InvalidPathError, ValueError):
                 if self.scheme != "s3":
                     raise
@@ -142,29 +146,30 @@ class Bucket:
             file = Path(folder) / "file"
             yield file
             with self._told(path):
-                obstore.put(self._store, path, file)
+                self._again(lambda: obstore.put(self._store, path, file))
 
     def put(self, path: str, data: bytes) -> None:
         """Write a small object; S3 shows it whole or not at all."""
         with self._told(path):
-            obstore.put(self._store, path, data)
+            self._again(lambda: obstore.put(self._store, path, data))
 
     def move(self, path: str, to: str) -> None:
         """Copy an object over another one, and delete it."""
         with self._told(path):
             if obstore.head(self._store, path)["size"] < _COPIED_AT_MOST:
-                obstore.copy(self._store, path, to)
+                self._again(lambda: obstore.copy(self._store, path, to))
             else:
-                obstore.put(self._store, to, obstore.get(self._store, path))
-            obstore.delete(self._store, path)
+                self._again(lambda: obstore.put(self._store, to, self._pieces(path)))
+            self._again(lambda: obstore.delete(self._store, path))
 
     def delete(self, path: str) -> None:
         """Delete an object, and all that lies below its name."""
         with self._told(path):
-            for page in obstore.list(self._store, path):
-                obstore.delete(self._store, [entry["path"] for entry in page])
+            for page in self._pages(path):
+                names = [entry["path"] for entry in page]
+                self._again(partial(obstore.delete, self._store, names))
             if self._has(path):
-                obstore.delete(self._store, path)
+                self._again(lambda: obstore.delete(self._store, path))
 
     def exists(self, path: str) -> bool:
         """Say whether there is such an object."""
@@ -216,7 +221,7 @@ class Bucket:
         taken over. Raises BlockingIOError if another run holds it.
         """
         with self._told(path):
-            held = _Lock(self._store, path)
+            held = _Lock(self._store, path, _attempts(dict(self.settings)))
             held.take()
         try:
             yield
@@ -226,6 +231,13 @@ class Bucket:
     @property
     def _store(self) -> ObjectStore:
         return _open(self.url, self.settings)
+
+    def _again(self, action: Callable[[], _T]) -> _T:
+        return _repeated(_attempts(dict(self.settings)), action)
+
+    def _pieces(self, path: str) -> Iterator[bytes]:
+        for piece in obstore.get(self._store, path).stream():
+            yield bytes(piece)
 
     def _has(self, path: str) -> bool:
         try:
@@ -288,7 +300,9 @@ class Bucket:
     def _level(self, folder: str) -> tuple[list[str], list[Listed]]:
         """Return the folders and the objects right in a folder."""
         try:
-            found: Any = obstore.list_with_delimiter(self._store, folder or None)
+            found: Any = self._again(
+                lambda: obstore.list_with_delimiter(self._store, folder or None)
+            )
         except (InvalidPathError, ValueError):
             if self.scheme != "s3":
                 raise
@@ -303,8 +317,20 @@ class Bucket:
     def _pages(self, prefix: str) -> Iterator[Any]:
         """List below a prefix, a page at a time, as the server has it."""
         last: str | None = None
+        pages: Iterator[Any] | None = None
+
+        def next_page() -> Any:
+            nonlocal pages
+            if pages is None:
+                pages = iter(obstore.list(self._store, prefix or None, offset=last))
+            try:
+                return next(pages, None)
+            except GenericError:
+                pages = None  # it has ended; another goes on after the last page
+                raise
+
         try:
-            for page in obstore.list(self._store, prefix or None, chunk_size=1000):
+            while (page := self._again(next_page)) is not None:
                 yield page
                 last = page[-1]["path"]
         except (InvalidPathError, ValueError):
@@ -344,6 +370,22 @@ class Bucket:
                         for entry in page.get("Contents", [])
                     ],
                 }
+
+
+def _repeated(attempts: int, action: Callable[[], _T]) -> _T:
+    """Do again what the client does not repeat by itself: what is sent by POST, and broken answers.
+
+    Each action here may be done twice. What the client did repeat, in vain, is not done again.
+    """
+    for attempt in range(1, attempts):
+        try:
+            return action()
+        except GenericError as error:
+            said = str(error).partition("\n")[0]
+            if "HTTP error" not in said or " retries, " in said:
+                raise
+        time.sleep(random.uniform(0, min(0.1 * 2**attempt, 10)))  # noqa: S311 - no secret
+    return action()
 
 
 class _Object(io.RawIOBase):
@@ -469,8 +511,8 @@ def _ahead(pages: Callable[[], Iterator[Any]]) -> Iterator[Iterator[Any]]:
 class _Lock:
     """An object that says who holds a lock, and that is renewed while it is held."""
 
-    def __init__(self, store: ObjectStore, path: str) -> None:
-        self._store, self._path = store, path
+    def __init__(self, store: ObjectStore, path: str, attempts: int) -> None:
+        self._store, self._path, self._attempts = store, path, attempts
         self._said = {"machine": _machine(), "pid": os.getpid(), "run": uuid.uuid4().hex}
         self._tag: Any = None
         self._ended = threading.Event()
@@ -496,8 +538,8 @@ class _Lock:
         self._ended.set()
         self._thread.join()
         with suppress(BaseError, OSError):
-            if self._found()[0] == self._said:
-                obstore.delete(self._store, self._path)
+            if self._is_own():
+                _repeated(self._attempts, lambda: obstore.delete(self._store, self._path))
 
     def _found(self) -> tuple[dict[str, Any], Any]:
         """Read who holds the lock, and what the store says of the object."""
@@ -511,8 +553,7 @@ class _Lock:
     def _take_over(self) -> None:
         holder, meta = self._found()
         age = (datetime.now(tz=UTC) - meta["last_modified"]).total_seconds()
-        # It is this one's own where an answer was lost on its way, and the client asked again.
-        if age < _LAPSE and holder != self._said and not _is_gone(holder):
+        if age < _LAPSE and not _is_gone(holder):
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path)
         try:
             self._put({"e_tag": meta["e_tag"]})
@@ -520,8 +561,21 @@ class _Lock:
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path) from None
 
     def _put(self, mode: Any) -> None:
+        """Write the object if it is what `mode` says, or if it is this one's own already."""
         body = json.dumps(self._said).encode()
-        self._tag = obstore.put(self._store, self._path, body, mode=mode)["e_tag"]
+        try:
+            put = partial(obstore.put, self._store, self._path, body, mode=mode)
+            self._tag = _repeated(self._attempts, put)["e_tag"]
+        except (AlreadyExistsError, PreconditionError):
+            # An answer was lost on its way, and what was asked again had been done.
+            if not self._is_own():
+                raise
+
+    def _is_own(self) -> bool:
+        holder, meta = self._found()
+        if holder == self._said:
+            self._tag = meta["e_tag"]
+        return holder == self._said
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT):
@@ -697,8 +751,8 @@ def _meaning(error: Exception) -> str:
     if code := _code(error):
         return _MEANING.get(code, code)
     text = str(error).split("\n")[0]
-    if "error sending request" in text or "Connect" in text:
+    if "error sending request" in text or "response body error" in text:
         return "the endpoint does not answer"
-    if "301 Moved" in text:
+    if "Received redirect" in text or "301 Moved" in text:
         return "the bucket lies in another region"
     return re.sub(r"https?://\S+", "…", text)[:200]
