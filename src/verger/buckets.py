@@ -613,20 +613,20 @@ def _is_gone(holder: Mapping[str, Any]) -> bool:
 @contextmanager
 def _as_obstore_has_it() -> Iterator[None]:
     """Raise boto3's errors as obstore raises its own."""
-    from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+    from botocore import exceptions as boto
 
     try:
         yield
-    except ClientError as error:
+    except boto.ClientError as error:
         code = error.response["Error"]["Code"]
         kinds: dict[str, type[Exception]] = {
             "NoSuchKey": FileNotFoundError,
             "AccessDenied": PermissionDeniedError,
         }
         raise kinds.get(code, GenericError)(f"<Code>{code}</Code>") from None
-    except (ConnectionError, HTTPClientError):
+    except (boto.ConnectionError, boto.HTTPClientError):
         raise GenericError("error sending request") from None
-    except BotoCoreError as error:
+    except boto.BotoCoreError as error:
         raise GenericError(str(error).rstrip(".")) from None
 
 
@@ -715,6 +715,7 @@ def _wants_profile(settings: Mapping[str, str]) -> bool:
 
 _MEANING = {
     "NoSuchBucket": "there is no such bucket",
+    "NoCredentials": "no credentials were found",
     "AccessDenied": "access denied",
     "InvalidAccessKeyId": "the access key is not known",
     "SignatureDoesNotMatch": "the secret key does not fit the access key",
@@ -727,6 +728,8 @@ _MEANING = {
 }
 _REMEDY = {
     "NoSuchBucket": "Check its name.",
+    "NoCredentials": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
+    "AWS_SKIP_SIGNATURE=true for a public bucket.",
     "AccessDenied": "The credentials lack a permission here (s3:ListBucket, GetObject, PutObject, "
     "DeleteObject).",
     "PermanentRedirect": "Set AWS_REGION to its region.",
@@ -740,6 +743,8 @@ def _code(error: Exception) -> str:
     text = str(error)
     if "Received redirect" in text or "301 Moved" in text:
         return "PermanentRedirect"
+    if "169.254.169.254" in text:  # where a machine asks for its role, when all else has failed
+        return "NoCredentials"
     found = re.search(r"<Code>(\w+)</Code>|\(code: (\w+)\)", text)
     return next((code for code in found.groups() if code), "") if found else ""
 

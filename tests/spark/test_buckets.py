@@ -25,8 +25,6 @@ from verger.spark.connectors import Installed, connector_jars
 
 from .program import Ended, verger
 
-pytestmark = pytest.mark.usefixtures("connector")
-
 
 @pytest.fixture(scope="module")
 def connector() -> None:
@@ -68,23 +66,20 @@ def table_of(store: Any, folder: str) -> pd.DataFrame:
 
 @dataclass
 class Orchard:
-    """Photos in a bucket and the same on the disk, with the STOREs that runs made of both."""
+    """Photos in a bucket and the same on the disk."""
 
     store: Any
     local: Path
-    expected: Path
 
 
 @pytest.fixture(scope="module")
-def grown(
-    s3: S3, orchard: Path, spark: object, tmp_path_factory: pytest.TempPathFactory
-) -> Orchard:
-    """The orchard, with odd names and two photos that are none, run here and there."""
+def both(s3: S3, orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Orchard:
+    """Put the orchard there and here, with odd names and two photos that are none."""
     folder = tmp_path_factory.mktemp("same") / "photos"
     shutil.copytree(orchard, folder)
     some = sorted(folder.rglob("*.jpg"))
+    (folder / "odd names").mkdir()
     for name in ("a b.jpg", "a+b.jpg", "a%20b.jpg", "é.jpg"):
-        (folder / "odd names").mkdir(exist_ok=True)
         shutil.copyfile(some[0], folder / "odd names" / name)
     (folder / "odd names" / "empty.jpg").touch()
     (folder / "odd names" / "text.jpg").write_text("no photo")
@@ -94,11 +89,30 @@ def grown(
     s3.put_as_is("whole-runs", "photos/a folder.jpg/")
     s3.put_as_is("whole-runs", "photos/odd names/tab\there.jpg", some[1].read_bytes())
     shutil.copyfile(some[1], folder / "odd names" / "tab\there.jpg")
+    return Orchard(store, folder)
+
+
+@dataclass
+class Grown(Orchard):
+    """And the STORE that a run made of those on the disk."""
+
+    expected: Path
+
+
+@pytest.fixture(scope="module")
+def grown(
+    s3: S3,
+    both: Orchard,
+    connector: None,
+    spark: object,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Grown:
+    """Run over both."""
     expected = tmp_path_factory.mktemp("expected") / "store"
-    run(folder, expected, RunSettings())
+    run(both.local, expected, RunSettings())
     ended = at(s3, "run", "s3://whole-runs/photos", "s3://whole-runs/store", "--quiet")
     assert (ended.code, ended.err) == (0, "")
-    return Orchard(store, folder, expected)
+    return Grown(both.store, both.local, expected)
 
 
 def local_table(folder: Path) -> pd.DataFrame:
@@ -127,7 +141,7 @@ def assert_same(store: Any, name: str, expected: Path) -> None:
     assert [*rejects[0]["reason"]] == [*rejects[1]["reason"]]
 
 
-def test_what_comes_of_a_bucket_is_what_comes_of_a_folder(grown: Orchard) -> None:
+def test_what_comes_of_a_bucket_is_what_comes_of_a_folder(grown: Grown) -> None:
     assert_same(grown.store, "store", grown.expected)
     record = record_of(grown.store, "store")
     counts = json.loads((grown.expected / "run.json").read_text())["counts"]
@@ -136,7 +150,7 @@ def test_what_comes_of_a_bucket_is_what_comes_of_a_folder(grown: Orchard) -> Non
     assert left == []  # no lock, no work
 
 
-def test_a_dry_run_leaves_no_trace(s3: S3, grown: Orchard) -> None:
+def test_a_dry_run_leaves_no_trace(s3: S3, grown: Grown) -> None:
     before = keys(grown.store)
     for name in ("store", "another-store"):
         ended = at(
@@ -147,7 +161,7 @@ def test_a_dry_run_leaves_no_trace(s3: S3, grown: Orchard) -> None:
 
 
 def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
-    s3: S3, grown: Orchard, tmp_path: Path
+    s3: S3, grown: Grown, tmp_path: Path
 ) -> None:
     store, before = grown.store, table_of(grown.store, "store/features")
     photos = sorted(grown.local.rglob("*.jpg"))
@@ -174,7 +188,7 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
             obstore.put(store, f"photos/{path}", grown.local / path)
 
 
-def test_faults_change_nothing_of_the_result(s3: S3, grown: Orchard) -> None:
+def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
@@ -188,7 +202,7 @@ def test_faults_change_nothing_of_the_result(s3: S3, grown: Orchard) -> None:
 
 
 def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
-    s3: S3, grown: Orchard
+    s3: S3, grown: Grown
 ) -> None:
     """A photo late in the order answers 403 ExpiredToken, and all that is asked after it."""
     store = grown.store
@@ -228,13 +242,13 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
     ],
 )
 def test_places_that_cannot_be(
-    s3: S3, grown: Orchard, photos: str, store: str, code: int, says: str
+    s3: S3, both: Orchard, photos: str, store: str, code: int, says: str
 ) -> None:
-    before = keys(grown.store)
+    before = keys(both.store)
     ended = at(s3, "run", photos, store)
     assert ended.code == code, ended.err
     assert says in ended.error
-    assert keys(grown.store) == before
+    assert keys(both.store) == before
 
 
 @pytest.mark.parametrize(
@@ -245,12 +259,12 @@ def test_places_that_cannot_be(
         ("stranger", {3, 4}, "access key is not known"),
     ],
 )
-def test_users_who_may_not(s3: S3, grown: Orchard, user: str, codes: set[int], says: str) -> None:
-    before = keys(grown.store)
+def test_users_who_may_not(s3: S3, both: Orchard, user: str, codes: set[int], says: str) -> None:
+    before = keys(both.store)
     ended = at(s3.as_user(user), "run", "s3://whole-runs/photos", "s3://whole-runs/denied")
     assert ended.code in codes, ended.err
     assert says in ended.error
-    assert keys(grown.store) == before
+    assert keys(both.store) == before
 
 
 @pytest.mark.parametrize(
@@ -264,7 +278,7 @@ def test_users_who_may_not(s3: S3, grown: Orchard, user: str, codes: set[int], s
     ],
     ids=["503 for ever", "down", "expired", "redirected", "another region"],
 )
-def test_servers_that_refuse(s3: S3, grown: Orchard, faults: Faults, says: str) -> None:
+def test_servers_that_refuse(s3: S3, both: Orchard, faults: Faults, says: str) -> None:
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
             s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://whole-runs/new",
@@ -274,9 +288,9 @@ def test_servers_that_refuse(s3: S3, grown: Orchard, faults: Faults, says: str) 
     assert says in ended.error
 
 
-def test_a_store_of_a_newer_version(s3: S3, grown: Orchard) -> None:
-    obstore.put(grown.store, "newer/.verger/store.json", b'{"format": 1}')
-    obstore.put(grown.store, "newer/run.json", b'{"format": 99}')
+def test_a_store_of_a_newer_version(s3: S3, both: Orchard) -> None:
+    obstore.put(both.store, "newer/.verger/store.json", b'{"format": 1}')
+    obstore.put(both.store, "newer/run.json", b'{"format": 99}')
     ended = at(s3, "run", "s3://whole-runs/photos", "s3://whole-runs/newer")
     assert ended.code == StoreError.exit_code
     assert "newer Verger" in ended.error
