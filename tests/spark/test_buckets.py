@@ -66,9 +66,10 @@ def table_of(store: Any, folder: str) -> pd.DataFrame:
 
 @dataclass
 class Orchard:
-    """Photos in a bucket and the same on the disk."""
+    """Photos in a bucket and the same on the disk, and a bucket for STOREs."""
 
-    store: Any
+    photos: Any
+    results: Any
     local: Path
 
 
@@ -89,7 +90,7 @@ def both(s3: S3, orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Orc
     s3.put_as_is("whole-runs", "photos/a folder.jpg/")
     s3.put_as_is("whole-runs", "photos/odd names/tab\there.jpg", some[1].read_bytes())
     shutil.copyfile(some[1], folder / "odd names" / "tab\there.jpg")
-    return Orchard(store, folder)
+    return Orchard(store, s3.make_bucket("results"), folder)
 
 
 @dataclass
@@ -110,9 +111,9 @@ def grown(
     """Run over both."""
     expected = tmp_path_factory.mktemp("expected") / "store"
     run(both.local, expected, RunSettings())
-    ended = at(s3, "run", "s3://whole-runs/photos", "s3://whole-runs/store", "--quiet")
+    ended = at(s3, "run", "s3://whole-runs/photos", "s3://results/store", "--quiet")
     assert (ended.code, ended.err) == (0, "")
-    return Grown(both.store, both.local, expected)
+    return Grown(both.photos, both.results, both.local, expected)
 
 
 def local_table(folder: Path) -> pd.DataFrame:
@@ -142,35 +143,36 @@ def assert_same(store: Any, name: str, expected: Path) -> None:
 
 
 def test_what_comes_of_a_bucket_is_what_comes_of_a_folder(grown: Grown) -> None:
-    assert_same(grown.store, "store", grown.expected)
-    record = record_of(grown.store, "store")
+    assert_same(grown.results, "store", grown.expected)
+    record = record_of(grown.results, "store")
     counts = json.loads((grown.expected / "run.json").read_text())["counts"]
     assert record["counts"] == counts
-    left = [path for path in keys(grown.store, "store/.verger") if not path.endswith("store.json")]
+    left = [
+        path for path in keys(grown.results, "store/.verger") if not path.endswith("store.json")
+    ]
     assert left == []  # no lock, no work
 
 
 def test_a_dry_run_leaves_no_trace(s3: S3, grown: Grown) -> None:
-    before = keys(grown.store)
+    before = keys(grown.results)
     for name in ("store", "another-store"):
         ended = at(
-            s3, "run", "s3://whole-runs/photos", f"s3://whole-runs/{name}", "--dry-run", "--json"
+            s3, "run", "s3://whole-runs/photos", f"s3://results/{name}", "--dry-run", "--json"
         )
         assert ended.code == 0, ended.err
-    assert keys(grown.store) == before
+    assert keys(grown.results) == before
 
 
 def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
     s3: S3, grown: Grown, tmp_path: Path
 ) -> None:
-    store, before = grown.store, table_of(grown.store, "store/features")
-    photos = sorted(grown.local.rglob("*.jpg"))
-    new, changed = photos[2], f"photos/{before['path'][0]}"
-    obstore.put(store, "photos/New one/1.jpg", new)
-    obstore.put(store, changed, photos[9])
-    obstore.delete(store, f"photos/{before['path'][5]}")
+    photos, store, before = grown.photos, grown.results, table_of(grown.results, "store/features")
+    some = sorted(grown.local.rglob("*.jpg"))
+    obstore.put(photos, "photos/New one/1.jpg", some[2])
+    obstore.put(photos, f"photos/{before['path'][0]}", some[9])
+    obstore.delete(photos, f"photos/{before['path'][5]}")
     try:
-        ended = at(s3, "run", "s3://whole-runs/photos", "s3://whole-runs/store", "--quiet")
+        ended = at(s3, "run", "s3://whole-runs/photos", "s3://results/store", "--quiet")
         assert (ended.code, ended.err) == (0, "")
         changes = record_of(store, "store")["changes"]
         assert {name: n for name, n in changes.items() if n} == {
@@ -179,37 +181,37 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
         after = table_of(store, "store/features")
         assert set(after["path"]) == {*before["path"], "New one/1.jpg"} - {before["path"][5]}
         assert list(table_of(store, "store/matrix")["path"]) == list(after["path"])
-        ended = at(s3, "reduce", "s3://whole-runs/store", "-k", "3", "--quiet")
+        ended = at(s3, "reduce", "s3://results/store", "-k", "3", "--quiet")
         assert (ended.code, ended.err) == (0, "")
         assert record_of(store, "store")["projection"]["k"] == 3
     finally:
-        obstore.delete(store, "photos/New one/1.jpg")
+        obstore.delete(photos, "photos/New one/1.jpg")
         for path in (before["path"][0], before["path"][5]):
-            obstore.put(store, f"photos/{path}", grown.local / path)
+            obstore.put(photos, f"photos/{path}", grown.local / path)
 
 
 def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
-            s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://whole-runs/faulty",
+            s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/faulty",
             "--quiet", AWS_MAX_ATTEMPTS="8",
         )  # fmt: skip
         counts = proxy.counts()
     assert (ended.code, ended.err) == (0, "")
     assert min(counts["error"], counts["reset"], counts["cut"]) > 0
-    assert_same(grown.store, "faulty", grown.expected)
+    assert_same(grown.results, "faulty", grown.expected)
 
 
 def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
     s3: S3, grown: Grown
 ) -> None:
     """A photo late in the order answers 403 ExpiredToken, and all that is asked after it."""
-    store = grown.store
+    store = grown.results
     some = sorted(grown.local.rglob("*.jpg"))[3].read_bytes()
     for n in range(150):
-        obstore.put(store, f"expiring/{n:03}.jpg", some)
-    args = ("run", "s3://whole-runs/expiring", "s3://whole-runs/expired", "--label-from", "none")
+        obstore.put(grown.photos, f"expiring/{n:03}.jpg", some)
+    args = ("run", "s3://whole-runs/expiring", "s3://results/expired", "--label-from", "none")
     with faulty(s3.endpoint) as proxy:
         proxy.set(Faults(error=1, status=403, code="ExpiredToken", only="GET [^ ]*/149.jpg"))
         ended = at(s3.behind(proxy.endpoint), *args)
@@ -231,24 +233,24 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
 @pytest.mark.parametrize(
     ("photos", "store", "code", "says"),
     [
-        ("s3://nosuch/photos", "s3://whole-runs/new", 3, "s3://nosuch/photos: there is no such"),
+        ("s3://nosuch/photos", "s3://results/new", 3, "s3://nosuch/photos: there is no such"),
         ("s3://whole-runs/photos", "s3://nosuch/new", 4, "s3://nosuch/new: there is no such"),
-        ("s3://whole-runs/none", "s3://whole-runs/new", 3, "No photo in s3://whole-runs/none"),
+        ("s3://whole-runs/none", "s3://results/new", 3, "No photo in s3://whole-runs/none"),
         ("s3://whole-runs/photos", "s3://whole-runs/photos", 4, "no STORE of Verger"),
-        ("s3://whole-runs/../x", "s3://whole-runs/new", 3, "names no folder"),
-        ("s3://", "s3://whole-runs/new", 3, "names no bucket"),
-        ("s3://whole-runs/photos", "s3://whole-runs/a//b", 4, "names no folder"),
-        ("ftp://host/x", "s3://whole-runs/new", 3, "no such kind of place"),
+        ("s3://whole-runs/../x", "s3://results/new", 3, "names no folder"),
+        ("s3://", "s3://results/new", 3, "names no bucket"),
+        ("s3://whole-runs/photos", "s3://results/a//b", 4, "names no folder"),
+        ("ftp://host/x", "s3://results/new", 3, "no such kind of place"),
     ],
 )
 def test_places_that_cannot_be(
     s3: S3, both: Orchard, photos: str, store: str, code: int, says: str
 ) -> None:
-    before = keys(both.store)
+    before = keys(both.results)
     ended = at(s3, "run", photos, store)
     assert ended.code == code, ended.err
     assert says in ended.error
-    assert keys(both.store) == before
+    assert keys(both.results) == before
 
 
 @pytest.mark.parametrize(
@@ -260,11 +262,11 @@ def test_places_that_cannot_be(
     ],
 )
 def test_users_who_may_not(s3: S3, both: Orchard, user: str, codes: set[int], says: str) -> None:
-    before = keys(both.store)
-    ended = at(s3.as_user(user), "run", "s3://whole-runs/photos", "s3://whole-runs/denied")
+    before = keys(both.results)
+    ended = at(s3.as_user(user), "run", "s3://whole-runs/photos", "s3://results/denied")
     assert ended.code in codes, ended.err
     assert says in ended.error
-    assert keys(both.store) == before
+    assert keys(both.results) == before
 
 
 @pytest.mark.parametrize(
@@ -281,7 +283,7 @@ def test_users_who_may_not(s3: S3, both: Orchard, user: str, codes: set[int], sa
 def test_servers_that_refuse(s3: S3, both: Orchard, faults: Faults, says: str) -> None:
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
-            s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://whole-runs/new",
+            s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/new",
             AWS_MAX_ATTEMPTS="2",
         )  # fmt: skip
     assert ended.code in (3, 4)
@@ -289,8 +291,8 @@ def test_servers_that_refuse(s3: S3, both: Orchard, faults: Faults, says: str) -
 
 
 def test_a_store_of_a_newer_version(s3: S3, both: Orchard) -> None:
-    obstore.put(both.store, "newer/.verger/store.json", b'{"format": 1}')
-    obstore.put(both.store, "newer/run.json", b'{"format": 99}')
-    ended = at(s3, "run", "s3://whole-runs/photos", "s3://whole-runs/newer")
+    obstore.put(both.results, "newer/.verger/store.json", b'{"format": 1}')
+    obstore.put(both.results, "newer/run.json", b'{"format": 99}')
+    ended = at(s3, "run", "s3://whole-runs/photos", "s3://results/newer")
     assert ended.code == StoreError.exit_code
     assert "newer Verger" in ended.error
