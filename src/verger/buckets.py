@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -89,11 +89,12 @@ class Bucket:
         """Take a URL as a user writes it. Raises `error` if it names no bucket."""
         scheme, _, place = url.rstrip("/").partition("://")
         bucket, *names = place.split("/")
+        shown = repr(re.sub(r"//[^/]*@", "//…@", url))  # what stands there may be a secret
         if scheme not in SCHEMES or not re.fullmatch(r"[\w.-]+", bucket):
-            raise error(f"{url!r} names no bucket.", hint="Write s3://bucket/folder.")
+            raise error(f"{shown} names no bucket.", hint="Write s3://bucket/folder.")
         if any(name in ("", ".", "..") or re.search(r"[\0-\x1f\x7f?#]", name) for name in names):
             raise error(
-                f"{url!r} names no folder that can be used.",
+                f"{shown} names no folder that can be used.",
                 hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
             )
         settings = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
@@ -320,7 +321,9 @@ class Bucket:
         def next_page() -> Any:
             nonlocal pages
             if pages is None:
-                pages = iter(obstore.list(self._store, prefix or None, offset=last))
+                pages = iter(
+                    obstore.list(self._store, prefix or None, offset=last, chunk_size=1000)
+                )
             try:
                 return next(pages, None)
             except GenericError:
@@ -534,7 +537,7 @@ class _Lock:
     def release(self) -> None:
         """Give the lock back, unless another has taken it over."""
         self._ended.set()
-        self._thread.join()
+        self._thread.join(10)  # what it still writes then is refused: the lock is another, or gone
         with suppress(BaseError, OSError):
             if self._is_own():
                 _repeated(self._attempts, lambda: obstore.delete(self._store, self._path))
@@ -550,13 +553,21 @@ class _Lock:
 
     def _take_over(self) -> None:
         holder, meta = self._found()
-        age = (datetime.now(tz=UTC) - meta["last_modified"]).total_seconds()
-        if age < _LAPSE and not _is_gone(holder):
+        if not _is_gone(holder) and self._age(meta["last_modified"]) < _LAPSE:
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path)
         try:
             self._put({"e_tag": meta["e_tag"]})
         except PreconditionError:
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path) from None
+
+    def _age(self, since: datetime) -> float:
+        """Return the seconds since then, by the store's clock: this machine's may differ."""
+        probe = f"{self._path}-{uuid.uuid4().hex}"
+        obstore.put(self._store, probe, b"")
+        try:
+            return (obstore.head(self._store, probe)["last_modified"] - since).total_seconds()
+        finally:
+            _repeated(self._attempts, lambda: obstore.delete(self._store, probe))
 
     def _put(self, mode: Any) -> None:
         """Write the object if it is what `mode` says, or if it is this one's own already."""

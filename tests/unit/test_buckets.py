@@ -276,6 +276,7 @@ def test_what_names_no_folder_of_a_bucket_is_refused(url: str) -> None:
     with pytest.raises(PhotosError) as caught:
         place_of(url, PhotosError)
     assert "\n" not in str(caught.value)
+    assert "word" not in str(caught.value)
 
 
 def test_places_of_a_bucket(s3: S3) -> None:
