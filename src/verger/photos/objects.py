@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from verger.photos.reasons import Reason
 from verger.photos.source import EXTENSIONS, STORE_MARK, Labeller, PhotoRef
@@ -18,14 +20,24 @@ def refs_of_objects(
 ) -> Iterator[PhotoRef]:
     """Make a reference of each object (path, bytes, modified) whose name is that of a photo.
 
-    `exists` is asked of empty objects, among which there are those that stand for a folder: these
-    are no photos, even if the folder is called `x.jpg`.
+    Objects come in order of path, and so do references, each path once. `exists` is asked of empty
+    objects, among which there are those that stand for a folder: these are no photos, even if the
+    folder is called `x.jpg`. Where it may not be asked (OSError), the object is taken for a photo.
     """
-    for path, size, modified in objects:
+    for path, same in groupby(objects, key=itemgetter(0)):
         if not path.lower().endswith(EXTENSIONS) or path.startswith(_MARKED):
             continue
+        # `x.jpg/` beside `x.jpg`: the client lists both by the same name.
+        _, size, modified = max(same, key=itemgetter(1))
         when = modified.astimezone(dt.UTC)
         if size:
             yield PhotoRef(path, labeller(path), size, when)
-        elif exists(path):
+        elif _is_there(path, exists):
             yield PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes")
+
+
+def _is_there(path: str, exists: Callable[[str], bool]) -> bool:
+    try:
+        return exists(path)
+    except OSError:
+        return True
