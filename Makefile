@@ -8,18 +8,20 @@ VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: demo test check test-spark test-spark35 bench docs format clean
+.PHONY: demo test check test-serve test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
-test: check test-spark test-spark35
+test: check test-serve test-spark test-spark35
+
+test-serve: $(STAMP)
+	$(BIN)/python scripts/install_chromium.py
+	$(BIN)/python -m pytest -q tests/serve
 
 # Where the connector cannot be fetched, the tests that need it are skipped by name.
 test-spark: $(STAMP)
 	-$(BIN)/python scripts/fetch_connectors.py
-	$(BIN)/python scripts/install_chromium.py
-	$(BIN)/python -m pytest -q tests/serve
 	$(BIN)/python -m pytest -q tests/spark
 
 ifdef OLD_ENOUGH
