@@ -68,6 +68,7 @@ $(STAMP35): pyproject.toml constraints.txt constraints-spark35.txt
 	awk -F== '!seen[$$1]++' constraints-spark35.txt constraints.txt > $(VENV35)/constraints.txt
 	$(VENV35)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c $(VENV35)/constraints.txt -e '.[dev]'
+	$(VENV35)/bin/verger prepare
 	@touch $@
 
 clean:
