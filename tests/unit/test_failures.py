@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from py4j.protocol import Py4JError
 
-from verger.errors import EngineError
-from verger.spark.failures import job_errors
+from verger.errors import BackboneError, EngineError, StoreError, VergerError
+from verger.spark.failures import job_errors, translated
+
+_STACK = "\n\tat java.base/java.lang.Thread.run(Thread.java:840)\n"
+_CALL = "An error occurred while calling o77.saveAsTextFile.\n: "
 
 
 def test_what_stopped_the_program_is_raised_rather_than_what_came_of_it() -> None:
@@ -23,3 +26,34 @@ def test_what_stopped_the_program_is_raised_rather_than_what_came_of_it() -> Non
 def test_an_error_of_java_alone_is_an_error_of_the_engine() -> None:
     with pytest.raises(EngineError, match="Answer from Java"), job_errors():
         raise Py4JError("Answer from Java side is empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "told"),
+    [
+        (
+            f"{_CALL}org.apache.hadoop.mapred.InvalidInputException: no such thing{_STACK}",
+            EngineError,
+            "A Spark job failed: org.apache.hadoop.mapred.InvalidInputException: no such thing",
+        ),
+        (
+            f"{_CALL}org.apache.spark.SparkException: Job aborted{_STACK}"
+            f"Caused by: java.net.ConnectException: refused{_STACK}",
+            EngineError,
+            "A Spark job failed: java.net.ConnectException: refused",
+        ),
+        (
+            f'{_CALL}x{_STACK}  File "a.py", line 3\nOSError: the wire was cut\n{_STACK}',
+            EngineError,
+            "A Spark job failed: OSError: the wire was cut",
+        ),
+        (f"{_CALL}x: verger.errors.BackboneError: It is bent.{_STACK}", BackboneError, "It is"),
+        (f"{_CALL}java.io.IOException: No space left on device{_STACK}", StoreError, "The disk"),
+        ("", EngineError, "A Spark job failed: no reason given"),
+    ],
+)
+def test_the_line_that_says_most(text: str, kind: type[VergerError], told: str) -> None:
+    error = translated(text)
+    assert type(error) is kind
+    assert str(error).startswith(told)
+    assert "\tat " not in str(error)

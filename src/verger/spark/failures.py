@@ -50,8 +50,14 @@ def translated(text: str) -> VergerError:
 
 
 def _told(text: str) -> str:
-    """Pick the line that says most: the error of a worker's Python, else Java's last cause."""
+    """Pick the line that says most: the error of a worker's Python, else Java's last cause.
+
+    Without a cause, that is what Java threw, which py4j puts after a line of its own.
+    """
     python = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception): .*\w.*)$", text, re.MULTILINE)
     causes = re.findall(r"Caused by: (.*\w.*)", text)
+    thrown = re.findall(r"^: (.*\w.*)", text, re.MULTILINE)
     lines = [line for line in text.splitlines() if line.strip()]
-    return next((found[-1] for found in (python, causes, lines) if found), "no reason given")[:300]
+    return next(
+        (found[-1] for found in (python, causes, thrown, lines) if found), "no reason given"
+    )[:300]

