@@ -39,8 +39,8 @@ def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [*with_parent(), str(spark_class), *words], stdout=out, stderr=out, env=env, cwd=log.parent,
-            start_new_session=True,
+            [*with_parent(), str(spark_class), *words], stdout=out, stderr=out, env=env,
+            cwd=log.parent, start_new_session=True,
         )  # fmt: skip
     try:
         yield process
