@@ -20,14 +20,14 @@ import pyspark
 import pytest
 from obstore.store import S3Store
 
-from seaweed import S3
+from seaweed import S3, with_parent
 from verger.spark.java import find_java, java_home
 
 from .program import command, finish, start, verger
 
 DEPLOY = "org.apache.spark.deploy"
 PLACE = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-PHOTOS = 240
+PHOTOS = 160
 
 
 @contextmanager
@@ -39,8 +39,8 @@ def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [str(spark_class), *words], stdout=out, stderr=out, env=env, cwd=log.parent,
-            start_new_session=True,
+            [*with_parent(), str(spark_class), *words], stdout=out, stderr=out, env=env,
+            cwd=log.parent, start_new_session=True,
         )  # fmt: skip
     try:
         yield process
