@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from verger.discriminant import fit_discriminant
+from verger.layout import FEATURES
 from verger.moments import Moments, root_unit, unit_length
-from verger.parts import FEATURES
 from verger.pipeline import run
 from verger.progress import reporter
 from verger.projection import fit_pca

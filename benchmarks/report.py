@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from verger.discriminant import fit_discriminant, save_discriminant
+from verger.layout import FEATURES, MATRIX, PROJECTION, REJECTS
 from verger.moments import Moments, merge_all, unit_length
-from verger.parts import FEATURES, REJECTS
 from verger.projection import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.store import MATRIX, PROJECTION, Store, now
+from verger.store import Store, now
 
 _ROWS = 20_000  # a file
 _FEATURES = 1280

@@ -27,12 +27,12 @@ import verger.cli
 from verger.cli import cli
 from verger.discriminant import fit_discriminant, save_discriminant
 from verger.errors import VergerError
+from verger.layout import FEATURES, MATRIX
 from verger.moments import Moments
-from verger.parts import FEATURES, SCHEMAS
+from verger.parts import SCHEMAS
 from verger.photos.reasons import Reason
 from verger.projection import fit_pca, save_pca
 from verger.settings import RunSettings, ServeSettings
-from verger.store import MATRIX
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 96

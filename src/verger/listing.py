@@ -9,7 +9,7 @@ from pathlib import Path
 from verger.buckets import Bucket
 from verger.errors import PhotosError
 from verger.inventory import OrderBook, Tally, compare, known_photos
-from verger.parts import FEATURES, REJECTS
+from verger.layout import FEATURES, REJECTS
 from verger.photos.objects import refs_of_objects
 from verger.photos.source import EXTENSIONS, CsvLabels, Labeller, PhotoRef, list_photos
 from verger.places import LocalPlace, Place

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from verger.features import Embedded, features_schema, rejects_schema
+from verger.layout import FEATURES, REJECTS
 from verger.places import Place
 from verger.tables import ROWS_A_GROUP, TableWriter, batches, rows_of
 
-FEATURES, REJECTS = "features", "rejects"
 # Rows of a file of features, with the default backbone 8 MB and 128 MB; and how many small files
 # may lie in a STORE before they are merged.
 SMALL, LARGE, MOST_SMALL = 1_600, 25_000, 32

@@ -15,8 +15,9 @@ from verger.errors import CountError, PhotosError, StoreError, TooManyRejects
 from verger.features import Embedder
 from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
+from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.listing import Stock, label_notes, take_stock
-from verger.parts import FEATURES, REJECTS, empty_table, merge_rejects, too_small
+from verger.parts import empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
 from verger.places import Place, place_of
 from verger.progress import Reporter, Silent
@@ -32,17 +33,7 @@ from verger.record import (
 )
 from verger.settings import RunSettings, parse_components
 from verger.spark.spans import cut
-from verger.store import (
-    GALLERY,
-    MATRIX,
-    MATRIX_CSV,
-    PROJECTION,
-    Publication,
-    Store,
-    Work,
-    fingerprint,
-    now,
-)
+from verger.store import Publication, Store, Work, fingerprint, now
 from verger.tables import Table, rows_of, write_csv
 
 if TYPE_CHECKING:

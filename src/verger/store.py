@@ -34,13 +34,11 @@ from pathlib import Path
 from typing import Any
 
 from verger.errors import StoreError
-from verger.parts import FEATURES, REJECTS
+from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.photos.source import STORE_MARK
 from verger.places import Place, place_of
 
 RECORD_FORMAT = 1
-MATRIX, PROJECTION, MATRIX_CSV, RECORD = "matrix", "projection", "matrix.csv", "run.json"
-GALLERY = "gallery"
 _MARK = f"{STORE_MARK}/store.json"
 _LOCK = f"{STORE_MARK}/lock"
 _WORK = f"{STORE_MARK}/work"

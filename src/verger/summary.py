@@ -9,11 +9,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from verger.inventory import Tally
-from verger.parts import FEATURES, REJECTS
-from verger.store import GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD
+from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+
+if TYPE_CHECKING:
+    from verger.inventory import Tally
 
 
 def summary(record: Mapping[str, Any], store: str) -> str:

@@ -18,12 +18,13 @@ from PIL import Image
 
 from verger.cli import cli
 from verger.errors import StoreError, UsageError
+from verger.layout import MATRIX
 from verger.photos.render import VARIETIES
 from verger.report import positions, render, write_report
 from verger.report.build import build
 from verger.report.pictures import picture, sheets
 from verger.settings import RunSettings
-from verger.store import MATRIX, Store
+from verger.store import Store
 
 from .conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
 from .stores import lay, make_store

@@ -19,11 +19,12 @@ from verger.backbones import open_backbone
 from verger.evaluate import Case, measure
 from verger.gallery import Answer, Gallery, Guess, Verdict
 from verger.identify import Identifier
+from verger.layout import RECORD
 from verger.photos.decode import decode
 from verger.photos.reasons import Reject
 from verger.photos.render import render_orchard
 from verger.settings import RunSettings
-from verger.store import RECORD, RECORD_FORMAT
+from verger.store import RECORD_FORMAT
 
 
 @pytest.fixture(scope="module")

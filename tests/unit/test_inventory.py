@@ -32,7 +32,8 @@ from verger.inventory import (
     refs_schema,
     sizes_of,
 )
-from verger.parts import FEATURES, REJECTS, SCHEMAS, merge_rejects, rewrite_part
+from verger.layout import FEATURES, REJECTS
+from verger.parts import SCHEMAS, merge_rejects, rewrite_part
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 from verger.places import LocalPlace

@@ -13,8 +13,9 @@ import pytest
 from verger.backbones import open_backbone
 from verger.errors import PhotosError
 from verger.inventory import edits_of, refs_of
+from verger.layout import FEATURES, REJECTS
 from verger.listing import label_notes, take_stock
-from verger.parts import FEATURES, REJECTS, SCHEMAS
+from verger.parts import SCHEMAS
 from verger.photos.source import list_photos
 from verger.pipeline import _Chain, plan, run
 from verger.places import LocalPlace

@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from verger.features import Embedded
+from verger.layout import FEATURES, REJECTS
 from verger.parts import (
-    FEATURES,
-    REJECTS,
     SCHEMAS,
     Done,
     edited,

@@ -12,17 +12,8 @@ from typing import Any
 import pytest
 
 from verger.errors import StoreError
-from verger.parts import FEATURES, REJECTS
-from verger.store import (
-    MATRIX,
-    MATRIX_CSV,
-    PROJECTION,
-    RECORD,
-    Publication,
-    Store,
-    Work,
-    fingerprint,
-)
+from verger.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.store import Publication, Store, Work, fingerprint
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 MADE_BY = "made-by"

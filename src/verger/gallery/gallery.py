@@ -26,12 +26,10 @@ from verger.gallery.evidence import (
 )
 from verger.gallery.layout import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
+from verger.layout import FEATURES, GALLERY, PROJECTION
 from verger.moments import root_unit, unit_length
-from verger.parts import FEATURES
 from verger.places import LocalPlace, Place, place_of
-from verger.store import PROJECTION
 
-GALLERY = "gallery"
 _SHOWN = 5
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
 from verger.errors import StoreError
-from verger.parts import FEATURES, REJECTS
+from verger.layout import FEATURES, PROJECTION, REJECTS
 from verger.photos.reasons import Reason
 from verger.projection import PCA, load_pca
 from verger.report import drift as drifting
@@ -36,7 +36,7 @@ from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
 from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
 from verger.report.variance import Spectrum, components_of, spectrum
-from verger.store import PROJECTION, Store
+from verger.store import Store
 from verger.tables import Table, batches
 
 FOLDER = "report"  # of the STORE

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from verger.parts import FEATURES, REJECTS
+from verger.layout import FEATURES, MATRIX, REJECTS
 from verger.projection import PCA
 from verger.report.reading import Photos
-from verger.store import MATRIX, Store
+from verger.store import Store
 from verger.tables import batches, rows_of
 
 _TOLERANCE = 1e-3

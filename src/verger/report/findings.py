@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from verger.parts import REJECTS
+from verger.layout import REJECTS
 from verger.report.build import Report
 from verger.store import Store
 from verger.tables import batches

@@ -17,7 +17,8 @@ from pyspark.sql import SparkSession
 from verger.backbones import Backbone, Network
 from verger.features import Embedder, embed
 from verger.inventory import edits_of, refs_of
-from verger.parts import FEATURES, Done, rewrite_part, write_part
+from verger.layout import FEATURES
+from verger.parts import Done, rewrite_part, write_part
 from verger.places import Place
 from verger.spark.failures import job_errors
 from verger.spark.spans import Span
