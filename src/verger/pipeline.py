@@ -76,6 +76,7 @@ def run(
         with store.working(made_by) as work:
             with clock.time("list"):
                 stock = _take_stock(store, work, source, labeller, settings, reporter)
+            is_new = False  # there are photos: what is done from here on is kept
             tally, before = stock.tally, None if settings.overwrite else store.record()
             unpublished = work.finished(FEATURES)  # by a run that was stopped
             if before and not unpublished and _is_up_to_date(before, tally, settings):

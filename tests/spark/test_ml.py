@@ -346,7 +346,7 @@ def test_a_saved_model_that_cannot_be_used_is_a_line(table: DataFrame, tmp_path:
     def copy(name: str) -> Path:
         return Path(shutil.copytree(saved, tmp_path / name))
 
-    rewritten(copy("newer"), "pca.json", lambda b: b.replace(b'"format": 1', b'"format": 2'))
+    rewritten(copy("newer"), "pca.json", lambda b: b.replace(b'"format": 2', b'"format": 3'))
     assert said_of("newer").endswith("Upgrade Verger.")
     rewritten(copy("text"), "pca.json", lambda _: b"GIF89a")
     assert "no saved pca model" in said_of("text")

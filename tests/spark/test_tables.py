@@ -116,7 +116,8 @@ def _paths(whole: Whole, table: str) -> set[str]:
 
 def test_a_store_holds_what_is_documented_and_nothing_else(whole: Whole) -> None:
     assert {entry.name for entry in whole.store.iterdir()} == {
-        "features", "rejects", "matrix", "matrix.csv", "projection", "run.json", ".verger",
+        "features", "rejects", "matrix", "matrix.csv", "projection", "gallery", "run.json",
+        ".verger",
     }  # fmt: skip
     assert {entry.name for entry in (whole.store / ".verger").iterdir()} == {"lock", "store.json"}
     for table in TABLES:
