@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from verger.backbones import Backbone, open_backbone
 from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
-from verger.errors import CountError, PhotosError, StoreError, TooManyRejects
+from verger.errors import CountError, PhotosError, TooManyRejects
 from verger.features import Embedder
 from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
@@ -141,9 +141,9 @@ def reduce(
     reporter = reporter if reporter is not None else Silent()
     clock = Clock()
     store = Store(store_root)
-    _whole_run(store)  # before the lock, which a folder that is no STORE has no place for
+    store.whole_run()  # before the lock, which a folder that is no STORE has no place for
     with store.working() as work:
-        record = _whole_run(store)
+        record = store.whole_run()
         chain = _Chain(store, work, settings, clock, reporter)
         made, publication = chain.reduce(record)
         kept = {name: getattr(settings, name) for name in _OF_PROJECTION}
@@ -388,15 +388,6 @@ def _is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) 
 def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
     names = ("counts", "cores", "versions", "projection", "discriminant", "gallery", "reduced")
     return {name: record[name] for name in names if name in record}
-
-
-def _whole_run(store: Store) -> dict[str, Any]:
-    record = store.record()
-    if record is None:
-        raise StoreError(
-            f"{store.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
-        )
-    return record
 
 
 def _refuse_nesting(photos: Place, store: Store) -> None:

@@ -129,6 +129,15 @@ class Store:
                 self._carry_out()
         return self._read_record()
 
+    def whole_run(self) -> dict[str, Any]:
+        """Return the record of the whole run that is here; `StoreError` if there is none."""
+        record = self.record()
+        if record is None:
+            raise StoreError(
+                f"{self.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+            )
+        return record
+
     def claim(self, *, backbone: Mapping[str, Any], overwrite: bool) -> bool:
         """Make the place a STORE that this run may write; say whether it is new.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verger.errors import StoreError
 from verger.report import drift, positions
-from verger.report.build import FOLDER, whole_run
+from verger.report.build import FOLDER
 from verger.report.build import build as build_report
 from verger.report.findings import write_findings
 from verger.report.render import render as render_page
@@ -26,7 +26,7 @@ def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> s
     library is missing.
     """
     store = Store(store_root)
-    whole_run(store)
+    store.whole_run()
     if map_kind == positions.NEIGHBOUR_MAP:
         positions.need_neighbour_map()
     report = build_report(store, map_kind)

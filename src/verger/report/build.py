@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
-from verger.errors import StoreError
 from verger.layout import FEATURES, PROJECTION, REJECTS
 from verger.photos.reasons import Reason
 from verger.projection import PCA, load_pca
@@ -120,7 +119,7 @@ class Report:
 
 def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     """Look at a STORE. Raises `StoreError` where it holds no whole run."""
-    record = whole_run(store)
+    record = store.whole_run()
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
     photos = read_photos(table)
@@ -166,16 +165,6 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
         previous=old,
         checks=tuple(check_store(store, record, pca, photos)),
     )
-
-
-def whole_run(store: Store) -> dict[str, Any]:
-    """Return the record of the STORE's run. Raises `StoreError` where it holds no whole one."""
-    record = store.record()
-    if record is None:
-        raise StoreError(
-            f"{store.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
-        )
-    return record
 
 
 def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
