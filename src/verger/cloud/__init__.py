@@ -1,0 +1,1 @@
+"""The same run on AWS: planned, paid for in cents, and switched off after."""

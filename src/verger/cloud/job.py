@@ -1,0 +1,45 @@
+"""One run on AWS, as it was asked for: what the plan, the templates and the scripts share."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from typing import Literal
+
+Platform = Literal["ec2", "emr", "serverless"]
+Architecture = Literal["x86_64", "arm64"]
+
+# Photos of the EU stay in the EU unless a user says otherwise.
+DEFAULT_REGION = "eu-west-1"
+DEFAULT_BUDGET_EUR = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one run on AWS is: where it reads and writes, on what, and its fences."""
+
+    id: str
+    """Name of its stacks, of its scratch bucket, and of its tag `verger:job`; see `new_id`."""
+    photos: str
+    store: str
+    on: Platform
+    region: str = DEFAULT_REGION
+    architecture: Architecture = "x86_64"
+    instance_type: str = ""
+    nodes: int = 1
+    """Servers that work: 1 on EC2, core nodes on EMR, executors at most on Serverless."""
+    release: str = ""
+    """The EMR release, such as `emr-spark-8.0.0`; empty on EC2."""
+    spot: bool = False
+    limit_minutes: int = 120
+    """Wall clock after which everything is terminated, whatever the laptop does."""
+    budget_eur: float = DEFAULT_BUDGET_EUR
+    options: tuple[str, ...] = ()
+    """Options of `verger run`, passed on as they are."""
+
+
+def new_id(now: float | None = None) -> str:
+    """Return a fresh name, fit for a stack, a bucket and a tag."""
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    return f"verger-{moment}-{secrets.token_hex(3)}"
