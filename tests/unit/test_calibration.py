@@ -9,6 +9,7 @@ import pytest
 from galleries import LABELS, features_of
 from sklearn.linear_model import LogisticRegression
 
+from verger.discriminant import fit_discriminant
 from verger.gallery.calibration import (
     Calibration,
     by_group,
@@ -18,8 +19,9 @@ from verger.gallery.calibration import (
     fit_weights,
     softmax,
 )
-from verger.gallery.evidence import Evidence
+from verger.gallery.evidence import Evidence, label_means
 from verger.gallery.rehearsal import rehearse
+from verger.moments import Moments, root_unit, unit_length
 
 RNG = np.random.default_rng(0)
 
@@ -99,6 +101,25 @@ def test_a_rehearsal_tells_how_often_new_photos_will_be_named_right() -> None:
     claimed = fitted.variety.allows(everything.max(axis=1), familiar)
     assert claimed[~held.seen].mean() <= 0.26
     assert right[claimed[held.seen]].mean() > 0.88
+
+
+def test_a_rehearsal_projects_photos_as_the_gallery_does() -> None:
+    """Prepared rows that go through `transform` are prepared twice: the wrong space, in silence."""
+    labels = [label for _ in range(24) for label in LABELS]
+    ids = np.array([LABELS.index(label) for label in labels])
+    rows = features_of(list(labels))
+    held = rehearse(rows, ids, np.arange(len(LABELS)), 0.3)
+    assert held is not None
+    hidden = ids % 4 == 0  # the first of the rounds that hide labels, after each photo's own turn
+    shown = [label for label, gone in zip(labels, hidden, strict=True) if not gone]
+    model = fit_discriminant(Moments.of(root_unit(rows[~hidden]), shown), 0.3)
+    near, far = (unit_length(model.transform(part)) for part in (rows[~hidden], rows[hidden]))
+    means = label_means(near.astype(np.float32), ids[~hidden], len(LABELS))
+    there = np.flatnonzero(np.arange(len(LABELS)) % 4)
+    of_round = held.evidence.means[len(rows) :][: hidden.sum()]
+    np.testing.assert_allclose(of_round[:, there], (far @ means.T)[:, there], atol=1e-4)
+    assert not held.seen[len(rows) :].any()
+    assert held.seen[: len(rows)].all()
 
 
 def test_too_few_photos_are_not_rehearsed() -> None:

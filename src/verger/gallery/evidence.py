@@ -19,7 +19,8 @@ from verger.moments import unit_length
 
 NEIGHBOURS = 64  # that have a say: a label with none among them counts as near as the last
 _ROWS_AT_ONCE = 4096
-_A_BLOCK = 512
+_A_BLOCK = 512  # rows at most, and less where that makes too few blocks to choose from
+_BLOCKS = 4  # for each of those sought
 ABSENT = -2.0  # the similarity of a label that is not there; cosines are −1 to 1
 
 Floats = npt.NDArray[np.float32]
@@ -95,7 +96,8 @@ def _nearest(similarities: Floats, count: int) -> tuple[Ids, Floats]:
     The count-th largest of the maxima of blocks is a bound that at least `count` values reach and
     few others do: it takes one pass, where sorting or partitioning a million takes ten times more.
     """
-    maxima = np.maximum.reduceat(similarities, np.arange(0, len(similarities), _A_BLOCK))
+    block = min(_A_BLOCK, max(1, len(similarities) // (_BLOCKS * count)))
+    maxima = np.maximum.reduceat(similarities, np.arange(0, len(similarities), block))
     bound = np.float32(-np.inf)
     if len(maxima) > count:
         bound = np.partition(maxima, len(maxima) - count)[len(maxima) - count]

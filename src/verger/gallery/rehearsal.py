@@ -2,18 +2,20 @@
 
 Photos come in bursts: leaving one photo out leaves its twin in, and every answer looks right. So
 the photos of a label are clustered into occasions of about five look-alikes, and whole occasions
-are hidden. In each round, half of the occasions are hidden, and a quarter of the labels altogether;
-the projection is fitted again to what is left.
+are hidden: a quarter of them in each of four rounds. In four rounds more, a quarter of the labels
+is hidden altogether. The projection is fitted again to what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from verger.discriminant import fit_discriminant
+from verger.discriminant import Discriminant, fit_discriminant
 from verger.gallery.calibration import HeldOut
 from verger.gallery.evidence import (
     ABSENT,
@@ -24,9 +26,9 @@ from verger.gallery.evidence import (
     nearest_by_label,
     nearest_rows,
 )
-from verger.moments import Moments, root_unit, unit_length
+from verger.moments import Moments, merge_all, root_unit, unit_length
 
-ROUNDS = 4
+FOLDS = 4
 AN_OCCASION = 5  # photos
 LEAST_PHOTOS = 4  # of a label, for it to be rehearsed
 LEAST_LABELS = 3
@@ -53,56 +55,79 @@ def rehearse(rows: Floats, label_ids: Ids, groups: Ids, shrinkage: float) -> Hel
     number[kept] = np.arange(len(kept))
     mine = number[label_ids] >= 0
     rows, label_ids = root_unit(rows[mine]).astype(np.float32), number[label_ids[mine]]
-    halves = _halves(rows, label_ids, len(kept))
-    parts = list(_rounds(rows, label_ids, halves, len(kept), shrinkage))
-    evidence = Evidence(*(np.concatenate([part[0][i] for part in parts]) for i in range(3)))
-    labels = np.concatenate([part[1] for part in parts])
-    seen = np.concatenate([part[2] for part in parts])
+    photos = _Photos(rows, label_ids, len(kept), shrinkage)
+    rounds = [
+        *photos.rounds(_folds(rows, label_ids, len(kept)), FOLDS),
+        *photos.rounds(label_ids % FOLDS, min(FOLDS, len(kept))),
+    ]
+    evidence = Evidence(*(np.concatenate([one.evidence[i] for one in rounds]) for i in range(3)))
+    labels = np.concatenate([one.labels for one in rounds])
+    seen = np.concatenate([one.seen for one in rounds])
     return HeldOut(evidence, labels, seen, groups[kept]) if seen.any() else None
 
 
-def _rounds(
-    rows: Floats, label_ids: Ids, halves: Ids, labels: int, shrinkage: float
-) -> Iterator[tuple[Evidence, Ids, npt.NDArray[np.bool_]]]:
-    rounds = min(ROUNDS, labels)
-    for round_ in range(rounds):
-        present = np.arange(labels) % rounds != round_  # of varieties in a row, some stay
-        shown = present[label_ids] & (halves != round_ % 2)
-        hidden = label_ids[~shown]
-        evidence = _evidence(rows[shown], label_ids[shown], rows[~shown], labels, shrinkage)
-        evidence.nearest[:, ~present] = evidence.means[:, ~present] = ABSENT
-        yield evidence, hidden, present[hidden]
+class _Round(NamedTuple):
+    """The evidence on the m photos that were hidden, their labels, and whether these were there."""
+
+    evidence: Evidence
+    labels: Ids
+    seen: npt.NDArray[np.bool_]
 
 
-def _evidence(
-    shown: Floats, shown_ids: Ids, hidden: Floats, labels: int, shrinkage: float
-) -> Evidence:
-    """Build a small gallery of the shown rows (root unit) and look the hidden ones up in it."""
-    names = [f"{label:06d}" for label in shown_ids]
-    model = fit_discriminant(Moments.of(shown, names), shrinkage)
-    near = unit_length(model.transform(shown)).astype(np.float32)
-    far = unit_length(model.transform(hidden)).astype(np.float32)
-    photos, similarities = nearest_rows(far, near, NEIGHBOURS)
-    by_label = nearest_by_label(similarities, shown_ids[photos], labels)
-    likeness = (hidden @ label_means(shown, shown_ids, labels).T).max(axis=1)
-    return Evidence(by_label, far @ label_means(near, shown_ids, labels).T, likeness)
+@dataclass(frozen=True, slots=True)
+class _Photos:
+    """Prepared rows, of which some are to be hidden: rows (n, d), label_ids (n,) below `labels`."""
+
+    rows: Floats
+    label_ids: Ids
+    labels: int
+    shrinkage: float
+
+    def rounds(self, fold: Ids, folds: int) -> Iterator[_Round]:
+        """Hide one fold after another, and look it up in a gallery of all others."""
+        moments = [self._moments(fold == one) for one in range(folds)]
+        for hidden in range(folds):
+            others = [part for one, part in enumerate(moments) if one != hidden]
+            model = fit_discriminant(merge_all(others, self.rows.shape[1]), self.shrinkage)
+            yield self._looked_up(model, fold != hidden)
+
+    def _moments(self, which: npt.NDArray[np.bool_]) -> Moments:
+        return Moments.of(self.rows[which], [f"{label:06d}" for label in self.label_ids[which]])
+
+    def _looked_up(self, model: Discriminant, shown: npt.NDArray[np.bool_]) -> _Round:
+        # Not `transform`, which takes the square root first: these rows have been through it.
+        projected: Floats = unit_length((self.rows - model.mean) @ model.components.T).astype(
+            np.float32
+        )
+        ids, labels = self.label_ids, self.labels
+        near, far = projected[shown], projected[~shown]
+        photos, similarities = nearest_rows(far, near, NEIGHBOURS)
+        means = label_means(self.rows[shown], ids[shown], labels)
+        evidence = Evidence(
+            nearest_by_label(similarities, ids[shown][photos], labels),
+            far @ label_means(near, ids[shown], labels).T,
+            (self.rows[~shown] @ means.T).max(axis=1),
+        )
+        there = np.bincount(ids[shown], minlength=labels) > 0
+        evidence.nearest[:, ~there] = evidence.means[:, ~there] = ABSENT
+        return _Round(evidence, ids[~shown], there[ids[~shown]])
 
 
-def _halves(rows: Floats, label_ids: Ids, labels: int) -> Ids:
-    """Cut the photos of each label in two, so that no occasion is cut."""
-    halves = np.zeros(len(rows), dtype=np.int64)
+def _folds(rows: Floats, label_ids: Ids, labels: int) -> Ids:
+    """Deal the occasions of each label to the folds, so that none is cut: (n,)."""
+    folds = np.zeros(len(rows), dtype=np.int64)
     for label in range(labels):
         (mine,) = np.nonzero(label_ids == label)
         occasions = _occasions(rows[mine], max(2, round(len(mine) / AN_OCCASION)))
         sizes = np.bincount(occasions)
-        loads = [0, 0]
+        loads = np.zeros(FOLDS, dtype=np.int64)
         for occasion in np.argsort(-sizes, kind="stable"):
-            half = int(loads[1] < loads[0])
-            loads[half] += sizes[occasion]
-            halves[mine[occasions == occasion]] = half
-        if not all(loads):  # one photo over and over
-            halves[mine] = np.arange(len(mine)) % 2
-    return halves
+            fold = loads.argmin()
+            loads[fold] += sizes[occasion]
+            folds[mine[occasions == occasion]] = fold
+        if np.count_nonzero(loads) < 2:  # one photo over and over
+            folds[mine] = np.arange(len(mine)) % FOLDS
+    return folds
 
 
 def _occasions(rows: Floats, count: int) -> Ids:
