@@ -160,6 +160,13 @@ class ServeSettings:
         8, "Requests of one client at once; one more is answered 429.", metavar="N"
     )
 
+    refresh: float = _choice(
+        30.0,
+        "Seconds between two looks at STORE for a later run, whose gallery then takes over; 0 "
+        "never looks.",
+        metavar="SECONDS",
+    )
+
     def __post_init__(self) -> None:
         least = {"port": 0, "queue": 0}
         for name in ("port", "max_photos", "max_body", "max_pixels", "workers", "queue",
@@ -173,6 +180,8 @@ class ServeSettings:
             raise UsageError(f"--port {self.port} is too large: the most is 65535.")
         if self.max_photos > 20:
             raise UsageError(f"--max-photos {self.max_photos} is too large: the most is 20.")
+        if self.refresh and not 1 <= self.refresh <= 86_400:
+            raise UsageError(f"--refresh {self.refresh} is neither 0 nor 1 to 86,400 seconds.")
         if not 0 < self.timeout <= 3600:
             raise UsageError(f"--timeout {self.timeout} is not between 0 and 3600 seconds.")
 

@@ -14,8 +14,7 @@ from starlette.responses import Response
 
 import verger
 from verger.serve import metrics, schemas
-from verger.serve.assets import Asset
-from verger.serve.catalogue import Catalogue
+from verger.serve.current import Current
 from verger.serve.places import Places
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
 from verger.serve.upload import FIELD, Limits, read_photos
@@ -29,7 +28,7 @@ _LARGEST_ID = 2**53 - 1  # what every JSON reader holds exactly
 class Service:
     """What the routes share."""
 
-    catalogue: Catalogue
+    current: Current
     workers: Workers
     places: Places
     limits: Limits
@@ -40,7 +39,7 @@ class Service:
 def router(service: Service) -> APIRouter:
     """Return the routes of the API."""
     routes = APIRouter()
-    catalogue, gallery = service.catalogue, service.catalogue.gallery
+    current = service.current
 
     @routes.post(
         "/api/identify",
@@ -56,17 +55,17 @@ def router(service: Service) -> APIRouter:
         place = service.places.enter(client, workers.seconds_each, workers.count)
         service.metrics.inside.set(service.places.inside)
         under_way: list[Future[Any]] = []
+        shown = current.shown
         try:
             photos = await _received(request, service)
-            answer = await workers.identify(photos, service.timeout, under_way)
+            answer = await workers.identify(shown.identifier, photos, service.timeout, under_way)
         finally:
             place.leave(under_way)
             service.metrics.inside.set(service.places.inside)
         service.metrics.verdicts.labels(answer.verdict.value).inc()
         # Written here: FastAPI would check what was built from its own classes once more.
-        return Response(catalogue.identification(answer).model_dump_json(), media_type=_JSON)
-
-    listed = Asset(catalogue.labels.model_dump_json().encode(), _JSON)
+        told = shown.catalogue.identification(answer)
+        return Response(told.model_dump_json(), media_type=_JSON)
 
     @routes.get(
         "/api/labels",
@@ -75,7 +74,7 @@ def router(service: Service) -> APIRouter:
         tags=["gallery"],
     )
     async def labels(request: Request) -> Response:
-        return listed.answer(request)
+        return current.shown.labels.answer(request)
 
     @routes.get(
         "/api/labels/{label:path}",
@@ -84,7 +83,7 @@ def router(service: Service) -> APIRouter:
         tags=["gallery"],
     )
     async def label(label: str) -> schemas.Label:
-        found = catalogue.label(label)
+        found = current.shown.catalogue.label(label)
         if found is None:
             raise Problem(Kind.NOT_FOUND, "The gallery has no label of that name.")
         return found
@@ -99,26 +98,15 @@ def router(service: Service) -> APIRouter:
     async def thumbnail(
         photo: Annotated[int, Path(ge=0, le=_LARGEST_ID)], request: Request
     ) -> Response:
-        try:
-            jpeg = await service.workers.read(catalogue.thumbnail, photo)
-        except IndexError:
-            raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
-        etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'
-        # The page asks with the gallery's fingerprint, and so never for another one's photo.
-        fresh = request.query_params.get("gallery") == catalogue.labels.gallery
-        cache = "private, max-age=604800, immutable" if fresh else "no-cache"
-        headers = {"ETag": etag, "Cache-Control": cache}
-        if etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(jpeg, headers=headers, media_type="image/jpeg")
+        return await _thumbnail(service, photo, request)
 
     @routes.get("/healthz", summary="Say that the server is up", tags=["operation"])
     async def healthz() -> schemas.Health:
         return schemas.Health(
             status="ok",
             version=verger.__version__,
-            photos=gallery.photos,
-            labels=len(gallery.labels),
+            photos=current.shown.catalogue.gallery.photos,
+            labels=len(current.shown.catalogue.gallery.labels),
         )
 
     @routes.get(
@@ -132,6 +120,24 @@ def router(service: Service) -> APIRouter:
         return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
     return routes
+
+
+async def _thumbnail(service: Service, photo: int, request: Request) -> Response:
+    catalogue = service.current.shown.catalogue
+    asked = request.query_params.get("gallery")
+    if asked not in (None, "", catalogue.labels.gallery):
+        raise Problem(Kind.NOT_FOUND, "The gallery has changed: numbers name other photos.")
+    try:
+        jpeg = await service.workers.read(catalogue.thumbnail, photo)
+    except (IndexError, FileNotFoundError):  # no such number, or a later run has replaced the file
+        raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
+    etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'
+    # The page asks with the gallery's fingerprint, and so never for another one's photo.
+    cache = "private, max-age=604800, immutable" if asked else "no-cache"
+    headers = {"ETag": etag, "Cache-Control": cache}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(jpeg, headers=headers, media_type="image/jpeg")
 
 
 async def _received(request: Request, service: Service) -> list[bytes]:

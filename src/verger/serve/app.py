@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,9 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import verger
-from verger.identify import Identifier
 from verger.serve import api, pages, schemas
-from verger.serve.catalogue import Catalogue
+from verger.serve.current import Current
 from verger.serve.guard import Guard
 from verger.serve.metrics import Metrics
 from verger.serve.places import Places
@@ -26,17 +26,15 @@ from verger.settings import ServeSettings
 _MIB = 2**20
 
 
-def build_app(
-    identifier: Identifier, settings: ServeSettings, hosts: Collection[str] | None
-) -> FastAPI:
-    """Return the ASGI application that serves one gallery.
+def build_app(current: Current, settings: ServeSettings, hosts: Collection[str] | None) -> FastAPI:
+    """Return the ASGI application that serves the gallery of one STORE.
 
     `hosts` are the names that requests may call it by; None for any.
     """
     metrics = Metrics()
-    workers = Workers(identifier, settings.workers, metrics)
+    workers = Workers(settings.workers, metrics)
     service = api.Service(
-        catalogue=Catalogue(identifier.gallery),
+        current=current,
         workers=workers,
         places=Places(workers.count + settings.queue, settings.per_client),
         limits=Limits(settings.max_body * _MIB, settings.max_photos),
@@ -46,8 +44,10 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        workers.warm_up()
+        workers.warm_up(current.shown.identifier)
+        watching = asyncio.create_task(_watch(service, settings.refresh))
         yield
+        watching.cancel()
         workers.stop()
 
     app = FastAPI(
@@ -70,9 +70,17 @@ def build_app(
     app.include_router(api.router(service))
     app.include_router(pages.router(app))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    metrics.gallery.set(identifier.gallery.photos)
+    metrics.gallery.set(current.shown.catalogue.gallery.photos)
     app.add_middleware(Guard, hosts=hosts, drain=2 * service.limits.body, metrics=metrics)
     return app
+
+
+async def _watch(service: api.Service, seconds: float) -> None:
+    """Look now and then whether a run has published another gallery; 0 seconds: never."""
+    while seconds:
+        await asyncio.sleep(seconds)
+        if await service.workers.aside(service.current.renew):
+            service.metrics.gallery.set(service.current.shown.catalogue.gallery.photos)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Catalogue:
             for photo in self._examples[label]
         ]
         return schemas.Label(
+            gallery=self.labels.gallery,
             label=label,
             photos=self._counts[label],
             examples=examples,
@@ -85,6 +86,7 @@ class Catalogue:
         ]
         named = [guess.species for guess in groups] + [guess.species for guess in labels]
         return schemas.Identification(
+            gallery=self.labels.gallery,
             verdict=answer.verdict.value,
             known=_share(answer.known),
             labels=labels,

@@ -106,6 +106,7 @@ class Neighbour(_Answer):
 class Identification(_Answer):
     """What one fruit is."""
 
+    gallery: str = Field(description="Whose photos are meant; changes when the gallery does.")
     verdict: Literal["variety", "group", "unsure"] = Field(
         description="What is claimed: the first of `labels`; only the first of `groups`; nothing."
     )
@@ -146,6 +147,7 @@ class ExamplePhoto(_Answer):
 class Label(_Answer):
     """A label of the gallery, with some of its photos and its species."""
 
+    gallery: str = Field(description="Whose photos are meant; changes when the gallery does.")
     label: str
     photos: int = Field(ge=1)
     examples: list[ExamplePhoto]

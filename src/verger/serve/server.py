@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from verger.errors import UsageError
-from verger.identify import Identifier
 from verger.serve.app import build_app
+from verger.serve.current import Current
 from verger.settings import ServeSettings
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -31,10 +31,10 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     logging.basicConfig(format="verger: %(levelname)s: %(message)s", level=logging.WARNING)
     # It warns of every malformed body; the client is told, and the log is not for clients to fill.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    identifier = Identifier.open(store, settings.max_pixels)
+    current = Current(store, settings.max_pixels)
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
-        app = build_app(identifier, settings, allowed_hosts(settings))
+        app = build_app(current, settings, allowed_hosts(settings))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -46,7 +46,7 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
             timeout_graceful_shutdown=_SECONDS_TO_FINISH,
             ws="none",
         )
-        gallery = identifier.gallery
+        gallery = current.shown.catalogue.gallery
         shown = f"[{host}]" if ":" in host else host
         ready = (
             f"Serving {gallery.photos:,} photos of {len(gallery.labels):,} labels from {store} at "

@@ -1,11 +1,22 @@
-// What the server's gallery holds; asked for once.
+// What the server's gallery holds; asked for again after a while, and when an answer names another.
 
+const FRESH = 60_000; // milliseconds
 let asked = null;
+let since = 0;
 
 export function gallery() {
-  asked ??= get("api/labels");
-  asked.catch(() => (asked = null));
+  if (!asked || Date.now() - since > FRESH) {
+    since = Date.now();
+    asked = get("api/labels");
+    asked.catch(() => (asked = null));
+  }
   return asked;
+}
+
+// An answer came from this gallery: what is known of another one is of no use any more.
+export async function answeredBy(fingerprint) {
+  const known = await gallery().catch(() => null);
+  if (known && known.gallery !== fingerprint) asked = null;
 }
 
 export const label = (name) => get(`api/labels/${encodeURIComponent(name)}`);

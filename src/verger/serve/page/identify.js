@@ -2,7 +2,7 @@
 
 import { answered, picture } from "./answer.js";
 import { announce, focus, h, icon, show } from "./dom.js";
-import { gallery } from "./gallery.js";
+import { answeredBy, gallery } from "./gallery.js";
 import { forget, MOST, prepare, send } from "./photos.js";
 import { has, number, pretty, t } from "./words.js";
 
@@ -95,6 +95,7 @@ function begin(status) {
 async function ask(mine) {
   try {
     state.answer = await persist(mine.signal);
+    await answeredBy(state.answer.gallery);
     state.phase = "answer";
   } catch (problem) {
     if (problem.word === "cancelled" || mine.signal.aborted) return;

@@ -2,7 +2,7 @@
 
 import { file, picture } from "./answer.js";
 import { capital, h, icon, show } from "./dom.js";
-import { gallery, label as load } from "./gallery.js";
+import { answeredBy, gallery, label as load } from "./gallery.js";
 import { card } from "./species.js";
 import { language, number, pretty, t } from "./words.js";
 
@@ -96,7 +96,8 @@ export async function one(name) {
     h("h1", { class: "title" }, pretty(name)));
   show(sheet);
   try {
-    const { label, photos, examples, species } = await load(name);
+    const { label, photos, examples, species, gallery: from } = await load(name);
+    await answeredBy(from);
     if (mine !== asked || !sheet.isConnected) return;
     const shown = examples.length < photos ? t("variety.some", { n: examples.length, total: number(photos) }) : number(photos);
     const items = examples.map(({ photo, path }) =>

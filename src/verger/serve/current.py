@@ -1,0 +1,66 @@
+"""The gallery that is served, and the next one as soon as a run has published it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from verger.errors import VergerError
+from verger.identify import Identifier
+from verger.serve.assets import Asset
+from verger.serve.catalogue import Catalogue
+from verger.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One gallery as it is served: a request keeps to the one that it began with."""
+
+    identifier: Identifier
+    catalogue: Catalogue = field(init=False)
+    labels: Asset = field(init=False)
+
+    def __post_init__(self) -> None:
+        catalogue = Catalogue(self.identifier.gallery)
+        listed = catalogue.labels.model_dump_json().encode()
+        object.__setattr__(self, "catalogue", catalogue)
+        object.__setattr__(self, "labels", Asset(listed, "application/json"))
+
+
+class Current:
+    """What is served now. `renew` is called from one thread; `shown` is read from any."""
+
+    def __init__(self, store: str, max_pixels: int) -> None:
+        """Open a STORE. Raises `StoreError` or `BackboneError` where it cannot be served."""
+        self._store = store
+        self._max_pixels = max_pixels
+        self._record: dict[str, Any] | None = None
+        self._said = ""
+        self.shown = self._opened()
+
+    def renew(self) -> bool:
+        """Serve what a run has published since, if any; say whether there was something new.
+
+        While it cannot be opened, the old gallery stays, and the log says why, once.
+        """
+        try:
+            record = Store(self._store).record()
+            if record is None or record == self._record:
+                return False
+            self.shown = self._opened()
+        except (VergerError, OSError) as error:
+            if str(error) != self._said:
+                _log.warning("what was served before is served on: %s", error)
+            self._said = str(error)
+            return False
+        self._said = ""
+        return True
+
+    def _opened(self) -> Shown:
+        record = Store(self._store).record()  # first: what is published meanwhile is seen next time
+        shown = Shown(Identifier.open(self._store, self._max_pixels))
+        self._record = record
+        return shown
