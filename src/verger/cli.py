@@ -19,7 +19,7 @@ import verger
 from verger.errors import PhotosError, VergerError
 from verger.progress import reporter
 from verger.settings import RunSettings, ServeSettings
-from verger.summary import planned, summary
+from verger.summary import opening, planned, summary
 
 _CTRL_C, _TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
@@ -103,6 +103,15 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
     return click.option(
         *names, type=plain, metavar=setting.metadata["metavar"], show_default=shown, **kind
     )
+
+
+_language = click.option(
+    "--language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="English or French.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -261,6 +270,38 @@ def report_command(store: str, map_kind: str) -> None:
     from verger.report import write_report
 
     click.echo(write_report(store, map_kind))
+
+
+@cli.command("notebook")
+@click.argument("store")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, .ipynb or .py (default: verger.LANGUAGE.ipynb here).",
+)
+@click.option(
+    "--photos", help="Where the photos are now (default: where the run in STORE found them)."
+)
+@_language
+@click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
+@click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
+def notebook_command(
+    store: str, file: Path | None, photos: str | None, language: str, execute: bool, overwrite: bool
+) -> None:
+    """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
+
+    Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
+    step; in Jupyter, on EMR, or in an editor. Needs pip install 'verger[notebook]'.
+    """
+    from verger.notebook import write_notebook
+
+    file = file or Path(f"verger.{language}.ipynb")
+    write_notebook(
+        store, file, photos=photos, language=language, execute=execute, overwrite=overwrite
+    )
+    click.echo(file)
+    click.echo(f"Next: {opening(file)}", err=True)
 
 
 @cli.command("demo")

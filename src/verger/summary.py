@@ -76,6 +76,14 @@ def planned(tally: Tally) -> str:
     )
 
 
+def opening(notebook: Path) -> str:
+    """Write the command that opens a notebook."""
+    name = shlex.quote(str(notebook))
+    if notebook.suffix == ".ipynb":
+        return f"jupyter lab {name}, or open it in an editor that knows Jupyter"
+    return f"{_beside('python')} {name}, or open it in an editor"
+
+
 def _growth(changes: Mapping[str, int]) -> list[str]:
     """Say what a run found changed since the last one; nothing after the first."""
     if not any(changes.get(name) for name in changes if name != "new"):
