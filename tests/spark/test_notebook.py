@@ -29,25 +29,31 @@ def agg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_session_that_is_given_is_used(
-    spark: SparkSession, whole: Whole, copy_of: Callable[[Path], Path], tmp_path: Path, agg: None
+    spark: SparkSession,
+    whole: Whole,
+    copy_of: Callable[[Path], Path],
+    photos_of: Callable[..., Path],
+    tmp_path: Path,
+    agg: None,
 ) -> None:
-    store = copy_of(whole.store)
+    names = ["été [x]/{a}*.JPG", "été [x]/b?.jpg", "it's/100% #1.jpeg", "it's/d.jpg", "root.jpg"]
+    photos = photos_of(*names).rename(tmp_path / "photos {1} [x] é")
+    (photos / "it's" / "cut.jpg").write_bytes((photos / "it's" / "d.jpg").read_bytes()[:700])
+    (photos / "notes.txt").write_text("no photo")
+    store = copy_of(whole.store).rename(tmp_path / "store [x] {1}")
     file = tmp_path / "notebook.py"
-    write_notebook(store, file, language="fr")
+    write_notebook(store, file, photos=str(photos), language="fr")
     given: dict[str, Any] = {"spark": spark, "__name__": "notebook"}
     exec(compile(file.read_text(), str(file), "exec"), given)  # noqa: S102 - our own text
     assert spark.range(3).count() == 3  # it goes on
-    # Spark does not list what begins with _ or a dot, and knows of no photo but by its name.
-    expected = {path for path in whole.photos.kept if "_hidden" not in path}
     written = pq.read_table(store / "notebook" / "matrix").to_pandas()
-    assert set(written["path"]) == expected
     assert dict(zip(written["path"], written["label"], strict=True)) == {
-        path: label for path, (label, _, _) in whole.photos.kept.items() if path in expected
+        name: Path(photos.name, name).parent.name for name in names
     }
-    rejected = pq.read_table(store / "notebook" / "features").to_pandas().dropna(subset="reason")
-    found = dict(zip(rejected["path"], rejected["reason"], strict=True))
-    assert found.items() <= whole.photos.rejected.items()
-    assert len(found) >= 5
+    assert written["components"].map(len).unique().tolist() == [given["pca"].projection.k]
+    embedded = pq.read_table(store / "notebook" / "features").to_pandas()
+    rejected = embedded[embedded["features"].isna()]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["it's/cut.jpg", "truncated"]]
 
 
 def test_a_kernel_runs_it_for_the_command(
@@ -69,4 +75,3 @@ def test_a_kernel_runs_it_for_the_command(
         file.relative_to(orchard).as_posix() for file in orchard.rglob("*.jpg")
     )
     np.testing.assert_allclose(table.iloc[:, 2:].mean(), 0, atol=1e-5)
-

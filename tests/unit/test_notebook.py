@@ -17,7 +17,7 @@ from verger.notebook import LANGUAGES, filled, text, write_notebook
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOSTILE = [
-    "it's a \"quote\"",
+    'it\'s a "quote"',
     "two\nlines\n# %%\nraise SystemExit(1)",
     "back\\slash {KEEP} %s",
     "تفاح\u202egpj.exe",

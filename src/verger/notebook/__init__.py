@@ -56,7 +56,7 @@ def write_notebook(
     record = Store(store_root).whole_run()
     notebook = filled(language, _parameters(record, store_root, photos))
     if execute:
-        _execute(notebook)
+        run_cells(notebook)
     try:
         file.write_text(_written(notebook, file.suffix), encoding="utf-8")
     except OSError as error:
@@ -96,8 +96,11 @@ def _parameters(
     }
 
 
-def _execute(notebook: NotebookNode) -> None:
-    """Run the cells in a kernel of this Python, which is reached through a private socket."""
+def run_cells(notebook: NotebookNode) -> None:
+    """Run the cells in a kernel of this Python, reached through a socket file; keep what they give.
+
+    Raises `UsageError` where a cell fails, and where a library is missing.
+    """
     try:
         from jupyter_client.kernelspec import KernelSpecManager
         from jupyter_client.manager import AsyncKernelManager
