@@ -21,6 +21,9 @@ from verger.progress import reporter
 from verger.settings import RunSettings, ServeSettings
 from verger.summary import opening, planned, summary
 
+if typing.TYPE_CHECKING:
+    from verger.pipeline import Outcome
+
 _CTRL_C, _TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
@@ -152,7 +155,7 @@ def run_command(
         click.echo(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
         return
     outcome = run(photos, store, settings, reporter(quiet=quiet))
-    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
 @cli.command("reduce")
@@ -168,14 +171,16 @@ def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> No
     from verger.pipeline import reduce
 
     outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
-    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
-def _tell(record: dict[str, Any], store: str, *, as_json: bool, quiet: bool) -> None:
+def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = False) -> None:
     if as_json:
-        click.echo(json.dumps(record, indent=2))
+        click.echo(json.dumps(outcome.record, indent=2))
     elif not quiet:
-        click.echo(summary(record, store))
+        click.echo(summary(outcome.record, store, has_report=outcome.report is not None))
+    if outcome.warning:
+        click.echo(f"verger: {outcome.warning}", err=True)
 
 
 @cli.command("identify")
@@ -312,7 +317,7 @@ def demo_command(folder: Path, cores: int | None) -> None:
     from verger.demo import demo
 
     outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
-    click.echo(summary(outcome.record, str(folder / "store")))
+    _tell(outcome, str(folder / "store"))
 
 
 @cli.command("doctor")
