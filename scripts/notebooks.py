@@ -29,7 +29,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
-        demo(Path("verger-demo"), reporter(quiet=False), RunSettings())
+        demo(Path("verger-demo"), reporter(quiet=False), RunSettings(report=False))
         for language in LANGUAGES:
             notebook = filled(language, {})
             run_cells(notebook)

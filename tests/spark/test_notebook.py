@@ -1,4 +1,4 @@
-"""The notebook, run top to bottom: in a session that is given, and in a kernel of its own."""
+"""The notebook, run top to bottom in a session that is given; in a kernel: `test_kernel.py`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
@@ -17,7 +14,6 @@ from pyspark.sql import SparkSession
 from verger.notebook import write_notebook
 
 from .conftest import Whole
-from .program import verger
 
 
 @pytest.fixture
@@ -54,24 +50,3 @@ def test_a_session_that_is_given_is_used(
     embedded = pq.read_table(store / "notebook" / "features").to_pandas()
     rejected = embedded[embedded["features"].isna()]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["it's/cut.jpg", "truncated"]]
-
-
-def test_a_kernel_runs_it_for_the_command(
-    whole: Whole, orchard: Path, copy_of: Callable[[Path], Path], tmp_path: Path
-) -> None:
-    store = copy_of(whole.store)
-    file = tmp_path / "it's mine.ipynb"
-    ended = verger("notebook", store, "--photos", orchard, "--to", file, "--execute")
-    assert ended.code == 0, ended.err
-    assert ended.out == f"{file}\n"
-    notebook = nbformat.read(file, as_version=4)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    (csv,) = (store / "notebook" / "matrix.csv").glob("part-*.csv")
-    table = pd.read_csv(csv)
-    components = np.stack(pq.read_table(store / "notebook" / "matrix").to_pandas()["components"])
-    assert table.shape == (30, 2 + components.shape[1])
-    assert sorted(table["path"]) == sorted(
-        file.relative_to(orchard).as_posix() for file in orchard.rglob("*.jpg")
-    )
-    np.testing.assert_allclose(table.iloc[:, 2:].mean(), 0, atol=1e-5)
