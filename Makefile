@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 # What asks most of Spark; the rest of tests/spark takes as long again, and shows the same.
-SPARK_ITSELF := $(addprefix tests/spark/test_,tables.py matrix.py labels.py rejects.py commands.py ml.py)
+SPARK_ITSELF := $(addprefix tests/spark/test_,tables.py matrix.py labels.py rejects.py commands.py ml.py notebook.py)
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
 .PHONY: demo test check test-serve test-spark test-spark35 bench docs format clean

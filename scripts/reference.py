@@ -239,8 +239,9 @@ def _store() -> str:
     text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
     return text + (
         "\n## `report/`\n\n"
-        "What `verger report` writes: `report.html`, its findings as Parquet and CSV, and the "
-        "baseline of the next run's drift. [What each holds](../report.md).\n"
+        "What a run leaves at its end, without `--no-report`, and `verger report` writes: "
+        "`report.html`, its findings as Parquet and CSV, and the baseline of the next run's drift. "
+        "[What each holds](../report.md).\n"
         "\n## `.verger/`\n\n"
         "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
         "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "

@@ -19,7 +19,10 @@ import verger
 from verger.errors import PhotosError, VergerError
 from verger.progress import reporter
 from verger.settings import RunSettings, ServeSettings
-from verger.summary import planned, summary
+from verger.summary import opening, planned, summary
+
+if typing.TYPE_CHECKING:
+    from verger.pipeline import Outcome
 
 _CTRL_C, _TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
@@ -105,6 +108,15 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
     )
 
 
+_language = click.option(
+    "--language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="English or French.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(verger.__version__, prog_name="verger")
 def cli() -> None:
@@ -143,7 +155,7 @@ def run_command(
         click.echo(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
         return
     outcome = run(photos, store, settings, reporter(quiet=quiet))
-    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
 @cli.command("reduce")
@@ -159,14 +171,16 @@ def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> No
     from verger.pipeline import reduce
 
     outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
-    _tell(outcome.record, store, as_json=as_json, quiet=quiet)
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
-def _tell(record: dict[str, Any], store: str, *, as_json: bool, quiet: bool) -> None:
+def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = False) -> None:
     if as_json:
-        click.echo(json.dumps(record, indent=2))
+        click.echo(json.dumps(outcome.record, indent=2))
     elif not quiet:
-        click.echo(summary(record, store))
+        click.echo(summary(outcome.record, store, has_report=outcome.report is not None))
+    if outcome.warning:
+        click.echo(f"verger: {outcome.warning}", err=True)
 
 
 @cli.command("identify")
@@ -263,6 +277,38 @@ def report_command(store: str, map_kind: str) -> None:
     click.echo(write_report(store, map_kind))
 
 
+@cli.command("notebook")
+@click.argument("store")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, .ipynb or .py (default: verger.LANGUAGE.ipynb here).",
+)
+@click.option(
+    "--photos", help="Where the photos are now (default: where the run in STORE found them)."
+)
+@_language
+@click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
+@click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
+def notebook_command(
+    store: str, file: Path | None, photos: str | None, language: str, execute: bool, overwrite: bool
+) -> None:
+    """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
+
+    Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
+    step; in Jupyter, on EMR, or in an editor. Needs pip install 'verger[notebook]'.
+    """
+    from verger.notebook import write_notebook
+
+    file = file or Path(f"verger.{language}.ipynb")
+    write_notebook(
+        store, file, photos=photos, language=language, execute=execute, overwrite=overwrite
+    )
+    click.echo(file)
+    click.echo(f"Next: {opening(file)}", err=True)
+
+
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")
@@ -271,7 +317,7 @@ def demo_command(folder: Path, cores: int | None) -> None:
     from verger.demo import demo
 
     outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
-    click.echo(summary(outcome.record, str(folder / "store")))
+    _tell(outcome, str(folder / "store"))
 
 
 @cli.command("doctor")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from verger.backbones import Backbone, open_backbone
 from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
-from verger.errors import CountError, PhotosError, TooManyRejects
+from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
 from verger.features import Embedder
 from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
-from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
+from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTION, REJECTS, REPORT
 from verger.listing import Stock, label_notes, take_stock
 from verger.parts import empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
@@ -46,9 +46,16 @@ _OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command did: `record` is what `run.json` holds."""
+    """What a command did.
+
+    record:  what `run.json` holds
+    report:  where the report is, if one was made
+    warning: why none was made, where one was asked for; one line
+    """
 
     record: dict[str, Any]
+    report: str | None = None
+    warning: str = ""
 
 
 def run(
@@ -97,11 +104,12 @@ def run(
                 "notes": [*backbone.notes, *label_notes(settings.label_from, tally, labeller)],
             }
             store.publish(work, record, publication)
+            told = _report(store, settings, reporter, anew=bool(publication.folders))
     except PhotosError:
         if is_new:
             store.abandon()
         raise
-    return Outcome(record)
+    return Outcome(record, **told)
 
 
 def plan(
@@ -154,7 +162,33 @@ def reduce(
             "reduced": {"finished": now(), "versions": engine, "seconds": clock.seconds},
         }
         store.publish(work, record, publication)
-    return Outcome(record)
+        told = _report(store, settings, reporter, anew=True)
+    return Outcome(record, **told)
+
+
+def _report(
+    store: Store, settings: RunSettings, reporter: Reporter, *, anew: bool
+) -> dict[str, str]:
+    """Look at what was published, where that is asked for; a run is whole without a report.
+
+    What is there already is made again where `anew` says that something has changed.
+    """
+    if not settings.report:
+        return {}
+    page = f"{store.place}/{REPORT}/{PAGE}"
+    if not anew and store.place.exists(f"{REPORT}/{PAGE}"):
+        return {"report": page}
+    from verger.report import write_report  # which a run without one need not load
+
+    try:
+        with reporter.stage("Report", 1, "page") as stage:
+            write_report(store.root)
+            stage.update(1)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
+        what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
+        line = (what.splitlines() or [""])[0]
+        return {"warning": f"The run is done, but there is no report of it. {line}"}
+    return {"report": page}
 
 
 def prepare(folder: Path, reporter: Reporter) -> None:
@@ -167,7 +201,7 @@ def prepare(folder: Path, reporter: Reporter) -> None:
     from verger.spark import session
 
     render_orchard(folder / "photos", varieties=2, views=2, test_views=1)
-    settings = RunSettings()
+    settings = RunSettings(report=False)
     reporter.say("Java keeps the classes that Spark loads; this takes about half a minute, once.")
     with session.session(settings, archive=True):
         run(folder / "photos", folder / "store", settings)

@@ -68,6 +68,9 @@ class RunSettings:
         metavar="SHARE",
     )
     csv: bool = _choice(True, "Write matrix.csv beside the Parquet matrix.")
+    report: bool = _choice(
+        True, "Look at the run at its end, and write report/report.html: one file to open."
+    )
     overwrite: bool = _choice(
         False, "Embed all photos again, and replace what an earlier run left in STORE."
     )

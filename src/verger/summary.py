@@ -11,13 +11,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.layout import (
+    FEATURES,
+    GALLERY,
+    MATRIX,
+    MATRIX_CSV,
+    PAGE,
+    PROJECTION,
+    RECORD,
+    REJECTS,
+    REPORT,
+)
 
 if TYPE_CHECKING:
     from verger.inventory import Tally
 
 
-def summary(record: Mapping[str, Any], store: str) -> str:
+def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
     """Write what was done, where it is, and what to do next."""
     counts, projection = record["counts"], record["projection"]
     took = sum(record.get("reduced", record)["seconds"].values())
@@ -48,6 +58,7 @@ def summary(record: Mapping[str, Any], store: str) -> str:
         (f"{REJECTS}/", "each photo that could not be used, with its reason"),
         (f"{PROJECTION}/", "the projections, to place new photos"),
         (f"{GALLERY}/", "the photos to compare new ones with"),
+        (f"{REPORT}/", f"{PAGE}: look at it all in a browser" if has_report else ""),
         (RECORD, "settings, counts, versions, seconds"),
     ):
         if what:
@@ -74,6 +85,14 @@ def planned(tally: Tally) -> str:
         f"{tally.listed:,} photos: {done}.\n"
         f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB)."
     )
+
+
+def opening(notebook: Path) -> str:
+    """Write the command that opens a notebook."""
+    name = shlex.quote(str(notebook))
+    if notebook.suffix == ".ipynb":
+        return f"jupyter lab {name}, or open it in an editor that knows Jupyter"
+    return f"{_beside('python')} {name}, or open it in an editor"
 
 
 def _growth(changes: Mapping[str, int]) -> list[str]:

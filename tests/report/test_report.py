@@ -20,6 +20,8 @@ from verger.cli import cli
 from verger.errors import StoreError, UsageError
 from verger.layout import MATRIX
 from verger.photos.render import VARIETIES
+from verger.pipeline import _report as at_the_end
+from verger.progress import Silent
 from verger.report import positions, render, write_report
 from verger.report.build import build
 from verger.report.pictures import picture, sheets
@@ -295,3 +297,35 @@ def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
     assert result.exit_code == 0
     assert Path(result.output.strip()).is_file()
     assert Store(orchard.store.root).record() is not None
+
+
+def tiny(tmp_path: Path) -> Store:
+    photos = {
+        f"{label}/{view}.jpg": jpeg(label, view) for label in VARIETIES[:2] for view in (0, 1)
+    }
+    return make_store(lay(tmp_path / "photos", photos), tmp_path / "store")
+
+
+def test_a_run_ends_with_a_report(tmp_path: Path) -> None:
+    store = tiny(tmp_path)
+    page = tmp_path / "store" / "report" / "report.html"
+    assert at_the_end(store, RunSettings(report=False), Silent(), anew=True) == {}
+    assert not page.exists()
+    for anew in (False, True):
+        assert at_the_end(store, RunSettings(), Silent(), anew=anew) == {"report": str(page)}
+    first = page.stat().st_mtime_ns
+    assert at_the_end(store, RunSettings(), Silent(), anew=False) == {"report": str(page)}
+    assert page.stat().st_mtime_ns == first
+
+
+def test_a_report_that_fails_does_not_fail_the_run(tmp_path: Path) -> None:
+    store = tiny(tmp_path)
+    (tmp_path / "store" / "report").write_text("a file is in the way")
+    told = at_the_end(store, RunSettings(), Silent(), anew=True)
+    assert told["warning"].startswith("The run is done, but there is no report of it. Cannot write")
+    (tmp_path / "store" / "report").unlink()
+    for file in (tmp_path / "store" / "features").iterdir():
+        file.write_bytes(b"no table")
+    told = at_the_end(store, RunSettings(), Silent(), anew=True)
+    assert "cannot be read as a table" in told["warning"]
+    assert "\n" not in told["warning"]

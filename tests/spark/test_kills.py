@@ -129,7 +129,7 @@ class Killer:
 
     def start(self, begin: str = "", steps: int = 10**9) -> subprocess.Popen[str]:
         words = [sys.executable, "-c", DRIVER, str(self.store), begin, str(steps)]
-        return start([*words, "run", str(self.photos), str(self.store), "--json"])
+        return start([*words, "run", str(self.photos), str(self.store), "--json", "--no-report"])
 
     def driver(self, why: str, most: int, begin: str = "") -> bool:
         """Have the driver killed before a random step; say whether it came so far."""

@@ -116,14 +116,17 @@ def _paths(whole: Whole, table: str) -> set[str]:
 
 def test_a_store_holds_what_is_documented_and_nothing_else(whole: Whole) -> None:
     assert {entry.name for entry in whole.store.iterdir()} == {
-        "features", "rejects", "matrix", "matrix.csv", "projection", "gallery", "run.json",
-        ".verger",
+        "features", "rejects", "matrix", "matrix.csv", "projection", "gallery", "report",
+        "run.json", ".verger",
     }  # fmt: skip
     assert {entry.name for entry in (whole.store / ".verger").iterdir()} == {"lock", "store.json"}
     for table in TABLES:
         files = [file.name for file in (whole.store / table).iterdir()]
         assert all(name.endswith((".parquet", ".parquet.crc")) for name in files), files
     assert len(list((whole.store / "matrix").glob("*.parquet"))) == 1
+    assert whole.record["finished"][:16].replace("T", " ") in (
+        whole.store / "report" / "report.html"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -7,14 +7,12 @@ import tempfile
 from pathlib import Path
 
 from verger.errors import StoreError
+from verger.layout import PAGE, REPORT
 from verger.report import drift, positions
-from verger.report.build import FOLDER
 from verger.report.build import build as build_report
 from verger.report.findings import write_findings
 from verger.report.render import render as render_page
 from verger.store import Store
-
-PAGE = "report.html"
 
 
 def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> str:
@@ -38,13 +36,13 @@ def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> s
             drift.save_summaries(new, report.summary, report.previous)
             (new / PAGE).write_text(render_page(report, name), encoding="utf-8")
             for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):
-                with store.place.incoming(f"{FOLDER}/{file.name}") as local:
+                with store.place.incoming(f"{REPORT}/{file.name}") as local:
                     shutil.copyfile(file, local)
-            kept = {f"{FOLDER}/{file.name}" for file in new.iterdir()}
-            for path in store.place.files(FOLDER):
+            kept = {f"{REPORT}/{file.name}" for file in new.iterdir()}
+            for path in store.place.files(REPORT):
                 if path not in kept:
                     store.place.delete(path)
     except OSError as error:
         what = error.strerror or error
-        raise StoreError(f"Cannot write {store.place}/{FOLDER}: {what}.") from None
-    return f"{store.place}/{FOLDER}/{PAGE}"
+        raise StoreError(f"Cannot write {store.place}/{REPORT}: {what}.") from None
+    return f"{store.place}/{REPORT}/{PAGE}"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from verger.discriminant import KIND, Discriminant, load_discriminant
-from verger.layout import FEATURES, PROJECTION, REJECTS
+from verger.layout import FEATURES, PROJECTION, REJECTS, REPORT
 from verger.photos.reasons import Reason
 from verger.projection import PCA, load_pca
 from verger.report import drift as drifting
@@ -38,7 +38,6 @@ from verger.report.variance import Spectrum, components_of, spectrum
 from verger.store import Store
 from verger.tables import Table, batches
 
-FOLDER = "report"  # of the STORE
 MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000
 FEW_PHOTOS = 10
@@ -123,7 +122,7 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
     photos = read_photos(table)
-    current, before = drifting.load_summaries(store.place, FOLDER)
+    current, before = drifting.load_summaries(store.place, REPORT)
     finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
     old = before if current is not None and current.finished == finished else current
     sample = _sample(table, photos, pca, old)

@@ -1,0 +1,143 @@
+"""`verger notebook`: the chain step by step, as a Jupyter notebook for one STORE.
+
+The text is a program in the percent format, one for each language (`verger.en.py`,
+`verger.fr.py`): their code is the same, what they say to a person is not. Only the cell that is
+tagged `parameters` differs from one STORE to another.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verger.errors import PhotosError, StoreError, UsageError
+from verger.places import place_of
+from verger.store import Store
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+LANGUAGES = ("en", "fr")
+SUFFIXES = (".ipynb", ".py")
+_TAG = "parameters"
+_SECONDS_A_CELL = 3600
+
+
+def text(language: str) -> str:
+    """Return the notebook as a program in the percent format."""
+    return (files("verger.notebook") / f"verger.{language}.py").read_text(encoding="utf-8")
+
+
+def write_notebook(
+    store_root: str | Path,
+    file: Path,
+    *,
+    photos: str | None = None,
+    language: str = "en",
+    overwrite: bool = False,
+    execute: bool = False,
+) -> None:
+    """Write the notebook for a STORE to `file`, `.ipynb` or `.py`.
+
+    `photos` is where the photos are; the run record says it where this does not. `execute` runs it
+    first, and keeps what its cells give. Raises `StoreError` where STORE holds no whole run or the
+    file cannot be written, and `UsageError` for a file that is there already, a wrong name, a
+    missing library, or a cell that fails.
+    """
+    if file.suffix not in SUFFIXES:
+        raise UsageError(f"{file} is no name for a notebook: it ends in {' or '.join(SUFFIXES)}.")
+    if execute and file.suffix != ".ipynb":
+        raise UsageError(f"{file} cannot hold what cells give.", hint="Name a file in .ipynb.")
+    if file.exists() and not overwrite:
+        raise UsageError(f"{file} is there already.", hint="--overwrite replaces it, or use --to.")
+    record = Store(store_root).whole_run()
+    notebook = filled(language, _parameters(record, store_root, photos))
+    if execute:
+        run_cells(notebook)
+    try:
+        file.write_text(_written(notebook, file.suffix), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"Cannot write {file}: {error.strerror or error}.") from None
+
+
+def filled(language: str, parameters: Mapping[str, object]) -> NotebookNode:
+    """Return the notebook with these parameters.
+
+    Values are written as Python literals, so that no name of a folder can become code.
+    """
+    notebook: NotebookNode = _jupytext().reads(text(language), fmt="py:percent")
+    cell = next(one for one in notebook.cells if _TAG in one.metadata.get("tags", ()))
+    lines = cell.source.splitlines()
+    for at, line in enumerate(lines):
+        name = line.partition(" = ")[0]
+        if name in parameters:
+            lines[at] = f"{name} = {parameters[name]!r}"
+    cell.source = "\n".join(lines)
+    return notebook
+
+
+def _parameters(
+    record: Mapping[str, Any], store_root: str | Path, photos: str | None
+) -> dict[str, object]:
+    """Return what is known of a run; folders of this machine from the root on."""
+    given = photos or str(record["photos"])
+    place = place_of(given, PhotosError)
+    if place.is_empty() is None:
+        hint = "" if photos else "--photos says where the photos are now."
+        raise PhotosError(f"{given} does not exist.", hint=hint)
+    backbone = str(record["settings"]["backbone"])
+    return {
+        "PHOTOS": str(place.absolute()),
+        "STORE": str(Store(store_root).place),
+        "BACKBONE": str(Path(backbone).absolute()) if backbone.endswith(".onnx") else backbone,
+    }
+
+
+def run_cells(notebook: NotebookNode) -> None:
+    """Run the cells in a kernel of this Python, reached through a socket file; keep what they give.
+
+    Raises `UsageError` where a cell fails, and where a library is missing.
+    """
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+        from jupyter_client.manager import AsyncKernelManager
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+    except ImportError:
+        raise _missing("nbclient") from None
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        manager = AsyncKernelManager(
+            kernel_name="python3",
+            # None but ipykernel's own: one that a user installed may be of another Python.
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            transport="ipc",
+            connection_file=f"{folder}/kernel.json",
+        )
+        client = NotebookClient(notebook, km=manager, timeout=_SECONDS_A_CELL)
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            what = f"A cell of the notebook failed: {error.ename}: {error.evalue}"
+            raise UsageError(what.splitlines()[0]) from None
+
+
+def _written(notebook: NotebookNode, suffix: str) -> str:
+    return str(_jupytext().writes(notebook, fmt="ipynb" if suffix == ".ipynb" else "py:percent"))
+
+
+def _jupytext() -> Any:
+    try:
+        import jupytext
+    except ImportError:
+        raise _missing("jupytext") from None
+    return jupytext
+
+
+def _missing(library: str) -> UsageError:
+    return UsageError(
+        f"A notebook needs the library {library}, which is not installed.",
+        hint="pip install 'verger[notebook]'",
+    )
