@@ -25,7 +25,7 @@ def components(deck: Deck, about: Subject) -> None:
     """How many components are kept, and what more or fewer would keep."""
     words, report = about.words, about.report
     found = report.spectrum
-    if not found.k:
+    if len(found.ratios) < 2:
         return
     kept = float(np.cumsum(found.ratios)[found.k - 1])
     values = {
@@ -120,13 +120,14 @@ def neighbours(deck: Deck, about: Subject) -> None:
     """Some photos, and those that are nearest to them after reduction."""
     words = about.words
     queries = about.spread(_QUERIES * 2 + 1)[1::2] or about.spread(1)
-    found = about.nearest_after(queries, _NEAREST)
-    if not about.report.pca.k or not queries or not found[0]:
+    if not about.report.pca.k or not queries:
         return
+    found = about.nearest_after(queries, _NEAREST)
     labelled = bool(about.report.photos.names)
     page = deck.page(words("neighbours.title"), words("neighbours.notes"))
     room = Box(BODY.left, BODY.top + 0.1, BODY.width, BODY.height - 0.42)
-    for line, query, near in zip(rows(room, _QUERIES, 0.1), queries, found, strict=False):
+    room = room._replace(height=room.height * len(queries) / _QUERIES)
+    for line, query, near in zip(rows(room, len(queries), 0.1), queries, found, strict=True):
         boxes = columns(line, _NEAREST + 2, 0.12)
         first = Box(boxes[0].left, line.top, boxes[0].width, line.height)
         about.show(page, first, query, about.label_of(query) if labelled else "", edge="ink")

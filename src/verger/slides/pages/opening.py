@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from verger.slides import pictures
@@ -10,6 +12,7 @@ from verger.slides.subject import Subject
 from verger.slides.text import Line, isolated, on_one_line
 
 _COLLAGE, _GRID = 4, (6, 3)
+_TALLEST = 1.75  # a row of the grid
 
 
 def title(deck: Deck, about: Subject) -> None:
@@ -28,14 +31,13 @@ def title(deck: Deck, about: Subject) -> None:
                  before=12),
         ],
     )  # fmt: skip
-    side, gap = 1.15, 0.12
-    left = WIDE - 0.9 - _COLLAGE * side - (_COLLAGE - 1) * gap
-    top = (HIGH - _COLLAGE * side - (_COLLAGE - 1) * gap) / 2
-    for at, row in enumerate(about.spread(_COLLAGE**2)):
-        down, across = divmod(at, _COLLAGE)
+    chosen = about.spread(_COLLAGE**2)
+    many = math.isqrt(len(chosen)) or 1  # a side, so that the square is full
+    square = Box(WIDE - 0.9 - 4.96, (HIGH - 4.96) / 2, 4.96, 4.96)
+    boxes = [box for line in rows(square, many, 0.12) for box in columns(line, many, 0.12)]
+    for box, row in zip(boxes, chosen, strict=False):
         image = pictures.opened(about.thumbnail(row))
         if image is not None:
-            box = Box(left + across * (side + gap), top + down * (side + gap), side, side)
             data = pictures.jpeg(pictures.central_square(image, 1))
             page.picture(box, data, words("picture.photo", label=about.label_of(row)))
 
@@ -80,9 +82,13 @@ def data(deck: Deck, about: Subject) -> None:
     for box, (figure, what) in zip(rows(left, 4, 0.18), _figures(about), strict=True):
         page.tile(box, figure, what)
     room = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
-    chosen = iter(about.spread(_GRID[0] * _GRID[1]))
-    for line in rows(room, _GRID[1], 0.16):
-        for box, row in zip(columns(line, _GRID[0], 0.16), chosen, strict=False):
+    chosen = about.spread(_GRID[0] * _GRID[1])
+    across = min(_GRID[0], len(chosen)) or 1
+    many = -(-len(chosen) // across) or 1
+    room = room._replace(height=min(room.height, many * _TALLEST))
+    lines = rows(room, many, 0.16)
+    for line, some in zip(lines, _in_turn(chosen, across), strict=False):
+        for box, row in zip(columns(line, across, 0.16), some, strict=False):
             about.show(page, box, row, about.label_of(row) if names else "")
 
 
@@ -109,3 +115,7 @@ def _figures(about: Subject) -> list[tuple[str, str]]:
     else:
         figures.append(("–", words("data.pixels_none")))
     return figures
+
+
+def _in_turn(chosen: Sequence[int], many: int) -> Iterator[Sequence[int]]:
+    return (chosen[at : at + many] for at in range(0, len(chosen), many))

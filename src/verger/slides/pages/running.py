@@ -86,7 +86,7 @@ def speed(deck: Deck, about: Subject) -> None:
     seconds = {str(name): float(value) for name, value in record["seconds"].items()}
     whole = sum(seconds.values())
     values = {
-        "rate": words.number(rate), "cores": words.count(cores, "core"),
+        "rate": words.number(rate, 0 if rate >= 10 else 1), "cores": words.count(cores, "core"),
         "whole": words.seconds(whole), "photos": words.count(about.photos, "photo"),
     }  # fmt: skip
     key = "speed.title" if rate else "speed.title_none"
@@ -121,7 +121,7 @@ def speed(deck: Deck, about: Subject) -> None:
 
 
 def _hours(about: Subject, hours: float) -> str:
-    return about.words.number(hours, 1 if hours < 10 else 0)
+    return about.words.number(hours, 2 if hours < 0.1 else 1 if hours < 10 else 0)
 
 
 def aws(deck: Deck, about: Subject) -> None:
