@@ -309,6 +309,27 @@ def notebook_command(
     click.echo(f"Next: {opening(file)}", err=True)
 
 
+@cli.command("slides")
+@click.argument("store")
+@_language
+@click.option(
+    "--output",
+    metavar="FILE.pptx",
+    help="Where to write them (default: STORE/slides/slides-LANGUAGE.pptx).",
+)
+def slides_command(store: str, language: str, output: str | None) -> None:
+    """Make a presentation of the run in STORE: about 15 slides with charts and speaker notes.
+
+    It is a PowerPoint file whose charts and diagrams can be edited. Where LibreOffice is there, a
+    PDF lies beside it. A file that was edited since, or that Verger did not write, is not replaced.
+    """
+    from verger.slides import write_slides
+
+    written = write_slides(store, language, output)
+    click.echo(written.pptx)
+    click.echo(written.pdf or written.note, err=not written.pdf)
+
+
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")

@@ -1,0 +1,28 @@
+"""The slides, in the order in which they are shown. Each function draws one, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from verger.slides.deck import Deck
+from verger.slides.pages import chain, closing, findings, opening, running
+from verger.slides.subject import Subject
+
+PAGES: Sequence[Callable[[Deck, Subject], None]] = (
+    opening.title,
+    opening.problem,
+    opening.data,
+    chain.architecture,
+    chain.bricks,
+    chain.steps,
+    findings.components,
+    findings.map_of_photos,
+    findings.separation,
+    findings.neighbours,
+    findings.identification,
+    running.health,
+    running.speed,
+    running.aws,
+    closing.limits,
+    closing.outlook,
+)
