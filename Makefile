@@ -6,9 +6,11 @@ STAMP := $(VENV)/.ready
 # Spark 3.5, as EMR 7 has it, beside the newest; it knows no Python newer than 3.11.
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
-# What asks most of Spark; the rest of tests/spark takes as long again, and shows the same.
-SPARK_ITSELF := $(addprefix tests/spark/test_,tables.py matrix.py labels.py rejects.py commands.py ml.py notebook.py)
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
+
+# Two processes: Spark's sessions wait as often as they compute. A file's tests stay together, for
+# what they share.
+PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check test-serve test-spark test-spark35 bench docs format clean
 
@@ -19,16 +21,16 @@ test: check test-serve test-spark test-spark35
 
 test-serve: $(STAMP)
 	$(BIN)/python scripts/install_chromium.py
-	$(BIN)/python -m pytest -q tests/serve
+	$(BIN)/python $(PYTEST) tests/serve
 
 # Where the connector cannot be fetched, the tests that need it are skipped by name.
 test-spark: $(STAMP)
 	-$(BIN)/python scripts/fetch_connectors.py
-	$(BIN)/python -m pytest -q tests/spark
+	$(BIN)/python $(PYTEST) tests/spark
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
-	$(VENV35)/bin/python -m pytest -q $(SPARK_ITSELF)
+	$(VENV35)/bin/python $(PYTEST) tests/spark
 else
 test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
@@ -40,7 +42,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
-	$(BIN)/python -m pytest -q tests/unit tests/report
+	$(BIN)/python $(PYTEST) tests/unit tests/report
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

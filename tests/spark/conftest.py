@@ -27,6 +27,16 @@ from .program import Ended
 Here = Callable[..., Ended]
 
 
+# Two processes share the files out (see the Makefile): what takes longest begins first.
+LONGEST = ("buckets", "kills", "ml", "cluster", "stopping", "bad_input", "java", "commands")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, and leave the others in their order."""
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @dataclass(frozen=True)
 class Whole:
     """A run that is done: what went in, what came out."""
@@ -39,7 +49,7 @@ class Whole:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """Start Spark as the program does; each run in this process joins it."""
-    with session(RunSettings(cores=2)) as started:
+    with session(RunSettings(cores=2), short=True) as started:
         yield started
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from .program import command, finish, start, verger
 
-MANY = 3000
+MANY = 1500
 
 
 @pytest.fixture(scope="module")
 def many(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos for a minute of work."""
+    """Photos for some ten seconds of work, on two fast cores."""
     folder = tmp_path_factory.mktemp("many")
     for number in range(MANY):
         (folder / f"{number}.jpg").hardlink_to(few[number % len(few)])
