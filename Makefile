@@ -30,6 +30,7 @@ test-spark: $(STAMP)
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
+	-$(VENV35)/bin/python scripts/fetch_connectors.py
 	$(VENV35)/bin/python $(PYTEST) tests/spark
 else
 test-spark35:
