@@ -9,6 +9,7 @@ must reach it.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,11 +104,18 @@ def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Pa
 
 
 def _partitions(rows: DataFrame) -> int | None:
-    """Count partitions, without computing them; None through Spark Connect, which does not say."""
-    try:
-        return rows.rdd.getNumPartitions()
-    except NotImplementedError:
+    """Count partitions where that computes nothing; None where it would, and in Spark Connect.
+
+    Of a plan with an exchange, counting may run what comes before it, which a plan with reducers
+    would then run once more.
+    """
+    java: Any = getattr(rows, "_jdf", None)
+    if java is None:
         return None
+    execution = java.queryExecution()
+    if re.search(r"Exchange|Adaptive|Subquery", execution.executedPlan().toString()):
+        return None
+    return int(execution.toRdd().getNumPartitions())
 
 
 def _collected(rows: DataFrame) -> Iterator[Mapping[str, Any]]:
