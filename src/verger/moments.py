@@ -106,9 +106,10 @@ class Moments:
         n = self.n + other.n
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.n / n)
-        between = np.outer(delta, delta * (self.n * other.n / n))
+        scatter = np.outer(delta, delta * (self.n * other.n / n))
+        scatter += self.scatter
+        scatter += other.scatter
         labels, counts, means = _merged_labels(self, other)
-        scatter = self.scatter + other.scatter + between
         return type(self)(n, mean, scatter, labels, counts, means)
 
     @property

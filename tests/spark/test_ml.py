@@ -25,6 +25,7 @@ from verger.moments import Moments, root_unit
 from verger.photos.render import render_orchard
 from verger.projection import fit_pca
 from verger.settings import RunSettings
+from verger.spark.packing import _partitions
 from verger.spark.session import session
 
 N, D = 120, 10
@@ -227,6 +228,34 @@ def test_the_fit_scans_the_data_once(spark: SparkSession, table: DataFrame) -> N
     assert seen.value == N
     Discriminant().fit(counted)
     assert seen.value == 2 * N
+
+
+@pytest.mark.parametrize("partitions", [2, 12])
+@pytest.mark.parametrize("adaptive", ["true", "false"])
+def test_rows_behind_a_shuffle_are_computed_once(
+    spark: SparkSession, table: DataFrame, adaptive: str, partitions: int
+) -> None:
+    """Fits plan by the number of partitions, and counting them must not run what comes before."""
+    seen = spark.sparkContext.accumulator(0)
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            seen.add(len(batch))
+            yield batch
+
+    spark.conf.set("spark.sql.adaptive.enabled", adaptive)
+    try:
+        counted = table.mapInArrow(count, table.schema).repartition(partitions, "row")
+        assert PCA(k=2).fit(counted).projection.rows == N
+    finally:
+        spark.conf.set("spark.sql.adaptive.enabled", "false")
+    assert seen.value == N
+
+
+def test_partitions_are_counted_where_that_runs_nothing(table: DataFrame) -> None:
+    assert _partitions(table.coalesce(1)) == 1
+    assert _partitions(table.repartition(3)) is None
+    assert _partitions(table.orderBy("row")) is None
 
 
 def test_empty_partitions_and_one_row_a_partition(table: DataFrame, rows: np.ndarray) -> None:

@@ -6,6 +6,8 @@ fork, it is done once, and the memory is shared by all workers.
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np  # noqa: F401
 import pandas as pd  # noqa: F401
 import pyarrow.parquet  # noqa: F401
@@ -19,4 +21,7 @@ import verger.spark.reduction
 
 if __name__ == "__main__":
     verger.backbones.preload()
+    # Workers collect garbage after each task, and need not look through all that was imported.
+    gc.collect()
+    gc.freeze()
     pyspark.daemon.manager()

@@ -2,13 +2,14 @@
 
 Moments travel as chunks of a few MiB: the scatter of 4,096 features is one value of 64 MiB, and
 Spark was seen to lose rows of that size without a word when Java had 1 GB (`collect` gave nothing).
-So values are small, every part says of how many chunks it is, and a fixed number of parts must
-reach the driver.
+So values are small, every part says of how many chunks it is, and the driver knows how many parts
+must reach it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ Parts = dict[str, Moments]  # moments of several spaces, by name
 
 _ROWS_A_BLOCK = 4096
 _BYTES_A_CHUNK = 4 * 2**20
+_PARTS_AT_DRIVER = 4  # as many tasks send theirs to the driver; more are merged by reducers first
 _REDUCERS = 2
 _CHUNKS = pa.schema(
     [
@@ -87,15 +89,42 @@ def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Pa
 
     schema = from_arrow_schema(_CHUNKS)
     with job_errors():
-        parts = rows.mapInArrow(map_side, schema).repartition(_REDUCERS, "part")
-        collected = parts.mapInArrow(reduce_side, schema).collect()
-    merged, count = _merged(row.asDict() for row in collected)
-    if count != _REDUCERS:
+        parts = rows.mapInArrow(map_side, schema)
+        wanted = _partitions(parts)
+        if wanted is None or wanted > _PARTS_AT_DRIVER:
+            wanted = _REDUCERS
+            parts = parts.repartition(_REDUCERS, "part").mapInArrow(reduce_side, schema)
+        merged, count = _merged(_collected(parts))
+    if count != wanted:
         raise EngineError(
-            f"{_REDUCERS - count} of {_REDUCERS} parts of the moments did not reach the driver.",
+            f"{wanted - count} of {wanted} parts of the moments did not reach the driver.",
             hint="Give Java more memory: --memory 2g, or spark.driver.memory.",
         )
     return merged
+
+
+def _partitions(rows: DataFrame) -> int | None:
+    """Count partitions where that computes nothing; None where it would, and in Spark Connect.
+
+    Of a plan with an exchange, counting may run what comes before it, which a plan with reducers
+    would then run once more.
+    """
+    java: Any = getattr(rows, "_jdf", None)
+    if java is None:
+        return None
+    execution = java.queryExecution()
+    if re.search(r"Exchange|Adaptive|Subquery", execution.executedPlan().toString()):
+        return None
+    return int(execution.toRdd().getNumPartitions())
+
+
+def _collected(rows: DataFrame) -> Iterator[Mapping[str, Any]]:
+    """Bring rows to the driver, as Arrow where Spark can: three times as fast as row by row."""
+    if hasattr(rows, "toArrow"):  # Spark 4
+        batches = rows.toArrow().to_batches()
+        yield from (row for batch in batches for row in batch.to_pylist())
+    else:
+        yield from (row.asDict() for row in rows.collect())
 
 
 def _chunks(parts: Parts) -> Iterator[pa.RecordBatch]:

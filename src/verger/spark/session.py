@@ -12,7 +12,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
@@ -38,6 +38,7 @@ from verger.spark.memory import java_memory, memory_available
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
+_LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 104 bytes for sockets; Spark's names are of 42
 
 # Every Spark setting that Verger makes, with its reason.
 _CONF = {
@@ -87,16 +88,19 @@ def session(
     if running is not None:
         yield running
         return
-    try:
-        add = _connectors(schemes, reporter)
-        spark = _start(settings, add, short=short, archive=archive)
-    except EngineError:
-        raise
-    except Exception as error:
-        raise EngineError(
-            f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
-        ) from error
-    with _quiet_bridge(verbose=settings.verbose):
+    with ExitStack() as stack:
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="verger-", ignore_cleanup_errors=True)
+            sockets = stack.enter_context(folder)
+            add = _connectors(schemes, reporter)
+            spark = _start(settings, add, sockets, short=short, archive=archive)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise EngineError(
+                f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
+            ) from error
+        stack.enter_context(_quiet_bridge(verbose=settings.verbose))
         try:
             yield spark
         except Exception as error:
@@ -163,6 +167,7 @@ def _connectors(
 def _start(
     settings: RunSettings,
     add: Callable[[SparkConf, RunSettings], None],
+    sockets: str,
     *,
     short: bool,
     archive: bool,
@@ -178,7 +183,7 @@ def _start(
     conf.setMaster(master)
     environment["PYSPARK_PYTHON"] = _python_of_workers(master)
     if is_local(master):
-        for key, value in _LOCAL_CONF.items():
+        for key, value in (_LOCAL_CONF | _socket_conf(sockets)).items():
             conf.set(key, value)
         conf.set("spark.driver.memory", _memory(settings, master))
     elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
@@ -204,6 +209,19 @@ def _start(
         except BaseException:
             _kill_java()
             raise
+
+
+def _socket_conf(folder: str) -> dict[str, str]:
+    """Let Java and its workers talk through Unix sockets in a folder that only this user can enter.
+
+    Over TCP each stage waited some 40 ms for an acknowledgement. Spark before 4.1 reads none of it.
+    """
+    if len(os.fsencode(folder)) > _LONGEST_SOCKET_FOLDER:
+        return {}
+    return {
+        "spark.python.unix.domain.socket.enabled": "true",
+        "spark.python.unix.domain.socket.dir": folder,
+    }
 
 
 def _python_of_workers(master: str) -> str:
