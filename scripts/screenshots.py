@@ -128,10 +128,10 @@ def _served(store: Path) -> Iterator[str]:
 def _report(browser: Browser, report: Path, folder: Path) -> None:
     page = _open(browser, report.absolute().as_uri(), width=1180, height=900)
     _save(_shot(page), folder / "report.webp")
-    page.locator("#map").scroll_into_view_if_needed()
+    page.locator("#map .maplayout").scroll_into_view_if_needed()
     page.locator("#photos").check()
     page.wait_for_timeout(1500)
-    _save(_shot(page.locator("#map")), folder / "report-map.webp")
+    _save(_shot(page.locator("#map .maplayout")), folder / "report-map.webp")
     page.context.close()
 
 
