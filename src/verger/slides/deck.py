@@ -95,7 +95,9 @@ class Deck:
         properties.language = {"en": "en-GB", "fr": "fr-FR"}[language]
         self._layout = self._only_layout()
         self._theme()
-        self._drop(RELATION.THUMBNAIL, self._deck.part.package)  # the empty template's
+        # The empty template's.
+        self._drop(RELATION.THUMBNAIL, self._deck.part.package)
+        self._drop(RELATION.PRINTER_SETTINGS, self._deck.part)
 
     def page(self, title: str, notes: str, *, opening: bool = False) -> Page:
         """Add a slide: its title, and what to say with it."""
