@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from scripts.install_chromium import found
 
+from install_chromium import found
 from verger.photos.render import render_photo
 
 if TYPE_CHECKING:
