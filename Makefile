@@ -43,6 +43,8 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/cloud_costs.py --check
+	$(BIN)/python scripts/draw_cloud.py --check
 	$(BIN)/python $(PYTEST) tests/unit tests/report
 
 bench: $(STAMP)
@@ -51,6 +53,8 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/cloud_costs.py
+	$(BIN)/python scripts/draw_cloud.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 import verger
+from verger.cloud.commands import cloud
 from verger.errors import PhotosError, VergerError
 from verger.progress import reporter
 from verger.settings import RunSettings, ServeSettings
@@ -373,6 +374,9 @@ def prepare_command() -> None:
     with tempfile.TemporaryDirectory(prefix="verger-") as folder:
         prepare(Path(folder), reporter(quiet=False))
     click.echo("Ready: Spark starts faster from now on.")
+
+
+cli.add_command(cloud)
 
 
 if os.name == "nt":  # pragma: no cover - said in the README, with the way round it

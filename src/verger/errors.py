@@ -7,7 +7,9 @@
     ├── BackboneError      5   an ONNX file that is none, or that takes no image
     ├── EngineError        6   Java or Spark does not start, or a job fails
     ├── CountError         7   listed photos ≠ embedded + rejected: a defect, never a log line
-    └── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
+    ├── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
+    ├── CloudError         9   AWS refuses, or what runs there fails
+    └── BudgetError       10   the plan costs more than --budget allows: nothing is started
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
 """
@@ -76,3 +78,15 @@ class TooManyRejects(VergerError):
     """More rejects than --max-rejects allows."""
 
     exit_code = 8
+
+
+class CloudError(VergerError):
+    """AWS refuses, or what runs there fails."""
+
+    exit_code = 9
+
+
+class BudgetError(VergerError):
+    """The plan costs more than --budget allows: nothing is started."""
+
+    exit_code = 10

@@ -30,7 +30,8 @@ def test_exit_codes_are_unique_and_none_is_success_or_a_signal() -> None:
 
 
 def test_the_help_names_the_exit_codes() -> None:
-    text = " ".join(CliRunner().invoke(cli, ["run", "--help"]).output.split())
+    helps = [CliRunner().invoke(cli, [command, "--help"]).output for command in ("run", "cloud")]
+    text = " ".join(" ".join(helps).split())
     for error in every():
         if error is not VergerError:
             assert re.search(rf"\b{error.exit_code} [a-zA-Z]", text), error

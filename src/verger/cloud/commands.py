@@ -1,0 +1,112 @@
+"""`verger cloud …`: options become arguments, outcomes lines. No logic, and no boto3 here."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import click
+
+from verger.cloud.job import DEFAULT_BUDGET_EUR, DEFAULT_REGION
+
+
+@click.group("cloud")
+def cloud() -> None:
+    """Run Verger on AWS, for cents, and switch everything off after.
+
+    `verger cloud plan` says what a run takes and costs, before anything is spent; it needs no
+    account.
+
+    Exit codes: those of `verger run`, and 9 AWS refuses or what runs there fails, 10 the plan costs
+    more than --budget allows.
+    """
+
+
+@cloud.command("plan")
+@click.argument("photos", required=False)
+@click.argument("store", required=False)
+@click.option(
+    "--budget",
+    type=float,
+    default=DEFAULT_BUDGET_EUR,
+    show_default=True,
+    metavar="EUR",
+    help="What is estimated to cost more is refused (exit code 10).",
+)
+@click.option(
+    "--within",
+    "hours",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Choose the cheapest that is done in so many hours.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["ec2", "emr", "serverless"]),
+    help="Plan for this alone: a server, a cluster, EMR Serverless.",
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(["x86_64", "arm64"]),
+    default="x86_64",
+    show_default=True,
+    help="The processor; arm64 is Graviton.",
+)
+@click.option(
+    "--instance-type", default="", metavar="TYPE", help="This server, such as c7i.xlarge."
+)
+@click.option("--nodes", type=click.IntRange(1, 200), metavar="N", help="So many that work.")
+@click.option(
+    "--region", default=DEFAULT_REGION, show_default=True, help="Where: that of the buckets."
+)
+@click.option(
+    "--photos-count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Plan for N photos, without looking.",
+)
+@click.option(
+    "--photo-kb",
+    type=click.FloatRange(0, 10**6, min_open=True),
+    default=100.0,
+    show_default=True,
+    metavar="KB",
+    help="Their mean size, with --photos-count.",
+)
+@click.option("--csv/--no-csv", default=True, help="Whether the run writes the matrix as CSV too.")
+@click.option(
+    "--live-prices/--no-live-prices",
+    "live",
+    default=None,
+    help="Ask AWS for its prices of today. By default: if this machine is signed in to AWS, and "
+    "else, or where AWS does not tell, the package's own dated table is used.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON, on stdout.")
+def plan_command(
+    photos: str | None, store: str | None, budget: float, as_json: bool, **options: Any
+) -> None:
+    """Say how long a run on AWS takes and what it costs; nothing is started.
+
+    PHOTOS is s3://bucket/folder, or a folder of this machine; STORE is s3://bucket/folder. Photos
+    that the STORE knows are not counted again. The plan works without an account: give a folder, or
+    --photos-count.
+    """
+    from verger.cloud.plan import as_json as record
+    from verger.cloud.plan import check_budget
+    from verger.cloud.planning import planned
+    from verger.cloud.telling import plan_lines
+    from verger.progress import reporter
+
+    plan = planned(photos, store, reporter(quiet=as_json), **options)
+    if as_json:
+        click.echo(json.dumps(record(plan, budget), indent=2))
+    else:
+        click.echo("\n".join(plan_lines(plan, budget)))
+    if photos and store and not as_json and plan.recommended.eur <= budget:
+        upload = ["--upload", "s3://BUCKET/FOLDER"] if plan.workload.upload else []
+        words = ["verger", "cloud", "run", photos, store, *upload]
+        click.echo(f"\nNext:\n  {shlex.join(words)}")
+    check_budget(plan.recommended, budget)

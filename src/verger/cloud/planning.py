@@ -1,0 +1,90 @@
+"""From what a user asks to a plan: photos counted, prices chosen, sizes compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from verger.cloud.counting import check_store, count
+from verger.cloud.job import DEFAULT_REGION, Architecture, Platform
+from verger.cloud.plan import DEFAULT_HOURS, Plan, Workload, estimate
+from verger.cloud.prices import Prices, is_signed_in, live_prices, table_prices
+from verger.errors import CloudError, UsageError
+from verger.progress import Reporter
+
+_OLD = dt.timedelta(days=180)
+
+
+def planned(
+    photos: str | None,
+    store: str | None,
+    reporter: Reporter,
+    *,
+    hours: float = DEFAULT_HOURS,
+    on: Platform | None = None,
+    architecture: Architecture = "x86_64",
+    instance_type: str = "",
+    nodes: int | None = None,
+    region: str = DEFAULT_REGION,
+    photos_count: int | None = None,
+    photo_kb: float = 100.0,
+    csv: bool = True,
+    live: bool | None = None,
+) -> Plan:
+    """Plan a run of PHOTOS into STORE, or of `photos_count` photos that nobody looks at.
+
+    `live` None asks AWS for its prices where this machine is signed in, and falls back on the
+    table, with a note; True insists. Raises what `count`, `estimate` and `live_prices` raise.
+    """
+    _check_names(instance_type, architecture, on, nodes)
+    prices, price_notes = _prices(region, live)
+    notes: list[str] = []
+    if photos_count is not None:
+        if store is not None:
+            check_store(store)
+        size = round(photos_count * photo_kb * 1e3)
+        work = Workload(photos=photos_count, size=size, listed=photos_count, csv=csv)
+    elif photos is None or store is None:
+        raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
+    else:
+        work, notes = count(photos, store, reporter, csv=csv)
+    plan = estimate(
+        work,
+        prices,
+        architecture=architecture,
+        hours=hours,
+        on=on,
+        instance_type=instance_type,
+        nodes=nodes or 0,
+    )
+    return dataclasses.replace(plan, notes=(*price_notes, *notes, *plan.notes))
+
+
+def _prices(region: str, live: bool | None) -> tuple[Prices, list[str]]:
+    table = table_prices(region)
+    notes: list[str] = []
+    if live or (live is None and is_signed_in()):
+        try:
+            return live_prices(region), []
+        except CloudError as error:
+            if live:
+                raise
+            notes.append(f"{error.what} The table is used.")
+    if dt.datetime.now(dt.UTC).date() - table.date > _OLD:
+        notes.append(f"The table of prices is of {table.date}: AWS may ask for something else now.")
+    return table, notes
+
+
+def _check_names(
+    instance_type: str, architecture: Architecture, on: Platform | None, nodes: int | None
+) -> None:
+    if (instance_type or nodes) and on is None:
+        raise UsageError("--instance-type and --nodes want --on, which says of what.")
+    if instance_type and on == "serverless":
+        raise UsageError("EMR Serverless has no servers to choose: --nodes are its executors.")
+    if nodes and on == "ec2":
+        raise UsageError("On EC2 there is one server: --nodes are those of a cluster.")
+    family = instance_type.partition(".")[0]
+    if instance_type and family.endswith("g") != (architecture == "arm64"):
+        other = "x86_64" if architecture == "arm64" else "arm64"
+        raise UsageError(f"{instance_type} is not {architecture}: add --architecture {other}.")

@@ -1,0 +1,170 @@
+"""The sizes that a plan looks at, and the arithmetic of each: seconds, and the lines of a bill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from verger.cloud import rates
+from verger.cloud.bill import WORKER_GB, WORKER_VCPUS, Estimate, Line, Workload
+from verger.cloud.job import Architecture, Platform
+from verger.cloud.prices import Prices, vcpus
+
+# What a plan chooses among. One server needs little memory; a node shares its own with YARN.
+_SERVER: dict[Architecture, str] = {"x86_64": "c7i", "arm64": "c7g"}
+_NODE: dict[Architecture, str] = {"x86_64": "m7i", "arm64": "m7g"}
+_SERVER_SIZES = (1, 2, 4, 8, 12, 16)
+_NODE_SIZES = (1, 4)
+_NODES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+_NODE_DISKS = {1: 64, 4: 256}  # GB that EMR gives a node, by its size
+_HOURS_A_MONTH = 730
+_SHORTEST_SECONDS = 60  # that are billed
+_EMBED, _FIT = "embed", "fit and project"
+OF_ALL = ("start", _EMBED, _FIT)
+"""The stages in which all servers work; in the others one process does."""
+
+
+def sizes(
+    on: Platform,
+    work: Workload,
+    prices: Prices,
+    architecture: Architecture,
+    instance_type: str,
+    nodes: int,
+) -> Iterator[Estimate]:
+    """Estimate a platform's sizes; `instance_type` and `nodes`, where given, are the only ones."""
+    counts = (nodes,) if nodes else _NODES
+    if on == "ec2":
+        family = _SERVER[architecture]
+        for kind in [instance_type] if instance_type else _types(family, _SERVER_SIZES):
+            yield _on_server(work, prices, architecture, kind)
+    elif on == "emr":
+        family = _NODE[architecture]
+        for kind in [instance_type] if instance_type else _types(family, _NODE_SIZES):
+            for count in counts:
+                yield _on_cluster(work, prices, architecture, kind, count)
+    else:
+        for count in counts:
+            yield _on_serverless(work, prices, architecture, count)
+
+
+def _types(family: str, sizes: tuple[int, ...]) -> list[str]:
+    return [f"{family}.{'' if size == 1 else size}xlarge" for size in sizes]
+
+
+def _on_server(work: Workload, prices: Prices, architecture: Architecture, kind: str) -> Estimate:
+    stages = _stages(work, "ec2", architecture, vcpus(kind))
+    hours = _billed(sum(seconds for _, seconds in stages))
+    disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
+    lines = (
+        Line(kind, 1, "server", prices.server_hour(kind), hours),
+        *_around(prices, 1, disk, hours),
+        *_requests(work, prices, vcpus(kind)),
+    )
+    return Estimate(
+        on="ec2", architecture=architecture, instance_type=kind, nodes=1, primary_type="",
+        vcpus=vcpus(kind), disk_gb=disk, stages=stages, lines=lines, prices=prices,
+    )  # fmt: skip
+
+
+def _on_cluster(
+    work: Workload, prices: Prices, architecture: Architecture, kind: str, nodes: int
+) -> Estimate:
+    primary = f"{_NODE[architecture]}.xlarge"
+    stages = _stages(work, "emr", architecture, nodes * vcpus(kind))
+    hours = _billed(sum(seconds for _, seconds in stages))
+    disk = _NODE_DISKS.get(vcpus(kind) // 4, 256)
+    lines = (
+        Line(f"{primary}, leads", 1, "server", prices.server_hour(primary), hours),
+        Line(f"EMR on {primary}", 1, "server", prices.emr_hour(primary), hours),
+        Line(f"{kind}, works", nodes, "server", prices.server_hour(kind), hours),
+        Line(f"EMR on {kind}", nodes, "server", prices.emr_hour(kind), hours),
+        *_around(prices, nodes + 1, disk * nodes + _NODE_DISKS[1], hours),
+        *_requests(work, prices, nodes * vcpus(kind)),
+    )
+    return Estimate(
+        on="emr", architecture=architecture, instance_type=kind, nodes=nodes, primary_type=primary,
+        vcpus=nodes * vcpus(kind), disk_gb=disk, stages=stages, lines=lines, prices=prices,
+    )  # fmt: skip
+
+
+def _on_serverless(
+    work: Workload, prices: Prices, architecture: Architecture, executors: int
+) -> Estimate:
+    stages = _stages(work, "serverless", architecture, executors * WORKER_VCPUS)
+    hours = _billed(sum(seconds for _, seconds in stages))
+    vcpu, memory = prices.serverless_vcpu_hour, prices.serverless_gb_hour
+    lines = (
+        Line("driver", WORKER_VCPUS, "vCPU", vcpu, hours),
+        Line("its memory", WORKER_GB, "GB", memory, hours),
+        Line(f"executors ({executors})", executors * WORKER_VCPUS, "vCPU", vcpu, hours),
+        Line("their memory", executors * WORKER_GB, "GB", memory, hours),
+        *_requests(work, prices, executors * WORKER_VCPUS),
+    )
+    return Estimate(
+        on="serverless", architecture=architecture, instance_type="", nodes=executors,
+        primary_type="", vcpus=(executors + 1) * WORKER_VCPUS, disk_gb=20, stages=stages,
+        lines=lines, prices=prices,
+    )  # fmt: skip
+
+
+def _stages(
+    work: Workload, on: Platform, architecture: Architecture, cpus: int
+) -> tuple[tuple[str, float], ...]:
+    """Return the seconds of each stage."""
+    cores = rates.cores(on, architecture, cpus)
+    embed = rates.core_seconds(work.photos, work.size) / cores
+    lead = work.listed * (rates.GALLERY_MS + (rates.CSV_MS if work.csv else 0)) / 1e3
+    # The gallery reads all features, and the CSV is sent, through the one that leads.
+    streamed = work.listed * rates.FEATURE_BYTES + (csv_bytes(work) if work.csv else 0)
+    return (
+        ("start", rates.START_SECONDS[on] + rates.SPARK_SECONDS),
+        ("list", work.listed / rates.LISTED_A_SECOND),
+        (_EMBED, max(embed, work.photos / rates.S3_GETS_A_SECOND)),
+        (_FIT, rates.FIT_SECONDS + work.listed * rates.REDUCE_MS / 1e3 / cores),
+        ("gallery and CSV", lead + streamed / rates.STREAM_BYTES_A_SECOND),
+        ("publish", _files(work, cpus) * rates.PLACE_SECONDS),
+    )
+
+
+def _billed(seconds: float) -> float:
+    """Return the hours that are billed: whole seconds, a minute at least."""
+    return max(math.ceil(seconds), _SHORTEST_SECONDS) / 3600
+
+
+def _around(prices: Prices, servers: int, disk_gb: int, hours: float) -> Iterator[Line]:
+    yield Line("disk (gp3)", disk_gb, "GB", prices.ebs_gb_month / _HOURS_A_MONTH, hours)
+    yield Line("public IPv4", servers, "address", prices.ipv4_hour, hours)
+
+
+def _requests(work: Workload, prices: Prices, cpus: int) -> Iterator[Line]:
+    """Return the requests to S3: a GET a photo; features read back; files written and moved."""
+    gets = work.photos + work.listed / 300 + 1_000
+    matrix = work.listed * rates.MATRIX_BYTES / 128e6
+    puts = work.listed / 1_000 + 4 * _files(work, cpus) + 3 * matrix + 500
+    yield Line("S3 GET", gets / 1e3, "thousand", prices.s3_get_1000)
+    yield Line("S3 PUT, LIST", puts / 1e3, "thousand", prices.s3_put_1000)
+    if work.upload:
+        yield Line("upload, S3 PUT", work.photos / 1e3, "thousand", prices.s3_put_1000)
+    yield Line("logs", 0.01, "GB", prices.logs_gb)
+
+
+def _files(work: Workload, cpus: int) -> float:
+    """Return how many files of features tasks write."""
+    return max(work.photos / rates.PHOTOS_A_FILE, min(3 * cpus, work.photos / 8))
+
+
+def csv_bytes(work: Workload) -> float:
+    """Return how large `matrix.csv` will be."""
+    return work.listed * rates.CSV_BYTES
+
+
+def lead_bytes(work: Workload) -> float:
+    """Return the bytes that the process that leads has on its disk."""
+    return work.listed * rates.GALLERY_BYTES + (csv_bytes(work) if work.csv else 0)
+
+
+def store_bytes(work: Workload) -> float:
+    """Return how large the STORE will be."""
+    each = rates.FEATURE_BYTES + rates.MATRIX_BYTES + rates.GALLERY_BYTES
+    return work.listed * (each + (rates.CSV_BYTES if work.csv else 0))

@@ -1,0 +1,83 @@
+"""How a plan is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verger.cloud.plan import Estimate, Plan
+
+_HEAD = ("", "on", "what", "time", "EUR", "USD", " ")
+_NUMBERS = ("time", "EUR", "USD")
+
+
+def plan_lines(plan: Plan, budget_eur: float) -> list[str]:
+    """Return what is said of a plan, a line each."""
+    rows = [_HEAD, *_rows(plan, budget_eur)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = [_work(plan), _prices(plan), ""]
+    for row in rows:
+        cells = [
+            text.rjust(width) if name in _NUMBERS else text.ljust(width)
+            for name, text, width in zip(_HEAD, row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return [*lines, *_recommended(plan, budget_eur)]
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as a person does: 45 s, 12 min, 5 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _rows(plan: Plan, budget_eur: float) -> Iterator[tuple[str, ...]]:
+    for one in plan.estimates:
+        mark = "*" if one is plan.recommended else ""
+        money = f"{one.eur:,.2f}", f"{one.usd:,.2f}"
+        over = "" if one.eur <= budget_eur else "over the budget"
+        yield mark, one.on, one.size, clock(one.seconds), *money, over
+
+
+def _work(plan: Plan) -> str:
+    work = plan.workload
+    known = "" if work.photos == work.listed else f" of {work.listed:,}; the STORE knows the rest"
+    return f"{work.photos:,} photos to embed ({work.size / 1e6:,.1f} MB){known}."
+
+
+def _prices(plan: Plan) -> str:
+    prices = plan.prices
+    return (
+        f"Prices: {prices.source}, {prices.region} ({prices.place}), and {prices.margin:.0%} more "
+        f"for safety; 1 EUR = {prices.usd_per_eur:g} USD; without tax."
+    )
+
+
+def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
+    one = plan.recommended
+    yield ""
+    yield f"Recommended: {one.on}, {one.size} ({one.architecture}), {plan.why}."
+    stages = ", ".join(f"{name} {clock(seconds)}" for name, seconds in one.stages)
+    yield f"  time: {stages}"
+    yield from _bill(one)
+    if one.eur <= budget_eur:
+        limit = one.limit_minutes(budget_eur)
+        yield (
+            f"It is stopped after {clock(limit * 60)} whatever happens; it has cost "
+            f"{one.eur_at(limit):.2f} EUR then at most. The budget is {budget_eur:.2f} EUR."
+        )
+    yield f"Keeping the STORE costs {_cents(plan.store_usd_a_month())} USD a month."
+    yield from (f"Note: {note}" for note in plan.notes)
+
+
+def _bill(one: Estimate) -> Iterator[str]:
+    width = max(len(line.what) for line in one.lines)
+    for line in one.lines:
+        yield f"  {line.what:<{width}}  {line}"
+    total = sum(line.cost for line in one.lines)
+    yield f"  {'sum':<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"
+
+
+def _cents(usd: float) -> str:
+    return f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"

@@ -1,0 +1,171 @@
+"""`verger cloud plan`, without an account and without a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from nobody import sign_out
+from test_prices import PriceList
+
+from verger.cli import cli
+from verger.cloud import planning
+from verger.cloud.plan import Workload, as_json, estimate
+from verger.cloud.prices import Prices, live_prices, table_prices
+from verger.errors import BudgetError, CloudError, UsageError
+
+PRICES = table_prices("eu-west-1")
+
+
+@pytest.fixture
+def signed_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody is signed in, and there is no network."""
+    sign_out(monkeypatch, tmp_path)
+
+
+pytestmark = pytest.mark.usefixtures("signed_out")
+
+
+def plan_of(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["cloud", "plan", *arguments])
+
+
+def test_a_plan_needs_no_account() -> None:
+    told = plan_of("--photos-count", "67692", "--photo-kb", "4.8")
+    assert told.exit_code == 0, told.output
+    assert "67,692 photos to embed (324.9 MB)" in told.output
+    assert f"Prices: table of {PRICES.date}" in told.output
+    assert "Recommended: ec2, 1 × c7i.xlarge (x86_64)" in told.output
+
+
+def test_a_folder_of_this_machine_is_sent_first_and_that_is_said(tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    photos.mkdir()
+    (photos / "1.jpg").write_bytes(b"x" * 5_000)
+    told = plan_of(str(photos), "s3://bucket/store")
+    assert told.exit_code == 0, told.output
+    assert "verger cloud run --upload s3://BUCKET/FOLDER sends them first (1 files" in told.output
+    assert "upload, S3 PUT" in told.output
+    last = told.output.splitlines()[-1]
+    assert last.strip() == (
+        f"verger cloud run '{photos}' s3://bucket/store --upload s3://BUCKET/FOLDER"
+    )
+
+
+def test_json_is_the_whole_plan() -> None:
+    told = plan_of("--photos-count", "67692", "--photo-kb", "4.8", "--json")
+    record = json.loads(told.stdout)
+    plan = estimate(Workload(photos=67_692, size=324_921_600, listed=67_692), PRICES)
+    assert record == json.loads(json.dumps(as_json(plan, 10.0)))
+    (server,) = [one for one in record["estimates"] if one["on"] == record["recommended"]]
+    assert sum(line["usd"] for line in server["lines"]) * 1.25 == pytest.approx(server["usd"])
+    assert server["within_budget"] is True
+    assert server["eur_at_limit"] <= 10
+
+
+def test_over_the_budget_the_plan_is_told_and_refused() -> None:
+    told = plan_of("--photos-count", "1000000", "--budget", "0.5")
+    assert "over the budget" in told.output
+    assert isinstance(told.exception, BudgetError)
+    record = plan_of("--photos-count", "1000000", "--budget", "0.5", "--json")
+    assert isinstance(record.exception, BudgetError)
+    assert json.loads(record.stdout)["estimates"][0]["within_budget"] is False
+
+
+def test_the_exit_code_of_a_refusal_and_its_line() -> None:
+    command = [sys.executable, "-m", "verger", "cloud", "plan", "--photos-count", "1000000"]
+    done = subprocess.run(
+        [*command, "--budget", "0.5"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 10
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("verger: ec2 (1 × c7i.4xlarge) is estimated at ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ([], "PHOTOS and STORE, or --photos-count"),
+        (["photos"], "PHOTOS and STORE, or --photos-count"),
+        (["--photos-count", "5", "--region", "mars-1"], "no prices for the region"),
+        (["--photos-count", "5", "--nodes", "3"], "want --on"),
+        (["--photos-count", "5", "--nodes", "3", "--on", "ec2"], "one server"),
+        (["--photos-count", "5", "--on", "ec2", "--instance-type", "c7g.xlarge"], "not x86_64"),
+        (["--photos-count", "5", "--on", "ec2", "--instance-type", "c7i.huge"], "no size"),
+        (["--photos-count", "5", "--on", "ec2", "--instance-type", "p5.xlarge"], "No price"),
+        (["--photos-count", "5", "--on", "serverless", "--instance-type", "c7i.xlarge"], "no serv"),
+        (["--photos-count", "5", "--within", "0"], "--within"),
+        (["--photos-count", "5", "--budget", "nan"], "--budget"),
+        (["photos", "/a/folder"], "not s3://"),
+        (["gs://bucket/photos", "s3://bucket/store"], "neither a folder nor s3://"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(arguments: list[str], what: str) -> None:
+    told = plan_of(*arguments)
+    assert isinstance(told.exception, UsageError), told.output
+    assert what in str(told.exception)
+
+
+def test_a_size_can_be_asked_for() -> None:
+    told = plan_of(
+        "--photos-count", "1000000", "--on", "emr", "--nodes", "5", "--instance-type",
+        "m7g.4xlarge", "--architecture", "arm64", "--budget", "100", "--json",
+    )  # fmt: skip
+    (one,) = json.loads(told.stdout)["estimates"]
+    assert (one["nodes"], one["instance_type"], one["vcpus"]) == (5, "m7g.4xlarge", 80)
+    assert one["primary_type"] == "m7g.xlarge"
+
+
+def test_live_prices_that_are_asked_for_and_not_told_fail() -> None:
+    told = plan_of("--photos-count", "5", "--live-prices")
+    assert isinstance(told.exception, CloudError)
+    assert "AWS does not tell its prices" in str(told.exception)
+
+
+def test_signed_in_without_a_network_the_table_is_used_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    told = plan_of("--photos-count", "5")
+    assert told.exit_code == 0, told.output
+    assert "AWS does not tell its prices" in told.output
+    assert "Prices: table of" in told.output
+    assert "AWS" not in plan_of("--photos-count", "5", "--no-live-prices").output
+
+
+def test_live_prices_are_used_where_aws_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    prices = PriceList()
+    prices.answer_all()
+
+    def told(region: str) -> Prices:
+        return live_prices(region, prices.client)
+
+    monkeypatch.setattr(planning, "live_prices", told)
+    with prices.stub:
+        plan = plan_of("--photos-count", "5")
+    assert "Prices: AWS, asked on" in plan.output
+    assert "× $0.2 =" in plan.output
+
+
+def test_an_old_table_is_said_to_be_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = dataclasses.replace(PRICES, date=dt.date(2020, 1, 1))
+    monkeypatch.setattr(planning, "table_prices", lambda _: old)
+    assert "The table of prices is of 2020-01-01" in plan_of("--photos-count", "5").output
+
+
+def test_help_imports_no_boto3() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from verger.cli import cli; "
+        "CliRunner().invoke(cli, ['cloud', 'plan', '--help']); "
+        "sys.exit(bool({'boto3', 'botocore', 'pyarrow', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
