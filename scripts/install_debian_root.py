@@ -56,7 +56,14 @@ def _debootstrap() -> None:
 def _make(root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     _run(
-        ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", SUITE, str(root), *_mirror()]
+        [
+            "debootstrap",
+            "--variant=minbase",
+            "--include=python3,ca-certificates",
+            SUITE,
+            str(root),
+            *_mirror(),
+        ]
     )
     library = root / "usr/local/lib/aws"
     _run(
@@ -73,7 +80,13 @@ def _make(root: Path) -> None:
 
 def _mirror() -> list[str]:
     """Name the mirror that this machine's own apt uses, where it has this Debian."""
-    line = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"]
+    line = [
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(CODENAME) $(REPO_URI)",
+        "Created-By: Packages",
+    ]
     said = subprocess.run(line, capture_output=True, text=True, check=False).stdout
     pairs = [line.split() for line in said.splitlines()]
     return [pair[1] for pair in pairs if len(pair) == 2 and pair[0] == SUITE][:1]

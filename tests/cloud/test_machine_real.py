@@ -198,7 +198,7 @@ def test_the_cluster_s_step_makes_the_store(orchard: S3, node: Root, tmp_path: P
     node.file("/usr/lib/emr/pyspark/conf/spark-defaults.conf").write_text(defaults)
     step = machine.emr_step(asked, "scratch-emr")
     ran = node.run(["sh", "-c", DAEMONS, "sh", str(port), *step], orchard.environment())
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     result = json.loads(read(scratch, "result.json"))
     assert (result["exit_code"], result["error"]) == (0, "")
     assert result["record"]["counts"]["embedded"] == PHOTOS

@@ -2,6 +2,9 @@
 
     entry.py --job ID --scratch s3://BUCKET [--region R] [--since EPOCH] -- run PHOTOS STORE …
 
+The arguments of Verger are written as in URLs (`%C3%A9` for é), for they come by ways that know
+only ASCII.
+
 Verger runs in a process of its own, so that whatever becomes of it, killed for its memory included,
 the scratch bucket has at the end `result.json` (how it ended, how long it took, what was counted)
 and `logs/progress.log`, which grows meanwhile. Under spark-submit the process joins the Spark
@@ -24,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote
 
 import boto3
 
@@ -93,10 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given.region:
         os.environ.setdefault("AWS_REGION", given.region)
         os.environ.setdefault("AWS_DEFAULT_REGION", given.region)
+    words = [unquote(word) for word in given.verger]
     watched = Watched(given.job, given.since or time.time(), Path.cwd() / "progress.log")
     put = _putter(given.scratch)
     watched.say(f"Verger {verger.__version__}, job {given.job}, on {os.cpu_count()} cores")
-    process = _start(given.verger)
+    process = _start(words)
     # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(process))
@@ -104,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         record = _follow(process, watched)
         code = process.wait()
         if record is not None:
-            for line in summary(record, given.verger[2]).splitlines():
+            for line in summary(record, words[2]).splitlines():
                 watched.say(line)
         result = json.dumps(watched.result(code, record), indent=1).encode()
     Path(RESULT_KEY).write_bytes(result)

@@ -10,6 +10,7 @@ import re
 import shlex
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from verger.cloud.job import Job
 from verger.errors import UsageError
@@ -57,7 +58,7 @@ def user_data(job: Job, scratch: str) -> str:
         "PYTHON": PYTHON,
     }
     lines = ["#!/bin/bash", *(f"{name}={shlex.quote(value)}" for name, value in values.items())]
-    lines.append(f"set -- {shlex.join(arguments(job))}")
+    lines.append(f"set -- {shlex.join(_quoted(arguments(job)))}")
     text = "\n".join([*lines, script("user-data.sh")])
     if len(text.encode()) > LONGEST_USER_DATA:
         raise UsageError(
@@ -150,7 +151,16 @@ def vcpus(instance_type: str) -> int:
 
 def _entry(job: Job, scratch: str) -> list[str]:
     told = ["--job", job.id, "--scratch", _address(scratch), "--region", job.region]
-    return [*told, "--", *arguments(job)]
+    return [*told, "--", *_quoted(arguments(job))]
+
+
+def _quoted(words: list[str]) -> list[str]:
+    """Write words as in URLs (RFC 3986): ASCII, without spaces and commas; `entry.py` undoes it.
+
+    On the way are Java, which in a POSIX locale makes two question marks of an é, and
+    CloudFormation, whose lists have no way to write a comma.
+    """
+    return [quote(word, safe="/:=._~+@-") for word in words]
 
 
 def _conf(settings: dict[str, str]) -> list[str]:

@@ -9,14 +9,13 @@ with the connector for `s3://`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -34,7 +33,6 @@ from verger.cloud.machine import (
 )
 from verger.errors import EngineError
 from verger.spark.connectors import Installed, connector_jars
-from verger.spark.java import cache_folders
 
 MOST_MEGABYTES = 250
 """What the archive may weigh: each node fetches and unpacks it before it works."""
@@ -92,9 +90,7 @@ def server_wheels(
     return sorted(folder.glob("*.whl"))
 
 
-def pack(
-    archive: Path, architecture: Architecture | None = None, python: str = PYTHON
-) -> Path:
+def pack(archive: Path, architecture: Architecture | None = None, python: str = PYTHON) -> Path:
     """Pack Verger and what it imports, without Spark and Java, as Spark unpacks it; return it.
 
     Without an architecture, wheels are those of this machine's system, whichever it is. Raises
@@ -111,7 +107,7 @@ def pack(
         )  # fmt: skip
         shutil.copyfile(_entry(), root / "entry.py")
         shutil.rmtree(root / "bin", ignore_errors=True)  # scripts that name this machine's Python
-        with tarfile.open(archive, "w:gz", compresslevel=6) as packed:
+        with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
             for entry in sorted(root.iterdir()):
                 packed.add(entry, entry.name, filter=_slim)
     megabytes = archive.stat().st_size / 1e6

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -39,16 +40,18 @@ def of_installed(
     info = f"{name}-{distribution.version}.dist-info"
     made = folder / f"{name}-{distribution.version}-py3-none-any.whl"
     record: list[str] = []
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(made, "w") as archive:
 
-        def add(entry: str, body: bytes, mode: int) -> None:
+        def write(entry: str, body: bytes, mode: int = 0o644) -> None:
             # The date is the same each time, so that the same files make the same wheel.
             header = zipfile.ZipInfo(entry)
-            header.external_attr = (0o100000 | mode) << 16
-            # Jars are zips themselves.
-            stored = entry.endswith((".jar", ".zip"))
-            header.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            header.external_attr = (stat.S_IFREG | mode) << 16
+            packed = entry.endswith((".jar", ".zip"))  # already
+            header.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             archive.writestr(header, body)
+
+        def add(entry: str, body: bytes, mode: int = 0o644) -> None:
+            write(entry, body, mode)
             digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
             record.append(f"{entry},sha256={digest},{len(body)}")
 
@@ -57,14 +60,14 @@ def of_installed(
             if file.is_file() and "__pycache__" not in file.parts and wanted(within):
                 add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
         for entry, file in (extra or {}).items():
-            add(entry, file.read_bytes(), 0o644)
+            add(entry, file.read_bytes())
         for entry in _KEPT:
             if text := distribution.read_text(entry):
-                add(f"{info}/{entry}", text.encode(), 0o644)
+                add(f"{info}/{entry}", text.encode())
         lines = ("Wheel-Version: 1.0", "Generator: verger", "Root-Is-Purelib: true")
-        add(f"{info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode(), 0o644)
+        add(f"{info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode())
         record.append(f"{info}/RECORD,,")
-        archive.writestr(f"{info}/RECORD", "\n".join(record) + "\n")
+        write(f"{info}/RECORD", ("\n".join(record) + "\n").encode())
     return made
 
 
