@@ -38,7 +38,7 @@ class Root:
 
     @classmethod
     def fresh(cls, path: Path) -> Root:
-        """Copy the fresh Debian to `path`. Skips where there is none, or where it cannot be used."""
+        """Copy the fresh Debian to `path`. Skips where there is none, or it cannot be used."""
         if os.geteuid() != 0:
             pytest.skip("only root can enter another root directory")
         if not MADE.is_dir():

@@ -146,8 +146,8 @@ deploy=org.apache.spark.deploy
 without="env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_ENDPOINT_URL -u AWS_REGION"
 $without $SPARK_HOME/bin/spark-class $deploy.master.Master --host 127.0.0.1 --port "$1" \
   --webui-port 0 >/root/master.log 2>&1 &
-$without $SPARK_HOME/bin/spark-class $deploy.worker.Worker --host 127.0.0.1 --webui-port 0 --cores 2 \
-  --memory 2g "spark://127.0.0.1:$1" >/root/worker.log 2>&1 &
+$without $SPARK_HOME/bin/spark-class $deploy.worker.Worker --host 127.0.0.1 --webui-port 0 \
+  --cores 2 --memory 2g "spark://127.0.0.1:$1" >/root/worker.log 2>&1 &
 shift
 exec "$@"
 """
@@ -202,7 +202,7 @@ def test_the_cluster_s_step_makes_the_store(orchard: S3, node: Root, tmp_path: P
     result = json.loads(read(scratch, "result.json"))
     assert (result["exit_code"], result["error"]) == (0, "")
     assert result["record"]["counts"]["embedded"] == PHOTOS
-    assert result["record"]["settings"]["master"] == f"spark://127.0.0.1:{port}"
+    assert "Asked to launch executor" in node.file("/root/worker.log").read_text()
     assert result["record"]["cores"] == 2
     check_store(orchard, "emr/store é")
     assert "Embedding: 30/30 photos" in read(scratch, "logs/progress.log")

@@ -29,7 +29,10 @@ def test_a_wheel_installs_and_runs_without_the_checkout(made: Path, tmp_path: Pa
          "--no-compile", "--target", str(library), str(made)],
         check=True,
     )  # fmt: skip
-    program = "import json, verger.cloud.machine as m; print(json.dumps([m.__file__, m.script('job.sh')]))"
+    program = (
+        "import json, verger.cloud.machine as it; "
+        "print(json.dumps([it.__file__, it.script('job.sh')]))"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": str(library)}, cwd=tmp_path,
         capture_output=True, text=True, check=True,

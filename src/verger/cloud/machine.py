@@ -1,7 +1,8 @@
 """What runs on the server, on the cluster's nodes and on Serverless, made of one `Job`.
 
 Each function returns what the templates and the calls of AWS take. Nothing of it is secret, and no
-value is pasted into a shell's text but by `shlex`. docs/howto/aws-machine.md says what happens when.
+value is pasted into a shell's text but by `shlex`. docs/howto/aws-machine.md says what happens
+when.
 """
 
 from __future__ import annotations
