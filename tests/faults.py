@@ -73,7 +73,11 @@ class Proxy:
         """Return how many came: `requests`, those of each method, each fault, and `at once`."""
         return Counter(self._ask(None))
 
-    def _ask(self, question: dict[str, Any] | None) -> dict[str, int]:
+    def requests(self) -> Counter[str]:
+        """Return how often each request came, such as "GET /bucket/key?x=1"."""
+        return Counter(self._ask("requests"))
+
+    def _ask(self, question: dict[str, Any] | str | None) -> dict[str, int]:
         stdin, stdout = _pipes(self._process)
         stdin.write(json.dumps(question) + "\n")
         stdin.flush()
@@ -132,10 +136,12 @@ class _Server:
         if not line:
             end()
             return
-        if (faults := json.loads(line)) is not None:
-            self.faults = Faults(**faults)
+        question = json.loads(line)
+        if isinstance(question, dict):
+            self.faults = Faults(**question)
             self.counts, self.attempts = Counter(), Counter()
-        print(json.dumps(self.counts), flush=True)  # noqa: T201 - it is the answer
+        answer = self.attempts if question == "requests" else self.counts
+        print(json.dumps(answer), flush=True)  # noqa: T201 - it is the answer
 
     async def _connection(
         self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter

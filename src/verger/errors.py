@@ -9,7 +9,9 @@
     ├── CountError         7   listed photos ≠ embedded + rejected: a defect, never a log line
     ├── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
     ├── CloudError         9   AWS refuses, or what runs there fails
-    └── BudgetError       10   the plan costs more than --budget allows: nothing is started
+    ├── BudgetError       10   the plan costs more than --budget allows: nothing is started
+    ├── SignInError       11   nobody is signed in to AWS, or the sign-in has expired
+    └── NetworkError      12   AWS cannot be reached
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
 """
@@ -90,3 +92,15 @@ class BudgetError(VergerError):
     """The plan costs more than --budget allows: nothing is started."""
 
     exit_code = 10
+
+
+class SignInError(VergerError):
+    """Nobody is signed in to AWS, or the sign-in has expired."""
+
+    exit_code = 11
+
+
+class NetworkError(VergerError):
+    """AWS cannot be reached."""
+
+    exit_code = 12

@@ -178,9 +178,9 @@ def _report(
     page = f"{store.place}/{REPORT}/{PAGE}"
     if not anew and store.place.exists(f"{REPORT}/{PAGE}"):
         return {"report": page}
-    from verger.report import write_report  # which a run without one need not load
-
     try:
+        from verger.report import write_report  # which a run without one need not load
+
         with reporter.stage("Report", 1, "page") as stage:
             write_report(store.root)
             stage.update(1)

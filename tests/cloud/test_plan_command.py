@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from nobody import sign_out
-from test_prices import PriceList
 
 from verger.cli import cli
 from verger.cloud import planning
 from verger.cloud.plan import Workload, as_json, estimate
 from verger.cloud.prices import Prices, live_prices, table_prices
 from verger.errors import BudgetError, CloudError, UsageError
+
+from .nobody import sign_out
+from .test_prices import PriceList
 
 PRICES = table_prices("eu-west-1")
 

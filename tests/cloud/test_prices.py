@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from nobody import sign_out
 
 from verger.cloud.prices import (
     Prices,
@@ -23,6 +22,8 @@ from verger.cloud.prices import (
     vcpus,
 )
 from verger.errors import CloudError, UsageError
+
+from .nobody import sign_out
 
 FAMILIES = ("c7i", "c7g", "m7i", "m7g")
 

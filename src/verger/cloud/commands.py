@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from verger.cloud.job import DEFAULT_BUDGET_EUR, DEFAULT_REGION
+from verger.cloud.job_commands import COMMANDS
 
 
 @click.group("cloud")
@@ -19,7 +20,7 @@ def cloud() -> None:
     account.
 
     Exit codes: those of `verger run`, and 9 AWS refuses or what runs there fails, 10 the plan costs
-    more than --budget allows.
+    more than --budget allows, 11 nobody is signed in to AWS, 12 AWS cannot be reached.
     """
 
 
@@ -110,3 +111,7 @@ def plan_command(
         words = ["verger", "cloud", "run", photos, store, *upload]
         click.echo(f"\nNext:\n  {shlex.join(words)}")
     check_budget(plan.recommended, budget)
+
+
+for command in COMMANDS:
+    cloud.add_command(command)

@@ -29,6 +29,10 @@ class Job:
     instance_type: str = ""
     nodes: int = 1
     """Servers that work: 1 on EC2, core nodes on EMR, executors at most on Serverless."""
+    primary_type: str = ""
+    """Of EMR's node that leads; empty elsewhere, and where the template's default will do."""
+    disk_gb: int = 20
+    """Of an EC2 server."""
     release: str = ""
     """The EMR release, such as `emr-spark-8.0.0`; empty on EC2."""
     spot: bool = False

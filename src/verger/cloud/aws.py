@@ -1,0 +1,117 @@
+"""The clients of one region of an account; what AWS answers becomes an error of one line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from verger.errors import CloudError, NetworkError, SignInError
+
+# Codes of the services that mean: these credentials are none, or no longer.
+_SIGNED_OUT = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+_SIGN_IN = "Sign in (aws sso login, or aws configure) and say it again."
+
+
+class Aws:
+    """One region of the account that this machine is signed in to."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.Session(region_name=self.region)
+
+    @functools.cache  # noqa: B019 - lives as long as one command
+    def client(self, service: str) -> Any:
+        """Return the client of one service, such as `ec2`.
+
+        Raises:
+            SignInError: nobody is signed in, or the profile named does not exist.
+
+        """
+        from botocore.config import Config
+
+        # A call that hangs must not hold up what ends a job.
+        config = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 4})
+        with told(f"open {service}"):
+            return self._session.client(service, config=config)
+
+    @functools.cached_property
+    def account(self) -> str:
+        """The number of the account, which its scratch buckets carry in their names."""
+        with told("ask who is signed in"):
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+    @functools.cached_property
+    def partition(self) -> str:
+        """`aws`, or that of China or of a government."""
+        return str(self._session.get_partition_for_region(self.region))
+
+
+def code_of(error: Exception) -> str:
+    """Return the code of what a service answered; empty if it answered nothing."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Raise what goes wrong with AWS as an error of one line; `what` follows "Cannot".
+
+    Raises:
+        SignInError: nobody is signed in, or the sign-in has expired.
+        NetworkError: AWS did not answer.
+        CloudError: AWS refused or failed.
+
+    """
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.ProfileNotFound,
+        boto.CredentialRetrievalError,
+        boto.TokenRetrievalError,
+        boto.SSOError,
+    ) as error:
+        raise SignInError(f"Cannot {what}: {error}", hint=_SIGN_IN) from error
+    except boto.NoRegionError as error:
+        raise CloudError(f"Cannot {what}: {error}", hint="Give --region.") from error
+    except (boto.HTTPClientError, boto.ConnectionError) as error:
+        raise NetworkError(
+            f"Cannot {what}: AWS cannot be reached ({error})",
+            hint="Check the network and --region.",
+        ) from error
+    except boto.ClientError as error:
+        code = code_of(error)
+        message = error.response.get("Error", {}).get("Message", "") or code
+        if code in _SIGNED_OUT:
+            raise SignInError(f"Cannot {what}: {message}", hint=_SIGN_IN) from error
+        if code in _DENIED:
+            raise CloudError(
+                f"Cannot {what}: not permitted ({error.operation_name}: {message})",
+                hint="The account needs to grant this; docs/howto/aws.md lists what is needed.",
+            ) from error
+        raise CloudError(f"Cannot {what}: {message}") from error
+    except boto.BotoCoreError as error:
+        raise CloudError(f"Cannot {what}: {error}") from error

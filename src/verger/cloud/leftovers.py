@@ -1,0 +1,67 @@
+"""What AWS still has of a job, asked service by service, and then of its index of tags."""
+
+from __future__ import annotations
+
+from verger.cloud import stack, watch
+from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.parameters import base_stack, job_stack, scratch_bucket
+from verger.cloud.scratch import Scratch
+
+# Kinds that are asked of their own service above, and that the index forgets late.
+_ASKED = (
+    ":cloudformation:",
+    ":s3:::",
+    ":elasticmapreduce:",
+    ":emr-serverless:",
+    ":instance/",
+    ":budgets:",
+)
+
+
+def leftovers(aws: Aws, job: str) -> list[str]:
+    """Return what is left of a job, a line each; nothing where all is gone."""
+    found = [
+        f"stack {name} ({there['StackStatus']})"
+        for name in (job_stack(job), base_stack(job))
+        if (there := stack.describe(aws, name))
+    ]
+    found += [f"server {instance}" for instance in watch.instances(aws, job)]
+    found += [f"cluster {cluster}" for cluster in watch.clusters(aws, job)]
+    found += [f"application {application}" for application in watch.applications(aws, job)]
+    found += _schedules(aws, job)
+    scratch = Scratch(aws, scratch_bucket(job, aws.account), job)
+    if scratch.exists():
+        found.append(f"bucket {scratch.name}")
+    found += _budget(aws, job)
+    return found
+
+
+def tagged(aws: Aws, job: str) -> list[str]:
+    """Return what else AWS's index of tags has under a job; it forgets some minutes late."""
+    with told("ask the index of tags"):
+        pages = (
+            aws.client("resourcegroupstaggingapi")
+            .get_paginator("get_resources")
+            .paginate(TagFilters=[{"Key": stack.TAG, "Values": [job]}])
+        )
+        arns = [each["ResourceARN"] for page in pages for each in page["ResourceTagMappingList"]]
+    return [arn for arn in arns if not any(kind in arn for kind in _ASKED)]
+
+
+def _schedules(aws: Aws, job: str) -> list[str]:
+    with told("list the schedules"):
+        found = aws.client("scheduler").list_schedules(NamePrefix=job)["Schedules"]
+    return [f"schedule {each['Name']}" for each in found if each["Name"] == job]
+
+
+def _budget(aws: Aws, job: str) -> list[str]:
+    from botocore.exceptions import ClientError
+
+    with told("look at the budget"):
+        try:
+            aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
+        except ClientError as error:
+            if code_of(error) == "NotFoundException":
+                return []
+            raise
+    return [f"budget {job}"]

@@ -1,0 +1,348 @@
+"""The life of a job: start, follow, verify, stop, take down. All state is AWS's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import Callable
+from typing import Any
+
+from verger.cloud import parameters, stack, watch
+from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.job import Job
+from verger.cloud.kit import Kit
+from verger.cloud.leftovers import leftovers, tagged
+from verger.cloud.scratch import JOB, LOGS, Scratch
+from verger.errors import CloudError, NetworkError, SignInError, StoreError, VergerError
+from verger.progress import Reporter
+
+SECONDS_BETWEEN_LOOKS = 10.0
+# How long a network may be gone before a follower gives up; the job does not care.
+_PATIENCE = 600.0
+_TAIL = 40
+# What AWS says when it has no spot server, or takes one back.
+_NO_SPOT = ("capacity", "spot")
+
+
+class Life:
+    """What can be done with jobs, in one region of one account."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        reporter: Reporter,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.aws = aws
+        self._reporter = reporter
+        self._sleep = sleep
+        self._clock = clock
+
+    def scratch(self, job: str) -> Scratch:
+        """Return the scratch bucket of a job."""
+        name = parameters.scratch_bucket(job, self.aws.account)
+        return Scratch(self.aws, name, job)
+
+    def job(self, job: str) -> Job:
+        """Return a job by its name, as its scratch bucket keeps it.
+
+        Raises:
+            UsageError: no name of a job.
+            CloudError: there is no such job in this region and account.
+
+        """
+        parameters.check_id(job)
+        text = self.scratch(job).read(JOB)
+        try:
+            return parameters.from_json(text or b"")
+        except ValueError:
+            raise CloudError(
+                f"{job}: no such job in {self.aws.region} of account {self.aws.account}.",
+                hint="verger cloud status lists those that there are; --region names another.",
+            ) from None
+
+    def start(self, job: Job, kit: Kit, *, budget_usd: float, email: str = "") -> None:
+        """Make both stacks, send the files, and submit: from here on the job needs nobody.
+
+        What fails half-way is taken down again before the error is raised.
+
+        Raises:
+            CloudError, SignInError, NetworkError: AWS refused, failed or could not be reached.
+
+        """
+        parameters.check(job)
+        scratch = self.scratch(job.id)
+        end = parameters.ends(job, dt.datetime.now(dt.UTC))
+        given = parameters.job_parameters(
+            job, scratch.name, end, user_data=kit.user_data, step=kit.step
+        )
+        self._check_store(job)
+        try:
+            base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
+            self._create(job.id, parameters.base_stack(job.id), "base", base)
+            self._send(scratch, job, kit)
+            self._submit(job, kit, given)
+        except BaseException as error:  # Ctrl-C too: what is half-made costs money
+            self._take_back(job.id, error)
+            raise
+
+    def follow(self, job: Job) -> watch.State:
+        """Tell what a job does until it is over, and return what it came to.
+
+        A network that goes away for a while is waited for.
+
+        Raises:
+            SignInError, NetworkError, CloudError: AWS cannot be asked any more. The job goes on.
+
+        """
+        scratch = self.scratch(job.id)
+        said = ""
+        seen: dict[str, tuple[str, str]] = {}
+        lost: float | None = None
+        while True:
+            try:
+                state = watch.look(self.aws, job, scratch)
+                if state.line != said:
+                    self._reporter.say(f"{state.phase}: {state.line}")
+                    said = state.line
+                self._tell_logs(scratch, seen)
+                lost = None
+                if state.is_over:
+                    return state
+            except NetworkError as error:
+                lost = self._clock() if lost is None else lost
+                if self._clock() - lost >= _PATIENCE:
+                    raise _goes_on(error, job) from error
+                self._reporter.say(f"{error.what} Trying again.")
+            except SignInError as error:
+                raise _goes_on(error, job) from error
+            self._sleep(SECONDS_BETWEEN_LOOKS)
+
+    def again_without_spot(self, job: Job, kit: Kit) -> Job:
+        """Start a job again whose spot server AWS took back; what was embedded is taken up."""
+        self._reporter.say("AWS took the spot server back: going on with one that it does not.")
+        watch.end(self.aws, job.id)
+        self._delete_job_stack(job.id)
+        job = dataclasses.replace(job, spot=False)
+        scratch = self.scratch(job.id)
+        end = parameters.ends(job, dt.datetime.now(dt.UTC))
+        given = parameters.job_parameters(
+            job, scratch.name, end, user_data=kit.user_data, step=kit.step
+        )
+        self._create(job.id, parameters.job_stack(job.id), job.on, given)
+        return job
+
+    def verify(self, job: Job) -> dict[str, Any]:
+        """Return the run record in STORE, once its counts add up.
+
+        Raises:
+            StoreError: there is no record.
+            CountError: photos listed are not the photos embedded plus the photos rejected.
+
+        """
+        import json
+
+        from verger.errors import CountError
+        from verger.layout import RECORD
+
+        bucket, prefix = parameters.s3_folder(job.store, StoreError)
+        with told(f"read {job.store}"):
+            try:
+                body = self.aws.client("s3").get_object(Bucket=bucket, Key=prefix + RECORD)["Body"]
+                record: dict[str, Any] = json.loads(body.read())
+                counts = record["counts"]
+                numbers = [int(counts[name]) for name in ("listed", "embedded", "rejected")]
+            except self.aws.client("s3").exceptions.NoSuchKey:
+                raise StoreError(
+                    f"{job.store}: the job ended well, and left no {RECORD}."
+                ) from None
+            except (ValueError, KeyError, TypeError):
+                raise StoreError(f"{job.store}: {RECORD} is no record of a run.") from None
+        if numbers[0] != numbers[1] + numbers[2]:
+            raise CountError.of(*numbers)
+        return record
+
+    def logs(self, job: Job, lines: int = _TAIL) -> list[str]:
+        """Return the last lines of a job's logs."""
+        scratch = self.scratch(job.id)
+        told_lines: list[str] = []
+        for key in watch.log_keys(scratch):
+            told_lines += watch.log_lines(scratch, key.name)
+        return told_lines[-lines:]
+
+    def stop(self, job: str) -> list[str]:
+        """Terminate what works for a job; its logs and its stacks stay. Return what was ended."""
+        return watch.end(self.aws, self.job(job).id)
+
+    def retire(self, job: str) -> None:
+        """Delete the second stack, with all that costs money by the hour; the logs stay."""
+        watch.end(self.aws, job)
+        self._delete_job_stack(job)
+
+    def down(self, job: str) -> list[str]:
+        """Delete all of a job, check that nothing is left, and return notes for the user.
+
+        May be said again and again; a job that is gone is no error.
+
+        Raises:
+            CloudError: something cannot be deleted, or is not the job's own; it is named.
+
+        """
+        parameters.check_id(job)
+        self.retire(job)
+        scratch = self.scratch(job)
+        if deleted := scratch.empty():
+            self._reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
+        stack.delete(self.aws, parameters.base_stack(job), self._reporter, self._sleep)
+        return self._check_gone(job)
+
+    def jobs(self) -> list[tuple[str, str]]:
+        """Return the jobs of this region that have a stack, and what the stack is."""
+        return [(job, found["StackStatus"]) for job, found in stack.jobs(self.aws)]
+
+    def _create(self, job: str, name: str, template: str, given: dict[str, str]) -> dict[str, str]:
+        body = stack.template(template)
+        return stack.create(self.aws, job, name, body, given, self._reporter, self._sleep)
+
+    def _send(self, scratch: Scratch, job: Job, kit: Kit) -> None:
+        scratch.put(JOB, parameters.as_json(job).encode())
+        total = sum(path.stat().st_size for path in kit.files.values())
+        self._reporter.say(f"Sending {len(kit.files)} files, {total / 1e6:,.1f} MB.")
+        with self._reporter.stage("Sending", total, "bytes") as stage:
+            done = 0
+
+            def sent(count: int) -> None:
+                nonlocal done
+                done += count
+                stage.update(done)
+
+            for key, path in kit.files.items():
+                scratch.upload(path, key, sent)
+
+    def _submit(self, job: Job, kit: Kit, given: dict[str, str]) -> None:
+        name = parameters.job_stack(job.id)
+        try:
+            made = self._create(job.id, name, job.on, given)
+        except CloudError as error:
+            if not (job.on == "ec2" and job.spot and is_lack_of_spot(str(error))):
+                raise
+            self._reporter.say(f"No spot server: {error.what} Taking one that is none.")
+            made = self._create(job.id, name, job.on, {**given, "Spot": "no"})
+        if job.on == "serverless":
+            request = job_run(job, kit, given["Scratch"], made["Compute"], made["JobRole"])
+            with told("start the job run"):
+                self.aws.client("emr-serverless").start_job_run(**request)
+
+    def _take_back(self, job: str, error: BaseException) -> None:
+        """Take down what was half-made; what hinders that is said beside the error."""
+        self._reporter.say("Taking down what was made.")
+        try:
+            self.down(job)
+        except VergerError as second:
+            left = (
+                f"What was made of {job} could not all be taken down ({second.what}): "
+                f"say verger cloud down {job} --region {self.aws.region} later."
+            )
+            if isinstance(error, VergerError):
+                raise type(error)(error.what, hint=f"{error.hint} {left}") from error
+            self._reporter.say(left)
+
+    def _delete_job_stack(self, job: str) -> None:
+        name = parameters.job_stack(job)
+        try:
+            stack.delete(self.aws, name, self._reporter, self._sleep)
+        except CloudError:
+            # EMR adds rules of its own, by which security groups hold each other.
+            _revoke_rules(self.aws, job)
+            stack.delete(self.aws, name, self._reporter, self._sleep)
+
+    def _check_gone(self, job: str) -> list[str]:
+        left: list[str] = []
+        for _ in range(12):
+            left = leftovers(self.aws, job)
+            late = tagged(self.aws, job)
+            if not left and not late:
+                return []
+            self._sleep(stack.SECONDS_BETWEEN_LOOKS)
+        if left:
+            raise CloudError(
+                f"Of {job} there is still: {', '.join(left)}.",
+                hint="Say verger cloud down again in some minutes.",
+            )
+        return [
+            f"AWS's index of tags still lists {arn}; it forgets some minutes late." for arn in late
+        ]
+
+    def _check_store(self, job: Job) -> None:
+        """Refuse a STORE whose bucket is not there, before anything is made."""
+        for what, url in (("PHOTOS", job.photos), ("STORE", job.store)):
+            bucket, _ = parameters.s3_folder(url, StoreError)
+            with told(f"look at the bucket of {what}"):
+                try:
+                    self.aws.client("s3").head_bucket(Bucket=bucket)
+                except self.aws.client("s3").exceptions.ClientError as error:
+                    if code_of(error) in ("404", "NoSuchBucket"):
+                        raise CloudError(
+                            f"{what}: there is no bucket {bucket}.",
+                            hint=f"Make it: aws s3 mb s3://{bucket} --region {self.aws.region}",
+                        ) from None
+                    raise
+
+    def _tell_logs(self, scratch: Scratch, seen: dict[str, tuple[str, str]]) -> None:
+        """Say the lines that are new in a job's logs; `seen`: by key, its state and last line."""
+        for key in watch.progress_keys(scratch):
+            etag, last = seen.get(key.name, ("", ""))
+            if etag == key.etag:
+                continue
+            lines = list(watch.log_lines(scratch, key.name))
+            # Of a long log the job sends the end alone: go on after the line that was said last.
+            new = lines[lines.index(last) + 1 :] if last in lines else lines
+            for line in new:
+                self._reporter.say(f"| {line}")
+            seen[key.name] = (key.etag, lines[-1] if lines else last)
+
+
+def job_run(job: Job, kit: Kit, scratch: str, application: str, role: str) -> dict[str, Any]:
+    """Return the request that starts an EMR Serverless job run, its own wall clock in it."""
+    return {
+        "applicationId": application,
+        "executionRoleArn": role,
+        "name": job.id,
+        "clientToken": job.id,
+        "jobDriver": kit.driver,
+        "configurationOverrides": {
+            "monitoringConfiguration": {
+                "s3MonitoringConfiguration": {"logUri": f"s3://{scratch}/{LOGS}"}
+            }
+        },
+        "executionTimeoutMinutes": job.limit_minutes,
+        "tags": {stack.TAG: job.id},
+    }
+
+
+def is_lack_of_spot(said: str) -> bool:
+    """Whether AWS says that it has no spot server, or that it took one back."""
+    return any(word in said.lower() for word in _NO_SPOT)
+
+
+def _goes_on(error: VergerError, job: Job) -> VergerError:
+    return type(error)(
+        error.what,
+        hint=f"{error.hint} The job goes on, and is ended after {job.limit_minutes} minutes in any "
+        f"case; verger cloud status {job.id} --region {job.region} --follow tells of it.",
+    )
+
+
+def _revoke_rules(aws: Aws, job: str) -> None:
+    client = aws.client("ec2")
+    with told("take the rules of the security groups back"):
+        groups = client.describe_security_groups(
+            Filters=[{"Name": f"tag:{stack.TAG}", "Values": [job]}]
+        )["SecurityGroups"]
+        for group in groups:
+            if group["IpPermissions"]:
+                client.revoke_security_group_ingress(
+                    GroupId=group["GroupId"], IpPermissions=group["IpPermissions"]
+                )

@@ -1,0 +1,146 @@
+"""One run on AWS from its plan to its end, and what `verger cloud` tells of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from verger.cloud.job import Job, Platform, new_id
+from verger.errors import BudgetError, CloudError, UsageError, VergerError
+
+if TYPE_CHECKING:
+    from verger.cloud.kit import Kit
+    from verger.cloud.life import Life
+    from verger.cloud.plan import Estimate
+    from verger.cloud.watch import State
+    from verger.progress import Reporter
+
+DEFAULT_RELEASE = "emr-spark-8.0.0"
+
+
+def job_of(
+    chosen: Estimate,
+    photos: str,
+    store: str,
+    *,
+    region: str,
+    release: str,
+    spot: bool,
+    limit_minutes: int | None,
+    budget_eur: float,
+    options: tuple[str, ...] = (),
+    name: str = "",
+) -> Job:
+    """Make a job of an estimate; its wall clock is what the budget buys, or less.
+
+    Raises:
+        BudgetError: the time asked for could cost more than the budget.
+        UsageError: spot on EMR Serverless, which has none.
+
+    """
+    if spot and chosen.on == "serverless":
+        raise UsageError("EMR Serverless has no spot servers.", hint="Leave --spot out.")
+    if limit_minutes is not None and chosen.eur_at(limit_minutes) > budget_eur:
+        raise BudgetError(
+            f"--limit-minutes {limit_minutes} could cost {chosen.eur_at(limit_minutes):,.2f} EUR, "
+            f"more than the budget of {budget_eur:,.2f} EUR.",
+            hint="Nothing was started. Give fewer minutes, or --budget.",
+        )
+    minutes = limit_minutes or chosen.limit_minutes(budget_eur)
+    return Job(
+        id=name or new_id(),
+        photos=photos,
+        store=store,
+        on=chosen.on,
+        region=region,
+        architecture=chosen.architecture,
+        instance_type=chosen.instance_type,
+        nodes=chosen.nodes,
+        primary_type=chosen.primary_type,
+        disk_gb=max(20, math.ceil(chosen.disk_gb)),
+        release=_release(chosen.on, release),
+        spot=spot,
+        limit_minutes=max(minutes, 10),
+        budget_eur=budget_eur,
+        options=options,
+    )
+
+
+def run_to_end(
+    life: Life, job: Job, kit: Kit, reporter: Reporter, *, budget_usd: float, email: str, keep: bool
+) -> dict[str, Any]:
+    """Start a job, follow it, verify what it made, take all down; return the run record.
+
+    Raises:
+        VergerError: what the run on AWS ended with, or what AWS refused.
+
+    """
+    life.start(job, kit, budget_usd=budget_usd, email=email)
+    reporter.say(
+        f"{job.id} is under way, for {job.limit_minutes} minutes at most. It needs this machine no "
+        f"more; verger cloud status {job.id} --region {job.region} --follow comes back to it."
+    )
+    state = follow(life, job, reporter)
+    if state.phase == "failed" and was_taken_back(job, state):
+        life.again_without_spot(job, kit)
+        state = follow(life, dataclasses.replace(job, spot=False), reporter)
+    return finish(life, job, state, reporter, keep=keep)
+
+
+def follow(life: Life, job: Job, reporter: Reporter) -> State:
+    """Follow a job to its end; Ctrl-C leaves it running, and says so."""
+    try:
+        return life.follow(job)
+    except KeyboardInterrupt:
+        reporter.say(
+            f"{job.id} goes on. Follow it again: verger cloud status {job.id} --follow; end it: "
+            f"verger cloud down {job.id} (both with --region {job.region})."
+        )
+        raise
+
+
+def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool) -> dict[str, Any]:
+    """Verify what a job made and take all down; of one that failed, keep the logs.
+
+    Raises:
+        VergerError: of the exit code that the run on AWS ended with.
+
+    """
+    try:
+        if state.phase != "done":
+            raise failure(job, state)
+        record = life.verify(job)
+    except VergerError:
+        life.retire(job.id)
+        reporter.say(
+            f"Nothing of {job.id} runs any more. Its logs are kept for 30 days: verger cloud logs "
+            f"{job.id}; verger cloud down {job.id} deletes them (both with --region {job.region})."
+        )
+        raise
+    if keep:
+        return record
+    for note in life.down(job.id):
+        reporter.say(f"Note: {note}")
+    reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
+    return record
+
+
+def failure(job: Job, state: State) -> VergerError:
+    """Make the error of a job that failed; it has the exit code of the run on AWS."""
+    result = state.result or {}
+    kinds = {kind.exit_code: kind for kind in VergerError.__subclasses__()}
+    kind = kinds.get(result.get("exit_code", 0), CloudError)
+    hint = "What was embedded is kept in STORE: the same run again goes on from there."
+    return kind(f"{job.id}: {state.line}.", hint=hint)
+
+
+def was_taken_back(job: Job, state: State) -> bool:
+    """Whether AWS took a spot server back. On EMR AWS itself replaces nodes that work."""
+    from verger.cloud.life import is_lack_of_spot
+
+    return job.on == "ec2" and job.spot and not state.result and is_lack_of_spot(state.line)
+
+
+def _release(on: Platform, release: str) -> str:
+    return "" if on == "ec2" else release or DEFAULT_RELEASE

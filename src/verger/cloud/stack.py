@@ -1,0 +1,166 @@
+"""Stacks of CloudFormation: create one, follow it, delete it, and say what went wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Any
+
+from verger.cloud.aws import Aws, code_of, told
+from verger.errors import CloudError
+from verger.progress import Reporter
+
+TAG = "verger:job"
+SECONDS_BETWEEN_LOOKS = 5.0
+# A cluster takes some ten minutes; AWS itself gives up after this, and takes all back.
+_MINUTES_TO_CREATE = 40
+_LONGEST = _MINUTES_TO_CREATE + 20
+
+
+def template(name: str) -> str:
+    """Return a template of the package: `base`, `ec2`, `emr` or `serverless`; YAML."""
+    return (files("verger.cloud") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def tags(job: str) -> list[dict[str, str]]:
+    """Return the tags of all that belongs to a job."""
+    return [{"Key": TAG, "Value": job}]
+
+
+def create(
+    aws: Aws,
+    job: str,
+    name: str,
+    body: str,
+    parameters: Mapping[str, str],
+    reporter: Reporter,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, str]:
+    """Create a stack, wait for it, and return its outputs.
+
+    What fails is taken back by AWS itself, whether or not anyone is still listening.
+
+    Raises:
+        CloudError: it could not be created; the message names the resource and the reason.
+
+    """
+    client = aws.client("cloudformation")
+    with told(f"create the stack {name}"):
+        stack = client.create_stack(
+            StackName=name,
+            TemplateBody=body,
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+            Capabilities=["CAPABILITY_IAM"],
+            Tags=tags(job),
+            OnFailure="DELETE",
+            TimeoutInMinutes=_MINUTES_TO_CREATE,
+        )["StackId"]
+    with reporter.stage(f"Stack {name}", None, "resources") as stage:
+        found = _settled(aws, stack, sleep, lambda: stage.update(len(_made(aws, stack))))
+    status = found["StackStatus"]
+    if status == "CREATE_COMPLETE":
+        return outputs_of(found)
+    raise CloudError(
+        f"The stack {name} could not be created: {_reason(aws, stack) or status}.",
+        hint="AWS has taken back what it had made of it.",
+    )
+
+
+def describe(aws: Aws, name: str) -> dict[str, Any] | None:
+    """Return what AWS tells of a stack, by name or ARN; None where there is none, or no longer."""
+    from botocore.exceptions import ClientError
+
+    with told(f"look at the stack {name}"):
+        try:
+            stacks = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if code_of(error) == "ValidationError":  # its way of saying that there is none
+                return None
+            raise
+    return next((found for found in stacks if found["StackStatus"] != "DELETE_COMPLETE"), None)
+
+
+def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Return the outputs of a stack as `describe` gives it."""
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+
+def delete(
+    aws: Aws, name: str, reporter: Reporter, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Delete a stack and wait until it is gone; nothing happens where there is none.
+
+    Raises:
+        CloudError: something of it cannot be deleted; the message says what and why.
+
+    """
+    found = describe(aws, name)
+    if found is None:
+        return
+    stack = found["StackId"]
+    reporter.say(f"Deleting the stack {name}.")
+    with told(f"delete the stack {name}"):
+        aws.client("cloudformation").delete_stack(StackName=stack)
+    found = _settled(aws, stack, sleep, lambda: None)
+    if found["StackStatus"] != "DELETE_COMPLETE":
+        raise CloudError(
+            f"The stack {name} could not be deleted: "
+            f"{_reason(aws, stack, 'DELETE_FAILED') or found['StackStatus']}."
+        )
+
+
+def jobs(aws: Aws) -> list[tuple[str, dict[str, Any]]]:
+    """Return the jobs that have a stack in this region, with the stack of their base."""
+    with told("list the stacks"):
+        pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
+        stacks = [stack for page in pages for stack in page["Stacks"]]
+    found = {}
+    for stack in stacks:
+        job = next((tag["Value"] for tag in stack.get("Tags", []) if tag["Key"] == TAG), "")
+        if job and stack["StackStatus"] != "DELETE_COMPLETE":
+            found[job] = stack
+    return sorted(found.items())
+
+
+def _settled(
+    aws: Aws, stack: str, sleep: Callable[[float], None], looked: Callable[[], None]
+) -> dict[str, Any]:
+    """Return what a stack is once AWS has done with it; `looked` is called at each look."""
+    client = aws.client("cloudformation")
+    until = time.monotonic() + _LONGEST * 60
+    while True:
+        with told("follow the stack"):
+            found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
+        looked()
+        if not found["StackStatus"].endswith("IN_PROGRESS"):
+            return found
+        if time.monotonic() > until:
+            raise CloudError(f"The stack {found['StackName']} has not settled in an hour.")
+        sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _events(aws: Aws, stack: str) -> list[dict[str, Any]]:
+    with told("read the events of the stack"):
+        pages = aws.client("cloudformation").get_paginator("describe_stack_events")
+        return [event for page in pages.paginate(StackName=stack) for event in page["StackEvents"]]
+
+
+def _made(aws: Aws, stack: str) -> set[str]:
+    return {
+        event["LogicalResourceId"]
+        for event in _events(aws, stack)
+        if event["ResourceStatus"] == "CREATE_COMPLETE"
+    }
+
+
+def _reason(aws: Aws, stack: str, status: str = "CREATE_FAILED") -> str:
+    """Return the first failure, which the others follow from."""
+    failures = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+        for event in _events(aws, stack)
+        if event["ResourceStatus"] == status
+    ]
+    return failures[-1].rstrip(".") if failures else ""  # events come newest first

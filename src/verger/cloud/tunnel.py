@@ -1,0 +1,154 @@
+"""Ways to the Spark UI: SSM's port forwarding; for who keeps the old way, SSH and FoxyProxy.
+
+No port is open on any server. A session of SSM is a connection that the server itself made, and
+IAM says who may join it; SSH goes through such a session too, with a key that holds for a minute.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from verger.cloud import watch
+from verger.cloud.aws import Aws, told
+from verger.cloud.job import Job
+from verger.errors import CloudError
+
+# What listens where, on the server or on the node that leads.
+PORTS = {"ec2": 4040, "emr": 18080}
+SOCKS_PORT = 8157  # AWS's own instructions for EMR have used it since ever
+_USERS = {"ec2": "ec2-user", "emr": "hadoop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to see what a job does.
+
+    forward: the command that brings the UI to this machine; empty where there is none
+    local:   the address on this machine, once it runs
+    url:     a page of AWS's own, which needs no command; holds for a minute or an hour
+    """
+
+    forward: list[str]
+    local: str
+    url: str
+
+
+def way(aws: Aws, job: Job, port: int) -> Way:
+    """Return the ways to the UI of a job; `port` is that of this machine.
+
+    Raises:
+        CloudError: nothing of the job is running.
+
+    """
+    compute = watch.compute_id(aws, job)
+    if not compute:
+        raise CloudError(f"{job.id}: nothing runs, so there is nothing to look at.")
+    if job.on == "serverless":
+        return Way([], "", _dashboard(aws, compute))
+    server = server_of(aws, job, compute)
+    url = _history(aws, compute) if job.on == "emr" else ""
+    return Way(forward(job.region, server, PORTS[job.on], port), f"http://127.0.0.1:{port}", url)
+
+
+def server_of(aws: Aws, job: Job, compute: str) -> str:
+    """Return the server that has the UI: the only one, or the node that leads."""
+    if job.on == "ec2":
+        return compute
+    with told(f"list the nodes of {compute}"):
+        nodes = aws.client("emr").list_instances(
+            ClusterId=compute, InstanceFleetType="MASTER", InstanceStates=["RUNNING"]
+        )["Instances"]
+    if not nodes:
+        raise CloudError(f"{compute} has no node that leads, yet or any more.")
+    return str(nodes[0]["Ec2InstanceId"])
+
+
+def forward(region: str, server: str, remote: int, local: int) -> list[str]:
+    """Return the command that forwards a port of a server to this machine, through SSM."""
+    return [
+        "aws", "ssm", "start-session", "--region", region, "--target", server,
+        "--document-name", "AWS-StartPortForwardingSession",
+        "--parameters", f"portNumber={remote},localPortNumber={local}",
+    ]  # fmt: skip
+
+
+def ssh(region: str, server: str, on: str, key: str) -> list[list[str]]:
+    """Return the two commands of an SSH tunnel: authorise a key for a minute; be a SOCKS proxy."""
+    user = _USERS[on]
+    through = (
+        f"ProxyCommand=aws ssm start-session --region {region} --target %h "
+        "--document-name AWS-StartSSHSession --parameters portNumber=%p"
+    )
+    return [
+        [
+            "aws", "ec2-instance-connect", "send-ssh-public-key", "--region", region,
+            "--instance-id", server, "--instance-os-user", user,
+            "--ssh-public-key", f"file://{key}.pub",
+        ],
+        ["ssh", "-N", "-D", str(SOCKS_PORT), "-i", key, "-o", through, f"{user}@{server}"],
+    ]  # fmt: skip
+
+
+def foxyproxy(region: str) -> str:
+    """Return settings for FoxyProxy 8 and later: names inside AWS go through the SSH tunnel."""
+    suffix = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+    patterns = [f"*://*.{suffix}:*/*", f"*://*.{suffix}/*", "*://10.20.0.*:*/*"]
+    settings = {
+        "mode": "pattern",
+        "sync": False,
+        "autoBackup": False,
+        "passthrough": "",
+        "theme": "",
+        "container": {},
+        "commands": {"setProxy": "", "setTabProxy": "", "includeHost": "", "excludeHost": ""},
+        "data": [
+            {
+                "active": True,
+                "title": "verger",
+                "type": "socks5",
+                "hostname": "127.0.0.1",
+                "port": str(SOCKS_PORT),
+                "username": "",
+                "password": "",
+                "cc": "",
+                "city": "",
+                "color": "#2e7d32",
+                "pac": "",
+                "pacString": "",
+                "proxyDNS": True,
+                "include": [
+                    {"type": "wildcard", "title": "", "pattern": pattern, "active": True}
+                    for pattern in patterns
+                ],
+                "exclude": [],
+                "tabProxy": [],
+            }
+        ],
+    }
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def _history(aws: Aws, cluster: str) -> str:
+    """Return the page of the cluster's history server that AWS keeps, for thirty days."""
+    client = aws.client("emr")
+    with told(f"ask for the history of {cluster}"):
+        arn = client.describe_cluster(ClusterId=cluster)["Cluster"]["ClusterArn"]
+        made = client.create_persistent_app_ui(TargetResourceArn=arn)["PersistentAppUIId"]
+        return str(
+            client.get_persistent_app_ui_presigned_url(
+                PersistentAppUIId=made, PersistentAppUIType="SHS"
+            )["PresignedURL"]
+        )
+
+
+def _dashboard(aws: Aws, application: str) -> str:
+    client = aws.client("emr-serverless")
+    with told(f"ask for the page of {application}"):
+        runs = client.list_job_runs(applicationId=application)["jobRuns"]
+        if not runs:
+            raise CloudError(f"{application}: no job was started on it.")
+        run = max(runs, key=lambda each: each["createdAt"])
+        return str(
+            client.get_dashboard_for_job_run(applicationId=application, jobRunId=run["id"])["url"]
+        )

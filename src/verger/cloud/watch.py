@@ -1,0 +1,279 @@
+"""What a job is at this moment, read from AWS alone: any machine may ask, at any time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.job import Job
+from verger.cloud.parameters import job_stack
+from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
+from verger.cloud.stack import TAG, describe, outputs_of
+
+Phase = Literal["absent", "creating", "starting", "running", "done", "failed"]
+_ENDED = ("shutting-down", "terminated", "stopping", "stopped")
+_LOGICAL = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a job is.
+
+    phase:    absent (no compute, no result), creating, starting, running, done or failed
+    line:     the same in AWS's words
+    result:   what the job wrote at its end: `exit_code`, `seconds` and more; None before
+    ends:     when everything is terminated, whatever happens; None where that is not known
+    """
+
+    phase: Phase
+    line: str
+    result: dict[str, Any] | None = None
+    ends: dt.datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the job runs any more, nor will."""
+        return self.phase in ("absent", "done", "failed")
+
+
+def look(aws: Aws, job: Job, scratch: Scratch) -> State:
+    """Return what a job is at this moment.
+
+    Raises:
+        CloudError, SignInError, NetworkError: AWS could not be asked.
+
+    """
+    stack = describe(aws, job_stack(job.id))
+    phase, line = _compute(aws, job, stack)
+    ends = _ends(stack)
+    # Read after the compute was looked at: what has ended has written its result before.
+    if result := scratch.read_json(RESULT):
+        code = result.get("exit_code")
+        if code == 0:
+            return State("done", "the run has ended well", result, ends=ends)
+        return State("failed", _told(result), result, ends=ends)
+    if phase in ("absent", "failed") and ends and dt.datetime.now(dt.UTC) >= ends:
+        line += f"; its wall clock ran out at {ends:%H:%M} UTC"
+    return State(phase, line, ends=ends)
+
+
+def progress_keys(scratch: Scratch) -> list[Key]:
+    """Return the logs that the job itself sends while it works."""
+    found = [key for key in scratch.keys(LOGS) if key.name.endswith(".log")]
+    return [key for key in found if key.name.count("/") == 1]
+
+
+def log_keys(scratch: Scratch) -> list[Key]:
+    """Return all the logs that a person reads: the job's own last, what the cluster kept first."""
+    kept = [
+        key
+        for key in scratch.keys(LOGS)
+        if ("/steps/" in key.name or "/SPARK_DRIVER/" in key.name)
+        and key.name.rsplit("/", 1)[-1].startswith(("stderr", "stdout"))
+    ]
+    return kept + progress_keys(scratch)
+
+
+def log_lines(scratch: Scratch, key: str) -> Iterator[str]:
+    """Yield the lines of one log; what a terminal would obey is taken out."""
+    data = scratch.read(key) or b""
+    if key.endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError):  # AWS is writing it
+            return
+    for line in data.decode("utf-8", "replace").splitlines():
+        yield "".join(c if c.isprintable() or c == "\t" else " " for c in line).rstrip()
+
+
+def compute_id(aws: Aws, job: Job) -> str:
+    """Return the id of the server, cluster or application; empty where there is none."""
+    return _physical(aws, job, describe(aws, job_stack(job.id)))
+
+
+def end(aws: Aws, job: str) -> list[str]:
+    """Terminate whatever works for a job, at once; return what was terminated."""
+    ended = []
+    for cluster in clusters(aws, job):
+        with told(f"terminate {cluster}"):
+            aws.client("emr").terminate_job_flows(JobFlowIds=[cluster])
+        ended.append(cluster)
+    for instance in instances(aws, job):
+        with told(f"terminate {instance}"):
+            aws.client("ec2").terminate_instances(InstanceIds=[instance])
+        ended.append(instance)
+    for application in applications(aws, job):
+        ended += _end_application(aws, application)
+    return ended
+
+
+def instances(aws: Aws, job: str) -> list[str]:
+    """Return the servers that carry a job's tag and are not terminated, a cluster's among them."""
+    with told("list the servers"):
+        pages = (
+            aws.client("ec2")
+            .get_paginator("describe_instances")
+            .paginate(
+                Filters=[
+                    {"Name": f"tag:{TAG}", "Values": [job]},
+                    {
+                        "Name": "instance-state-name",
+                        "Values": ["pending", "running", "stopping", "stopped"],
+                    },
+                ]
+            )
+        )
+        return [
+            i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]
+        ]
+
+
+def clusters(aws: Aws, job: str) -> list[str]:
+    """Return the clusters of a job that are not terminated."""
+    with told("list the clusters"):
+        pages = (
+            aws.client("emr")
+            .get_paginator("list_clusters")
+            .paginate(ClusterStates=["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"])
+        )
+        return [c["Id"] for page in pages for c in page["Clusters"] if c["Name"] == job]
+
+
+def applications(aws: Aws, job: str) -> list[str]:
+    """Return the EMR Serverless applications of a job that are not deleted."""
+    with told("list the applications"):
+        pages = aws.client("emr-serverless").get_paginator("list_applications").paginate()
+        found = [a for page in pages for a in page["applications"]]
+        return [a["id"] for a in found if a["name"] == job and a["state"] != "TERMINATED"]
+
+
+def _end_application(aws: Aws, application: str) -> list[str]:
+    client = aws.client("emr-serverless")
+    ended = []
+    with told(f"stop {application}"):
+        for run in client.list_job_runs(applicationId=application)["jobRuns"]:
+            if run["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "QUEUED"):
+                client.cancel_job_run(applicationId=application, jobRunId=run["id"])
+                ended.append(run["id"])
+        if client.get_application(applicationId=application)["application"]["state"] in (
+            "STARTED",
+            "STARTING",
+        ):
+            client.stop_application(applicationId=application)
+            ended.append(application)
+    return ended
+
+
+def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, str]:
+    if stack is None:
+        return "absent", "there is no stack, and no result"
+    status = stack["StackStatus"]
+    if status.startswith(("DELETE", "ROLLBACK")) or status.endswith("FAILED"):
+        return "failed", f"its stack is {status}"
+    physical = _physical(aws, job, stack)
+    if not physical:
+        return (
+            ("creating", "its stack is being made")
+            if "PROGRESS" in status
+            else (
+                "failed",
+                f"its stack is {status} and has no compute",
+            )
+        )
+    phase, line = {"ec2": _server, "emr": _cluster, "serverless": _application}[job.on](
+        aws, physical
+    )
+    return phase, line
+
+
+def _physical(aws: Aws, job: Job, stack: dict[str, Any] | None) -> str:
+    """Return the compute's id, which AWS tells before the stack is complete."""
+    from botocore.exceptions import ClientError
+
+    if stack is None:
+        return ""
+    if compute := outputs_of(stack).get("Compute"):
+        return compute
+    with told("look at the resources of the stack"):
+        try:
+            found = aws.client("cloudformation").describe_stack_resource(
+                StackName=stack["StackId"], LogicalResourceId=_LOGICAL[job.on]
+            )
+        except ClientError as error:
+            if code_of(error) == "ValidationError":
+                return ""
+            raise
+    return str(found["StackResourceDetail"].get("PhysicalResourceId", ""))
+
+
+def _server(aws: Aws, instance: str) -> tuple[Phase, str]:
+    from botocore.exceptions import ClientError
+
+    with told(f"look at {instance}"):
+        try:
+            found = aws.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
+        except ClientError as error:
+            if code_of(error) == "InvalidInstanceID.NotFound":
+                return "failed", f"{instance} is gone, and wrote no result"
+            raise
+    server = found[0]["Instances"][0]
+    state = server["State"]["Name"]
+    if state in _ENDED:
+        why = server.get("StateReason", {}).get("Message") or server.get("StateTransitionReason")
+        return "failed", f"{instance} is {state} and wrote no result ({why or 'no reason given'})"
+    return (
+        ("starting", f"{instance} is starting")
+        if state == "pending"
+        else (
+            "running",
+            f"{instance} is running",
+        )
+    )
+
+
+def _cluster(aws: Aws, cluster: str) -> tuple[Phase, str]:
+    client = aws.client("emr")
+    with told(f"look at {cluster}"):
+        found = client.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]
+        steps = client.list_steps(ClusterId=cluster)["Steps"]
+    state = found["State"]
+    step = steps[0]["Status"]["State"] if steps else "not begun"
+    if state.startswith("TERMINATED"):
+        why = found.get("StateChangeReason", {}).get("Message") or "no reason given"
+        return "failed", f"{cluster} has ended and wrote no result (step {step}; {why})"
+    if state == "RUNNING" and step == "RUNNING":
+        return "running", f"{cluster} is running, its step too"
+    return "starting", f"{cluster} is {state.lower()}, its step {step.lower()}"
+
+
+def _application(aws: Aws, application: str) -> tuple[Phase, str]:
+    with told(f"look at {application}"):
+        runs = aws.client("emr-serverless").list_job_runs(applicationId=application)["jobRuns"]
+    if not runs:
+        return "absent", f"{application} is there, and no job was started on it"
+    run = max(runs, key=lambda each: each["createdAt"])
+    state, why = run["state"], run.get("stateDetails") or "no reason given"
+    if state in ("FAILED", "CANCELLED", "CANCELLING", "SUCCESS"):
+        return "failed", f"job run {run['id']} is {state} and wrote no result ({why})"
+    return ("running" if state == "RUNNING" else "starting"), f"job run {run['id']} is {state}"
+
+
+def _ends(stack: dict[str, Any] | None) -> dt.datetime | None:
+    given = {
+        each["ParameterKey"]: each.get("ParameterValue", "")
+        for each in (stack or {}).get("Parameters", [])
+    }
+    try:
+        return dt.datetime.fromisoformat(given["EndAt"]).replace(tzinfo=dt.UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def _told(result: dict[str, Any]) -> str:
+    error = result.get("error")
+    said = f": {error}" if isinstance(error, str) and error else ""
+    return f"the run has ended with exit code {result.get('exit_code')}{said}"

@@ -1,0 +1,107 @@
+"""An account of AWS, pretended by moto in this process, and jobs to run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import botocore.loaders
+import pytest
+from moto import mock_aws
+
+from verger.cloud.aws import Aws
+from verger.cloud.job import Job, Platform
+from verger.cloud.kit import Kit
+from verger.cloud.life import Life
+
+from .pretended import NAME, RECORD, REGION, RESULT, SCRATCH, Account, Said
+
+LOADER = botocore.loaders.create_loader()
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """Be signed in to an account that has two buckets of the user's, and nothing else."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # a thousand images nobody asks for
+    # Reading what AWS's services are costs seconds; it is read once.
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: LOADER)
+    with mock_aws():
+        pretended = Account()
+        for bucket in ("orchard", "results"):
+            pretended.client("s3").create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+        yield pretended
+        pretended.mend()
+
+
+@pytest.fixture
+def job() -> Callable[[Platform], Job]:
+    """Return what makes a job of a platform."""
+    sized = {"ec2": "c7i.xlarge", "emr": "m5.xlarge", "serverless": ""}
+
+    def make(on: Platform) -> Job:
+        return Job(
+            id=NAME,
+            photos="s3://orchard/photos",
+            store="s3://results/fruits/store",
+            on=on,
+            instance_type=sized[on],
+            nodes=1 if on == "ec2" else 2,
+            release="" if on == "ec2" else "emr-7.13.0",
+        )
+
+    return make
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    """Return a kit of a small script and one file."""
+    wheel = tmp_path / "verger.whl"
+    wheel.write_bytes(b"wheel")
+    return Kit(
+        user_data="#!/bin/bash\ntrue\n",
+        step=["spark-submit", "entry.py", "s3://orchard/photos"],
+        driver={"sparkSubmit": {"entryPoint": f"s3://{SCRATCH}/scripts/entry.py"}},
+        files={"wheels/verger.whl": wheel},
+    )
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture
+def naps() -> list[Callable[[], object]]:
+    """What happens while a follower sleeps: one entry a nap."""
+    return []
+
+
+@pytest.fixture
+def life(account: Account, said: Said, naps: list[Callable[[], object]]) -> Life:
+    """Return a life whose sleeps take no time; the clock goes on with each."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if naps:
+            naps.pop(0)()
+        assert now[0] < 100_000, "it never ends"
+
+    return Life(Aws(REGION), said, sleep, lambda: now[0])
+
+
+@pytest.fixture
+def finished(account: Account) -> Callable[[], None]:
+    """Return what writes what a run that went well leaves."""
+
+    def write() -> None:
+        account.put("results", "fruits/store/run.json", RECORD)
+        account.put(SCRATCH, "result.json", RESULT)
+
+    return write

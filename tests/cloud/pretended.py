@@ -1,0 +1,420 @@
+"""An account of AWS in this process: moto, and what moto's CloudFormation lacks, in one place.
+
+What moto 5.2 lacks, and what stands for it here:
+
+    AWS::Scheduler::Schedule        not made by its CloudFormation: made by its Scheduler here
+    AWS::Budgets::Budget            the same, by its Budgets
+    AWS::EMRServerless::Application the same, by its EMR Serverless, which knows no `emr-spark-…`
+                                    release: those tests say emr-7.13.0
+    AWS::S3::BucketPolicy           not made, nor here: moto does not look at conditions, and would
+                                    deny everything
+    AWS::EC2::InternetGateway       made, and not deleted: by EC2 here
+    AWS::EC2::RouteTable            made, and not deleted, so that no network goes: by EC2 here
+    AWS::EC2::SubnetRouteTableAssociation  the same
+    AWS::EC2::Instance              its launch template is left out: made by RunInstances here
+    AWS::EMR::Cluster               steps, bootstrap, auto-termination left out: by RunJobFlow here
+    AWS::EMR::SecurityConfiguration made, and not deleted: by EMR here
+    policies of a role              made in a form that its authorisation cannot read: made again by
+                                    IAM in `Account.keep_policies`
+    a stack that fails half-way     there is none: `Account.fail` makes one, taken back as AWS does
+    time                            no schedule goes off: `Account.run_schedules` sets one off
+    the machines                    nothing runs: `Account.end_server` and so on end one
+    conditions in policies          not looked at: test_templates.py and test_permissions.py are
+
+Each call made of a template's properties is checked by botocore against AWS's own description of
+that call. What a template says beyond that, tests read from the template itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import boto3
+from moto.cloudformation import parsing
+from moto.cloudformation.models import Event, Stack, cloudformation_backends
+from moto.core.common_models import CloudFormationModel
+from moto.emr.models import emr_backends
+from moto.emrserverless import models as serverless
+from moto.emrserverless.models import emrserverless_backends
+from moto.iam.models import iam_backends
+
+from verger.progress import Silent, Stage
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+NAME = "verger-20261121-120000-abc123"
+SCRATCH = f"{NAME}-{ACCOUNT}"
+RECORD = {"counts": {"listed": 5, "embedded": 4, "rejected": 1}}
+RESULT = {"job": NAME, "exit_code": 0, "error": "", "record": RECORD}
+Properties = dict[str, Any]
+
+
+class NotMade(Exception):
+    """A resource that AWS would not make."""
+
+
+failing: dict[str, list[str]] = {}
+"""By logical id: why AWS does not make it, once for each reason."""
+
+
+def _model(
+    kind: str,
+    create: Callable[[Properties], str],
+    delete: Callable[[str], object],
+) -> type[CloudFormationModel]:
+    """Return what moto's CloudFormation makes a resource of a kind with."""
+
+    class Model(CloudFormationModel):
+        __module__ = "moto.cloudformation.pretended"  # moto reads a service's name from it
+
+        def __init__(self, physical: str) -> None:
+            self.physical_resource_id = physical
+
+        @staticmethod
+        def cloudformation_name_type() -> str:
+            return ""
+
+        @staticmethod
+        def cloudformation_type() -> str:
+            return kind
+
+        @classmethod
+        def create_from_cloudformation_json(
+            cls,
+            resource_name: str,
+            cloudformation_json: Any,
+            account_id: str,
+            region_name: str,
+            **kwargs: Any,
+        ) -> Any:
+            if why := failing.get(kwargs["LogicalId"]):
+                raise NotMade(kwargs["LogicalId"], why.pop(0))
+            return cls(create(cloudformation_json["Properties"]))
+
+        def delete(self, account_id: str, region_name: str) -> None:
+            delete(self.physical_resource_id)
+
+        def is_created(self) -> bool:
+            return True
+
+    return Model
+
+
+@functools.cache
+def _client(service: str) -> Any:
+    """Return a client; one for all tests, for making one takes a second."""
+    return boto3.client(
+        service,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",  # noqa: S106
+    )
+
+
+def _schedule(given: Properties) -> str:
+    _client("scheduler").create_schedule(**given)
+    return str(given["Name"])
+
+
+def _budget(given: Properties) -> str:
+    budget = {**given["Budget"]}
+    budget["BudgetLimit"] = {k: str(v) for k, v in budget["BudgetLimit"].items()}
+    _client("budgets").create_budget(
+        AccountId=ACCOUNT,
+        Budget=budget,
+        NotificationsWithSubscribers=given.get("NotificationsWithSubscribers", []),
+    )
+    return str(budget["BudgetName"])
+
+
+def _application(given: Properties) -> str:
+    tags = {tag["Key"]: tag["Value"] for tag in given.pop("Tags", [])}
+    words = {name[0].lower() + name[1:]: _lower(value) for name, value in given.items()}
+    words["clientToken"] = given["Name"]
+    made = _client("emr-serverless").create_application(**words, tags=tags)
+    return str(made["applicationId"])
+
+
+def _lower(value: Any) -> Any:
+    """Write the names of a template as the API has them; numbers come as text."""
+    if isinstance(value, dict):
+        return {k[0].lower() + k[1:]: _lower(v) for k, v in value.items()}
+    return value
+
+
+def _policy(given: Properties) -> str:
+    return f"policy of {given['Bucket']}"
+
+
+def _routes(given: Properties) -> str:
+    made = _client("ec2").create_route_table(
+        VpcId=given["VpcId"],
+        TagSpecifications=[{"ResourceType": "route-table", "Tags": given["Tags"]}],
+    )
+    return str(made["RouteTable"]["RouteTableId"])
+
+
+def _delete_routes(table: str) -> None:
+    _client("ec2").delete_route_table(RouteTableId=table)
+
+
+def _gateway(given: Properties) -> str:
+    made = _client("ec2").create_internet_gateway(
+        TagSpecifications=[{"ResourceType": "internet-gateway", "Tags": given["Tags"]}]
+    )
+    return str(made["InternetGateway"]["InternetGatewayId"])
+
+
+def _delete_gateway(gateway: str) -> None:
+    ec2 = _client("ec2")
+    found = ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"]
+    for attached in found[0]["Attachments"]:  # that, moto leaves too
+        ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=attached["VpcId"])
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+
+
+def _association(given: Properties) -> str:
+    return str(_client("ec2").associate_route_table(**given)["AssociationId"])
+
+
+def _disassociate(association: str) -> None:
+    _client("ec2").disassociate_route_table(AssociationId=association)
+
+
+def _server(given: Properties) -> str:
+    launch = {**given["LaunchTemplate"], "Version": str(given["LaunchTemplate"]["Version"])}
+    made = _client("ec2").run_instances(
+        ImageId=given["ImageId"],
+        SubnetId=given["SubnetId"],
+        LaunchTemplate=launch,
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": given["Tags"]}],
+    )
+    return str(made["Instances"][0]["InstanceId"])
+
+
+_INTEGERS = {
+    "IdleTimeout",
+    "StepConcurrencyLevel",
+    "TargetOnDemandCapacity",
+    "TargetSpotCapacity",
+    "TimeoutDurationMinutes",
+    "WeightedCapacity",
+}
+
+
+def _numbers(value: Any, name: str = "") -> Any:
+    """Turn a template's numbers, which moto has as text, into numbers."""
+    if isinstance(value, dict):
+        return {key: _numbers(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_numbers(each, name) for each in value]
+    return int(value) if name in _INTEGERS else value
+
+
+def _cluster(given: Properties) -> str:
+    given = _numbers(given)
+    instances = given["Instances"]
+    instances["InstanceFleets"] = [
+        {**instances.pop(f"{role}InstanceFleet"), "InstanceFleetType": role.upper()}
+        for role in ("Master", "Core")
+    ]
+    cluster = _client("emr").run_job_flow(**given)["JobFlowId"]
+    state = emr_backends[ACCOUNT][REGION].clusters[cluster]
+    state.state = "RUNNING"
+    for step in state.steps:
+        step.state = "RUNNING"
+    return str(cluster)
+
+
+def _configuration(given: Properties) -> str:
+    _client("emr").create_security_configuration(
+        Name=given["Name"], SecurityConfiguration=json.dumps(given["SecurityConfiguration"])
+    )
+    return str(given["Name"])
+
+
+def _delete_configuration(name: str) -> None:
+    _client("emr").delete_security_configuration(Name=name)
+
+
+def _delete_budget(name: str) -> None:
+    _client("budgets").delete_budget(AccountId=ACCOUNT, BudgetName=name)
+
+
+def _delete_schedule(name: str) -> None:
+    _client("scheduler").delete_schedule(Name=name)
+
+
+def _terminate_server(server: str) -> None:
+    _client("ec2").terminate_instances(InstanceIds=[server])
+
+
+def _terminate_cluster(cluster: str) -> None:
+    _client("emr").terminate_job_flows(JobFlowIds=[cluster])
+
+
+def _delete_application(application: str) -> None:
+    _client("emr-serverless").delete_application(applicationId=application)
+
+
+# A job run that is started runs, and its application with it, until a test says otherwise.
+serverless.JOB_STATUS = "RUNNING"
+serverless.APPLICATION_STATUS = "STARTED"
+_KINDS: dict[str, tuple[Callable[[Properties], str], Callable[[str], object]]] = {
+    "AWS::Budgets::Budget": (_budget, _delete_budget),
+    "AWS::EC2::Instance": (_server, _terminate_server),
+    "AWS::EC2::InternetGateway": (_gateway, _delete_gateway),
+    "AWS::EC2::RouteTable": (_routes, _delete_routes),
+    "AWS::EC2::SubnetRouteTableAssociation": (_association, _disassociate),
+    "AWS::EMR::Cluster": (_cluster, _terminate_cluster),
+    "AWS::EMR::SecurityConfiguration": (_configuration, _delete_configuration),
+    "AWS::EMRServerless::Application": (_application, _delete_application),
+    "AWS::S3::BucketPolicy": (_policy, lambda _: None),
+    "AWS::Scheduler::Schedule": (_schedule, _delete_schedule),
+}
+# moto finds them among the classes that there are.
+MODELS = [_model(kind, *how) for kind, how in _KINDS.items()]
+parsing.get_model_list.cache_clear()
+parsing.get_model_map.cache_clear()
+parsing.get_name_type_map.cache_clear()
+_create_resources = Stack.create_resources
+
+
+def _create_or_take_back(self: Stack) -> None:
+    """Make a stack's resources; on a failure take back what was made, as OnFailure=DELETE does."""
+    try:
+        _create_resources(self)
+    except NotMade as error:
+        logical, why = error.args
+        self.events.append(
+            Event(
+                stack_id=self.stack_id,
+                stack_name=self.name,
+                logical_resource_id=logical,
+                physical_resource_id="",
+                resource_type="",
+                resource_status="CREATE_FAILED",
+                resource_status_reason=why,
+                resource_properties=None,
+            )
+        )
+        self.template_dict = {**self.template_dict, "Outputs": {}}
+        self.output_map = self._create_output_map()
+        backend = cloudformation_backends[self.account_id][self.region_name]
+        backend.delete_stack(self.stack_id)
+
+
+Stack.create_resources = _create_or_take_back  # type: ignore[method-assign]
+
+
+class Said:
+    """Keeps what is said; a stage says nothing."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)
+
+    def stage(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
+        """Open a stage that shows nothing."""
+        return Silent().stage(name, total, unit)
+
+
+class Account:
+    """What happens in an account without anyone's doing."""
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service in the region of the tests."""
+        return _client(service)
+
+    def fail(self, logical: str, why: str) -> None:
+        """Have AWS refuse to make one resource of a template, the next time."""
+        failing.setdefault(logical, []).append(why)
+
+    def mend(self) -> None:
+        """Have AWS refuse nothing any more."""
+        failing.clear()
+
+    def keep_policies(self, role: str) -> None:
+        """Write the policies of a role, as its template has them, where moto looks for them."""
+        made: dict[str, Any] = iam_backends[ACCOUNT]["aws"].get_role(role).policies
+        for name, policy in list(made.items()):
+            self.client("iam").put_role_policy(
+                RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy)
+            )
+
+    def run_schedules(self) -> list[str]:
+        """Set off all schedules, as if their time had come; return what was called."""
+        called = []
+        for each in self.client("scheduler").list_schedules()["Schedules"]:
+            target = self.client("scheduler").get_schedule(Name=each["Name"])["Target"]
+            service, action = target["Arn"].rsplit(":", 2)[1:]
+            method = "".join(f"_{c.lower()}" if c.isupper() else c for c in action)
+            getattr(self.client(service), method)(**json.loads(target["Input"]))
+            called.append(f"{service}:{action}")
+        return called
+
+    def servers(self) -> list[Any]:
+        """Return the servers that are not terminated."""
+        found = self.client("ec2").describe_instances()["Reservations"]
+        every = [server for each in found for server in each["Instances"]]
+        return [server for server in every if server["State"]["Name"] != "terminated"]
+
+    def end_servers(self) -> None:
+        """Shut the servers down, as they do themselves: they are set to be terminated by that."""
+        for server in self.servers():
+            self.client("ec2").terminate_instances(InstanceIds=[server["InstanceId"]])
+
+    def clusters(self) -> list[str]:
+        """Return the clusters that are not terminated."""
+        found = self.client("emr").list_clusters()["Clusters"]
+        return [c["Id"] for c in found if not c["Status"]["State"].startswith("TERMINATED")]
+
+    def end_step(self, state: str) -> None:
+        """End the steps of all clusters, and the clusters with them, as their settings say."""
+        for cluster in emr_backends[ACCOUNT][REGION].clusters.values():
+            for step in cluster.steps:
+                step.state = state
+                if state == "FAILED":
+                    assert step.action_on_failure == "TERMINATE_CLUSTER"
+            assert not cluster.keep_job_flow_alive_when_no_steps
+            cluster.state = "TERMINATED_WITH_ERRORS" if state == "FAILED" else "TERMINATED"
+
+    def job_runs(self) -> list[Any]:
+        """Return the job runs of EMR Serverless."""
+        found = emrserverless_backends[ACCOUNT][REGION].job_runs.values()
+        return [run for runs in found for run in runs]
+
+    def put(self, bucket: str, key: str, body: object) -> None:
+        """Write an object, as the job does."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
+
+    def left(self) -> list[str]:
+        """Return all that costs money or stays: stacks, servers, buckets, roles and so on."""
+        stacks = self.client("cloudformation").describe_stacks()["Stacks"]
+        applications = self.client("emr-serverless").list_applications()["applications"]
+        buckets = [each["Name"] for each in self.client("s3").list_buckets()["Buckets"]]
+        budgets = self.client("budgets").describe_budgets(AccountId=ACCOUNT).get("Budgets", [])
+        ec2 = self.client("ec2")
+        gateways = ec2.describe_internet_gateways()["InternetGateways"]
+        return [
+            *(s["StackName"] for s in stacks),
+            *(s["InstanceId"] for s in self.servers()),
+            *self.clusters(),
+            *(a["id"] for a in applications if a["state"] != "TERMINATED"),
+            *(each for each in buckets if each.startswith("verger-")),
+            *(s["Name"] for s in self.client("scheduler").list_schedules()["Schedules"]),
+            *(b["BudgetName"] for b in budgets),
+            *(r["RoleName"] for r in self.client("iam").list_roles()["Roles"]),
+            *(v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]),
+            *(gateway["InternetGatewayId"] for gateway in gateways),
+        ]

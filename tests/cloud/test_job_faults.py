@@ -1,0 +1,374 @@
+"""What goes wrong: after each, nothing is left running, and one clear line says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import PosixPath
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
+
+from verger.cloud import runs
+from verger.cloud.job import Job, Platform
+from verger.cloud.kit import Kit
+from verger.cloud.life import Life
+from verger.errors import (
+    CloudError,
+    CountError,
+    NetworkError,
+    PhotosError,
+    SignInError,
+    StoreError,
+    VergerError,
+)
+
+from .pretended import ACCOUNT, NAME, RESULT, SCRATCH, Account, Said
+
+Naps = list[Callable[[], object]]
+MakeJob = Callable[[Platform], Job]
+COMPUTE = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
+
+
+@dataclasses.dataclass
+class Bench:
+    """All that a fault needs, together."""
+
+    account: Account
+    life: Life
+    kit: Kit
+    said: Said
+    naps: Naps
+
+    def run(self, job: Job) -> dict[str, Any]:
+        return runs.run_to_end(
+            self.life, job, self.kit, self.said, budget_usd=11.5, email="", keep=False
+        )
+
+    def running(self) -> list[object]:
+        busy = [run for run in self.account.job_runs() if run.state == "RUNNING"]
+        return [*self.account.servers(), *self.account.clusters(), *busy]
+
+
+@pytest.fixture
+def bench(account: Account, life: Life, kit: Kit, said: Said, naps: Naps) -> Bench:
+    return Bench(account, life, kit, said, naps)
+
+
+def one_line(error: VergerError) -> str:
+    text = str(error)
+    assert "\n" not in text
+    assert "Traceback" not in text
+    return text
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_a_stack_that_fails_half_way_is_taken_back(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    bench.account.fail(COMPUTE[on], "Your quota of vCPU is 0")
+
+    with pytest.raises(CloudError) as caught:
+        bench.run(job(on))
+
+    assert f"{COMPUTE[on]}: Your quota of vCPU is 0" in one_line(caught.value)
+    assert caught.value.exit_code == 9
+    assert bench.account.left() == []
+
+
+def test_a_first_stack_that_fails_leaves_nothing(bench: Bench, job: MakeJob) -> None:
+    bench.account.fail("Alarm", "Too many budgets")
+
+    with pytest.raises(CloudError, match="Alarm: Too many budgets"):
+        bench.run(job("ec2"))
+
+    assert bench.account.left() == []
+
+
+def test_ctrl_c_before_the_job_is_under_way_takes_all_down(bench: Bench, job: MakeJob) -> None:
+    missing = dataclasses.replace(bench.kit, files={"wheels/gone.whl": Interrupting()})
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.life.start(job("ec2"), missing, budget_usd=1.0)
+
+    assert bench.account.left() == []
+
+
+class Interrupting(PosixPath):
+    """A file whose reading is stopped by Ctrl-C."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_a_run_that_fails_ends_with_its_own_exit_code(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    def fail() -> None:
+        told = {**RESULT, "exit_code": 3, "error": "s3://orchard/photos holds no photo."}
+        bench.account.put(SCRATCH, "logs/progress.log", b"12:00:00  verger: no photo\n\x1b[2Jx\n")
+        bench.account.put(SCRATCH, "result.json", told)
+
+    bench.naps += [fail]
+
+    with pytest.raises(PhotosError) as caught:
+        bench.run(job(on))
+
+    assert "holds no photo" in one_line(caught.value)
+    assert bench.running() == []
+    assert bench.life.logs(job(on)) == ["12:00:00  verger: no photo", " [2Jx"]
+    assert any("verger cloud logs" in line for line in bench.said.lines)
+    bench.life.down(NAME)
+    assert bench.account.left() == []
+
+
+def test_a_step_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -> None:
+    bench.naps += [lambda: bench.account.end_step("FAILED")]
+
+    with pytest.raises(CloudError, match="wrote no result") as caught:
+        bench.run(job("emr"))
+
+    assert "step FAILED" in one_line(caught.value)
+    assert bench.running() == []
+
+
+def test_a_server_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -> None:
+    bench.naps += [bench.account.end_servers]
+
+    with pytest.raises(CloudError, match="is terminated and wrote no result"):
+        bench.run(job("ec2"))
+
+    assert bench.running() == []
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr"])
+def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    bench.life.start(job(on), bench.kit, budget_usd=1.0)
+    assert len(bench.running()) == 1
+
+    # The laptop is off; the schedule's time comes.
+    called = bench.account.run_schedules()
+
+    assert called == [{"ec2": "ec2:terminateInstances", "emr": "emr:terminateJobFlows"}[on]]
+    assert bench.running() == []
+    with pytest.raises(CloudError, match="wrote no result"):
+        runs.finish(bench.life, job(on), bench.life.follow(job(on)), bench.said, keep=False)
+    bench.life.down(NAME)
+    assert bench.account.left() == []
+
+
+def test_serverless_carries_its_wall_clock_itself(bench: Bench, job: MakeJob) -> None:
+    bench.life.start(job("serverless"), bench.kit, budget_usd=1.0)
+
+    (run,) = bench.account.job_runs()
+
+    assert run.execution_timeout_minutes == 120
+
+
+def answer_with(life: Life, service: str, answer: Callable[..., Any]) -> None:
+    life.aws.client(service).meta.events.register_first("before-send", answer)
+
+
+def expired(request: Any, **_: object) -> AWSResponse:
+    body = (
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security "
+        b"token included in the request is expired</Message></Error></ErrorResponse>"
+    )
+    raw = type("Raw", (), {"stream": lambda self, **_: iter([body]), "read": lambda self: body})()
+    return AWSResponse(request.url, 400, {}, raw)
+
+
+def gone(request: Any, **_: object) -> None:
+    raise EndpointConnectionError(endpoint_url=request.url)
+
+
+def test_credentials_that_expire_while_following_leave_the_job_to_itself(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    bench.naps += [lambda: answer_with(bench.life, "cloudformation", expired)]
+
+    with pytest.raises(SignInError) as caught:
+        bench.run(job("ec2"))
+
+    text = one_line(caught.value)
+    assert "expired" in text
+    assert f"verger cloud status {NAME} --region eu-west-1 --follow" in text
+    assert caught.value.exit_code == 11
+    # It goes on, and whoever is signed in again comes back to it.
+    assert len(bench.running()) == 1
+    finished()
+    again = Life(type(bench.life.aws)("eu-west-1"), bench.said, lambda _: None)
+    state = again.follow(again.job(NAME))
+    assert runs.finish(again, job("ec2"), state, bench.said, keep=False)
+    assert bench.account.left() == []
+
+
+def test_a_network_that_comes_back_is_waited_for(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    events = bench.life.aws.client("cloudformation").meta.events
+
+    def cut() -> None:
+        events.register_first("before-send", gone)
+
+    def mend() -> None:
+        events.unregister("before-send", gone)
+        finished()
+
+    bench.naps += [cut, lambda: None, mend]
+
+    bench.run(job("ec2"))
+
+    assert any("cannot be reached" in line for line in bench.said.lines)
+    assert bench.account.left() == []
+
+
+def test_a_network_that_stays_away_is_given_up_on(bench: Bench, job: MakeJob) -> None:
+    bench.naps += [lambda: answer_with(bench.life, "cloudformation", gone)]
+
+    with pytest.raises(NetworkError) as caught:
+        bench.run(job("ec2"))
+
+    assert "goes on, and is ended after 120 minutes" in one_line(caught.value)
+    assert caught.value.exit_code == 12
+
+
+def test_a_network_that_goes_while_starting_says_what_to_take_down(
+    bench: Bench, job: MakeJob
+) -> None:
+    # Gone once the first stack is there: files cannot be sent, and nothing can be taken down.
+    def cut(**_: object) -> None:
+        for service in ("cloudformation", "s3", "emr", "ec2", "emr-serverless"):
+            answer_with(bench.life, service, gone)
+
+    events = bench.life.aws.client("s3").meta.events
+    events.register_first("before-parameter-build.s3.PutObject", lambda **_: cut())
+
+    with pytest.raises(NetworkError) as caught:
+        bench.run(job("ec2"))
+
+    assert f"verger cloud down {NAME} --region eu-west-1" in one_line(caught.value)
+
+
+def test_down_may_be_said_twice_and_of_a_job_that_never_was(bench: Bench, job: MakeJob) -> None:
+    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+
+    assert bench.life.down(NAME) == []
+    assert bench.account.left() == []
+    assert bench.life.down(NAME) == []
+    assert bench.life.down("verger-never-was") == []
+
+
+def test_a_bucket_that_is_not_empty_is_emptied(
+    bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verger.cloud.scratch._AT_ONCE", 3)
+    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+    for number in range(7):
+        bench.account.put(SCRATCH, f"logs/{number}", b"x")
+    bench.account.client("s3").create_multipart_upload(Bucket=SCRATCH, Key="logs/large")
+
+    bench.life.down(NAME)
+
+    assert bench.account.left() == []
+
+
+def test_a_bucket_that_is_not_ours_is_left_as_it_is(bench: Bench, job: MakeJob) -> None:
+    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+    bench.account.client("s3").delete_bucket_tagging(Bucket=SCRATCH)
+
+    with pytest.raises(CloudError, match="not this job's, and was left as it is") as caught:
+        bench.life.down(NAME)
+
+    one_line(caught.value)
+    assert bench.running() == []
+    assert bench.life.scratch(NAME).read("job.json")
+
+
+def test_a_bucket_of_another_tag_is_not_ours_either(bench: Bench) -> None:
+    name = f"verger-other-{ACCOUNT}"
+    s3 = bench.account.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_tagging(
+        Bucket=name, Tagging={"TagSet": [{"Key": "verger:job", "Value": "verger-else"}]}
+    )
+    bench.account.put(name, "precious", b"x")
+
+    with pytest.raises(CloudError, match="not this job's"):
+        bench.life.down("verger-other")
+
+    assert bench.life.scratch("verger-other").read("precious") == b"x"
+
+
+def test_a_store_that_is_not_there_is_refused_before_anything_is_made(
+    bench: Bench, job: MakeJob
+) -> None:
+    wrong = dataclasses.replace(job("ec2"), store="s3://no-such-bucket/store")
+
+    with pytest.raises(CloudError, match="there is no bucket no-such-bucket"):
+        bench.run(wrong)
+
+    assert bench.account.left() == []
+
+
+def test_a_job_that_ended_well_without_a_record_is_not_believed(bench: Bench, job: MakeJob) -> None:
+    bench.naps += [lambda: bench.account.put(SCRATCH, "result.json", RESULT)]
+
+    with pytest.raises(StoreError, match=r"left no run\.json"):
+        bench.run(job("ec2"))
+
+    assert bench.running() == []
+
+
+def test_counts_that_do_not_add_up_are_not_believed(bench: Bench, job: MakeJob) -> None:
+    def end() -> None:
+        counts = {"listed": 9, "embedded": 4, "rejected": 1}
+        bench.account.put("results", "fruits/store/run.json", {"counts": counts})
+        bench.account.put(SCRATCH, "result.json", RESULT)
+
+    bench.naps += [end]
+
+    with pytest.raises(CountError, match="9 photos listed"):
+        bench.run(job("ec2"))
+
+
+def test_without_a_spot_server_one_is_taken_that_is_none(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    bench.account.fail("Server", "There is no Spot capacity available that matches your request.")
+    bench.naps += [finished]
+
+    bench.run(dataclasses.replace(job("ec2"), spot=True))
+
+    assert any("No spot server" in line for line in bench.said.lines)
+    assert bench.account.left() == []
+
+
+def test_a_spot_server_that_is_taken_back_is_replaced(
+    bench: Bench, job: MakeJob, finished: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.ec2.models.instances import Instance
+
+    def take_back() -> None:
+        terminate = Instance.terminate
+
+        def by_spot(self: Instance, *args: Any, **kwargs: Any) -> Any:
+            ended = terminate(self, *args, **kwargs)
+            self.state_reason.message = "Server.SpotInstanceTermination: Spot instance termination"
+            return ended
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Instance, "terminate", by_spot)
+            bench.account.end_servers()
+
+    bench.naps += [take_back, finished]
+
+    bench.run(dataclasses.replace(job("ec2"), spot=True))
+
+    assert any("took the spot server back" in line for line in bench.said.lines)
+    assert bench.account.left() == []

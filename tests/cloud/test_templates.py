@@ -1,0 +1,234 @@
+"""The templates: what AWS's linters say of them, and the promises that they keep."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import parliament
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+
+from verger.cloud.stack import TAG, template
+
+from .policies import TEMPLATES, filled, policies, resources
+
+# What has no tags in CloudFormation, or passes those of its owner on.
+WITHOUT_TAGS = {
+    "AWS::Budgets::Budget",
+    "AWS::EC2::Route",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::EMR::SecurityConfiguration",
+    "AWS::IAM::InstanceProfile",
+    "AWS::S3::BucketPolicy",
+    "AWS::Scheduler::Schedule",
+}
+JOBS = ("ec2", "emr", "serverless")
+
+
+def of_kind(name: str, kind: str) -> list[dict[str, Any]]:
+    return [r["Properties"] for r in resources(name).values() if r["Type"] == kind]
+
+
+def only(name: str, kind: str) -> dict[str, Any]:
+    (found,) = of_kind(name, kind)
+    return found
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_cfn_lint_finds_nothing(name: str) -> None:
+    found = lint(template(name), config=ManualArgs(regions=["eu-west-1"]))
+
+    assert [str(each) for each in found] == []
+
+
+def test_parliament_finds_nothing_in_any_policy() -> None:
+    for name, role, policy in policies():
+        findings = parliament.analyze_policy_string(json.dumps(policy)).findings
+
+        assert [(name, role, f.issue, f.detail) for f in findings] == []
+
+
+def test_parliament_would_find_what_is_wrong() -> None:
+    statement = {"Effect": "Allow", "Action": "s3:GetObjects", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+
+    found = parliament.analyze_policy_string(json.dumps(policy)).findings
+
+    assert [f.issue for f in found] == ["UNKNOWN_ACTION"]
+
+
+def test_a_star_stands_only_where_aws_names_no_resource() -> None:
+    for name, role, policy in policies():
+        for statement in policy["Statement"]:
+            assert "*" not in statement["Action"], (name, role)
+            if statement["Resource"] == "*":
+                assert (name, role) in (("ec2", "ServerRole"), ("emr", "NodeRole"))
+                assert statement["Sid"] == "Session"
+                assert all(_kinds(action) == {""} for action in statement["Action"])
+
+
+def _kinds(action: str) -> set[str]:
+    """Return the kinds of resources that AWS's own list has for an action; "" is none."""
+    service, _, call = action.partition(":")
+    return {
+        kind["resource_type"]
+        for each in parliament.iam_definition
+        if each["prefix"] == service
+        for privilege in each["privileges"]
+        if privilege["privilege"] == call
+        for kind in privilege["resource_types"]
+    }
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_all_that_takes_tags_carries_the_jobs(name: str) -> None:
+    for logical, resource in resources(name).items():
+        if resource["Type"] in WITHOUT_TAGS:
+            continue
+        given = resource["Properties"]
+        if resource["Type"] == "AWS::EC2::LaunchTemplate":
+            inner = given["LaunchTemplateData"]["TagSpecifications"]
+            listed = [spec["Tags"] for spec in [*given["TagSpecifications"], *inner]]
+        else:
+            listed = [given.get("Tags", [])]
+        for tags in listed:
+            assert {"Key": TAG, "Value": {"Ref": "Job"}} in tags, logical
+
+
+def test_no_port_is_open_to_anything_outside() -> None:
+    for name in TEMPLATES:
+        assert all(
+            "SecurityGroupIngress" not in g for g in of_kind(name, "AWS::EC2::SecurityGroup")
+        )
+        for rule in of_kind(name, "AWS::EC2::SecurityGroupIngress"):
+            assert not {"CidrIp", "CidrIpv6", "SourcePrefixListId"} & set(rule)
+            assert rule["SourceSecurityGroupId"]["Ref"] in ("Primary", "Workers")
+
+
+def test_a_server_speaks_https_outwards_and_http_only_if_it_is_said() -> None:
+    https, http = only("ec2", "AWS::EC2::SecurityGroup")["SecurityGroupEgress"]
+
+    assert (https["FromPort"], https["ToPort"], https["IpProtocol"]) == (443, 443, "tcp")
+    assert http["Fn::If"][0] == "SpeaksHttp"
+    assert http["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+
+
+def test_the_scratch_bucket_is_private_encrypted_and_tls_only() -> None:
+    bucket = only("base", "AWS::S3::Bucket")
+    policy = only("base", "AWS::S3::BucketPolicy")
+
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    (statement,) = filled(policy["PolicyDocument"]["Statement"])
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    arn = "arn:aws:s3:::verger-pears-123456789012"
+    assert statement["Resource"] == [arn, f"{arn}/*"]
+
+
+def test_logs_and_scratch_expire() -> None:
+    rules = only("base", "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+
+    days = {rule.get("Prefix"): rule.get("ExpirationInDays") for rule in rules}
+    assert days == {"logs/": 30, "wheels/": 7, "archive/": 7, None: None}
+    assert rules[-1]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+
+
+def test_the_budget_counts_what_carries_the_tag() -> None:
+    budget = only("base", "AWS::Budgets::Budget")
+
+    assert filled(budget["Budget"]["CostFilters"]) == {
+        "TagKeyValue": ["user:verger:job$verger-pears"]
+    }
+    condition, alarms, none = budget["NotificationsWithSubscribers"]["Fn::If"]
+    assert condition == "HasEmail"
+    assert [alarm["Notification"]["Threshold"] for alarm in alarms] == [50, 100]
+    assert none == {"Ref": "AWS::NoValue"}
+
+
+def test_a_server_keeps_its_secrets_and_ends_for_good() -> None:
+    launch = only("ec2", "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+
+    assert launch["MetadataOptions"] == {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 1,
+    }
+    assert launch["InstanceInitiatedShutdownBehavior"] == "terminate"
+    (disk,) = launch["BlockDeviceMappings"]
+    assert disk["Ebs"]["Encrypted"] is True
+    assert disk["Ebs"]["DeleteOnTermination"] is True
+    _, spot, none = launch["InstanceMarketOptions"]["Fn::If"]
+    assert spot["SpotOptions"]["InstanceInterruptionBehavior"] == "terminate"
+    assert none == {"Ref": "AWS::NoValue"}
+    assert "KeyName" not in launch
+
+
+def test_a_cluster_keeps_its_secrets_and_ends_for_good() -> None:
+    cluster = only("emr", "AWS::EMR::Cluster")
+    metadata = only("emr", "AWS::EMR::SecurityConfiguration")["SecurityConfiguration"]
+
+    assert metadata["InstanceMetadataServiceConfiguration"] == {
+        "MinimumInstanceMetadataServiceVersion": 2,
+        "HttpPutResponseHopLimit": 1,
+    }
+    assert cluster["SecurityConfiguration"] == {"Ref": "Metadata"}
+    assert cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] is False
+    assert cluster["Instances"]["TerminationProtected"] is False
+    assert "Ec2KeyName" not in cluster["Instances"]
+    assert cluster["AutoTerminationPolicy"]["IdleTimeout"] == {"Ref": "IdleSeconds"}
+    (step,) = cluster["Steps"]
+    assert step["ActionOnFailure"] == "TERMINATE_CLUSTER"
+    assert cluster["Applications"] == [{"Name": "Spark"}]
+    spot = cluster["Instances"]["CoreInstanceFleet"]["LaunchSpecifications"]["Fn::If"][1]
+    assert spot["SpotSpecification"]["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
+    assert "TargetSpotCapacity" not in cluster["Instances"]["MasterInstanceFleet"]
+    # No committer is set, and Spark is EMR's own.
+    assert "Configurations" not in cluster
+
+
+def test_a_serverless_application_stops_by_itself_and_cannot_grow_without_end() -> None:
+    application = only("serverless", "AWS::EMRServerless::Application")
+
+    assert application["AutoStopConfiguration"] == {"Enabled": True, "IdleTimeoutMinutes": 1}
+    assert application["MaximumCapacity"] == {
+        "Cpu": {"Ref": "MaximumCpu"},
+        "Memory": {"Ref": "MaximumMemory"},
+    }
+    assert "InitialCapacity" not in application
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "argument"),
+    [
+        ("ec2", "ec2:terminateInstances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+        ("emr", "emr:terminateJobFlows", {"JobFlowIds": ["j-0123456789ABC"]}),
+    ],
+)
+def test_the_wall_clock_is_aws_own(name: str, target: str, argument: dict[str, Any]) -> None:
+    schedule = only(name, "AWS::Scheduler::Schedule")
+
+    assert filled(schedule["Target"]["Arn"]) == f"arn:aws:scheduler:::aws-sdk:{target}"
+    assert json.loads(filled(schedule["Target"]["Input"])) == argument
+    assert schedule["ScheduleExpression"] == {"Fn::Sub": "at(${EndAt})"}
+    assert schedule["ScheduleExpressionTimezone"] == "UTC"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_templates_describe_each_parameter_and_fit_what_aws_takes(name: str) -> None:
+    from cfnlint.decode.cfn_yaml import loads
+
+    text = template(name)
+
+    assert all(p.get("Description") for p in loads(text)["Parameters"].values())
+    assert len(text.encode()) < 51_200  # CloudFormation's limit for a template in the request
