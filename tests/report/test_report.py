@@ -299,6 +299,20 @@ def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
     assert Store(orchard.store.root).record() is not None
 
 
+def test_the_page_speaks_french(orchard: Orchard, tmp_path: Path) -> None:
+    found = build(orchard.store)
+    english, french = (
+        Reading(render.render(found, "store", language)) for language in ("en", "fr")
+    )
+    assert dict(french.tags)["html"]["lang"] == "fr"
+    assert "Les 6 contrôles ont réussi" in french.words
+    assert "All 6 checks passed" in english.words
+    for name in (SCRIPT, QUOTE, IMAGE, *NAMES.values()):
+        assert name in french.words
+    said = [[tag for tag, _ in page.tags] for page in (english, french)]
+    assert said[0] == said[1]  # the same page, but for its words
+
+
 def tiny(tmp_path: Path) -> Store:
     photos = {
         f"{label}/{view}.jpg": jpeg(label, view) for label in VARIETIES[:2] for view in (0, 1)
