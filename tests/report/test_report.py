@@ -167,7 +167,7 @@ def grey() -> bytes:
 
 
 SAYS = {
-    "empty": ("There is 0 photos", "No photo was embedded"),
+    "empty": ("There are 0 photos", "No photo was embedded"),
     "one": ("There is 1 photo",),
     "two": ("2 photos of 2 labels", "fewer than 10 photos"),
     "alike": ("no variance", "No photo has a label"),
