@@ -267,7 +267,8 @@ def serve_command(store: str, **options: Any) -> None:
     show_default=True,
     help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
 )
-def report_command(store: str, map_kind: str) -> None:
+@_language
+def report_command(store: str, map_kind: str, language: str) -> None:
     """Look at the run in STORE and write report/report.html, one file that opens offline.
 
     The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
@@ -275,7 +276,7 @@ def report_command(store: str, map_kind: str) -> None:
     """
     from verger.report import write_report
 
-    click.echo(write_report(store, map_kind))
+    click.echo(write_report(store, map_kind, language))
 
 
 @cli.command("notebook")

@@ -167,7 +167,7 @@ def grey() -> bytes:
 
 
 SAYS = {
-    "empty": ("There is 0 photos", "No photo was embedded"),
+    "empty": ("There are 0 photos", "No photo was embedded"),
     "one": ("There is 1 photo",),
     "two": ("2 photos of 2 labels", "fewer than 10 photos"),
     "alike": ("no variance", "No photo has a label"),
@@ -297,6 +297,20 @@ def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
     assert result.exit_code == 0
     assert Path(result.output.strip()).is_file()
     assert Store(orchard.store.root).record() is not None
+
+
+def test_the_page_speaks_french(orchard: Orchard, tmp_path: Path) -> None:
+    found = build(orchard.store)
+    english, french = (
+        Reading(render.render(found, "store", language)) for language in ("en", "fr")
+    )
+    assert dict(french.tags)["html"]["lang"] == "fr"
+    assert "Les 6 contrôles ont réussi" in french.words
+    assert "All 6 checks passed" in english.words
+    for name in (SCRIPT, QUOTE, IMAGE, *NAMES.values()):
+        assert name in french.words
+    said = [[tag for tag, _ in page.tags] for page in (english, french)]
+    assert said[0] == said[1]  # the same page, but for its words
 
 
 def tiny(tmp_path: Path) -> Store:

@@ -15,13 +15,15 @@ from verger.report.render import render as render_page
 from verger.store import Store
 
 
-def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> str:
+def write_report(
+    store_root: str | Path, map_kind: str = positions.PCA_MAP, language: str = "en"
+) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`. What an earlier report left is replaced file by file,
-    each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where
-    STORE holds no whole run or cannot be written, and `UsageError` where the neighbour map's
-    library is missing.
+    `map_kind` is one of `positions.MAPS`, `language` one of `words.LANGUAGES`. What an earlier
+    report left is replaced file by file, each whole or not at all, the page last. Returns where the
+    page is. Raises `StoreError` where STORE holds no whole run or cannot be written, and
+    `UsageError` where the neighbour map's library is missing.
     """
     store = Store(store_root)
     store.whole_run()
@@ -34,7 +36,7 @@ def write_report(store_root: str | Path, map_kind: str = positions.PCA_MAP) -> s
             new = Path(scratch)
             write_findings(report, store, new)
             drift.save_summaries(new, report.summary, report.previous)
-            (new / PAGE).write_text(render_page(report, name), encoding="utf-8")
+            (new / PAGE).write_text(render_page(report, name, language), encoding="utf-8")
             for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):
                 with store.place.incoming(f"{REPORT}/{file.name}") as local:
                     shutil.copyfile(file, local)

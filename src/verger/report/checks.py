@@ -20,11 +20,12 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must hold, whether it does, and the figures."""
+    """One thing that must hold, whether it does, and the figures: a message and its values."""
 
     what: str
     passed: bool
     figures: str
+    values: Mapping[str, int | float]
 
 
 def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photos) -> list[Check]:
@@ -38,17 +39,20 @@ def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photo
         Check(
             "Every listed photo is embedded or rejected",
             listed == embedded + rejected,
-            f"{listed:,} listed = {embedded:,} embedded + {rejected:,} rejected",
+            "%(listed)s listed = %(embedded)s embedded + %(rejected)s rejected",
+            {"listed": listed, "embedded": embedded, "rejected": rejected},
         ),
         Check(
             "The tables hold what was counted",
             (features, rejects, rows) == (embedded, rejected, embedded),
-            f"features {features:,}, rejects {rejects:,}, matrix {rows:,} rows",
+            "features %(features)s, rejects %(rejects)s, matrix %(matrix)s rows",
+            {"features": features, "rejects": rejects, "matrix": rows},
         ),
         Check(
             "No photo is there twice under one path",
             different == len(photos),
-            f"{different:,} different paths of {len(photos):,}",
+            "%(different)s different paths of %(photos)s",
+            {"different": different, "photos": len(photos)},
         ),
     ]
     if pca.k and rows > 1:
@@ -58,17 +62,20 @@ def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photo
             Check(
                 "The components are orthonormal",
                 skew < _TOLERANCE,
-                f"largest deviation {skew:.1e}",
+                "largest deviation %(most)s",
+                {"most": skew},
             ),
             Check(
                 "The matrix is centred",
                 off_centre < _TOLERANCE,
-                f"largest mean of a column: {off_centre:.1e} spreads",
+                "largest mean of a column: %(most)s spreads",
+                {"most": off_centre},
             ),
             Check(
                 "The columns of the matrix have the variance that the projection says",
                 off_variance < _TOLERANCE,
-                f"largest relative difference {off_variance:.1e}",
+                "largest relative difference %(most)s",
+                {"most": off_variance},
             ),
         ]
     return checks

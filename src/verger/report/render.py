@@ -24,6 +24,7 @@ from markupsafe import Markup
 from verger.report import view
 from verger.report.build import Report
 from verger.report.pictures import TILE, TILES_A_ROW, sheets
+from verger.report.words import Words
 
 MOST_BYTES = 8_000_000
 _SPARE = 50_000
@@ -31,21 +32,22 @@ _MOST_SHEETS = 4_200_000  # bytes of thumbnails on the map
 _SCRIPTS = ("echarts.min.js", "charts.js", "map.js", "report.js")
 
 
-def render(report: Report, name: str) -> str:
+def render(report: Report, name: str, language: str = "en") -> str:
     """Return the page, of at most 8,000,000 bytes in UTF-8. `name` is what the STORE is called."""
-    page = _environment().get_template("report.html.jinja")
+    say = Words(language)
+    page = _environment(language).get_template("report.html.jinja")
     scripts = [_script(script) for script in _SCRIPTS]
-    context = view.context(report, name) | {
+    context = view.context(report, name, say) | {
         "style": Markup(_read("report.css")),  # noqa: S704 - our own file
         "scripts": scripts,
         "policy": _policy(scripts),
     }
-    bare = page.render(context, data=_data(report, context["charts"]))
+    bare = page.render(context, data=_data(report, context["charts"], say))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
     thumbnails = [report.sample.thumbnails[row] for row in _map_rows(report)]
     pictures, placed = sheets(thumbnails, max(left, 0))
     context["pictured"] = placed
-    return page.render(context, data=_data(report, context["charts"], pictures, placed))
+    return page.render(context, data=_data(report, context["charts"], say, pictures, placed))
 
 
 def _map_rows(report: Report) -> list[int]:
@@ -53,7 +55,11 @@ def _map_rows(report: Report) -> list[int]:
 
 
 def _data(
-    report: Report, charts: dict[str, Any], pictures: Sequence[str] = (), placed: int = 0
+    report: Report,
+    charts: dict[str, Any],
+    say: Words,
+    pictures: Sequence[str] = (),
+    placed: int = 0,
 ) -> Markup:
     """Return the data of the charts as JSON that cannot end its script element."""
     rows = _map_rows(report)
@@ -61,19 +67,21 @@ def _data(
     used, local = np.unique(codes, return_inverse=True)
     names = [None if code < 0 else view.short(report.photos.names[code], 80) for code in used]
     data = charts | {
+        "language": say.language,
+        "words": say.of_scripts(),
         "map": {
             "labels": names,
             "codes": local.tolist(),
             "paths": [view.short(report.photos.path(row), 160) for row in rows],
             "layouts": [
-                {"kind": one.kind, "name": view.MAP_NAMES[one.kind], **_quantised(one.points)}
+                {"kind": one.kind, "name": view.map_name(one.kind, say), **_quantised(one.points)}
                 for one in report.maps
             ],
             "sheets": list(pictures),
             "pictured": placed,
             "tile": TILE,
             "tiles": TILES_A_ROW,
-        }
+        },
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no markup is left in it
@@ -114,11 +122,17 @@ def _read(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(
+def _environment(language: str) -> Environment:
+    environment = Environment(
         loader=PackageLoader("verger.report", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    say = Words(language)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        say.gettext, say.ngettext, newstyle=True
+    )
+    return environment

@@ -10,31 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from verger.report.build import FEW_PHOTOS, Report
+from verger.report.build import FEW_PHOTOS, Rejected, Report
+from verger.report.checks import Check
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.outliers import SPREADS
 from verger.report.pictures import Picture, picture
+from verger.report.words import Words
 
-MAP_NAMES = {
-    "pca": "Principal components",
-    "labels": "Label directions",
-    "neighbours": "Neighbours (t-SNE)",
-}
 _FIRST = 8  # rows of a finding that are open on the page
 _SHOWN = 48  # and those that can be opened; the tables beside it hold all
 _MOST_LABELS = 150
 _STRIP = 18
 _MOST_BARS = 120
-_STAGES = {
-    "list": "listing",
-    "start": "starting Spark",
-    "embed": "embedding",
-    "gallery": "building the gallery",
-    "fit": "fitting",
-    "project": "projecting",
-    "csv": "writing the CSV",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +34,31 @@ class Shown:
     picture: Picture | None
 
 
-def context(report: Report, name: str) -> dict[str, Any]:
+def context(report: Report, name: str, say: Words) -> dict[str, Any]:
     """Return everything that the template needs but scripts and styles."""
     labels = _label_rows(report)
     return {
+        "language": say.language,
         "name": _title(report, name),
         "store": name,
         "report": report,
         "record": report.record,
-        "tiles": _tiles(report),
-        "stages": _stages(report.record),
+        "lead": _lead(report, say),
+        "kept": _kept(report, say),
+        "tiles": _tiles(report, say),
+        "stages": _stages(report.record, say),
         "strip": _strip(report),
-        "headlines": _headlines(report),
+        "headlines": _headlines(report, say),
         "labels": labels,
         "pairs": _pairs(report),
+        "reasons": {one.reason: _reason(one, say) for one in report.rejects},
         "duplicates": _duplicates(report),
         "mislabels": _mislabels(report),
         "outliers": _outliers(report),
         "few": _few(report),
-        "drift": _drift(report),
-        "provenance": _provenance(report),
+        "drift": _drift(report, say),
+        "checks": [_check(check, say) for check in report.checks],
+        "provenance": _provenance(report, say),
         "charts": _charts(report, labels),
         "pictured": 0,
         "first": _FIRST,
@@ -73,33 +66,20 @@ def context(report: Report, name: str) -> dict[str, Any]:
             "few": FEW_PHOTOS, "near": NEAR_LEVELS, "spreads": SPREADS, "small": SMALL,
             "clearly": CLEAR, "labels": _MOST_LABELS,
         },
-        "number": number, "percent": percent, "bytes": size, "short": short,
-        "map_names": [MAP_NAMES[one.kind] for one in report.maps],
+        "number": say.number, "decimal": say.decimal, "percent": say.percent, "bytes": say.size,
+        "short": short, "when": _when,
+        "map_names": [map_name(one.kind, say) for one in report.maps],
     }  # fmt: skip
 
 
-def _title(report: Report, name: str) -> str:
-    """Name the report by the folder of its photos, as people know that one."""
-    return PurePosixPath(str(report.record.get("photos", ""))).name or name
-
-
-def number(value: float) -> str:
-    """Write a count with separators."""
-    return f"{value:,.0f}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Write a share; one that is no number as a dash."""
-    return f"{share:.{digits}%}" if math.isfinite(share) else "–"
-
-
-def size(count: float) -> str:
-    """Write a number of bytes in the unit that suits."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError("unreachable")
+def map_name(kind: str, say: Words) -> str:
+    """Name a layout of the map."""
+    names = {
+        "pca": say("Principal components"),
+        "labels": say("Label directions"),
+        "neighbours": say("Neighbours (t-SNE)"),
+    }
+    return names[kind]
 
 
 def short(text: str, most: int) -> str:
@@ -110,54 +90,115 @@ def short(text: str, most: int) -> str:
     return f"{text[: most - end - 1]}…{text[-end:]}"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """Write a count and its noun."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _when(time: str) -> str:
+    """Write a time of a record to the minute."""
+    return time[:16].replace("T", " ")
 
 
-def _tiles(report: Report) -> list[tuple[str, str, str]]:
+def _title(report: Report, name: str) -> str:
+    """Name the report by the folder of its photos, as people know that one."""
+    return PurePosixPath(str(report.record.get("photos", ""))).name or name
+
+
+def _lead(report: Report, say: Words) -> str:
+    return say(
+        "%(photos)s of %(labels)s, embedded by %(backbone)s and reduced to %(components)s.",
+        photos=say.plural(
+            "%(count)s photo", "%(count)s photos", report.record["counts"]["embedded"]
+        ),
+        labels=say.plural("%(count)s label", "%(count)s labels", len(report.photos.names)),
+        backbone=report.record["backbone"]["name"],
+        components=say.plural("%(count)s component", "%(count)s components", report.pca.k),
+    )
+
+
+def _kept(report: Report, say: Words) -> str:
+    record, standardized = report.record, report.pca.standardized
+    features = say("%(features)s features", features=say.number(record["backbone"]["features"]))
+    if standardized:
+        features = say("%(features)s, each divided by its spread", features=features)
+    return say.plural(
+        "%(count)s component keeps %(share)s of the variance of %(features)s. "
+        "The data could give %(rank)s.",
+        "%(count)s components keep %(share)s of the variance of %(features)s. "
+        "The data could give %(rank)s.",
+        report.pca.k,
+        share=say.percent(record["projection"]["explained_variance"]),
+        features=features,
+        rank=say.number(report.pca.rank),
+    )
+
+
+def _tiles(report: Report, say: Words) -> list[tuple[str, str, str]]:
     record = report.record
     counts, projection = record["counts"], record["projection"]
     seconds = sum(float(value) for value in record["seconds"].values())
-    features = int(record["backbone"]["features"])
+    number = say.number
+    features = number(record["backbone"]["features"])
+    cores = say.plural("%(count)s core", "%(count)s cores", int(record["cores"]))
     tiles = [
-        (number(counts["embedded"]), "photos", f"of {number(counts['listed'])} listed"),
-        (number(len(report.photos.names)), "labels", _per_label(report)),
-        (number(counts["rejected"]), "rejected", _share(counts["rejected"], counts["listed"])),
-        (number(report.pca.k), "components kept", f"of {number(features)} features"),
         (
-            percent(float(projection["explained_variance"])),
-            "of the variance kept",
-            f"rank {number(report.pca.rank)}",
+            number(counts["embedded"]),
+            say("photos"),
+            say("of %(listed)s listed", listed=number(counts["listed"])),
+        ),
+        (number(len(report.photos.names)), say("labels"), _per_label(report, say)),
+        (
+            number(counts["rejected"]),
+            say("rejected"),
+            _share(counts["rejected"], counts["listed"], say),
         ),
         (
-            f"{record['photos_per_second']:,.0f}",
-            "photos per second",
-            f"on {plural(int(record['cores']), 'core')}; {seconds:,.0f} s in all",
+            number(report.pca.k),
+            say("components kept"),
+            say("of %(features)s features", features=features),
+        ),
+        (
+            say.percent(float(projection["explained_variance"])),
+            say("of the variance kept"),
+            say("rank %(rank)s", rank=number(report.pca.rank)),
+        ),
+        (
+            number(record["photos_per_second"]),
+            say("photos per second"),
+            say("on %(cores)s; %(seconds)s s in all", cores=cores, seconds=number(seconds)),
         ),
     ]
     cost = record.get("cost")
     if isinstance(cost, Mapping) and "amount" in cost:
-        money = f"{float(cost['amount']):,.2f} {cost.get('currency', 'USD')}"
-        tiles.append((money, "cost", str(cost.get("where", ""))))
+        money = f"{say.decimal(float(cost['amount']), 2)} {cost.get('currency', 'USD')}"
+        tiles.append((money, say("cost"), str(cost.get("where", ""))))
     return tiles
 
 
-def _per_label(report: Report) -> str:
+def _per_label(report: Report, say: Words) -> str:
     if not len(report.counts):
-        return "no photo has a label"
+        return say("no photo has a label")
     low, high = int(report.counts.min()), int(report.counts.max())
-    return f"{low:,} photos each" if low == high else f"{low:,} to {high:,} photos each"
+    if low == high:
+        return say("%(photos)s photos each", photos=say.number(low))
+    return say("%(low)s to %(high)s photos each", low=say.number(low), high=say.number(high))
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{percent(part / whole)} of all" if whole else "of none"
+def _share(part: int, whole: int, say: Words) -> str:
+    if not whole:
+        return say("of none")
+    return say("%(share)s of all", share=say.percent(part / whole))
 
 
-def _stages(record: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+def _stages(record: Mapping[str, Any], say: Words) -> list[tuple[str, float, float]]:
+    names = {
+        "list": say("listing"),
+        "start": say("starting Spark"),
+        "embed": say("embedding"),
+        "gallery": say("building the gallery"),
+        "fit": say("fitting"),
+        "project": say("projecting"),
+        "csv": say("writing the CSV"),
+    }
     seconds = {str(name): float(value) for name, value in record["seconds"].items()}
     whole = sum(seconds.values()) or 1.0
-    return [(_STAGES.get(name, name), value, value / whole) for name, value in seconds.items()]
+    return [(names.get(name, name), value, value / whole) for name, value in seconds.items()]
 
 
 def _strip(report: Report) -> list[Shown]:
@@ -182,57 +223,121 @@ class Headline:
     section: str
 
 
-def _headlines(report: Report) -> list[Headline]:
+def _headlines(report: Report, say: Words) -> list[Headline]:
     counts = report.record["counts"]
-    failed = [check.what for check in report.checks if not check.passed]
-    lines = [Headline("bad", f"A check failed: {what}.", "provenance") for what in failed] or [
-        Headline("good", f"All {len(report.checks)} checks passed.", "provenance")
+    failed = [_check(check, say).what for check in report.checks if not check.passed]
+    lines = [
+        Headline("bad", say("A check failed: %(what)s.", what=what), "provenance")
+        for what in failed
+    ] or [
+        Headline(
+            "good", say("All %(checks)s checks passed.", checks=len(report.checks)), "provenance"
+        )
     ]
     if counts["rejected"]:
         reasons = ", ".join(
-            f"{number(one.photos)} {one.reason.replace('_', ' ')}" for one in report.rejects
+            f"{say.number(one.photos)} {_reason(one, say).name}" for one in report.rejects
         )
-        rejected = plural(counts["rejected"], "photo was", "photos were")
-        lines.append(Headline("look", f"{rejected} rejected: {reasons}.", "rejects"))
+        text = say.plural(
+            "%(count)s photo was rejected: %(reasons)s.",
+            "%(count)s photos were rejected: %(reasons)s.",
+            counts["rejected"],
+            reasons=reasons,
+        )
+        lines.append(Headline("look", text, "rejects"))
     if report.duplicates.extra:
         groups = int(report.duplicates.groups.max())
-        extra = plural(report.duplicates.extra, "photo repeats", "photos repeat")
-        text = f"{extra} a picture that is already there, in {plural(groups, 'group')}."
+        text = say.plural(
+            "%(count)s photo repeats a picture that is already there, in %(groups)s.",
+            "%(count)s photos repeat a picture that is already there, in %(groups)s.",
+            report.duplicates.extra,
+            groups=say.plural("%(count)s group", "%(count)s groups", groups),
+        )
         lines.append(Headline("look", text, "duplicates"))
     if len(report.mislabels.rows):
-        wrong = plural(len(report.mislabels.rows), "photo looks", "photos look")
-        lines.append(Headline("look", f"{wrong} mislabelled.", "mislabelled"))
-    lines += _about_labels(report)
+        text = say.plural(
+            "%(count)s photo looks mislabelled.",
+            "%(count)s photos look mislabelled.",
+            len(report.mislabels.rows),
+        )
+        lines.append(Headline("look", text, "mislabelled"))
+    lines += _about_labels(report, say)
     if not report.pca.k:
-        lines.append(Headline("look", "The photos have no variance: no component.", "variance"))
-    text, kind = _verdict(report)
+        text = say("The photos have no variance: no component.")
+        lines.append(Headline("look", text, "variance"))
+    text, kind = _verdict(report, say)
     lines.append(Headline(kind, text, "drift"))
     return lines
 
 
-def _about_labels(report: Report) -> Iterable[Headline]:
+def _about_labels(report: Report, say: Words) -> Iterable[Headline]:
     few = int((report.counts < FEW_PHOTOS).sum())
     if few:
-        what = plural(few, "label has", "labels have")
-        yield Headline("look", f"{what} fewer than {FEW_PHOTOS} photos.", "few")
+        text = say.plural(
+            "%(count)s label has fewer than %(few)s photos.",
+            "%(count)s labels have fewer than %(few)s photos.",
+            few,
+            few=FEW_PHOTOS,
+        )
+        yield Headline("look", text, "few")
     if report.separation is None:
         known = len(report.photos.names)
-        text = "No photo has a label" if not known else "There is one label only"
+        why = say("No photo has a label") if not known else say("There is one label only")
         if len(report.photos) < 2:
-            text = f"There is {plural(len(report.photos), 'photo')}"
-        yield Headline("look", f"{text}: how labels separate cannot be said.", "separation")
+            why = say.plural(
+                "There is %(count)s photo", "There are %(count)s photos", len(report.photos)
+            )
+        text = say("%(why)s: how labels separate cannot be said.", why=why)
+        yield Headline("look", text, "separation")
         return
     after = report.separation.overall[1]
     kind = "good" if after >= 0.8 else "look"
-    text = (
-        f"After reduction, {percent(after, 0)} of a photo's nearest neighbours carry its label "
-        f"({percent(report.separation.chance, 0)} by chance)."
+    text = say(
+        "After reduction, %(share)s of a photo's nearest neighbours carry its label "
+        "(%(chance)s by chance).",
+        share=say.percent(after, 0),
+        chance=say.percent(report.separation.chance, 0),
     )
     yield Headline(kind, text, "separation")
     if report.separation.pairs and report.separation.pairs[0].share >= 0.15:
         pair = report.separation.pairs[0]
         first, second = (_named(report, code) for code in (pair.first, pair.second))
-        yield Headline("look", f"“{first}” and “{second}” are hard to tell apart.", "separation")
+        text = say(
+            "“%(first)s” and “%(second)s” are hard to tell apart.", first=first, second=second
+        )
+        yield Headline("look", text, "separation")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A reason for rejects, as the page names and explains it."""
+
+    name: str
+    meaning: str
+
+
+def _reason(one: Rejected, say: Words) -> Told:
+    """Name a reason; one of another version stands as it is."""
+    if not one.meaning:
+        return Told(one.reason.replace("_", " "), "")
+    return Told(say(one.reason.replace("_", " ")), say(one.meaning))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckShown:
+    """A check as the page tells it."""
+
+    what: str
+    passed: bool
+    figures: str
+
+
+def _check(check: Check, say: Words) -> CheckShown:
+    values = {
+        name: say.number(value) if isinstance(value, int) else f"{value:.1e}"
+        for name, value in check.values.items()
+    }
+    return CheckShown(say(check.what), check.passed, say(check.figures, **values))
 
 
 def _named(report: Report, code: int) -> str:
@@ -348,34 +453,55 @@ def _few(report: Report) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["photos"])
 
 
-def _verdict(report: Report) -> tuple[str, str]:
+def _verdict(report: Report, say: Words) -> tuple[str, str]:
     found = report.drift
     if found.verdict == "first":
-        return "This is the first run that left a report here: there is none to compare with.", ""
+        return say(
+            "This is the first run that left a report here: there is none to compare with."
+        ), ""
     if found.verdict == "other_backbone":
-        return "The run before used another backbone, so that nothing can be compared.", "look"
+        return say("The run before used another backbone, so that nothing can be compared."), "look"
     if found.verdict == "unchanged":
-        return "No photo is new since the run before.", "good"
-    fresh = plural(found.new, "new photo")
-    text = {
-        "none": f"{fresh}: no drift from the run before{_unseen(found.visible)}.",
-        "small": f"{fresh}: a small drift from the run before.",
-        "clear": f"{fresh}: a clear drift from the run before.",
-    }[found.verdict]
+        return say("No photo is new since the run before."), "good"
+    if found.verdict == "none":
+        text = say.plural(
+            "%(count)s new photo: no drift from the run before%(unseen)s.",
+            "%(count)s new photos: no drift from the run before%(unseen)s.",
+            found.new,
+            unseen=_unseen(found.visible, say),
+        )
+    elif found.verdict == "small":
+        text = say.plural(
+            "%(count)s new photo: a small drift from the run before.",
+            "%(count)s new photos: a small drift from the run before.",
+            found.new,
+        )
+    else:
+        text = say.plural(
+            "%(count)s new photo: a clear drift from the run before.",
+            "%(count)s new photos: a clear drift from the run before.",
+            found.new,
+        )
     if found.new_labels:
-        text += f" {plural(len(found.new_labels), 'label is', 'labels are')} new."
+        text += " " + say.plural(
+            "%(count)s label is new.", "%(count)s labels are new.", len(found.new_labels)
+        )
     return text, "good" if found.verdict == "none" and not found.new_labels else "look"
 
 
-def _unseen(visible: float) -> str:
+def _unseen(visible: float, say: Words) -> str:
     """Say what so few photos could not have shown."""
-    return f" (one below {visible:.1f} spreads could not be seen)" if visible > SMALL else ""
+    if visible <= SMALL:
+        return ""
+    return say(
+        " (one below %(spreads)s spreads could not be seen)", spreads=say.decimal(visible, 1)
+    )
 
 
-def _drift(report: Report) -> dict[str, Any]:
+def _drift(report: Report, say: Words) -> dict[str, Any]:
     found = report.drift
     return {
-        "text": _verdict(report)[0],
+        "text": _verdict(report, say)[0],
         "components": found.components,
         "labels": found.labels[:_SHOWN],
         "new_labels": [short(name, 60) for name in found.new_labels[:_SHOWN]],
@@ -383,7 +509,8 @@ def _drift(report: Report) -> dict[str, Any]:
     }
 
 
-def _provenance(report: Report) -> dict[str, list[tuple[str, str]]]:
+def _provenance(report: Report, say: Words) -> dict[str, list[tuple[str, str]]]:
+    """Return what the record says, by its own names, which are those of the settings."""
     record = report.record
     run = [
         (name, str(record[name])) for name in ("photos", "started", "finished") if name in record
@@ -391,19 +518,21 @@ def _provenance(report: Report) -> dict[str, list[tuple[str, str]]]:
     if "reduced" in record:
         run.append(("reduced", str(record["reduced"].get("finished", ""))))
     return {
-        "Run": run,
-        "Versions": [(str(k), str(v)) for k, v in record["versions"].items()],
-        "Backbone": [(str(k).replace("_", " "), str(v)) for k, v in record["backbone"].items()],
-        "Settings": [
-            (str(k).replace("_", " "), _setting(v)) for k, v in record["settings"].items()
+        say("Run"): run,
+        say("Versions"): [(str(k), str(v)) for k, v in record["versions"].items()],
+        say("Backbone"): [
+            (str(k).replace("_", " "), str(v)) for k, v in record["backbone"].items()
+        ],
+        say("Settings"): [
+            (str(k).replace("_", " "), _setting(v, say)) for k, v in record["settings"].items()
         ],
     }
 
 
-def _setting(value: Any) -> str:
+def _setting(value: Any, say: Words) -> str:
     """Write a setting; of pairs (--spark-conf) the keys alone, as values may be secrets."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     if isinstance(value, list):
         return ", ".join(f"{str(one).partition('=')[0]}=…" for one in value)
     return "" if value is None else short(str(value), 300)

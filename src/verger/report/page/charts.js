@@ -17,7 +17,13 @@
     return text.length > most ? text.slice(0, most - 1) + "…" : text;
   }
 
-  const percent = (share, digits) => (100 * share).toFixed(digits ?? 1) + "%";
+  /** Say it in the language of the page; {names} give way to values. */
+  function say(text, values) {
+    return (data.words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  }
+
+  const decimal = (x, digits) => x.toLocaleString(data.language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const percent = (share, digits) => share.toLocaleString(data.language, { style: "percent", minimumFractionDigits: digits ?? 1, maximumFractionDigits: digits ?? 1 });
   const font = "system-ui, sans-serif";
 
   function axis(extra) {
@@ -60,15 +66,15 @@
       axisPointer: { link: [{ xAxisIndex: "all" }] },
       tooltip: tooltip((params) => {
         const at = params[0].dataIndex;
-        return [`${at + 1} component${at ? "s" : ""}`, `together ${percent(v.cumulative[at], 2)}`, `this one ${percent(v.single[at], 3)}`];
+        return [say(at ? "{n} components" : "{n} component", { n: at + 1 }), say("together {share}", { share: percent(v.cumulative[at], 2) }), say("this one {share}", { share: percent(v.single[at], 3) })];
       }),
       xAxis: [
         axis({ type: "category", data: names, gridIndex: 0, axisLabel: { show: false }, boundaryGap: false, splitLine: { show: false } }),
-        axis({ type: "category", data: names, gridIndex: 1, name: "components", nameLocation: "middle", nameGap: 22, boundaryGap: false, splitLine: { show: false } }),
+        axis({ type: "category", data: names, gridIndex: 1, name: say("components"), nameLocation: "middle", nameGap: 22, boundaryGap: false, splitLine: { show: false } }),
       ],
       yAxis: [
         axis({ type: "value", gridIndex: 0, min: 0, max: 1, axisLabel: { formatter: (x) => percent(x, 0) } }),
-        axis({ type: "log", gridIndex: 1, min: 10 ** Math.floor(Math.log10(floor)), axisLabel: { formatter: (x) => +(100 * x).toPrecision(1) + "%", hideOverlap: true } }),
+        axis({ type: "log", gridIndex: 1, min: 10 ** Math.floor(Math.log10(floor)), axisLabel: { formatter: (x) => (+x.toPrecision(1)).toLocaleString(data.language, { style: "percent", maximumFractionDigits: 8 }), hideOverlap: true } }),
       ],
       series: [
         {
@@ -96,18 +102,18 @@
     return {
       animation: false,
       grid: { left: 8, right: 28, top: 34, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-      legend: { top: 0, left: 0, textStyle: { color: color("ink"), fontFamily: font }, data: ["before reduction", "after reduction"] },
+      legend: { top: 0, left: 0, textStyle: { color: color("ink"), fontFamily: font }, data: [say("before reduction"), say("after reduction")] },
       tooltip: tooltip((params) => {
         const at = params[0].dataIndex;
-        return [p.labels[at], `before ${percent(p.raw[at])}`, `after ${percent(p.reduced[at])}`];
+        return [p.labels[at], say("before {share}", { share: percent(p.raw[at]) }), say("after {share}", { share: percent(p.reduced[at]) })];
       }),
       xAxis: axis({ type: "value", min: 0, max: 1, position: "top", axisLabel: { formatter: (x) => percent(x, 0) } }),
       yAxis: axis({ type: "category", inverse: true, data: p.labels, splitLine: { show: false }, axisLabel: { color: color("ink"), formatter: (t) => short(t, room), interval: 0 } }),
       series: [
         { type: "bar", stack: "gap", silent: true, barWidth: 3, data: p.raw.map((x, i) => Math.min(x, p.reduced[i])), itemStyle: { color: "transparent" }, tooltip: { show: false } },
         { type: "bar", stack: "gap", silent: true, barWidth: 3, data: p.raw.map((x, i) => Math.abs(x - p.reduced[i])), itemStyle: { color: color("line") } },
-        { type: "scatter", name: "before reduction", symbolSize: 11, symbol: "emptyCircle", data: p.raw, itemStyle: { color: color("second"), borderWidth: 2.5 } },
-        { type: "scatter", name: "after reduction", symbolSize: 11, data: p.reduced, itemStyle: { color: color("accent") } },
+        { type: "scatter", name: say("before reduction"), symbolSize: 11, symbol: "emptyCircle", data: p.raw, itemStyle: { color: color("second"), borderWidth: 2.5 } },
+        { type: "scatter", name: say("after reduction"), symbolSize: 11, data: p.reduced, itemStyle: { color: color("accent") } },
       ],
     };
   }
@@ -118,7 +124,7 @@
     return {
       animation: false,
       grid: { left: 8, right: 12, top: 12, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-      tooltip: tooltip((params) => [c.labels[params[0].dataIndex], `${params[0].value.toLocaleString("en")} photos`]),
+      tooltip: tooltip((params) => [c.labels[params[0].dataIndex], say("{n} photos", { n: params[0].value.toLocaleString(data.language) })]),
       xAxis: axis({ type: "category", data: c.labels, splitLine: { show: false }, axisLabel: { show: few, color: color("ink"), formatter: (t) => short(t, 14), interval: 0, rotate: c.labels.length > 6 ? 35 : 0 } }),
       yAxis: axis({ type: "value", minInterval: 1 }),
       series: [{ type: "bar", data: c.photos, barCategoryGap: "25%", barMaxWidth: 60, itemStyle: { color: color("accent"), borderRadius: [3, 3, 0, 0] } }],
@@ -132,9 +138,9 @@
     return {
       animation: false,
       grid: { left: 56, right: 24, top: 16, bottom: 40 },
-      tooltip: tooltip((params) => [`component ${d.components[params[0].dataIndex]}`, `${params[0].value.toFixed(2)} spreads`]),
-      xAxis: axis({ type: "category", data: d.components, name: "component", nameLocation: "middle", nameGap: 26, splitLine: { show: false }, axisLine: { onZero: false } }),
-      yAxis: axis({ type: "value", min: -most, max: most, axisLabel: { formatter: (x) => x.toFixed(1) } }),
+      tooltip: tooltip((params) => [say("component {n}", { n: d.components[params[0].dataIndex] }), say("{n} spreads", { n: decimal(params[0].value, 2) })]),
+      xAxis: axis({ type: "category", data: d.components, name: say("component"), nameLocation: "middle", nameGap: 26, splitLine: { show: false }, axisLine: { onZero: false } }),
+      yAxis: axis({ type: "value", min: -most, max: most, axisLabel: { formatter: (x) => decimal(x, 1) } }),
       series: [{
         type: "bar", data: d.spreads, barMaxWidth: 26,
         itemStyle: { color: (p) => color(Math.abs(p.value) >= d.clear ? "second" : "accent"), borderRadius: 3 },
@@ -159,5 +165,5 @@
     }
   }
 
-  window.verger = { data, color, draw };
+  window.verger = { data, color, draw, say };
 })();

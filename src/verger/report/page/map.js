@@ -1,7 +1,7 @@
 // The map: dots by label, thumbnails in their place when near, and the photo under the pointer.
 "use strict";
 (function () {
-  const { data, color } = window.verger;
+  const { data, color, say } = window.verger;
   const box = document.getElementById("mapchart");
   if (!box) return;
   const map = data.map;
@@ -91,7 +91,7 @@
     }
     near = pictures;
     const hidden = count - seen.length;
-    byId("mapstatus").textContent = `${seen.length.toLocaleString("en")} photos in view` + (hidden ? `, ${hidden.toLocaleString("en")} elsewhere or filtered out` : "") + ".";
+    byId("mapstatus").textContent = say(hidden ? "{n} photos in view, {hidden} elsewhere or filtered out." : "{n} photos in view.", { n: seen.length.toLocaleString(data.language), hidden: hidden.toLocaleString(data.language) });
     chart.setOption({ series: [{ id: "pictures", data: near.map((at) => [layout.x[at], layout.y[at], at]) }] }, { lazyUpdate: true });
   }
 
@@ -185,7 +185,7 @@
       hover.append(face);
     }
     const words = document.createElement("div");
-    for (const [tag, text, kind] of [["b", labelOf(one) ?? "no label", ""], ["span", map.paths[one], "path"]]) {
+    for (const [tag, text, kind] of [["b", labelOf(one) ?? say("no label"), ""], ["span", map.paths[one], "path"]]) {
       const line = document.createElement(tag);
       line.className = kind;
       const inner = document.createElement("bdi");
@@ -259,12 +259,12 @@
     const dot = document.createElement("i"), text = document.createElement("bdi"), number = document.createElement("small");
     dot.className = "dot";
     text.className = "text";
-    text.textContent = name ?? "no label";
+    text.textContent = name ?? say("no label");
     text.title = text.textContent;
-    number.textContent = counts[code].toLocaleString("en");
+    number.textContent = counts[code].toLocaleString(data.language);
     label.append(check, dot, text, number);
-    const only = Object.assign(document.createElement("button"), { type: "button", textContent: "only" });
-    only.setAttribute("aria-label", `Only ${name ?? "no label"}`);
+    const only = Object.assign(document.createElement("button"), { type: "button", textContent: say("only") });
+    only.setAttribute("aria-label", say("Only {label}", { label: name ?? say("no label") }));
     only.addEventListener("click", () => choose((other) => other === code));
     item.append(label, only);
     list.append(item);
