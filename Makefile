@@ -12,16 +12,22 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 # what they share.
 PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check test-serve test-spark test-spark35 bench docs format clean
+.PHONY: demo test check test-serve test-cloud test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
-test: check test-serve test-spark test-spark35
+test: check test-serve test-cloud test-spark test-spark35
 
 test-serve: $(STAMP)
 	$(BIN)/python scripts/install_chromium.py
 	$(BIN)/python $(PYTEST) tests/serve
+
+# Spark's connector is among what servers are sent.
+test-cloud: $(STAMP)
+	$(BIN)/python scripts/install_debian_root.py
+	-$(BIN)/python scripts/fetch_connectors.py
+	$(BIN)/python $(PYTEST) tests/cloud
 
 # Where the connector cannot be fetched, the tests that need it are skipped by name.
 test-spark: $(STAMP)
