@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+from verger.cloud.planning import planned
+from verger.cloud.telling import clock
+from verger.progress import reporter
 from verger.slides import charts
 from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
 from verger.slides.subject import Subject
@@ -12,6 +14,7 @@ from verger.slides.text import Line, clean
 
 _EXAMPLES = 5
 _REASONS = 6
+_MILLION = 1_000_000
 _SCALES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 
@@ -164,20 +167,20 @@ def _place(page: Page, box: Box, about: Subject, name: str) -> None:
 
 
 def _cost(about: Subject) -> list[Line]:
-    """Say what the run cost where its record says so; else what a price has to be applied to."""
-    words, record = about.words, about.record
-    spent = record.get("cost")
-    if isinstance(spent, dict) and isinstance(spent.get("amount"), (int, float)):
-        amount = float(spent["amount"])
-        if math.isfinite(amount):
-            currency = clean(str(spent.get("currency", "USD")))[:8]
-            return [Line(words("aws.spent", amount=words.number(amount, 2), currency=currency), 15,
-                         before=3)]  # fmt: skip
-    rate, cores = float(record["photos_per_second"]), int(record["cores"])
-    if not rate:
-        return [Line(words("aws.unknown"), 14, before=3)]
-    hours = _hours(about, 1_000_000 / rate * cores / 3600)
-    return [
-        Line(words("aws.arithmetic", hours=hours, million=words.number(1_000_000)), 14, before=3),
-        Line(words("aws.not_here"), 13, colour="soft", before=3),
-    ]
+    """Say what the plan reckons for these photos on AWS, and for a million of their size."""
+    words = about.words
+    size = about.report.photos.size
+    kilobytes = float(size.mean()) / 1e3 if len(size) else 0.0
+    lines = []
+    for key, photos in (("aws.these", about.photos), ("aws.million", _MILLION)):
+        plan = planned(
+            None, None, reporter(quiet=True), photos_count=photos, photo_kb=kilobytes, live=False
+        )
+        best = plan.recommended
+        values = {
+            "photos": words.count(photos, "photo"), "on": f"{best.on}, {best.size}",
+            "time": clock(best.seconds), "eur": words.number(best.eur, 2),
+        }  # fmt: skip
+        lines.append(Line(words(key, **values), 14, before=3))
+    dated = {"date": plan.prices.date.isoformat(), "region": plan.prices.region}
+    return [*lines, Line(words("aws.prices", **dated), 13, colour="soft", before=3)]
