@@ -2,7 +2,7 @@
 
 The server is SeaweedFS on this machine, behind a proxy that holds each request back; both take
 their share of the same cores. Peer is Spark's `binaryFile` over s3a, with the same network. A run
-on 2,000 photos or more replaces benchmarks/buckets.md; a smaller one is only printed.
+on 1,200 photos or more replaces benchmarks/buckets.md; a smaller one is only printed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))  # the server and the proxy are t
 from faults import Faults, Proxy, faulty
 from seaweed import S3, serve
 
-_FULL = 2_000
+_FULL = 1_200
 _LATENCY = 0.025  # seconds
 _BUCKET = "bench"
 
@@ -38,7 +38,7 @@ def main() -> None:
     """Measure, print the page, and write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.buckets", description=__doc__)
     parser.add_argument("--photos", type=Path, help="a folder of photos (default: rendered)")
-    parser.add_argument("--count", type=int, default=3_000, help="photos (default: 3,000)")
+    parser.add_argument("--count", type=int, default=1_500, help="photos (default: 1,500)")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
