@@ -56,6 +56,8 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reduction
+	$(BIN)/python -m benchmarks.buckets
+	$(BIN)/python -m benchmarks.growth
 
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py

@@ -58,21 +58,29 @@ def contenders(cores: int, notebook_python: str | None) -> dict[str, Contender]:
         command = [sys.executable, "-m", "benchmarks.bare", str(photos), str(cores), *numbers]
         return _peer(command, out, count)
 
-    def plain_spark(photos: Path, out: Path, count: int) -> Taken:
-        command = [sys.executable, "-m", "benchmarks.plain_spark", str(photos), str(cores)]
-        return _peer([*command, *numbers, str(out / "features")], out, count)
+    def spark(photos: Path, out: Path, count: int) -> Taken:
+        return plain_spark(str(photos), out, count, cores)
 
     def notebook(photos: Path, out: Path, count: int) -> Taken:
         command = [str(notebook_python), str(HERE / "notebook.py"), str(photos), str(cores)]
         return _peer([*command, str(out / "features")], out, count)
 
-    found: dict[str, Contender] = {"verger": ours, "bare": bare, "spark": plain_spark}
+    found: dict[str, Contender] = {"verger": ours, "bare": bare, "spark": spark}
     if notebook_python:
         found["notebook"] = notebook
     return found
 
 
 VERGER = [sys.executable, "-m", "verger"]
+
+
+def plain_spark(
+    photos: str, out: Path, count: int, cores: int, env: dict[str, str] | None = None
+) -> Taken:
+    """Run plain Spark over a folder or an address, with more of an environment if it needs one."""
+    command = [sys.executable, "-m", "benchmarks.plain_spark", photos, str(cores)]
+    numbers = [str(value) for value in _recipe()]
+    return _peer([*command, *numbers, str(out / "features")], out, count, env)
 
 
 def plain_session(cwd: Path) -> Measured:
@@ -108,8 +116,8 @@ def python_with_tensorflow(named: str | None) -> str | None:
     return python if found.returncode == 0 else None
 
 
-def _peer(command: list[str], out: Path, count: int) -> Taken:
-    took = measure(command, cwd=out, env=_env(command[0]))
+def _peer(command: list[str], out: Path, count: int, env: dict[str, str] | None = None) -> Taken:
+    took = measure(command, cwd=out, env=_env(command[0]) | (env or {}))
     said = json.loads(took.stdout.strip().splitlines()[-1])
     assert said["photos"] == count, said
     return Taken(said["seconds"], took.cpu, took.cpu)

@@ -161,13 +161,7 @@ def merge_all(parts: Iterable[Moments], features: int) -> Moments:
 
 def unit_length(rows: npt.NDArray[np.floating]) -> Matrix:
     """Scale each row (n, d) to length 1 in float64; a row of zeros stays as it is."""
-    block = np.asarray(rows, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(block, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all():  # squares that overflow, or NaN, which stays NaN
-        block = block / np.maximum(np.abs(block).max(axis=1, keepdims=True), 1.0)
-        lengths = np.linalg.norm(block, axis=1, keepdims=True)
-    return block / np.where(lengths > 0, lengths, 1.0)
+    return _scaled(np.array(rows, dtype=np.float64))
 
 
 def root_unit(rows: npt.NDArray[np.floating]) -> Matrix:
@@ -177,8 +171,27 @@ def root_unit(rows: npt.NDArray[np.floating]) -> Matrix:
     longer drown the many weak ones. See R. Arandjelović and A. Zisserman, "Three things everyone
     should know to improve object retrieval", 2012.
     """
-    block = np.asarray(rows, dtype=np.float64)
-    return unit_length(np.copysign(np.sqrt(np.abs(block)), block))
+    block = np.array(rows, dtype=np.float64)
+    negative = block < 0
+    # In place: a block of 4,096 rows of 1,280 features is 40 MiB, and so would each step be.
+    np.sqrt(np.abs(block, out=block), out=block)
+    return _scaled(np.negative(block, out=block, where=negative))
+
+
+def _scaled(block: Matrix) -> Matrix:
+    """Scale each row to length 1, in place; a row of zeros stays as it is."""
+    lengths = _lengths(block)
+    if not np.isfinite(lengths).all():  # squares that overflow, or NaN, which stays NaN
+        block /= np.maximum(np.abs(block).max(axis=1, keepdims=True), 1.0)
+        lengths = _lengths(block)
+    block /= np.where(lengths > 0, lengths, 1.0)
+    return block
+
+
+def _lengths(block: Matrix) -> Matrix:
+    with np.errstate(over="ignore"):
+        squares: Matrix = np.einsum("ij,ij->i", block, block)[:, None]
+        return np.sqrt(squares)
 
 
 def _first_odd(rows: npt.NDArray[np.floating]) -> int:

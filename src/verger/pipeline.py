@@ -7,7 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from verger.backbones import Backbone, open_backbone
 from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
@@ -207,6 +207,16 @@ def prepare(folder: Path, reporter: Reporter) -> None:
         run(folder / "photos", folder / "store", settings)
 
 
+class _Reduced(NamedTuple):
+    """What was made of the features: the models, of how many labels, and the files of both."""
+
+    pca: PCA
+    discriminant: Discriminant | None
+    labels: int
+    projection: list[str]
+    matrix: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Chain:
     """The steps that need Spark, and what they all share."""
@@ -228,23 +238,19 @@ class _Chain:
             cores = session.cores(spark)
             features = self._embed(spark, photos, stock, backbone, cores)
             counts = self._count(stock, features)
-            made, publication = self._reduce(
-                spark, features, backbone.card.features, counts["embedded"]
-            )
+            reduced = self._reduce(spark, features, backbone.card.features, counts["embedded"])
+        made, publication = self._finish(features, reduced)
         publication.folders[FEATURES] = features
         publication.folders[REJECTS] = [self._rejects]
         return {"counts": counts, "cores": cores, "versions": engine, **made}, publication
 
     def reduce(self, record: dict[str, Any]) -> tuple[dict[str, Any], Publication]:
         """Fit and project again what the STORE holds."""
+        features, embedded = self.store.table(FEATURES), record["counts"]["embedded"]
         with ExitStack() as stack:
-            spark, engine = self._start(stack, record["counts"]["embedded"])
-            made, publication = self._reduce(
-                spark,
-                self.store.table(FEATURES),
-                record["backbone"]["features"],
-                record["counts"]["embedded"],
-            )
+            spark, engine = self._start(stack, embedded)
+            reduced = self._reduce(spark, features, record["backbone"]["features"], embedded)
+        made, publication = self._finish(features, reduced)
         return {"versions": engine, **made}, publication
 
     @property
@@ -332,8 +338,8 @@ class _Chain:
 
     def _reduce(
         self, spark: SparkSession, features: list[str], width: int, embedded: int
-    ) -> tuple[dict[str, Any], Publication]:
-        """Fit the projections, write the matrix and the CSV."""
+    ) -> _Reduced:
+        """Fit the projections, and write the matrix."""
         from verger.spark import reduction
 
         settings, clock, work, place = self.settings, self.clock, self.work, self.work.place
@@ -354,10 +360,18 @@ class _Chain:
             matrix = place.files(built, ".parquet")
             if (written := rows_of(place, matrix)) != pca.rows:
                 raise CountError.of(pca.rows, written, 0)
+        return _Reduced(pca, discriminant, len(moments.unit.labels), projection, matrix)
+
+    def _finish(self, features: list[str], reduced: _Reduced) -> tuple[dict[str, Any], Publication]:
+        """Build the gallery and write the CSV: without Spark, whose memory is free by then."""
+        clock, work, place = self.clock, self.work, self.work.place
+        pca, discriminant, labels, projection, matrix = reduced
         with clock.time("gallery"):
-            gallery = build_gallery(table, work.scratch / PROJECTION, work.scratch / GALLERY)
+            gallery = build_gallery(
+                Table(place, features), work.scratch / PROJECTION, work.scratch / GALLERY
+            )
             shown = self._send(GALLERY)
-        csv = work.built(MATRIX_CSV) if settings.csv else None
+        csv = work.built(MATRIX_CSV) if self.settings.csv else None
         if csv is not None:
             with (
                 clock.time("csv"),
@@ -365,7 +379,7 @@ class _Chain:
                 place.incoming(csv) as file,
             ):
                 write_csv(place, matrix, file, pca.k, stage.update)
-        notes = [*pca_notes(pca, settings), *discriminant_notes(len(moments.unit.labels))]
+        notes = [*pca_notes(pca, self.settings), *discriminant_notes(labels)]
         notes += gallery.pop("notes")
         made = {
             "projection": projection_record(pca) | {"notes": notes},

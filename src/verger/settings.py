@@ -83,7 +83,8 @@ class RunSettings:
     cores: int | None = _choice(None, "Cores of this machine to use (default: all).", metavar="N")
     memory: str = _choice(
         "auto",
-        "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine.",
+        "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine, "
+        "where it takes fewer cores too.",
         metavar="SIZE",
     )
     spark_conf: tuple[str, ...] = _choice(

@@ -58,6 +58,7 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "Listing",
         "Embedding",
         "CSV",
+        "Report",
     }
     return store
 

@@ -67,6 +67,6 @@ def test_a_null_in_a_list_is_nan() -> None:
 def test_blocks_keep_all_rows_in_order() -> None:
     batches = [pa.record_batch({"row": range(at, at + 1500)}) for at in range(0, 9000, 1500)]
     tables = list(blocks([*batches, batches[0].slice(0, 0)]))
-    assert [len(table) for table in tables] == [4500, 4500]
+    assert [len(table) for table in tables] == [3000, 3000, 3000]
     rows = [row for table in tables for row in table["row"].to_pylist()]
     assert rows == list(range(9000))

@@ -129,7 +129,7 @@ def test_every_column_is_documented(table: str, column: str) -> None:
 def test_the_fields_of_the_run_record_are_those_that_the_pipeline_writes() -> None:
     assert verger.pipeline.__file__
     module = ast.parse(Path(verger.pipeline.__file__).read_text(encoding="utf-8"))
-    parts = {"run", "reduce", "_Chain.run", "_Chain.reduce", "_Chain._reduce"}
+    parts = {"run", "reduce", "_Chain.run", "_Chain.reduce", "_Chain._finish"}
     functions = {
         prefix + node.name: node
         for prefix, body in [("", module.body)]

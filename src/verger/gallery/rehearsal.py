@@ -33,6 +33,7 @@ AN_OCCASION = 5  # photos
 LEAST_PHOTOS = 4  # of a label, for it to be rehearsed
 LEAST_LABELS = 3
 LEAST_REHEARSED = 100  # photos of such labels; fewer say too little of the share of right answers
+_ROWS_A_BLOCK = 1024
 _LLOYD = 10
 _TINY = 1e-12
 
@@ -53,8 +54,8 @@ def rehearse(rows: Floats, label_ids: Ids, groups: Ids, shrinkage: float) -> Hel
         return None
     number = np.full(len(groups), -1)
     number[kept] = np.arange(len(kept))
-    mine = number[label_ids] >= 0
-    rows, label_ids = root_unit(rows[mine]).astype(np.float32), number[label_ids[mine]]
+    mine = np.flatnonzero(number[label_ids] >= 0)
+    rows, label_ids = _prepared(rows, mine), number[label_ids[mine]]
     photos = _Photos(rows, label_ids, len(kept), shrinkage)
     rounds = [
         *photos.rounds(_folds(rows, label_ids, len(kept)), FOLDS),
@@ -64,6 +65,15 @@ def rehearse(rows: Floats, label_ids: Ids, groups: Ids, shrinkage: float) -> Hel
     labels = np.concatenate([one.labels for one in rounds])
     seen = np.concatenate([one.seen for one in rounds])
     return HeldOut(evidence, labels, seen, groups[kept]) if seen.any() else None
+
+
+def _prepared(rows: Floats, mine: Ids) -> Floats:
+    """Prepare some of the rows, a block at a time: all of them in float64 would be much memory."""
+    prepared = np.empty((len(mine), rows.shape[1]), dtype=np.float32)
+    for start in range(0, len(mine), _ROWS_A_BLOCK):
+        some = slice(start, start + _ROWS_A_BLOCK)
+        prepared[some] = root_unit(rows[mine[some]])
+    return prepared
 
 
 class _Round(NamedTuple):

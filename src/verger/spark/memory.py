@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 _MIB = 2**20
@@ -10,18 +11,51 @@ _MOST, _LEAST, _STEP = 1024, 512, 64  # MiB; Spark does not start with less than
 # workers are forked from; and one worker a core, with its photos and its batch. With one core and a
 # heap of 512 MiB, all processes together held 1,219 MiB (PSS) at their peak over 612 photos.
 _BESIDE, _A_WORKER = 450, 250
+# Below all that: what Spark holds of a run is small (some 110 MiB after a collection).
+_TIGHT = 224
+
+# Settings for a heap that Spark by itself refuses.
+TIGHT_CONF = {
+    # Spark sets 300 MiB aside, and starts with no less than half as much again. This is the one
+    # setting for that; it is called "testing", and is in every Spark since 1.6.
+    "spark.testing.reservedMemory": str(48 * _MIB),
+    # The network of a worker that is kept would stand beside the fit, and beside the gallery.
+    "spark.python.worker.reuse": "false",
+}
+# Java's threads, and a worker's, would each keep what they freed to themselves.
+TIGHT_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
-def java_memory(available: int | None, cores: int) -> str:
-    """Return what `--memory auto` is: 1g, or less where that and all else would not fit.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a run takes of this machine: Java's heap (MiB), and how many tasks run at once."""
 
-    `available` is in bytes, None where it is not known; `cores` is how many workers there will be.
-    Never less than Spark needs to start: there, the system may have to swap.
+    heap: int
+    cores: int
+
+    @property
+    def is_tight(self) -> bool:
+        """Say whether the heap is one that Spark starts with only if it is told to."""
+        return self.heap < _LEAST
+
+
+def share_of(available: int | None, cores: int, *, fewer: bool = True) -> Share:
+    """Return what `--memory auto` is: a heap of 1 GiB, or less where that would not fit.
+
+    `available` is in bytes, None where it is not known; `cores` is how many there are, of which
+    fewer are used, if `fewer` may be, before the heap is made smaller than Spark wants it. A
+    machine of 1 GB has one worker beside a heap of 224 MiB; where even that does not fit, the
+    system may have to swap.
     """
     if available is None:
-        return f"{_MOST}m"
-    left = available // _MIB - _BESIDE - cores * _A_WORKER
-    return f"{min(max(left // _STEP * _STEP, _LEAST), _MOST)}m"
+        return Share(_MOST, cores)
+    left = available // _MIB - _BESIDE
+    if fewer:
+        cores = min(max((left - _LEAST) // _A_WORKER, 1), cores)
+    left -= cores * _A_WORKER
+    if left < _LEAST:
+        return Share(_TIGHT, cores)
+    return Share(min(left // _STEP * _STEP, _MOST), cores)
 
 
 def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:

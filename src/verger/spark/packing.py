@@ -26,7 +26,7 @@ from verger.spark.failures import job_errors
 
 Parts = dict[str, Moments]  # moments of several spaces, by name
 
-_ROWS_A_BLOCK = 4096
+_ROWS_A_BLOCK = 2048
 _BYTES_A_CHUNK = 4 * 2**20
 _PARTS_AT_DRIVER = 4  # as many tasks send theirs to the driver; more are merged by reducers first
 _REDUCERS = 2
@@ -41,7 +41,7 @@ _CHUNKS = pa.schema(
 
 
 def blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into tables of some 4,096 rows, large enough for matrix products."""
+    """Gather batches into tables of some 2,048 rows, large enough for matrix products."""
     held: list[pa.RecordBatch] = []
     for batch in batches:
         if len(batch):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from verger.errors import BackboneError, StoreError
 from verger.moments import Moments, NotFinite, check_width, root_unit
@@ -22,6 +22,7 @@ from verger.tables import Table
 # Small row groups: little memory while writing, and readers can share a file out.
 _ROW_GROUP_BYTES = str(16 * 2**20)
 _BYTES_A_MATRIX_FILE = 128 * 2**20
+_TASKS_A_CORE = 2
 _COLUMNS = ["path", "label", "features"]
 
 
@@ -42,19 +43,26 @@ def feature_moments(spark: SparkSession, features: Table, width: int) -> Feature
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
     """
+    # Moments are large, however few the rows: what each task sends is worth that of many files.
+    most = _TASKS_A_CORE * spark.sparkContext.defaultParallelism
+    tasks = max(min(most, len(features.files)), 1)
 
     def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
-        return _moments_of(features.batches(_listed(numbers), _COLUMNS), width)._asdict()
+        dealt = _dealt(numbers, tasks, len(features.files))
+        return _moments_of(features.batches(dealt, _COLUMNS), width)._asdict()
 
     check_width(width)
-    return FeatureMoments(**reduced(_numbers(spark, features), of_files))
+    return FeatureMoments(**reduced(spark.range(0, tasks, 1, tasks), of_files))
 
 
 def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> None:
     """Project a table of features and write the matrix, in order of path and in large files."""
+    files = max(1, round(pca.rows * (4 * pca.k + 64) / _BYTES_A_MATRIX_FILE))
+    # One file is one task from its start: parts that are coalesced have a worker each, all at once.
+    tasks = 1 if files == 1 else len(features.files)
 
     def project(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in features.batches(_listed(numbers), _COLUMNS):
+        for batch in features.batches(_dealt(numbers, tasks, len(features.files)), _COLUMNS):
             values = pca.transform(matrix(batch.column("features"), len(pca.mean)))
             offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(pca.k))
             components = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
@@ -64,10 +72,12 @@ def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> No
             )
 
     schema = "path string not null, label string, components array<float>"
-    files = max(1, round(pca.rows * (4 * pca.k + 64) / _BYTES_A_MATRIX_FILE))
+    rows = spark.range(0, tasks, 1, tasks).mapInArrow(project, schema)
+    if files > 1:
+        rows = rows.repartitionByRange(files, "path")
     with job_errors():
         (
-            _ordered(_numbers(spark, features).mapInArrow(project, schema), files)
+            rows.sortWithinPartitions("path")
             .write.option("parquet.block.size", _ROW_GROUP_BYTES)
             .option("parquet.enable.dictionary", "false")
             .mode("overwrite")
@@ -75,20 +85,11 @@ def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> No
         )
 
 
-def _numbers(spark: SparkSession, table: Table) -> DataFrame:
-    """Give each file of a table to a task of its own, by its number."""
-    return spark.range(0, len(table.files), 1, len(table.files))
-
-
-def _listed(numbers: Iterable[pa.RecordBatch]) -> Iterator[int]:
-    for batch in numbers:
-        yield from batch.column(0).to_pylist()
-
-
-def _ordered(matrix: DataFrame, files: int) -> DataFrame:
-    """Order by path, over all files together and within each."""
-    cut = matrix.coalesce(1) if files == 1 else matrix.repartitionByRange(files, "path")
-    return cut.sortWithinPartitions("path")
+def _dealt(tasks: Iterable[pa.RecordBatch], step: int, files: int) -> Iterator[int]:
+    """Return the numbers of the files of a task, dealt like cards: the first are the largest."""
+    for batch in tasks:
+        for task in batch.column(0).to_pylist():
+            yield from range(task, files, step)
 
 
 def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments:

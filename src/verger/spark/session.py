@@ -34,7 +34,13 @@ from verger.spark.connectors import (
     without_committer,
 )
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
-from verger.spark.memory import java_memory, memory_available
+from verger.spark.memory import (
+    TIGHT_CONF,
+    TIGHT_ENVIRONMENT,
+    Share,
+    memory_available,
+    share_of,
+)
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
@@ -176,16 +182,18 @@ def _start(
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
     conf = SparkConf()
-    for key, value in _CONF.items():
-        conf.set(key, value)
+    conf.setAll(list(_CONF.items()))
     submitted = conf.get("spark.master")
-    master = settings.master or submitted or f"local[{settings.cores or os.cpu_count() or 1}]"
+    named = settings.master or submitted
+    share = _share(settings, named) if is_local(named) else None
+    master = named or f"local[{share.cores if share else 1}]"
     conf.setMaster(master)
     environment["PYSPARK_PYTHON"] = _python_of_workers(master)
-    if is_local(master):
-        for key, value in (_LOCAL_CONF | _socket_conf(sockets)).items():
-            conf.set(key, value)
-        conf.set("spark.driver.memory", _memory(settings, master))
+    if share is not None:
+        conf.setAll(list(_local_conf(settings, share, sockets).items()))
+        if share.is_tight:
+            short = True
+            environment |= {k: v for k, v in TIGHT_ENVIRONMENT.items() if k not in os.environ}
     elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
         conf.set("spark.executor.memory", settings.memory)
     for pair in settings.spark_conf:
@@ -211,6 +219,15 @@ def _start(
             raise
 
 
+def _local_conf(settings: RunSettings, share: Share, sockets: str) -> dict[str, str]:
+    """Return the settings of a Spark that has this machine alone."""
+    conf = _LOCAL_CONF | _socket_conf(sockets)
+    if settings.memory != "auto":
+        return conf | {"spark.driver.memory": settings.memory}
+    conf |= {"spark.driver.memory": f"{share.heap}m"}
+    return conf | TIGHT_CONF if share.is_tight else conf
+
+
 def _socket_conf(folder: str) -> dict[str, str]:
     """Let Java and its workers talk through Unix sockets in a folder that only this user can enter.
 
@@ -230,12 +247,17 @@ def _python_of_workers(master: str) -> str:
     return given or sys.executable
 
 
-def _memory(settings: RunSettings, master: str) -> str:
-    if settings.memory != "auto":
-        return settings.memory
-    asked = re.match(r"local\[(\d+)", master)
-    cores = int(asked.group(1)) if asked else os.cpu_count() or 1
-    return java_memory(memory_available(), cores if master != "local" else 1)
+def _share(settings: RunSettings, master: str | None) -> Share:
+    """Share this machine out; cores that the user names are not made fewer."""
+    asked = re.fullmatch(r"local(?:\[(\d+)(?:,.*)?\])?", master or "*")
+    named = settings.cores or (int(asked.group(1) or 1) if asked else None)
+    automatic = settings.memory == "auto"
+    fewer = automatic and named is None and master is None
+    return share_of(memory_available() if automatic else None, named or _cores(), fewer=fewer)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 @contextmanager
