@@ -307,7 +307,7 @@ def test_the_width_is_known_before_the_pass_where_that_costs_none(
     cached = table.select("features").cache()
     assert width_ahead(cached, "features") == D
     cached.unpersist()
-    assert width_ahead(table.select(array_to_vector("features").alias("v")), "v") == D
+    assert width_ahead(table.select(array_to_vector(F.col("features")).alias("v")), "v") == D
     assert width_ahead(table.repartition(3), "features") is None
     assert width_ahead(table.where("row > 5").orderBy("row"), "features") is None
     assert width_ahead(table.mapInArrow(lambda rows: rows, table.schema), "features") is None
