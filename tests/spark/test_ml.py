@@ -13,6 +13,7 @@ import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import PCA as MLlibPCA  # noqa: N811
+from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.regression import LinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
@@ -25,6 +26,7 @@ from verger.moments import Moments, root_unit
 from verger.photos.render import render_orchard
 from verger.projection import fit_pca
 from verger.settings import RunSettings
+from verger.spark.ml.columns import width_ahead
 from verger.spark.packing import _partitions
 from verger.spark.session import session
 
@@ -293,6 +295,30 @@ def test_a_width_that_cannot_fit_is_refused_with_the_figure(spark: SparkSession)
     wide = spark.range(1).select(F.array_repeat(F.lit(1.0).cast("float"), 50_000).alias("features"))
     with pytest.raises(UsageError, match=r"50000 features need 18\.6 GiB"):
         PCA(k=1).fit(wide)
+    behind_a_shuffle = wide.repartition(2)
+    with pytest.raises(UsageError, match=r"50000 features need 18\.6 GiB"):
+        PCA(k=1).fit(behind_a_shuffle)
+
+
+def test_the_width_is_known_before_the_pass_where_that_costs_none(
+    spark: SparkSession, table: DataFrame
+) -> None:
+    assert width_ahead(table.coalesce(1), "features") == D
+    cached = table.select("features").cache()
+    assert width_ahead(cached, "features") == D
+    cached.unpersist()
+    assert width_ahead(table.select(array_to_vector(F.col("features")).alias("v")), "v") == D
+    assert width_ahead(table.repartition(3), "features") is None
+    assert width_ahead(table.where("row > 5").orderBy("row"), "features") is None
+    assert width_ahead(table.mapInArrow(lambda rows: rows, table.schema), "features") is None
+    numbers = [F.col("features")[at].alias(f"f{at}") for at in range(3)]
+    assembled = VectorAssembler(inputCols=["f0", "f1", "f2"], outputCol="v").transform(
+        table.select(*numbers).repartition(3)
+    )
+    assert width_ahead(assembled, "v") == 3
+    nothing = spark.range(1).select(F.lit(None).cast("array<float>").alias("features"))
+    assert width_ahead(nothing, "features") is None
+    assert width_ahead(table.limit(0), "features") is None
 
 
 def test_photos_by_path_and_by_bytes_are_the_same(spark: SparkSession, orchard: Path) -> None:

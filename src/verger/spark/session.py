@@ -44,7 +44,7 @@ from verger.spark.memory import (
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
-_LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 104 bytes for sockets; Spark's names are of 42
+_LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 103 bytes for sockets; Spark's names are of 42
 
 # Every Spark setting that Verger makes, with its reason.
 _CONF = {
@@ -96,7 +96,7 @@ def session(
         return
     with ExitStack() as stack:
         try:
-            folder = tempfile.TemporaryDirectory(prefix="verger-", ignore_cleanup_errors=True)
+            folder = tempfile.TemporaryDirectory(prefix="vg-", ignore_cleanup_errors=True)
             sockets = stack.enter_context(folder)
             add = _connectors(schemes, reporter)
             spark = _start(settings, add, sockets, short=short, archive=archive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,9 +19,16 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
 from verger.moments import Moments, NotFinite, check_width, root_unit
+from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
 
 _ROWS_AT_ONCE = 1024
+
+# Steps of a plan that give a first row without computing others: what reads, and what passes on.
+_CHEAP_STEPS = {
+    *("FileScan", "BatchScan", "LocalTableScan", "Range", "InMemoryTableScan", "InMemoryRelation"),
+    *("Project", "ColumnarToRow", "Coalesce", "Union"),
+}
 
 Transform = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float32]]
 
@@ -84,10 +92,11 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
 
     With `label`, rows are prepared by `root_unit`, and those with a null label left out. Raises
     `UsageError` for rows of unlike lengths, for NaN (with its path where the dataset has a column
-    of that name), for a width whose moments would not fit into
-    memory, and where there is no row at all.
+    of that name), for a width whose moments would not fit into memory (before the pass where
+    `width_ahead` knows it, else at a task's first rows), and where there is no row at all.
     """
     columns = [as_array(dataset, features).alias("features")]
+    check_width(width_ahead(dataset, features) or 0)
     if label is not None:
         if label not in dataset.columns:
             raise UsageError(f"There is no column {label!r} of labels.")
@@ -98,7 +107,7 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
 
     def of_partition(batches: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         total: Moments | None = None
-        for block in blocks(batches):
+        for block in blocks(_of_widths_that_fit(batches)):
             part = _block_moments(block, labelled=label is not None)
             total = part if total is None else _merge(total, part)
         return {} if total is None else {str(total.features): total}
@@ -110,6 +119,35 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
         one, other, *_ = (int(width) for width in merged)
         raise UsageError(str(UnlikeLengths(one, other)))
     return next(iter(merged.values()))
+
+
+def width_ahead(dataset: DataFrame, features: str) -> int | None:
+    """Return the width of a column of features where that is known without a pass, or None.
+
+    It stands in the metadata of ml vectors, as `VectorAssembler` writes it; else one row is read,
+    if the plan computes no other for it: behind a shuffle, a filter or Python it may compute all.
+    """
+    attributes = dataset.schema[features].metadata.get("ml_attr", {})
+    if isinstance(width := attributes.get("num_attrs"), int):
+        return width
+    java: Any = getattr(dataset, "_jdf", None)  # which Spark Connect lacks
+    if java is None:
+        return None
+    plan = java.queryExecution().executedPlan().toString()
+    steps = re.findall(r"^[\s:+*()\d-]*(\w+(?: ExistingRDD)?)", plan, re.MULTILINE)
+    if not _CHEAP_STEPS.issuperset(steps):
+        return None
+    with job_errors():
+        first = dataset.select(F.size(as_array(dataset, features))).head()
+    return None if first is None or first[0] is None or first[0] < 0 else int(first[0])
+
+
+def _of_widths_that_fit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Refuse a width at the first rows, before a block of them is gathered."""
+    for batch in batches:
+        if len(batch):
+            check_width(len(batch.column("features")[0]))
+        yield batch
 
 
 def _merge(one: Moments, two: Moments) -> Moments:
@@ -125,7 +163,6 @@ def _block_moments(block: pa.Table, *, labelled: bool) -> Moments:
         raise UsageError(str(error)) from None
     if not rows.shape[1]:
         raise UsageError("A row of features is empty.")
-    check_width(rows.shape[1])
     try:
         if not labelled:
             return Moments.of(rows)
