@@ -69,7 +69,8 @@ class Identifier:
 
         Raises `Reject` with its reason for bytes that give no photo.
         """
-        decoded = decode(photo, self.backbone.card.input.framing, self._max_pixels)
+        framing = self.backbone.card.input.framing
+        decoded = decode(photo, framing, self._max_pixels, thumbnail=False)
         (row,) = self._network(decoded.pixels[None])
         return np.asarray(row)
 
