@@ -97,6 +97,8 @@ class Identifier:
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
+    except IsADirectoryError:
+        raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         said = getattr(error, "strerror", None) or str(error)
         raise Reject(Reason.UNREADABLE, said) from None
