@@ -89,7 +89,7 @@ def _side_by_side(
     for number in range(-10, count):  # the first ten warm both up
         photo = photos[number % len(photos)]
         start = time.perf_counter()
-        network(decode(photo, framing).pixels[None])
+        network(decode(photo, framing, thumbnail=False).pixels[None])
         middle = time.perf_counter()
         status, _ = _send(client, _body([photo]))
         end = time.perf_counter()

@@ -69,7 +69,8 @@ class Identifier:
 
         Raises `Reject` with its reason for bytes that give no photo.
         """
-        decoded = decode(photo, self.backbone.card.input.framing, self._max_pixels)
+        framing = self.backbone.card.input.framing
+        decoded = decode(photo, framing, self._max_pixels, thumbnail=False)
         (row,) = self._network(decoded.pixels[None])
         return np.asarray(row)
 
@@ -96,6 +97,8 @@ class Identifier:
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
+    except IsADirectoryError:
+        raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         said = getattr(error, "strerror", None) or str(error)
         raise Reject(Reason.UNREADABLE, said) from None

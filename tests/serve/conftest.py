@@ -33,10 +33,13 @@ Photo = Callable[..., bytes]
 class Server:
     """A server process and how to reach it."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], url: str, folder: Path, said: list[str]
+    ) -> None:
         self.process = process
         self.url = url
         self.folder = folder  # its working and its temporary folder
+        self.said = said  # on stderr
         self.port = int(url.rpartition(":")[2])
 
     def get(self, path: str, **options: object) -> httpx.Response:
@@ -106,7 +109,7 @@ def start(
         try:
             ready = _READY.match(process.stdout.readline())
             assert ready, f"the server did not start: {said}"
-            yield Server(process, ready[1], folder)
+            yield Server(process, ready[1], folder, said)
         finally:
             if process.poll() is None:
                 process.terminate()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
+
+from verger.identify import Identifier
 
 from .conftest import HOSTILE_LABEL, VARIETIES, VIEWS, Photo, Server
 from .wellformed import problem
@@ -30,6 +33,26 @@ def test_several_photos_are_one_fruit(server: Server, photo: Photo) -> None:
     told = server.identify(*(photo("Raspberry", view) for view in range(5))).json()
     assert told["photos"] == 5
     assert told["labels"][0]["label"] == "Raspberry"
+
+
+def test_an_answer_is_its_photos_own_whatever_else_is_worked_on(
+    server: Server, gallery: Path, photo: Photo
+) -> None:
+    fruits = [[photo(label, view) for view in range(views)]
+              for label in ("Fig", "Raspberry", "Kiwi") for views in (1, 2, 3)]  # fmt: skip
+    identifier = Identifier.open(gallery)
+    with ThreadPoolExecutor(len(fruits)) as clients:
+        told = list(clients.map(lambda photos: server.identify(*photos).json(), 3 * fruits))
+    for photos, said in zip(3 * fruits, told, strict=True):
+        alone = identifier.identify(photos).as_json()
+        assert [near["photo"] for near in said["neighbours"]] == [
+            near["photo"] for near in alone["neighbours"]
+        ]
+        assert said["verdict"] == alone["verdict"]
+        assert [
+            {"label": guess["label"], "confidence": guess["confidence"]} for guess in said["labels"]
+        ] == alone["labels"]
+        assert (said["known"], said["photos"]) == (alone["known"], len(photos))
 
 
 def test_every_format_is_told_by_its_content(server: Server, photo: Photo) -> None:

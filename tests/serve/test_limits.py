@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import httpx
+import pytest
 
 from .conftest import Photo, Server
 from .wellformed import any_answer, problem
@@ -128,6 +129,25 @@ def test_an_upload_that_is_too_slow(start: Start) -> None:
         _until(lambda: strict.inside() == 0)
 
 
+def test_who_asks_nothing_in_time_is_shown_out(start: Start) -> None:
+    """Silent from the start, amid a head, drop by drop after an answer; the log tells of none."""
+    with start("--timeout", "1") as strict:
+        with _connected(strict) as silent, _connected(strict) as halfway:
+            halfway.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+            assert (silent.recv(1), halfway.recv(1)) == (b"", b"")
+        with _connected(strict) as dripping:
+            dripping.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert _answer(dripping)[0] == 200
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                _drip(dripping)
+        with _connected(strict) as stranger:
+            stranger.sendall(b"\x16\x03\x01\x02 no HTTP\r\n\r\n")
+            assert stranger.recv(1000).startswith(b"HTTP/1.1 400 ")
+        assert strict.get("/healthz").status_code == 200
+        assert strict.stop() == 0
+    assert not strict.said
+
+
 def test_an_upload_that_is_broken_off_leaves_its_place(server: Server, photo: Photo) -> None:
     with _connected(server) as connection:
         connection.sendall(_request(server, b"Content-Length: 1000") + _HEAD)
@@ -228,6 +248,13 @@ def _request(server: Server, length: bytes) -> bytes:
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _drip(connection: socket.socket) -> None:
+    """Send one byte after the other, for half a minute."""
+    for _ in range(300):
+        connection.sendall(b"G")
+        time.sleep(0.1)
 
 
 def _answer(connection: socket.socket) -> tuple[int, dict[str, object]]:

@@ -116,6 +116,12 @@ def test_from_a_photo_to_an_answer(
     expect(one.page.locator(".answer .mounted img")).to_have_count(3)
     expect(one.page.locator(".signed")).to_contain_text("from 3 photos")
     one.keep(f"answer-of-three-{size}-{scheme}")
+    one.choose(*[photo("Fig", view) for view in (1, 2, 4)])
+    expect(one.page.locator(".signed")).to_contain_text("from 5 photos")
+    expect(one.page.locator(".actions .note")).to_have_text(
+        "The most is 5 photos; the first 5 are used."
+    )
+    one.keep(f"answer-of-too-many-{size}-{scheme}")
     one.page.get_by_role("button", name="Another fruit").click()
     expect(one.page.locator("h1")).to_have_text("What fruit is this?")
 

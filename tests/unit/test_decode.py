@@ -355,6 +355,15 @@ def test_thumbnails_keep_the_aspect_and_are_never_enlarged(
         assert shown(photo).size == expected
 
 
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "HEIF"])
+def test_without_a_thumbnail_the_pixels_are_the_same(format_: str) -> None:
+    data = encoded(smooth(320, 240), format_, exif=exif(6))
+    with_it, without = decode(data), decode(data, thumbnail=False)
+    assert np.array_equal(with_it.pixels, without.pixels)
+    assert (with_it.width, with_it.height) == (without.width, without.height)
+    assert without.thumbnail == b""
+
+
 def test_a_thumbnail_shows_the_whole_photo_and_is_small() -> None:
     image = corners(1200, 300)  # the crop sees the middle quarter alone
     photo = decode(encoded(image, "PNG"))

@@ -46,8 +46,9 @@ class Answer:
     verdict:     what is claimed
     labels:      the likeliest labels, most likely first
     groups:      the likeliest groups (species keys; a label without a species is its own group)
-    known:       probability that the fruit is one of the gallery's labels at all, 0 to 1;
-                 confidences of labels and of groups each sum to at most this
+    known:       how usual this is for the gallery: the share of held-out photos named right that
+                 were less like it, 0 to 1; `unsure` below 0.05. The confidences do not contain it:
+                 they are given that the fruit is one of the gallery's labels
     neighbours:  the nearest photos, nearest first
     photos:      how many photos of the fruit were looked at
     """

@@ -63,11 +63,19 @@ class Photo:
     pixels: npt.NDArray[np.uint8]  # RGB, (size, size, 3)
     width: int  # of the whole photo in pixels, as a person sees it (after EXIF)
     height: int
-    thumbnail: bytes  # JPEG, the whole photo, longest side at most 96 pixels
+    thumbnail: bytes  # JPEG, the whole photo, longest side at most 96 pixels; or b""
 
 
-def decode(data: bytes, framing: Framing = Framing(), max_pixels: int = 100_000_000) -> Photo:
+def decode(
+    data: bytes,
+    framing: Framing = Framing(),
+    max_pixels: int = 100_000_000,
+    *,
+    thumbnail: bool = True,
+) -> Photo:
     """Decode one photo.
+
+    thumbnail: whether to make one; without, it takes a quarter less time
 
     Raises `Reject`, with a reason and a detail, for bytes that give no photo. No other exception
     comes out for any bytes, short of memory running out.
@@ -78,7 +86,7 @@ def decode(data: bytes, framing: Framing = Framing(), max_pixels: int = 100_000_
     if kind_of(data) == "HEIF" and not heif_items_are_text(data):
         raise _why_not_decoded(data, ValueError("an item's name is no text"))
     try:
-        return _decode(data, framing, max_pixels)
+        return _decode(data, framing, max_pixels, thumbnail)
     except Reject:
         raise
     except MemoryError:
@@ -89,7 +97,7 @@ def decode(data: bytes, framing: Framing = Framing(), max_pixels: int = 100_000_
         raise _why_not_decoded(data, error) from None
 
 
-def _decode(data: bytes, framing: Framing, max_pixels: int) -> Photo:
+def _decode(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> Photo:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         width, height = image.size
         if width * height > max_pixels:
@@ -102,10 +110,10 @@ def _decode(data: bytes, framing: Framing, max_pixels: int) -> Photo:
         turns = _TURNS.get(_orientation(image), ())
         whole = _as_eight_bit(image)
         pixels = np.asarray(_turned(_on_white(_central_square(whole, framing)), turns))
-        thumbnail = _turned(_on_white(_small(whole)), turns)
+        small = _jpeg(_turned(_on_white(_small(whole)), turns)) if thumbnail else b""
     if any(turn in _SWAPPING for turn in turns):
         width, height = height, width
-    return Photo(np.ascontiguousarray(pixels), width, height, _jpeg(thumbnail))
+    return Photo(np.ascontiguousarray(pixels), width, height, small)
 
 
 _SWAPPING = frozenset(

@@ -78,7 +78,7 @@ class Species(_Answer):
 
 
 class LabelGuess(_Answer):
-    """A label, and the probability that it is the right one."""
+    """A label, and the probability that it is the right one if any here is."""
 
     label: str
     confidence: Share
@@ -87,7 +87,7 @@ class LabelGuess(_Answer):
 
 
 class GroupGuess(_Answer):
-    """A species, or a label without one, and the probability that it is the right one."""
+    """A species, or a label without one, and the probability that it is right if any here is."""
 
     group: str
     confidence: Share
@@ -110,7 +110,10 @@ class Identification(_Answer):
     verdict: Literal["variety", "group", "unsure"] = Field(
         description="What is claimed: the first of `labels`; only the first of `groups`; nothing."
     )
-    known: Share = Field(description="Probability that it is one of the gallery's labels at all.")
+    known: Share = Field(
+        description="How usual this is for the gallery: the share of held-out photos named right "
+        "that were less like it. Below 0.05 nothing is claimed; confidences do not contain it."
+    )
     labels: list[LabelGuess] = Field(description="The likeliest, most likely first.")
     groups: list[GroupGuess] = Field(description="The likeliest, most likely first.")
     neighbours: list[Neighbour] = Field(description="The nearest photos, nearest first.")

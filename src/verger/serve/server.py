@@ -13,6 +13,7 @@ import uvicorn
 
 from verger.errors import UsageError
 from verger.serve.app import build_app
+from verger.serve.connections import connections
 from verger.serve.current import Current
 from verger.settings import ServeSettings
 
@@ -29,14 +30,16 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     address cannot be listened on.
     """
     logging.basicConfig(format="verger: %(levelname)s: %(message)s", level=logging.WARNING)
-    # It warns of every malformed body; the client is told, and the log is not for clients to fill.
+    # They warn of all that is malformed; the client is told, and the log is not for it to fill.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     current = Current(store, settings.max_pixels)
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
         app = build_app(current, settings, allowed_hosts(settings))
         config = uvicorn.Config(
             app,
+            http=connections(settings.timeout),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -83,6 +86,7 @@ def _listening(settings: ServeSettings) -> socket.socket:
         listener = socket.create_server(address, family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
         said = getattr(error, "strerror", None) or str(error)
+        said = said.partition(" (while")[0]  # the address would be said twice
         raise UsageError(
             f"Cannot listen on {host}, port {port}: {said}.", hint="Give another --host or --port."
         ) from None

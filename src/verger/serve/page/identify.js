@@ -12,7 +12,7 @@ const TASTE = 8;
 const PASSING = new Set(["network", "offline", "overloaded", "timed-out", "too-many-requests", "too-slow", "internal"]);
 
 // phase: home, working, answer or problem
-const state = { phase: "home", photos: [], answer: null, problem: null, status: "", share: null };
+const state = { phase: "home", photos: [], answer: null, problem: null, status: "", share: null, tooMany: false };
 let abort = null;
 
 export function view() {
@@ -73,7 +73,8 @@ async function chosen(files) {
   if (!picked.length || state.phase === "working" || room < 1) return;
   if (state.phase === "problem") reset();
   if (location.hash.length > 2) history.pushState(null, "", "#/");
-  begin(picked.length > room ? t("photos.too_many", { n: MOST }) : t("work.preparing"));
+  state.tooMany = picked.length > room;
+  begin(state.tooMany ? t("photos.too_many", { n: MOST }) : t("work.preparing"));
   const mine = abort;
   for (const file of picked.slice(0, MOST - state.photos.length)) {
     const photo = await prepare(file);
@@ -159,12 +160,13 @@ function cancel() {
 
 function reset() {
   forget(state.photos);
-  Object.assign(state, { phase: "home", photos: [], answer: null, problem: null });
+  Object.assign(state, { phase: "home", photos: [], answer: null, problem: null, tooMany: false });
 }
 
 function done() {
   const add = state.photos.length < MOST ? picker("answer.add", "plus", "button primary", { multiple: true }) : null;
-  return answered(state.answer, mounted(false), h("div", { class: "actions" }, add, againButton()));
+  const left = state.tooMany ? h("p", { class: "note" }, t("photos.too_many", { n: MOST })) : null;
+  return answered(state.answer, mounted(false), h("div", { class: "actions" }, left, add, againButton()));
 }
 
 function againButton() {
