@@ -30,6 +30,8 @@ ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512
 DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
 
+DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
+
 _NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
 
 _T = TypeVar("_T")
@@ -79,6 +81,7 @@ def features_schema() -> pa.Schema:
             pa.field("bytes", pa.int64()),
             pa.field("modified", pa.timestamp("us", tz="UTC")),
             pa.field("thumbnail", pa.binary()),
+            pa.field("e_tag", pa.string()),
         ]
     )
 
@@ -93,6 +96,7 @@ def rejects_schema() -> pa.Schema:
             pa.field("detail", pa.string()),
             pa.field("bytes", pa.int64()),
             pa.field("modified", pa.timestamp("us", tz="UTC")),
+            pa.field("e_tag", pa.string()),
         ]
     )
 
@@ -179,6 +183,8 @@ def _decoded(
             return ref, Reject(Reason(ref.reason), ref.detail or "")
         try:
             return ref, read(ref.path)
+        except PermissionError:
+            return ref, Reject(Reason.UNREADABLE, DENIED)
         except OSError as error:
             return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
 
@@ -245,6 +251,7 @@ class _Rows:
             [ref.bytes for ref, _ in kept],
             [ref.modified for ref, _ in kept],
             [photo.thumbnail for _, photo in kept],
+            [ref.e_tag for ref, _ in kept],
         ]
         rejects = [
             [ref.path for ref, _ in rejected],
@@ -253,6 +260,7 @@ class _Rows:
             [reject.detail for _, reject in rejected],
             [ref.bytes for ref, _ in rejected],
             [ref.modified for ref, _ in rejected],
+            [ref.e_tag for ref, _ in rejected],
         ]
         return Embedded(_batch(features, features_schema()), _batch(rejects, rejects_schema()))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 from verger.buckets import Bucket
 from verger.errors import PhotosError
@@ -13,8 +15,10 @@ from verger.layout import FEATURES, REJECTS
 from verger.photos.objects import refs_of_objects
 from verger.photos.source import EXTENSIONS, CsvLabels, Labeller, PhotoRef, list_photos
 from verger.places import LocalPlace, Place
-from verger.progress import Reporter
+from verger.progress import Reporter, Silent
 from verger.store import Store, Work
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Stock:
     tally:    the counts
     features: the files of features that the STORE or a run that was stopped holds
     rejects:  their files of rejects
-    edited:   the files among them in which something has to change
+    edited:   the files among them in which something has to change, their format included
     """
 
     tally: Tally
@@ -52,26 +56,44 @@ def take_stock(
     if not anew and store.record() is not None:
         features = store.table(FEATURES) + features
         rejects = store.table(REJECTS) + rejects
-    known = known_photos(work.place, features, rejects)
-    with reporter.stage("Listing", None, "photos") as stage, OrderBook(*orders) as book:
+    older: set[str] = set()
+    known = known_photos(work.place, features, rejects, older)
+    listed = list_place(photos, labeller, reporter)
+    comparing = "Listing" if isinstance(photos, LocalPlace) else "Comparing"
+    with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
         tally = Tally()
-        listed = list_place(photos, labeller)
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
             stage.update(tally.listed)
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
         )
-    return Stock(tally, features, rejects, book.files)
+    return Stock(tally, features, rejects, book.files | older)
 
 
-def list_place(photos: Place, labeller: Labeller) -> Iterator[PhotoRef]:
-    """List the photos of a place, in order of path."""
+def list_place(
+    photos: Place, labeller: Labeller, reporter: Reporter | None = None
+) -> Iterator[PhotoRef]:
+    """List the photos of a place, in order of path.
+
+    A folder is listed as its photos are taken; anything else before, which `reporter` is told.
+    """
     if isinstance(photos, LocalPlace):
         return list_photos(photos.root, labeller)
     if isinstance(photos, Bucket):
-        return refs_of_objects(photos.walk(), labeller, photos.exists)
+        objects = _found(photos.walk, reporter or Silent())
+        return refs_of_objects(objects, labeller, photos.exists)
     raise PhotosError(f"{photos} cannot be listed.")
+
+
+def _found(
+    walk: Callable[[Callable[[int], None]], Iterator[_T]], reporter: Reporter
+) -> Iterator[_T]:
+    """Walk a place, and show how far that is: all is found before the first comes in order."""
+    with reporter.stage("Listing", None, "files") as stage:
+        walked = walk(stage.update)
+        first = list(islice(walked, 1))
+    return chain(first, walked)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:

@@ -17,7 +17,7 @@ from verger.gallery import build_gallery
 from verger.inventory import Tally, edits_of, sizes_of
 from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTION, REJECTS, REPORT
 from verger.listing import Stock, label_notes, take_stock
-from verger.parts import empty_table, merge_rejects, too_small
+from verger.parts import all_denied, empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
 from verger.places import Place, place_of
 from verger.progress import Reporter, Silent
@@ -227,7 +227,7 @@ class _Chain:
             spark, engine = self._start(stack, stock.tally.to_embed)
             cores = session.cores(spark)
             features = self._embed(spark, photos, stock, backbone, cores)
-            counts = self._count(stock, features)
+            counts = self._count(photos, stock, features)
             made, publication = self._reduce(
                 spark, features, backbone.card.features, counts["embedded"]
             )
@@ -294,10 +294,11 @@ class _Chain:
         kept = [file for file in stock.features if file not in rewritten]
         return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
 
-    def _count(self, stock: Stock, features: list[str]) -> dict[str, Any]:
+    def _count(self, photos: Place, stock: Stock, features: list[str]) -> dict[str, Any]:
         """Count what is there, check that nothing is missing or double, and write the rejects."""
         place, work = self.work.place, self.work
-        published = {*stock.rejects, *work.finished(REJECTS)}
+        mine = (path for path in work.finished(REJECTS) if work.run in path)
+        published = {*stock.rejects, *mine}
         by_reason = merge_rejects(
             place,
             sorted(published),
@@ -315,13 +316,19 @@ class _Chain:
             "rejected": rejected,
             "rejected_by_reason": by_reason,
         }
-        self._check_rejects(counts)
+        self._check_rejects(counts, str(photos))
         return counts
 
-    def _check_rejects(self, counts: dict[str, Any]) -> None:
+    def _check_rejects(self, counts: dict[str, Any], photos: str) -> None:
         share = counts["rejected"] / counts["listed"]
         if share <= self.settings.max_rejects:
             return
+        if not counts["embedded"] and all_denied(self.work.place, self._rejects):
+            self.work.place.delete(self.work.parts)  # once they may be read, all are new
+            raise PhotosError(
+                f"None of the {counts['listed']} photos of {photos} may be read: access denied.",
+                hint="Reading needs another permission than listing (on S3: s3:GetObject).",
+            )
         where = self.store.keep_rejects(self._rejects)
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
         raise TooManyRejects(

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,12 @@ class Place(Protocol):
     def is_empty(self) -> bool | None:
         """Say whether nothing lies here; None if there is no such place yet."""
 
-    def lock(self, path: str) -> AbstractContextManager[None]:
-        """Hold a lock for as long as this process lives; BlockingIOError if another holds it."""
+    def lock(self, path: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Hold a lock for as long as this process lives; BlockingIOError if another holds it.
+
+        What it gives says whether the lock is still this process's own: one may lapse, and be taken
+        over, while a machine sleeps.
+        """
 
     def for_spark(self, path: str) -> str:
         """Name a path as Spark's own readers and writers want it."""
@@ -199,13 +203,23 @@ class LocalPlace:
             return None
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
-        """Hold a lock of the operating system's, which no killed process leaves behind."""
+    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+        """Hold a lock of the operating system's, which no killed process leaves behind.
+
+        It is lost where somebody deletes its file: then another run can lock a new one.
+        """
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+
+            def is_held() -> bool:
+                try:
+                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
+                except FileNotFoundError:
+                    return False
+
+            yield is_held
 
     def for_spark(self, path: str) -> str:
         """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""

@@ -13,7 +13,7 @@ import threading
 import time
 import unicodedata
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,17 @@ import pytest
 
 from faults import Faults, faulty
 from seaweed import S3
-from verger import buckets
+from verger import buckets, sorting
 from verger.buckets import Bucket
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.features import Embedder, embed
+from verger.inventory import Known
 from verger.listing import list_place
 from verger.photos.objects import refs_of_objects
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 from verger.places import LocalPlace, place_of
+from verger.store import Publication, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -395,7 +397,7 @@ def test_thousands_are_listed_each_once_and_in_order(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(buckets, "_SORTED_AT_ONCE", sorted_at_once)
+    monkeypatch.setattr(sorting, "_AT_ONCE", sorted_at_once)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     place = at(s3, f"s3://many/{top}")
@@ -410,7 +412,7 @@ def test_thousands_are_listed_each_once_and_in_order(
 def test_a_listing_that_nobody_finishes_leaves_nothing(
     s3: S3, many: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(buckets, "_SORTED_AT_ONCE", 100)
+    monkeypatch.setattr(sorting, "_AT_ONCE", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = threading.active_count()
     listing = at(s3, "s3://many/nested").walk()
@@ -438,6 +440,29 @@ def test_an_error_in_the_midst_of_a_listing_is_the_listing_s(
         assert walked(place) == sorted(many[top])
 
 
+def test_a_photo_replaced_within_the_clock_s_resolution_is_noticed(s3: S3) -> None:
+    """Size and time are the same; what the store says of the content is not."""
+    store = s3.make_bucket("replaced")
+    place = at(s3, "s3://replaced/p")
+
+    def listed() -> PhotoRef:
+        (ref,) = list_place(place, lambda _: None)
+        return ref
+
+    obstore.put(store, "p/a.jpg", b"one")
+    one = listed()
+    known = Known("a.jpg", None, 3, one.modified, "file", rejected=False, e_tag=one.e_tag)
+    known = known._replace(modified=int(one.modified.timestamp() * 1e6))
+    assert known.is_of(one)
+    obstore.put(store, "p/a.jpg", b"two")
+    two = listed()
+    assert not known.is_of(two._replace(modified=one.modified))
+    assert two.e_tag == obstore.head(store, "p/a.jpg")["e_tag"]
+    s3.put_as_is("replaced", "p/tab\there.jpg", b"one")  # which another client lists
+    tags = {ref.path: ref.e_tag for ref in list_place(place, lambda _: None)}
+    assert tags == {"a.jpg": two.e_tag, "tab\there.jpg": one.e_tag}
+
+
 def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
     store = s3.make_bucket("empties")
     for key in ("p/", "p/x.jpg/", "p/d/", "p/d/y.jpg/"):
@@ -458,7 +483,8 @@ def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
 def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     """SeaweedFS allows no such pair; S3 does, and the client lists both by one name."""
     when = dt.datetime(2026, 5, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
-    objects = [("a.jpg", 0, when), ("a.jpg", 7, when), ("b.jpg", 0, when), ("b.jpg", 0, when)]
+    some = [("a.jpg", 0), ("a.jpg", 7), ("b.jpg", 0), ("b.jpg", 0)]
+    objects = [(path, size, when, None) for path, size in some]
     refs = list(refs_of_objects(objects, lambda _: None, lambda _: True))
     assert [(ref.path, ref.bytes) for ref in refs] == [("a.jpg", 7), ("b.jpg", 0)]
     assert refs[0].modified == when
@@ -476,6 +502,7 @@ from pathlib import Path
 from verger import buckets
 from verger.inventory import Known, OrderBook, compare
 from verger.photos.objects import refs_of_objects
+from verger.sorting import in_order
 
 def peak():
     unit = 1 if sys.platform == "darwin" else 1024
@@ -489,7 +516,10 @@ def path(folder, n):
 
 def pages(count):  # a thousand a folder, the last folder first
     for folder in reversed(range(count // 1000)):
-        yield [{"path": path(folder, n), "size": 5000, "last_modified": when} for n in range(1000)]
+        yield [
+            {"path": path(folder, n), "size": 5000, "last_modified": when, "e_tag": f"{n:032x}"}
+            for n in range(1000)
+        ]
 
 def known(count):  # every second one is known
     for folder in range(count // 1000):
@@ -498,7 +528,8 @@ def known(count):  # every second one is known
 
 def take(count):
     listed = refs_of_objects(
-        buckets._in_order(buckets._objects("", pages(count))), lambda path: path[:7], None
+        in_order(buckets._objects("", pages(count)), buckets.Listed, buckets._LISTED),
+        lambda path: path[:7], None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:
         for tally in compare(listed, known(count), book, retry_rejects=False):
@@ -877,6 +908,32 @@ def test_a_lock_that_was_lost_is_left_to_who_has_it(
         time.sleep(0.5)  # in which it would be renewed, were it not for the other
         assert locked.read("lock") == other
     assert locked.read("lock") == other
+
+
+def test_a_run_whose_lock_was_taken_over_publishes_nothing_and_clears_nothing_away(
+    s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    late, other = Store(f"{guarded}/taken"), Store(f"{guarded}/taken")
+    monkeypatch.setattr(buckets, "_BEAT", 1000.0)  # this machine sleeps
+    with ExitStack() as stack:
+        lost = "Another run has taken over s3://.*/taken while this one stood still"
+        with late.working("x") as work:
+            work.place.put(work.built("matrix/part-late.parquet"), b"late")
+            monkeypatch.setattr(buckets, "_LAPSE", 0.0)
+            theirs = stack.enter_context(other.working("x"))
+            work.place.put(theirs.built("matrix/part-two.parquet"), b"two")
+            monkeypatch.setattr(buckets, "_LAPSE", 90.0)
+            files = {"matrix": [work.built("matrix/part-late.parquet")]}
+            with pytest.raises(StoreError, match=lost):
+                late.publish(work, {"is": "late"}, Publication(files))
+        assert other.record() is None
+        files = {"matrix": [theirs.built("matrix/part-two.parquet")]}
+        other.publish(theirs, {"is": "two"}, Publication(files))
+    assert (other.record() or {})["is"] == "two"
+    assert late.place.read("matrix/part-two.parquet") == b"two"
+    assert late.table("matrix") == ["matrix/part-two.parquet"]
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[1]", b"null", b'{"pid": "x"}', b"\xff"])

@@ -327,6 +327,19 @@ def test_all_rows_may_be_dropped(place: LocalPlace) -> None:
     assert rows(place, "n") == []
 
 
+def test_rows_of_the_first_format_are_given_the_columns_it_lacked(place: LocalPlace) -> None:
+    write_part(place, "old", "p.parquet", [embedded(["b", "c"], [])])
+    table = pq.read_table(place.open("old/features/p.parquet"))
+    with place.incoming("first") as file:
+        pq.write_table(table.drop_columns(["e_tag"]), file)
+    write_part(place, "new", "p.parquet", [embedded(["a", "d"], [])])
+    rewrite_part(place, ["first", "new/features/p.parquet"], "merged", lambda _: ({"c"}, {}))
+    assert paths(place, "merged") == ["a", "b", "d"]
+    assert pq.read_schema(place.open("merged")).equals(SCHEMAS[FEATURES])
+    kept = next(row for row in rows(place, "merged") if row["path"] == "b")
+    assert kept == {**table.to_pylist()[0], "e_tag": None}
+
+
 def test_files_become_one_in_order_of_path(place: LocalPlace) -> None:
     """Any number of files, of any length, whatever their order; each with edits of its own."""
     names = [f"{number:04d} é" for number in range(700)]

@@ -1,7 +1,7 @@
 """Listing photos and labelling them: a folder becomes rows of photo references.
 
-A reference is (path, label, bytes, modified, reason, detail). `reason` is null but for what the
-listing itself shows to be unusable, which is carried on and becomes a reject like any other, so
+A reference is (path, label, bytes, modified, reason, detail, e_tag). `reason` is null but for what
+the listing itself shows to be unusable, which is carried on and becomes a reject like any other, so
 that nothing listed is ever lost.
 """
 
@@ -36,6 +36,7 @@ class PhotoRef(NamedTuple):
     modified: dt.datetime  # UTC
     reason: str | None = None
     detail: str | None = None
+    e_tag: str | None = None  # what an object store says of the content; a folder says nothing
 
 
 def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
