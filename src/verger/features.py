@@ -8,16 +8,16 @@ batches, all at the same time and in order, within a bounded amount of memory:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from verger.ahead import ahead
 from verger.backbones import Backbone
 from verger.photos.decode import Photo, decode
 from verger.photos.reasons import Reason, Reject
@@ -33,9 +33,6 @@ DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
 DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
 
 _NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
 Report = Callable[[int, int], None]  # photos embedded and rejected so far
@@ -134,38 +131,6 @@ def embed(
             yield rows.flush()
     if report:
         report(rows.embedded, rows.rejected)
-
-
-def ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[_T], _R],
-    items: Iterable[_T],
-    *,
-    most: int,
-    weight: Callable[[_T], int] = lambda _item: 0,
-    most_weight: int = 0,
-) -> Iterator[_R]:
-    """Map in order, with up to `most` items (and `most_weight` of their weight) under way at once.
-
-    At least one item is always under way. An exception of `work` is raised in its turn. When the
-    caller stops early, what has not begun is cancelled.
-    """
-    pending: deque[tuple[int, Future[_R]]] = deque()
-    held = 0
-    try:
-        for item in items:
-            heavy = weight(item)
-            while pending and (len(pending) >= most or held + heavy > max(most_weight, heavy)):
-                done, future = pending.popleft()
-                held -= done
-                yield future.result()
-            pending.append((heavy, pool.submit(work, item)))
-            held += heavy
-        while pending:
-            yield pending.popleft()[1].result()
-    finally:
-        for _, future in pending:
-            future.cancel()
 
 
 def _decoded(

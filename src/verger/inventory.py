@@ -41,7 +41,12 @@ class Known(NamedTuple):
     e_tag: str | None = None  # none of a folder, and none of a STORE before format 2
 
     def is_of(self, ref: PhotoRef) -> bool:
-        """Say whether the photo is still what it was. An ETag that is not known says nothing."""
+        """Say whether the photo is still what it was. An ETag that is not known says nothing.
+
+        An empty one means that nothing at all is known of the photo but its path.
+        """
+        if ref.e_tag == "":
+            return True
         modified = (ref.modified - _EPOCH) // _MICROSECOND
         return (self.bytes, self.modified) == (ref.bytes, modified) and (
             self.e_tag is None or ref.e_tag is None or self.e_tag == ref.e_tag
@@ -60,6 +65,7 @@ class Tally:
     relabelled: int = 0
     gone: int = 0
     unlabelled: int = 0
+    by_path_alone: int = 0
     bytes_to_read: int = 0
     labels: set[str] = field(default_factory=set)
 
@@ -126,6 +132,7 @@ def _judge(
     ref: PhotoRef, same: list[Known], orders: Orders, tally: Tally, *, retry_rejects: bool
 ) -> None:
     tally.listed += 1
+    tally.by_path_alone += ref.e_tag == "" and ref.reason is None
     if ref.label is None:
         tally.unlabelled += 1
     else:

@@ -12,11 +12,20 @@ from verger.buckets import Bucket
 from verger.errors import PhotosError
 from verger.inventory import OrderBook, Tally, compare, known_photos
 from verger.layout import FEATURES, REJECTS
+from verger.photos.links import refs_of_links
 from verger.photos.objects import refs_of_objects
-from verger.photos.source import EXTENSIONS, CsvLabels, Labeller, PhotoRef, list_photos
-from verger.places import LocalPlace, Place
+from verger.photos.source import (
+    EXTENSIONS,
+    CsvLabels,
+    Labeller,
+    ParentLabels,
+    PhotoRef,
+    list_photos,
+)
+from verger.places import LocalPlace, Source
 from verger.progress import Reporter, Silent
 from verger.store import Store, Work
+from verger.weblist import WebList
 
 _T = TypeVar("_T")
 
@@ -40,7 +49,7 @@ class Stock:
 def take_stock(
     store: Store,
     work: Work,
-    photos: Place,
+    photos: Source,
     labeller: Labeller,
     reporter: Reporter,
     orders: tuple[Path, Path],
@@ -72,7 +81,7 @@ def take_stock(
 
 
 def list_place(
-    photos: Place, labeller: Labeller, reporter: Reporter | None = None
+    photos: Source, labeller: Labeller, reporter: Reporter | None = None
 ) -> Iterator[PhotoRef]:
     """List the photos of a place, in order of path.
 
@@ -83,6 +92,8 @@ def list_place(
     if isinstance(photos, Bucket):
         objects = _found(photos.walk, reporter or Silent())
         return refs_of_objects(objects, labeller, photos.exists)
+    if isinstance(photos, WebList):
+        return refs_of_links(_found(photos.walk, reporter or Silent()), labeller)
     raise PhotosError(f"{photos} cannot be listed.")
 
 
@@ -101,6 +112,13 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
     notes = []
     if label_from != "none" and tally.unlabelled:
         notes.append(f"{tally.unlabelled} of {tally.listed} photos have no label.")
+    if tally.by_path_alone:
+        notes.append(
+            f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
+            "size, time or ETag, so that another photo at the same URL would not be noticed."
+        )
+    if isinstance(labeller, ParentLabels) and labeller.overruled:
+        notes.append("Labels are those of the list of photos, not of folders.")
     if isinstance(labeller, CsvLabels) and labeller.unused:
         notes.append(f"{labeller.unused} rows of {label_from} name no photo that was found.")
     return notes

@@ -19,7 +19,7 @@ from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTIO
 from verger.listing import Stock, label_notes, take_stock
 from verger.parts import all_denied, empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
-from verger.places import Place, place_of
+from verger.places import Source, source_of
 from verger.progress import Reporter, Silent
 from verger.projection import PCA, fit_pca, save_pca
 from verger.record import (
@@ -72,7 +72,7 @@ def run(
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     clock, started = Clock(), now()
-    source, store = place_of(photos, PhotosError), Store(store_root)
+    source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     backbone = open_backbone(settings.backbone, settings.image_size)
     described = backbone_record(backbone)
@@ -94,7 +94,7 @@ def run(
             record |= {
                 "started": started,
                 "finished": now(),
-                "photos": str(photos),
+                "photos": str(source),
                 "settings": settings.as_record(),
                 "changes": tally.as_record(),
                 "labels": len(tally.labels),
@@ -121,7 +121,7 @@ def plan(
     """Say what `run` would do, in photos; nothing is written and no photo is opened."""
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
-    source, store = place_of(photos, PhotosError), Store(store_root)
+    source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     described = backbone_record(open_backbone(settings.backbone, settings.image_size))
     _refuse_nesting(source, store)
@@ -218,7 +218,7 @@ class _Chain:
     reporter: Reporter
 
     def run(
-        self, photos: Place, stock: Stock, backbone: Backbone
+        self, photos: Source, stock: Stock, backbone: Backbone
     ) -> tuple[dict[str, Any], Publication]:
         """Embed, fit, project; return this part of the record, and the files to publish."""
         from verger.spark import session
@@ -269,7 +269,7 @@ class _Chain:
     def _embed(
         self,
         spark: SparkSession,
-        photos: Place,
+        photos: Source,
         stock: Stock,
         backbone: Backbone,
         cores: int,
@@ -294,7 +294,7 @@ class _Chain:
         kept = [file for file in stock.features if file not in rewritten]
         return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
 
-    def _count(self, photos: Place, stock: Stock, features: list[str]) -> dict[str, Any]:
+    def _count(self, photos: Source, stock: Stock, features: list[str]) -> dict[str, Any]:
         """Count what is there, check that nothing is missing or double, and write the rejects."""
         place, work = self.work.place, self.work
         mine = (path for path in work.finished(REJECTS) if work.run in path)
@@ -403,7 +403,7 @@ class _Chain:
 def _take_stock(
     store: Store,
     work: Work,
-    photos: Place,
+    photos: Source,
     labeller: Labeller,
     settings: RunSettings,
     reporter: Reporter,
@@ -431,7 +431,7 @@ def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names if name in record}
 
 
-def _refuse_nesting(photos: Place, store: Store) -> None:
+def _refuse_nesting(photos: Source, store: Store) -> None:
     """Photos inside a STORE would be lost when it is replaced."""
     if store.place.holds(photos) and store.is_marked():
         raise PhotosError(

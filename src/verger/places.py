@@ -15,18 +15,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from verger.errors import VergerError
+from verger.errors import PhotosError, StoreError, VergerError
 
 
-class Place(Protocol):
-    """A folder, on this machine or in an object store. What fails raises OSError."""
+class Source(Protocol):
+    """Where photos lie. What fails for one of them raises OSError."""
 
     @property
     def reads_at_once(self) -> int:
         """How many files are best read at the same time."""
 
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL: `file` for a folder of this machine."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the place's path."""
+
     def read(self, path: str) -> bytes:
         """Return all of a file."""
+
+    def absolute(self) -> Source:
+        """Name the place so that a process in another folder finds it."""
+
+
+class Place(Source, Protocol):
+    """A folder, on this machine or in an object store. What fails raises OSError."""
 
     def open(self, path: str) -> Any:
         """Open a file for reading, as what Arrow takes: it can seek."""
@@ -79,7 +94,7 @@ class Place(Protocol):
     def name(self) -> str:
         """The last part of the place's path."""
 
-    def holds(self, other: Place) -> bool:
+    def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
 
     def absolute(self) -> Place:
@@ -114,7 +129,7 @@ class LocalPlace:
         """Name the folder from the root on."""
         return LocalPlace(self.root.absolute())
 
-    def holds(self, other: Place) -> bool:
+    def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
         if not isinstance(other, LocalPlace):
             return False
@@ -226,6 +241,26 @@ class LocalPlace:
         return str((self.root / path).absolute())
 
 
+def source_of(where: str | Path) -> Source:
+    """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
+    if isinstance(where, str) and where.startswith(("http://", "https://")):
+        from verger.weblist import WebList
+
+        return WebList.of(where, PhotosError)
+    return place_of(where, PhotosError)
+
+
+def store_place(where: str | Path) -> Place:
+    """Take STORE as a user writes it. Raises `StoreError` where it cannot be one."""
+    place = place_of(where, StoreError)
+    if place.scheme not in ("file", "s3"):
+        raise StoreError(
+            f"{place}: a STORE cannot lie there.",
+            hint="Name a folder or s3://bucket/folder; PHOTOS may stay where they are.",
+        )
+    return place
+
+
 def place_of(where: str | Path, error: type[VergerError]) -> Place:
     """Take a path or a URL as a user writes it.
 
@@ -242,8 +277,9 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
         scheme, where = "s3", f"s3://{rest}"
     if scheme in buckets.SCHEMES:
         return buckets.Bucket.of(where, error)
-    known = ", ".join(f"{name}://" for name in buckets.SCHEMES)
-    raise error(f"{where}: no such kind of place.", hint=f"Give a folder, or one of {known}.")
+    known = [f"{name}://" for name in buckets.SCHEMES]
+    known = [*known, "http(s)://"] if error is PhotosError else known[:1]
+    raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
 
 
 def _sync(path: Path) -> None:

@@ -36,7 +36,7 @@ from typing import Any
 from verger.errors import StoreError
 from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.photos.source import STORE_MARK
-from verger.places import Place, place_of
+from verger.places import Place, store_place
 
 RECORD_FORMAT = 2  # 1 had no ETags
 _MARK = f"{STORE_MARK}/store.json"
@@ -110,7 +110,7 @@ class Store:
     """A STORE."""
 
     def __init__(self, root: str | Path) -> None:
-        place = place_of(root, StoreError)
+        place = store_place(root)
         self.root = str(place)
         self.place = place.absolute()
         self._is_held: Callable[[], bool] = lambda: False

@@ -451,8 +451,8 @@ def test_a_photo_replaced_within_the_clock_s_resolution_is_noticed(s3: S3) -> No
 
     obstore.put(store, "p/a.jpg", b"one")
     one = listed()
-    known = Known("a.jpg", None, 3, one.modified, "file", rejected=False, e_tag=one.e_tag)
-    known = known._replace(modified=int(one.modified.timestamp() * 1e6))
+    micros = round(one.modified.timestamp() * 1e6)
+    known = Known("a.jpg", None, 3, micros, "file", rejected=False, e_tag=one.e_tag)
     assert known.is_of(one)
     obstore.put(store, "p/a.jpg", b"two")
     two = listed()

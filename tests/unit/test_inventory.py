@@ -470,6 +470,7 @@ def test_any_number_of_photos_is_laid_side_by_side_in_constant_memory(tmp_path: 
                 [None] * len(numbers),
                 [1] * len(numbers),
                 [EPOCH] * len(numbers),
+                [None] * len(numbers),
             ],
             schema=schema,
         )

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from verger.errors import PhotosError, StoreError
-from verger.places import LocalPlace, place_of
+from verger.places import LocalPlace, place_of, store_place
 
 if TYPE_CHECKING:
     from verger.places import Place
@@ -323,6 +323,15 @@ def test_a_url_of_another_kind_is_refused(where: str, error: type[PhotosError]) 
         place_of(where, error)
     assert where in str(caught.value)
     assert "s3://" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where", ["gs://b/store", "az://c/store", "https://x/y", "hdfs://x/y", "ftp://x"]
+)
+def test_a_store_lies_in_a_folder_or_on_s3_and_nowhere_else(where: str) -> None:
+    with pytest.raises(StoreError, match=r"s3://") as caught:
+        store_place(where)
+    assert str(caught.value).startswith(f"{where}: ")
 
 
 def test_a_place_holds_itself_and_what_lies_in_it(
