@@ -53,6 +53,7 @@ def feature_row(path: str, label: str | None = "plum") -> dict[str, Any]:
         "bytes": 2**40 + number,
         "modified": NOW,
         "thumbnail": b"\xff\xd8" + path.encode(),
+        "e_tag": f'"{path}"',
     }
 
 
@@ -64,6 +65,7 @@ def reject_row(path: str, reason: str = "empty", label: str | None = None) -> di
         "detail": f"what was wrong with {path}",
         "bytes": 0,
         "modified": NOW,
+        "e_tag": None,
     }
 
 
