@@ -396,14 +396,18 @@ class Bucket:
 def _repeated(attempts: int, action: Callable[[], _T]) -> _T:
     """Do again what the client does not repeat by itself: what is sent by POST, and broken answers.
 
-    Each action here may be done twice. What the client did repeat, in vain, is not done again.
+    Each action here may be done twice. What the client repeated in vain is not done again; but it
+    may have repeated a request that was reset, and then not one whose answer broke off.
     """
+    start = time.monotonic()
     for attempt in range(1, attempts):
         try:
             return action()
         except GenericError as error:
             said = str(error).partition("\n")[0]
-            if "HTTP error" not in said or " retries, " in said:
+            in_vain = re.search(r"after (\d+) retries, max_retries: \1\b", said)
+            is_late = time.monotonic() - start > _PATIENCE.total_seconds()
+            if "HTTP error" not in said or in_vain or is_late:
                 raise
         time.sleep(random.uniform(0, min(0.1 * 2**attempt, 10)))  # noqa: S311 - no secret
     return action()

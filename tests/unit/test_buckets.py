@@ -776,6 +776,19 @@ def test_faults_that_pass_change_no_byte(s3: S3, faults: Faults, tmp_path: Path)
         assert counts["at once"] <= 80
 
 
+def test_a_request_that_is_reset_and_then_answered_in_part_is_done_again(s3: S3) -> None:
+    s3.make_bucket("mixed-faults")
+    names = [str(n) for n in range(40)]
+    with faulty(s3.endpoint) as proxy:
+        place = at(s3.behind(proxy.endpoint), "s3://mixed-faults/p", AWS_MAX_ATTEMPTS="8")
+        with ThreadPoolExecutor(20) as threads:
+            list(threads.map(lambda name: place.put(name, name.encode()), names))
+            proxy.set(Faults(reset=0.3, cut=0.3, only="^PUT", most=4))
+            list(threads.map(lambda name: place.move(name, f"to/{name}"), names))
+            assert [place.read(f"to/{name}") for name in names] == [n.encode() for n in names]
+        assert min(proxy.counts()[fault] for fault in ("reset", "cut")) > 10
+
+
 def test_a_table_whose_reading_fails_says_so_in_a_line(s3: S3, guarded: str) -> None:
     with faulty(s3.endpoint) as proxy:
         place = at(s3.behind(proxy.endpoint), f"{guarded}/tables")
