@@ -70,7 +70,7 @@ class Listed(NamedTuple):
     e_tag: str | None = None
 
 
-_LISTED = pa.schema(
+LISTED = pa.schema(
     [
         pa.field("path", pa.string()),
         pa.field("bytes", pa.int64()),
@@ -227,7 +227,7 @@ class Bucket:
         found: all are, before the first is given.
         """
         with self._told(""), closing(self._walk("")) as found:
-            yield from in_order(found, Listed, _LISTED, hear)
+            yield from in_order(found, Listed, LISTED, hear)
 
     @contextmanager
     def lock(self, path: str) -> Iterator[Callable[[], bool]]:

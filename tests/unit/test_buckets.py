@@ -528,7 +528,7 @@ def known(count):  # every second one is known
 
 def take(count):
     listed = refs_of_objects(
-        in_order(buckets._objects("", pages(count)), buckets.Listed, buckets._LISTED),
+        in_order(buckets._objects("", pages(count)), buckets.Listed, buckets.LISTED),
         lambda path: path[:7], None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:

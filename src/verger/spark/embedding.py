@@ -80,7 +80,7 @@ def _carry_out(
     refs = refs_of(work.place, work.refs, *task)
     with closing(Teller(tell, number)) as teller:
         made = embed(
-            refs, embedder, photos.read, _network(embedder.backbone), teller,
+            refs, embedder, photos.read, network(embedder.backbone), teller,
             reads_at_once=photos.reads_at_once,
         )  # fmt: skip
         return write_part(work.place, work.parts, _name(work, number), made)
@@ -97,6 +97,6 @@ def _name(work: Work, number: int) -> str:
 
 
 @cache
-def _network(backbone: Backbone) -> Network:
+def network(backbone: Backbone) -> Network:
     """Load the model once a worker process."""
     return backbone.network()
