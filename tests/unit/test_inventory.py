@@ -261,6 +261,14 @@ def test_another_e_tag_is_another_photo_where_both_are_known(
     assert (tally.kept, tally.changed) == (int(kept), int(not kept))
 
 
+def test_a_photo_of_which_nothing_but_its_path_is_known_is_what_it_was() -> None:
+    """A server that says nothing of a photo, or is down: its features are kept."""
+    row = Known("a", None, 7, micros(5), "file", False, '"a"')
+    ref = PhotoRef("a", None, 0, at(0), e_tag="")
+    tally = last(compare([ref], iter([row]), Orders(), retry_rejects=False))
+    assert (tally.kept, tally.changed, tally.by_path_alone) == (1, 0, 1)
+
+
 @pytest.mark.parametrize("retry_rejects", [False, True])
 def test_rejects_are_tried_again_only_when_asked(retry_rejects: bool) -> None:
     stored = {

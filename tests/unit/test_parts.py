@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.features import Embedded
+from verger.features import DENIED, Embedded
 from verger.layout import FEATURES, REJECTS
 from verger.parts import (
     SCHEMAS,
     Done,
+    all_denied,
     edited,
     empty_table,
     merge_rejects,
@@ -340,6 +341,15 @@ def test_rows_of_the_first_format_are_given_the_columns_it_lacked(place: LocalPl
     assert pq.read_schema(place.open("merged")).equals(SCHEMAS[FEATURES])
     kept = next(row for row in rows(place, "merged") if row["path"] == "b")
     assert kept == {**table.to_pylist()[0], "e_tag": None}
+
+
+def test_only_where_each_was_denied_are_all_denied(place: LocalPlace) -> None:
+    denied = [{**reject_row(p), "detail": DENIED} for p in ("a", "b", "c", "d")]
+    assert all_denied(place, write_rejects(place, "denied", denied))
+    last = [*denied[:3], reject_row("d")]
+    assert not all_denied(place, write_rejects(place, "one-is-not", last))
+    first = [reject_row("a"), *denied[1:]]
+    assert not all_denied(place, write_rejects(place, "nor-is-the-first", first))
 
 
 def test_files_become_one_in_order_of_path(place: LocalPlace) -> None:
