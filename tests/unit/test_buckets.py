@@ -14,6 +14,7 @@ import time
 import unicodedata
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -947,6 +948,74 @@ def test_a_run_whose_lock_was_taken_over_publishes_nothing_and_clears_nothing_aw
     assert (other.record() or {})["is"] == "two"
     assert late.place.read("matrix/part-two.parquet") == b"two"
     assert late.table("matrix") == ["matrix/part-two.parquet"]
+
+
+# Another program reads while a run publishes ------------------------------------------------------
+
+
+def seen_by_another_program(s3: S3, path: str) -> tuple[str | None, list[str]]:
+    """Read a STORE as Arrow's own client for S3 does: the record, and whose rows matrix/ holds."""
+    import pyarrow.dataset as ds
+    from pyarrow import fs
+
+    environment = s3.environment()
+    client = fs.S3FileSystem(
+        endpoint_override=environment["AWS_ENDPOINT_URL"],
+        access_key=environment["AWS_ACCESS_KEY_ID"],
+        secret_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region=environment["AWS_REGION"],
+    )
+    try:
+        with client.open_input_stream(f"{path}/run.json") as file:
+            record = json.loads(file.read())["is"]
+    except FileNotFoundError:
+        record = None
+    table = ds.dataset(f"{path}/matrix", filesystem=client).to_table()
+    return record, sorted(table.column("run").to_pylist())
+
+
+def test_a_record_before_and_after_vouches_for_what_another_program_read(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/howto/buckets.md tells those who read a table while a run publishes."""
+    s3.make_bucket("readers")
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    store = Store("s3://readers/store")
+    looks: list[tuple[str | None, list[str]]] = []
+
+    def publish(run: str) -> None:
+        with store.working("x") as work:
+            parts = [work.built(f"matrix/part-{run}-{n}.parquet") for n in range(3)]
+            for part in parts:
+                with work.place.incoming(part) as file:
+                    pq.write_table(pa.table({"run": [run] * 5}), file)
+            store.publish(work, {"is": run}, Publication({"matrix": parts}))
+
+    publish("one")
+    for step in ("move", "delete", "put"):
+
+        def looked_at(then: Any, place: Bucket, *arguments: Any) -> None:
+            looks.append(seen_by_another_program(s3, "readers/store"))
+            then(place, *arguments)
+
+        then = getattr(Bucket, step)
+        monkeypatch.setattr(Bucket, step, partialmethod(partial(looked_at, then)))
+    publish("two")
+    monkeypatch.undo()
+    looks.append(seen_by_another_program(s3, "readers/store"))
+
+    records = [record for record, _ in looks]
+    bare = records.count(None)
+    assert bare > 3
+    at = records.index(None)
+    assert set(records[:at]) == {"one"}
+    assert records[at : at + bare] == [None] * bare
+    assert set(records[at + bare :]) == {"two"}
+    for record, rows in looks:
+        if record is not None:
+            assert rows == [record] * 15
+    assert {*looks[at + bare // 2][1]} == {"one", "two"}  # so it is not enough to read the table
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[1]", b"null", b'{"pid": "x"}', b"\xff"])
