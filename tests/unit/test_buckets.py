@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
-import unicodedata
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial, partialmethod
 from pathlib import Path
@@ -22,6 +20,7 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from names import NFC, NFD, ODD
 
 from faults import Faults, faulty
 from seaweed import S3
@@ -34,21 +33,14 @@ from verger.listing import list_place
 from verger.photos.objects import refs_of_objects
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
-from verger.places import LocalPlace, place_of
+from verger.places import place_of
 from verger.store import Publication, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verger.places import Place
 
 TOKEN = "token-" + "0123456789" * 2
-NFC, NFD = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
-ODD = [
-    "a b.jpg", " led.jpg", "a+b.jpg", "a%20b.jpg", "100%.jpg", "%2F.jpg", f"{NFC}.jpg",
-    f"{NFD}.jpg", "桃🍑.jpg", "\uff5e.jpg", "a#b?c&d.jpg", "it's.jpg", 'say "a".jpg', "*.jpg",
-    "[a]{b}.jpg", "a:b.jpg", "~.jpg", ".hidden.jpg", "-rf.jpg", "a=b;c,d@e!$(f).jpg", "<&>.jpg",
-]  # fmt: skip
 LONG = "/".join(["x" * 250] * 3 + ["y" * 243 + ".jpg"])  # S3's limit is 1,024 bytes with the prefix
 
 
@@ -64,144 +56,9 @@ def laws(s3: S3) -> Bucket:
     return at(s3, "s3://laws/a folder + 100%/é")
 
 
-@pytest.fixture(params=["a folder", "a bucket"])
-def place(request: pytest.FixtureRequest, s3: S3, tmp_path: Path, laws: Bucket) -> Place:
-    """Both kinds of places keep to the same laws; each test has one of its own."""
-    if request.param == "a folder":
-        return LocalPlace(tmp_path / "place")
-    return at(s3, f"{laws.url}/{tmp_path.name}")
-
-
 def fill(store: Any, paths: list[str], body: bytes = b"photo") -> None:
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(lambda path: obstore.put(store, path, body), paths))
-
-
-def fail_while_writing(place: Place, path: str, error: BaseException) -> None:
-    with place.incoming(path) as file:
-        file.write_bytes(b"half")
-        raise error
-
-
-# Laws of any place --------------------------------------------------------------------------------
-
-
-def test_what_is_put_is_read_back(place: Place) -> None:
-    for data in (b"", b"one", bytes(range(256)) * 4096):
-        place.put("deep/er/file", data)
-        assert place.read("deep/er/file") == data
-        assert place.exists("deep/er/file")
-    assert not place.exists("deep/er")
-    assert not place.exists("deep/er/fil")
-
-
-def test_a_name_is_kept_exactly(place: Place) -> None:
-    for name in ODD:
-        path = f"folder {name}/{name}"
-        place.put(path, name.encode())
-        assert place.read(path) == name.encode()
-        assert place.entries(f"folder {name}") == [path]
-        hidden = name.startswith(".")
-        assert place.files(f"folder {name}", ".jpg") == ([] if hidden else [path])
-        place.move(path, f"to/{name}")
-        assert not place.exists(path)
-        assert place.read(f"to/{name}") == name.encode()
-    assert place.entries("to") == sorted(f"to/{name}" for name in ODD)
-    place.delete("to")
-    assert place.entries("to") == []
-
-
-def test_a_table_is_written_and_read_by_arrow(place: Place) -> None:
-    table = pa.table({"n": range(5000), "text": [f"é {n}" for n in range(5000)]})
-    with place.incoming("t/table.parquet") as file:
-        pq.write_table(table, file, row_group_size=500)
-        assert not place.exists("t/table.parquet")
-    with pq.ParquetFile(place.open("t/table.parquet")) as parquet:
-        assert parquet.num_row_groups == 10
-        assert parquet.read_row_group(7, ["n"]).column("n").to_pylist() == [*range(3500, 4000)]
-        assert parquet.read() == table
-    assert place.files("t") == ["t/table.parquet"]
-
-
-def test_what_is_not_there(place: Place) -> None:
-    place.put("here", b"old")
-    with pytest.raises(FileNotFoundError):
-        place.read("gone")
-    with pytest.raises(FileNotFoundError):
-        place.move("gone", "here")
-    with pytest.raises(FileNotFoundError), place.incoming("here"):
-        pass  # writes no file
-    with pytest.raises(FileNotFoundError):
-        pq.read_table(place.open("gone"))
-    assert place.read("here") == b"old"
-    assert not place.exists("gone")
-    assert place.files("gone") == place.entries("gone") == []
-    place.delete("gone")
-    place.delete_if_empty("gone")
-
-
-@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), OSError(28, "full")])
-def test_what_fails_while_it_comes_in_leaves_nothing(place: Place, error: BaseException) -> None:
-    place.put("folder/file", b"old")
-    for path in ("folder/file", "folder/new"):
-        with pytest.raises(type(error)):
-            fail_while_writing(place, path, error)
-    assert place.read("folder/file") == b"old"
-    assert place.entries("folder") == ["folder/file"]
-
-
-def test_files_and_entries_are_those_right_in_the_folder(place: Place) -> None:
-    names = ["b.parquet", "a.parquet", "C.parquet", "é.parquet", "a.txt", "_SUCCESS"]
-    for name in [*names, ".a.parquet.crc", "deep.parquet/file.parquet"]:
-        place.put(f"table/{name}", b"")
-    place.put("table2/file.parquet", b"")
-    assert place.files("table") == [f"table/{name}" for name in sorted(names)]
-    assert place.files("table", ".parquet") == [
-        f"table/{name}" for name in sorted(names) if name.endswith(".parquet")
-    ]
-    assert place.entries("table") == [
-        f"table/{name}" for name in sorted([*names, ".a.parquet.crc", "deep.parquet"])
-    ]
-    assert place.entries("") == ["table", "table2"]
-
-
-def test_a_file_or_a_folder_is_deleted_with_all_in_it(place: Place) -> None:
-    for path in ("a/b/c", "a/.hidden", "a/d", "ab/e", "a.f"):
-        place.put(path, b"")
-    place.delete("a/d")
-    assert place.entries("a") == ["a/.hidden", "a/b"]
-    place.delete("a")
-    assert [path for path in ("a/b/c", "a/.hidden", "ab/e", "a.f") if place.exists(path)] == [
-        "ab/e", "a.f",
-    ]  # fmt: skip
-    # SeaweedFS goes on naming folders that are empty, for a while.
-    assert {"a.f", "ab"} <= set(place.entries("")) <= {"a.f", "ab", "a"}
-    assert place.files("a") == []
-    place.delete("a")  # and it is gone already
-
-
-def test_a_place_is_there_once_something_lies_in_it(place: Place) -> None:
-    assert place.is_empty() is None
-    place.put("a/b", b"")
-    assert place.is_empty() is False
-
-
-def test_a_place_can_be_sent_to_a_worker(place: Place) -> None:
-    place.put("a", b"1")
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as workers:
-        assert workers.submit(place.read, "a").result() == b"1"
-        workers.submit(place.put, "b", b"2").result()
-    assert place.read("b") == b"2"
-    assert pickle.loads(pickle.dumps(place)) == place  # noqa: S301 - our own
-
-
-def test_a_lock_is_freed_at_its_end_good_or_bad(place: Place) -> None:
-    with place.lock("deep/lock"), pytest.raises(BlockingIOError), place.lock("deep/lock"):
-        pass
-    with pytest.raises(ValueError, match="bad"), place.lock("deep/lock"):
-        raise ValueError("bad")
-    with place.lock("deep/lock"):
-        pass
 
 
 # Objects ------------------------------------------------------------------------------------------
