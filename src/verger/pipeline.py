@@ -437,7 +437,7 @@ def _take_stock(
 def _way(photos: Source) -> list[str]:
     """Say which way photos come that do not come the usual one."""
     if isinstance(photos, HadoopFolder):
-        return ["Photos on hdfs:// come through Java (Spark's binaryFile), which takes longer."]
+        return ["Photos on hdfs:// come through Java (Spark's binaryFile), one at a time a task."]
     return []
 
 
