@@ -44,8 +44,10 @@ _MEANINGS = {
     "features": "What the backbone gives: one value a feature, 1,280 with the default one.",
     "width": "Width of the photo in pixels, as a person sees it (after EXIF).",
     "height": "Height of the photo in pixels, as a person sees it (after EXIF).",
-    "bytes": "Size of the file.",
-    "modified": "When the file was last changed, UTC.",
+    "bytes": "Size of the file; 0 where a web server does not say.",
+    "modified": "When the file was last changed, UTC; 1970 where a web server does not say.",
+    "e_tag": "What an object store or a web server says of the content, if it does; empty where a "
+    "web server says nothing at all of the photo.",
     "thumbnail": "The whole photo as a small JPEG: longest side at most 96 px, over white.",
     "reason": "Why it was rejected: one word of a [closed set](reasons.md).",
     "detail": "What exactly was wrong, for a person; its wording may change.",
@@ -59,12 +61,12 @@ RECORD_FIELDS: Mapping[str, str] = {
     "finished": "When the run ended, UTC.",
     "reduced": "Of the last `verger reduce`: when it `finished`, its `versions` and its `seconds`; "
     "only there if it was called after the last run that embedded or fitted.",
-    "photos": "PHOTOS, as it was given.",
+    "photos": "PHOTOS, as it was given; of a URL, without its query.",
     "settings": "Every [setting](settings.md) of the run, by its name in Python.",
     "counts": "`listed`, `embedded`, `rejected`, and `rejected_by_reason` (reason → number). "
     "`listed` is `embedded` + `rejected`, or the run would have failed.",
     "changes": "What the run found, in photos, beside what the STORE knew: `new`, `changed` (other "
-    "size or time), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
+    "size, time or ETag), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
     "`relabelled` (those of `kept` that got another label) and `gone`. `listed` is `new` + "
     "`changed` + `retried` + `kept`.",
     "labels": "How many different labels there are.",

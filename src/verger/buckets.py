@@ -7,7 +7,6 @@ of the machine. None is printed, and none is sent to workers but in the way that
 from __future__ import annotations
 
 import errno
-import heapq
 import io
 import json
 import os
@@ -25,7 +24,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import quote
@@ -43,6 +41,7 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, from_url
 
 from verger.errors import VergerError
+from verger.sorting import in_order
 
 _T = TypeVar("_T")
 
@@ -58,7 +57,6 @@ _BACKOFF = {
 _CLIENT = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=10)}
 _PAGES_AHEAD = 4
 _PREFIXES_AT_ONCE = 8
-_SORTED_AT_ONCE = 50_000  # objects; longer listings are sorted on the disk
 _COPIED_AT_MOST = 5 * 10**9  # larger objects are sent again; S3 copies no more at once
 _BEAT, _LAPSE = 15.0, 90.0  # seconds: how often a lock is renewed, and when it counts as left
 
@@ -69,6 +67,17 @@ class Listed(NamedTuple):
     path: str
     bytes: int
     modified: datetime
+    e_tag: str | None = None
+
+
+LISTED = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("bytes", pa.int64()),
+        pa.field("modified", pa.timestamp("us", tz="UTC")),
+        pa.field("e_tag", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,27 +219,34 @@ class Bucket:
         """Name a path for Spark."""
         return f"{self.url}/{path}"
 
-    def walk(self) -> Iterator[Listed]:
+    def walk(self, hear: Callable[[int], None] = lambda _found: None) -> Iterator[Listed]:
         """List all objects in order of path, page by page, several folders at once.
 
         Some servers list in another order (`a/1` before `a b`, as folders on a disk), so what comes
-        is sorted: in memory, or by way of the disk where it is long.
+        is sorted: in memory, or by way of the disk where it is long. `hear` is told how many were
+        found: all are, before the first is given.
         """
         with self._told(""), closing(self._walk("")) as found:
-            yield from _in_order(found)
+            yield from in_order(found, Listed, LISTED, hear)
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
+    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
         """Hold a lock: an object that is renewed as long as this process lives.
 
         One that was not renewed for a minute and a half, or whose process is known to be gone, is
-        taken over. Raises BlockingIOError if another run holds it.
+        taken over. Raises BlockingIOError if another run holds it. What is given renews the lock,
+        and says whether that could be done: if so, nobody takes it over within that time.
         """
         with self._told(path):
             held = _Lock(self._store, path, _attempts(dict(self.settings)))
             held.take()
+
+        def is_held() -> bool:
+            with self._told(path):
+                return held.renew()
+
         try:
-            yield
+            yield is_held
         finally:
             held.release()
 
@@ -370,6 +386,7 @@ class Bucket:
                             "path": entry["Key"].removeprefix(base),
                             "size": entry["Size"],
                             "last_modified": entry["LastModified"],
+                            "e_tag": entry.get("ETag"),
                         }
                         for entry in page.get("Contents", [])
                     ],
@@ -379,14 +396,18 @@ class Bucket:
 def _repeated(attempts: int, action: Callable[[], _T]) -> _T:
     """Do again what the client does not repeat by itself: what is sent by POST, and broken answers.
 
-    Each action here may be done twice. What the client did repeat, in vain, is not done again.
+    Each action here may be done twice. What the client repeated in vain is not done again; but it
+    may have repeated a request that was reset, and then not one whose answer broke off.
     """
+    start = time.monotonic()
     for attempt in range(1, attempts):
         try:
             return action()
         except GenericError as error:
             said = str(error).partition("\n")[0]
-            if "HTTP error" not in said or " retries, " in said:
+            in_vain = re.search(r"after (\d+) retries, max_retries: \1\b", said)
+            is_late = time.monotonic() - start > _PATIENCE.total_seconds()
+            if "HTTP error" not in said or in_vain or is_late:
                 raise
         time.sleep(random.uniform(0, min(0.1 * 2**attempt, 10)))  # noqa: S311 - no secret
     return action()
@@ -434,45 +455,7 @@ def _objects(folder: str, pages: Iterable[Any]) -> Iterator[Listed]:
     for page in pages:
         for entry in page:
             if entry["size"] or entry["path"].rstrip("/") != marker:
-                yield Listed(entry["path"], entry["size"], entry["last_modified"])
-
-
-def _in_order(objects: Iterator[Listed]) -> Iterator[Listed]:
-    """Sort objects by path, holding no more than some ten thousand at a time."""
-    held = sorted(islice(objects, _SORTED_AT_ONCE))
-    if len(held) < _SORTED_AT_ONCE:
-        yield from held
-        return
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder, ExitStack() as stack:
-        runs: list[Iterator[Listed]] = []
-        while held:
-            file = f"{folder}/{len(runs)}"
-            _write_run(file, held)
-            runs.append(stack.enter_context(closing(_read_run(file))))
-            held = sorted(islice(objects, _SORTED_AT_ONCE))
-        yield from heapq.merge(*runs)
-
-
-_RUN = pa.schema(
-    [
-        pa.field("path", pa.string()),
-        pa.field("bytes", pa.int64()),
-        pa.field("modified", pa.timestamp("us", tz="UTC")),
-    ]
-)
-
-
-def _write_run(file: str, objects: list[Listed]) -> None:
-    with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, _RUN) as writer:
-        columns = zip(zip(*objects, strict=True), _RUN, strict=True)
-        table = pa.table([pa.array(values, one.type) for values, one in columns], schema=_RUN)
-        writer.write_table(table, max_chunksize=512)
-
-
-def _read_run(file: str) -> Generator[Listed, None, None]:
-    with pa.OSFile(file) as source, pa.ipc.open_stream(source) as reader:
-        for batch in reader:
-            yield from map(Listed, *(column.to_pylist() for column in batch.columns))
+                yield Listed(entry["path"], entry["size"], entry["last_modified"], entry["e_tag"])
 
 
 @contextmanager
@@ -545,6 +528,14 @@ class _Lock:
             if self._is_own():
                 _repeated(self._attempts, lambda: obstore.delete(self._store, self._path))
 
+    def renew(self) -> bool:
+        """Renew the lock; say whether it was still this one's own."""
+        try:
+            self._put({"e_tag": self._tag})
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            return False
+        return True
+
     def _found(self) -> tuple[dict[str, Any], Any]:
         """Read who holds the lock, and what the store says of the object."""
         found = obstore.get(self._store, self._path)
@@ -591,12 +582,9 @@ class _Lock:
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT):
-            try:
-                self._put({"e_tag": self._tag})
-            except (PreconditionError, FileNotFoundError):
-                return  # taken over while this process slept
-            except (BaseError, OSError):
-                continue
+            with suppress(BaseError, OSError):
+                if not self.renew():
+                    return  # taken over while this process slept
 
 
 def _machine() -> str:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 
 from verger.backbones import open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.hadoop import HadoopFolder
 from verger.photos.source import EXTENSIONS
-from verger.places import LocalPlace, Place, place_of
+from verger.places import LocalPlace, Place, Source, source_of, store_place
 from verger.settings import DEFAULT_BACKBONE, RunSettings
+from verger.weblist import WebList
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GB = 10**9
@@ -57,9 +59,9 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
     yield _disk("disk", Path(tempfile.gettempdir()), "Set TMPDIR to a larger disk.")
     yield _told("backbone", _backbone)
     if photos is not None:
-        yield _told("PHOTOS", lambda: _photos(place_of(photos, PhotosError)))
+        yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
-        yield _told("STORE", lambda: _store(place_of(store, StoreError)))
+        yield _told("STORE", lambda: _store(store_place(store)))
         if "://" not in store:
             yield _disk("STORE", _nearest(Path(store)), "Make room, or choose another disk.")
     yield _told("Spark", _spark)
@@ -120,14 +122,18 @@ def _backbone() -> str:
     return f"{card.name}, whose checksum is right."
 
 
-def _photos(place: Place) -> str:
+def _photos(place: Source) -> str:
     photo = _first_photo(place)
     data = place.read(photo)
     return f"{place} can be listed and read ({photo}, {len(data):,} bytes)."
 
 
-def _first_photo(place: Place) -> str:
+def _first_photo(place: Source) -> str:
     """Return the path of one photo, of those that a listing names first."""
+    if isinstance(place, WebList):
+        return _first_link(place)
+    if isinstance(place, HadoopFolder):
+        raise PhotosError(f"{place} is read by Spark alone.", hint="verger run --dry-run lists it.")
     names = list(islice(_names(place), _LOOKED_AT))
     if photo := next((name for name in names if Path(name).suffix.lower() in EXTENSIONS), None):
         return photo
@@ -135,7 +141,14 @@ def _first_photo(place: Place) -> str:
     raise PhotosError(f"{place} holds no photo{among}.", hint=f"Looked for {' '.join(EXTENSIONS)}.")
 
 
-def _names(place: Place) -> Iterator[str]:
+def _first_link(photos: WebList) -> str:
+    with closing(photos.walk()) as links:
+        if link := next((link for link in links if not link.problem), None):
+            return link.path
+    raise PhotosError(f"{photos} names no photo that is there.")
+
+
+def _names(place: Source) -> Iterator[str]:
     from verger.buckets import Bucket
 
     if isinstance(place, Bucket):

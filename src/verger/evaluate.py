@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from verger.ahead import ahead
 from verger.errors import PhotosError
-from verger.features import ahead
 from verger.gallery import Answer, Verdict
 from verger.gallery.calibration import calibration_error
 from verger.identify import Identifier
@@ -20,7 +20,7 @@ from verger.knowledge import group_of
 from verger.listing import list_place
 from verger.photos.reasons import Reason, Reject
 from verger.photos.source import PhotoRef, labeller_from
-from verger.places import Place, place_of
+from verger.places import Source, source_of
 
 _AHEAD = 16
 BINS = 15
@@ -48,7 +48,7 @@ def evaluate(
     cases: list[Case] = []
     rejects: Counter[str] = Counter()
     unlabelled = 0
-    place = place_of(photos, PhotosError)
+    place = source_of(photos)
     for done, (ref, outcome) in enumerate(_answers(identifier, place, label_from, threads), 1):
         if isinstance(outcome, Reject):
             rejects[outcome.reason.value] += 1
@@ -90,7 +90,7 @@ def measure(cases: Sequence[Case], labels: Sequence[str], groups: Sequence[str])
 
 
 def _answers(
-    identifier: Identifier, photos: Place, label_from: str, threads: int
+    identifier: Identifier, photos: Source, label_from: str, threads: int
 ) -> Iterator[tuple[PhotoRef, Answer | Reject]]:
     def answer(ref: PhotoRef) -> tuple[PhotoRef, Answer | Reject]:
         if ref.reason is not None:

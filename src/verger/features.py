@@ -8,16 +8,16 @@ batches, all at the same time and in order, within a bounded amount of memory:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from verger.ahead import ahead
 from verger.backbones import Backbone
 from verger.photos.decode import Photo, decode
 from verger.photos.reasons import Reason, Reject
@@ -30,10 +30,9 @@ ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512
 DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
 
-_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
+DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
+_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
 Report = Callable[[int, int], None]  # photos embedded and rejected so far
@@ -79,6 +78,7 @@ def features_schema() -> pa.Schema:
             pa.field("bytes", pa.int64()),
             pa.field("modified", pa.timestamp("us", tz="UTC")),
             pa.field("thumbnail", pa.binary()),
+            pa.field("e_tag", pa.string()),
         ]
     )
 
@@ -93,6 +93,7 @@ def rejects_schema() -> pa.Schema:
             pa.field("detail", pa.string()),
             pa.field("bytes", pa.int64()),
             pa.field("modified", pa.timestamp("us", tz="UTC")),
+            pa.field("e_tag", pa.string()),
         ]
     )
 
@@ -132,38 +133,6 @@ def embed(
         report(rows.embedded, rows.rejected)
 
 
-def ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[_T], _R],
-    items: Iterable[_T],
-    *,
-    most: int,
-    weight: Callable[[_T], int] = lambda _item: 0,
-    most_weight: int = 0,
-) -> Iterator[_R]:
-    """Map in order, with up to `most` items (and `most_weight` of their weight) under way at once.
-
-    At least one item is always under way. An exception of `work` is raised in its turn. When the
-    caller stops early, what has not begun is cancelled.
-    """
-    pending: deque[tuple[int, Future[_R]]] = deque()
-    held = 0
-    try:
-        for item in items:
-            heavy = weight(item)
-            while pending and (len(pending) >= most or held + heavy > max(most_weight, heavy)):
-                done, future = pending.popleft()
-                held -= done
-                yield future.result()
-            pending.append((heavy, pool.submit(work, item)))
-            held += heavy
-        while pending:
-            yield pending.popleft()[1].result()
-    finally:
-        for _, future in pending:
-            future.cancel()
-
-
 def _decoded(
     refs: Iterable[PhotoRef],
     embedder: Embedder,
@@ -179,6 +148,8 @@ def _decoded(
             return ref, Reject(Reason(ref.reason), ref.detail or "")
         try:
             return ref, read(ref.path)
+        except PermissionError:
+            return ref, Reject(Reason.UNREADABLE, DENIED)
         except OSError as error:
             return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
 
@@ -245,6 +216,7 @@ class _Rows:
             [ref.bytes for ref, _ in kept],
             [ref.modified for ref, _ in kept],
             [photo.thumbnail for _, photo in kept],
+            [ref.e_tag for ref, _ in kept],
         ]
         rejects = [
             [ref.path for ref, _ in rejected],
@@ -253,6 +225,7 @@ class _Rows:
             [reject.detail for _, reject in rejected],
             [ref.bytes for ref, _ in rejected],
             [ref.modified for ref, _ in rejected],
+            [ref.e_tag for ref, _ in rejected],
         ]
         return Embedded(_batch(features, features_schema()), _batch(rejects, rejects_schema()))
 

@@ -1,7 +1,8 @@
 """What a run has to do: the photos listed, beside those that the STORE knows.
 
 Both come in order of path, so that two streams are laid side by side in constant memory, however
-many photos there are. A photo is known by its path, size and time of change.
+many photos there are. A photo is known by its path, size, time of change and, where its place gives
+one, ETag.
 """
 
 from __future__ import annotations
@@ -37,6 +38,19 @@ class Known(NamedTuple):
     modified: int  # microseconds since 1970
     file: str  # the Parquet file that its row lies in
     rejected: bool
+    e_tag: str | None = None  # none of a folder, and none of a STORE before format 2
+
+    def is_of(self, ref: PhotoRef) -> bool:
+        """Say whether the photo is still what it was. An ETag that is not known says nothing.
+
+        An empty one means that nothing at all is known of the photo but its path.
+        """
+        if ref.e_tag == "":
+            return True
+        modified = (ref.modified - _EPOCH) // _MICROSECOND
+        return (self.bytes, self.modified) == (ref.bytes, modified) and (
+            self.e_tag is None or ref.e_tag is None or self.e_tag == ref.e_tag
+        )
 
 
 @dataclass
@@ -51,6 +65,7 @@ class Tally:
     relabelled: int = 0
     gone: int = 0
     unlabelled: int = 0
+    by_path_alone: int = 0
     bytes_to_read: int = 0
     labels: set[str] = field(default_factory=set)
 
@@ -117,12 +132,12 @@ def _judge(
     ref: PhotoRef, same: list[Known], orders: Orders, tally: Tally, *, retry_rejects: bool
 ) -> None:
     tally.listed += 1
+    tally.by_path_alone += ref.e_tag == "" and ref.reason is None
     if ref.label is None:
         tally.unlabelled += 1
     else:
         tally.labels.add(ref.label)
-    modified = (ref.modified - _EPOCH) // _MICROSECOND
-    fresh = [row for row in same if row.bytes == ref.bytes and row.modified == modified]
+    fresh = [row for row in same if row.is_of(ref)]
     if ref.reason is not None:  # no longer to be used, whatever it was
         fresh = [row for row in fresh if row.rejected]
     kept = next((row for row in fresh if not (row.rejected and retry_rejects)), None)
@@ -142,29 +157,37 @@ def _judge(
         tally.relabelled += 1
 
 
-def known_photos(place: Place, features: Iterable[str], rejects: Iterable[str]) -> Iterator[Known]:
+def known_photos(
+    place: Place, features: Iterable[str], rejects: Iterable[str], older: set[str]
+) -> Iterator[Known]:
     """Read the photos that some tables know, in order of path; of one path, the first file's first.
 
-    Raises `StoreError` where a file is not in order of path, as every file of a STORE is.
+    Files that lack the column of ETags, as those before format 2, are added to `older`. Raises
+    `StoreError` where a file is not in order of path, as every file of a STORE is.
     """
-    streams = [_known(place, file, rejected=False) for file in features]
-    streams += [_known(place, file, rejected=True) for file in rejects]
+    streams = [_known(place, file, older, rejected=False) for file in features]
+    streams += [_known(place, file, older, rejected=True) for file in rejects]
     return heapq.merge(*streams, key=operator.itemgetter(0))
 
 
-def _known(place: Place, file: str, *, rejected: bool) -> Iterator[Known]:
+def _known(place: Place, file: str, older: set[str], *, rejected: bool) -> Iterator[Known]:
     last = ""
-    for batch in _groups(place, file, ["path", "label", "bytes", "modified"]):
+    for batch in _groups(place, file, ["path", "label", "bytes", "modified", "e_tag"]):
         modified = batch.column("modified").cast(pa.int64()).to_pylist()
-        columns = (batch.column(name).to_pylist() for name in ("path", "label", "bytes"))
-        for path, label, size, when in zip(*columns, modified, strict=True):
+        columns = [batch.column(name).to_pylist() for name in ("path", "label", "bytes")]
+        if "e_tag" in batch.column_names:
+            tags = batch.column("e_tag").to_pylist()
+        else:
+            older.add(file)
+            tags = [None] * len(batch)
+        for path, label, size, when, tag in zip(*columns, modified, tags, strict=True):
             if path < last:
                 raise StoreError(
                     f"{file} in the STORE is not in order of path.",
                     hint="An older Verger wrote it, or something else; --overwrite makes it anew.",
                 )
             last = path
-            yield Known(path, label, size, when, file, rejected)
+            yield Known(path, label, size, when, file, rejected, tag)
 
 
 def _groups(place: Place, file: str, columns: list[str]) -> Iterator[pa.Table]:
@@ -190,6 +213,7 @@ def refs_schema() -> pa.Schema:
             pa.field("modified", pa.timestamp("us", tz="UTC")),
             pa.field("reason", pa.string()),
             pa.field("detail", pa.string()),
+            pa.field("e_tag", pa.string()),
         ]
     )
 

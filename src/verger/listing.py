@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 from verger.buckets import Bucket
 from verger.errors import PhotosError
+from verger.hadoop import HadoopFolder
 from verger.inventory import OrderBook, Tally, compare, known_photos
 from verger.layout import FEATURES, REJECTS
+from verger.photos.links import refs_of_links
 from verger.photos.objects import refs_of_objects
-from verger.photos.source import EXTENSIONS, CsvLabels, Labeller, PhotoRef, list_photos
-from verger.places import LocalPlace, Place
-from verger.progress import Reporter
+from verger.photos.source import (
+    EXTENSIONS,
+    CsvLabels,
+    Labeller,
+    ParentLabels,
+    PhotoRef,
+    list_photos,
+)
+from verger.places import LocalPlace, Source
+from verger.progress import Reporter, Silent
 from verger.store import Store, Work
+from verger.weblist import WebList
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,7 @@ class Stock:
     tally:    the counts
     features: the files of features that the STORE or a run that was stopped holds
     rejects:  their files of rejects
-    edited:   the files among them in which something has to change
+    edited:   the files among them in which something has to change, their format included
     """
 
     tally: Tally
@@ -36,7 +51,7 @@ class Stock:
 def take_stock(
     store: Store,
     work: Work,
-    photos: Place,
+    photos: Source,
     labeller: Labeller,
     reporter: Reporter,
     orders: tuple[Path, Path],
@@ -52,26 +67,51 @@ def take_stock(
     if not anew and store.record() is not None:
         features = store.table(FEATURES) + features
         rejects = store.table(REJECTS) + rejects
-    known = known_photos(work.place, features, rejects)
-    with reporter.stage("Listing", None, "photos") as stage, OrderBook(*orders) as book:
+    older: set[str] = set()
+    known = known_photos(work.place, features, rejects, older)
+    listed = list_place(photos, labeller, reporter)
+    comparing = "Listing" if isinstance(photos, LocalPlace) else "Comparing"
+    with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
         tally = Tally()
-        listed = list_place(photos, labeller)
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
             stage.update(tally.listed)
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
         )
-    return Stock(tally, features, rejects, book.files)
+    return Stock(tally, features, rejects, book.files | older)
 
 
-def list_place(photos: Place, labeller: Labeller) -> Iterator[PhotoRef]:
-    """List the photos of a place, in order of path."""
+def list_place(
+    photos: Source, labeller: Labeller, reporter: Reporter | None = None
+) -> Iterator[PhotoRef]:
+    """List the photos of a place, in order of path.
+
+    A folder is listed as its photos are taken; anything else before, which `reporter` is told.
+    """
     if isinstance(photos, LocalPlace):
         return list_photos(photos.root, labeller)
     if isinstance(photos, Bucket):
-        return refs_of_objects(photos.walk(), labeller, photos.exists)
+        objects = _found(photos.walk, reporter or Silent())
+        return refs_of_objects(objects, labeller, photos.exists)
+    if isinstance(photos, HadoopFolder):
+        from verger.spark.hadoop import walk
+
+        objects = _found(partial(walk, photos), reporter or Silent())
+        return refs_of_objects(objects, labeller, lambda _path: True)
+    if isinstance(photos, WebList):
+        return refs_of_links(_found(photos.walk, reporter or Silent()), labeller)
     raise PhotosError(f"{photos} cannot be listed.")
+
+
+def _found(
+    walk: Callable[[Callable[[int], None]], Iterator[_T]], reporter: Reporter
+) -> Iterator[_T]:
+    """Walk a place, and show how far that is: all is found before the first comes in order."""
+    with reporter.stage("Listing", None, "files") as stage:
+        walked = walk(stage.update)
+        first = list(islice(walked, 1))
+    return chain(first, walked)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
@@ -79,6 +119,13 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
     notes = []
     if label_from != "none" and tally.unlabelled:
         notes.append(f"{tally.unlabelled} of {tally.listed} photos have no label.")
+    if tally.by_path_alone:
+        notes.append(
+            f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
+            "size, time or ETag, so that another photo at the same URL would not be noticed."
+        )
+    if isinstance(labeller, ParentLabels) and labeller.overruled:
+        notes.append("Labels are those of the list of photos, not of folders.")
     if isinstance(labeller, CsvLabels) and labeller.unused:
         notes.append(f"{labeller.unused} rows of {label_from} name no photo that was found.")
     return notes

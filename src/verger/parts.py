@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from verger.features import Embedded, features_schema, rejects_schema
+from verger.features import DENIED, Embedded, features_schema, rejects_schema
 from verger.layout import FEATURES, REJECTS
 from verger.places import Place
 from verger.tables import ROWS_A_GROUP, TableWriter, batches, rows_of
@@ -80,9 +81,17 @@ def _found(
     place: Place, path: str, dropped: set[str], labels: dict[str, str | None]
 ) -> Iterator[_Found]:
     for batch in batches(place, path, rows=_ROWS_AT_ONCE):
-        left = edited(batch, dropped, labels)
+        left = edited(_with_all_columns(batch), dropped, labels)
         for at, name in enumerate(left.column("path").to_pylist()):
             yield _Found(name, left, at)
+
+
+def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Give rows of features the columns that their format did not have yet, as nulls."""
+    for field in SCHEMAS[FEATURES]:
+        if field.name not in batch.schema.names:
+            batch = batch.append_column(field, pa.nulls(len(batch), field.type))
+    return batch
 
 
 def too_small(place: Place, files: list[str]) -> list[list[str]]:
@@ -123,6 +132,14 @@ def merge_rejects(
             for row in some:
                 counts[row["reason"]] = counts.get(row["reason"], 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def all_denied(place: Place, rejects: str) -> bool:
+    """Say whether every photo of a file of rejects is one that might not be read."""
+    for batch in batches(place, rejects, ["detail"]):
+        if not pc.all(pc.equal(batch.column("detail"), DENIED)).as_py():
+            return False
+    return True
 
 
 def _rows(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,12 +15,13 @@ from verger.discriminant import Discriminant, fit_discriminant, save_discriminan
 from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
 from verger.features import Embedder
 from verger.gallery import build_gallery
+from verger.hadoop import HadoopFolder
 from verger.inventory import Tally, edits_of, sizes_of
 from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTION, REJECTS, REPORT
 from verger.listing import Stock, label_notes, take_stock
-from verger.parts import empty_table, merge_rejects, too_small
+from verger.parts import all_denied, empty_table, merge_rejects, too_small
 from verger.photos.source import Labeller, labeller_from
-from verger.places import Place, place_of
+from verger.places import Source, source_of
 from verger.progress import Reporter, Silent
 from verger.projection import PCA, fit_pca, save_pca
 from verger.record import (
@@ -72,7 +74,7 @@ def run(
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     clock, started = Clock(), now()
-    source, store = place_of(photos, PhotosError), Store(store_root)
+    source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     backbone = open_backbone(settings.backbone, settings.image_size)
     described = backbone_record(backbone)
@@ -80,7 +82,10 @@ def run(
     is_new = store.claim(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     try:
-        with store.working(made_by) as work:
+        with (
+            store.working(made_by) as work,
+            _spark_to_list(source, work, settings, clock, reporter),
+        ):
             with clock.time("list"):
                 stock = _take_stock(store, work, source, labeller, settings, reporter)
             is_new = False  # there are photos: what is done from here on is kept
@@ -94,14 +99,18 @@ def run(
             record |= {
                 "started": started,
                 "finished": now(),
-                "photos": str(photos),
+                "photos": str(source),
                 "settings": settings.as_record(),
                 "changes": tally.as_record(),
                 "labels": len(tally.labels),
                 "backbone": described,
                 "photos_per_second": _rate(tally.to_embed, clock),
                 "seconds": clock.seconds,
-                "notes": [*backbone.notes, *label_notes(settings.label_from, tally, labeller)],
+                "notes": [
+                    *backbone.notes,
+                    *_way(source),
+                    *label_notes(settings.label_from, tally, labeller),
+                ],
             }
             store.publish(work, record, publication)
             told = _report(store, settings, reporter, anew=bool(publication.folders))
@@ -121,7 +130,7 @@ def plan(
     """Say what `run` would do, in photos; nothing is written and no photo is opened."""
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
-    source, store = place_of(photos, PhotosError), Store(store_root)
+    source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     described = backbone_record(open_backbone(settings.backbone, settings.image_size))
     _refuse_nesting(source, store)
@@ -129,11 +138,13 @@ def plan(
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
         work = Work(store.place, "", made_by, Path(scratch))
+        spark = _spark_to_list(source, work, settings, Clock(), reporter)
         orders = Path(scratch) / "refs.parquet", Path(scratch) / "edits.parquet"
-        return take_stock(
-            store, work, source, labeller, reporter, orders,
-            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
-        ).tally  # fmt: skip
+        with spark:
+            return take_stock(
+                store, work, source, labeller, reporter, orders,
+                anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+            ).tally  # fmt: skip
 
 
 def reduce(
@@ -228,7 +239,7 @@ class _Chain:
     reporter: Reporter
 
     def run(
-        self, photos: Place, stock: Stock, backbone: Backbone
+        self, photos: Source, stock: Stock, backbone: Backbone
     ) -> tuple[dict[str, Any], Publication]:
         """Embed, fit, project; return this part of the record, and the files to publish."""
         from verger.spark import session
@@ -237,7 +248,7 @@ class _Chain:
             spark, engine = self._start(stack, stock.tally.to_embed)
             cores = session.cores(spark)
             features = self._embed(spark, photos, stock, backbone, cores)
-            counts = self._count(stock, features)
+            counts = self._count(photos, stock, features)
             reduced = self._reduce(spark, features, backbone.card.features, counts["embedded"])
         made, publication = self._finish(features, reduced)
         publication.folders[FEATURES] = features
@@ -261,6 +272,7 @@ class _Chain:
         """Start Spark for as long as the stack is open."""
         from verger.spark import session
 
+        started = self.clock.seconds.get("start", 0.0)  # for the listing already
         with self.clock.time("start"):
             short = photos < _SHORT_RUN
             opened = session.session(
@@ -270,18 +282,21 @@ class _Chain:
                 reporter=self.reporter,
             )
             spark = stack.enter_context(opened)
-            return spark, versions(session.versions(spark))
+            found = versions(session.versions(spark))
+        self.clock.seconds["start"] += started
+        return spark, found
 
     def _embed(
         self,
         spark: SparkSession,
-        photos: Place,
+        photos: Source,
         stock: Stock,
         backbone: Backbone,
         cores: int,
     ) -> list[str]:
         """Embed what is to be embedded; return all files of features that there are then."""
         from verger.spark.embedding import Rewrite, embed_photos
+        from verger.spark.hadoop import embed_rows
 
         work, tally = self.work, stock.tally
         embedder = Embedder(backbone, self.settings.batch_size, self.settings.max_pixels)
@@ -296,14 +311,19 @@ class _Chain:
                 for number, files in enumerate([*merged, *([file] for file in sorted(alone))])
             ]
             with self.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
-                made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
+                made = []
+                if isinstance(photos, HadoopFolder):
+                    spans, count = [], tally.to_embed
+                    made = embed_rows(spark, work, photos, count, cores, embedder, stage.update)
+                made += embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
         kept = [file for file in stock.features if file not in rewritten]
         return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
 
-    def _count(self, stock: Stock, features: list[str]) -> dict[str, Any]:
+    def _count(self, photos: Source, stock: Stock, features: list[str]) -> dict[str, Any]:
         """Count what is there, check that nothing is missing or double, and write the rejects."""
         place, work = self.work.place, self.work
-        published = {*stock.rejects, *work.finished(REJECTS)}
+        mine = (path for path in work.finished(REJECTS) if work.run in path)
+        published = {*stock.rejects, *mine}
         by_reason = merge_rejects(
             place,
             sorted(published),
@@ -321,13 +341,19 @@ class _Chain:
             "rejected": rejected,
             "rejected_by_reason": by_reason,
         }
-        self._check_rejects(counts)
+        self._check_rejects(counts, str(photos))
         return counts
 
-    def _check_rejects(self, counts: dict[str, Any]) -> None:
+    def _check_rejects(self, counts: dict[str, Any], photos: str) -> None:
         share = counts["rejected"] / counts["listed"]
         if share <= self.settings.max_rejects:
             return
+        if not counts["embedded"] and all_denied(self.work.place, self._rejects):
+            self.work.place.delete(self.work.parts)  # once they may be read, all are new
+            raise PhotosError(
+                f"None of the {counts['listed']} photos of {photos} may be read: access denied.",
+                hint="Reading needs another permission than listing (on S3: s3:GetObject).",
+            )
         where = self.store.keep_rejects(self._rejects)
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
         raise TooManyRejects(
@@ -410,7 +436,7 @@ class _Chain:
 def _take_stock(
     store: Store,
     work: Work,
-    photos: Place,
+    photos: Source,
     labeller: Labeller,
     settings: RunSettings,
     reporter: Reporter,
@@ -420,6 +446,30 @@ def _take_stock(
             store, work, photos, labeller, reporter, (refs, edits),
             anew=settings.overwrite, retry_rejects=settings.retry_rejects,
         )  # fmt: skip
+
+
+def _way(photos: Source) -> list[str]:
+    """Say which way photos come that do not come the usual one."""
+    if isinstance(photos, HadoopFolder):
+        return ["Photos on hdfs:// come through Java (Spark's binaryFile), one at a time a task."]
+    return []
+
+
+@contextmanager
+def _spark_to_list(
+    photos: Source, work: Work, settings: RunSettings, clock: Clock, reporter: Reporter
+) -> Iterator[None]:
+    """Start Spark already for the listing, if it alone can list; what follows joins it."""
+    if not isinstance(photos, HadoopFolder):
+        yield
+        return
+    from verger.spark import session
+
+    schemes = {work.place.scheme}
+    with ExitStack() as stack:
+        with clock.time("start"):
+            stack.enter_context(session.session(settings, schemes=schemes, reporter=reporter))
+        yield
 
 
 def _is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:
@@ -438,7 +488,7 @@ def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names if name in record}
 
 
-def _refuse_nesting(photos: Place, store: Store) -> None:
+def _refuse_nesting(photos: Source, store: Store) -> None:
     """Photos inside a STORE would be lost when it is replaced."""
     if store.place.holds(photos) and store.is_marked():
         raise PhotosError(

@@ -9,24 +9,39 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from verger.errors import VergerError
+from verger.errors import PhotosError, StoreError, VergerError
 
 
-class Place(Protocol):
-    """A folder, on this machine or in an object store. What fails raises OSError."""
+class Source(Protocol):
+    """Where photos lie. What fails for one of them raises OSError."""
 
     @property
     def reads_at_once(self) -> int:
         """How many files are best read at the same time."""
 
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL: `file` for a folder of this machine."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the place's path."""
+
     def read(self, path: str) -> bytes:
         """Return all of a file."""
+
+    def absolute(self) -> Source:
+        """Name the place so that a process in another folder finds it."""
+
+
+class Place(Source, Protocol):
+    """A folder, on this machine or in an object store. What fails raises OSError."""
 
     def open(self, path: str) -> Any:
         """Open a file for reading, as what Arrow takes: it can seek."""
@@ -61,8 +76,12 @@ class Place(Protocol):
     def is_empty(self) -> bool | None:
         """Say whether nothing lies here; None if there is no such place yet."""
 
-    def lock(self, path: str) -> AbstractContextManager[None]:
-        """Hold a lock for as long as this process lives; BlockingIOError if another holds it."""
+    def lock(self, path: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Hold a lock for as long as this process lives; BlockingIOError if another holds it.
+
+        What it gives says whether the lock is still this process's own: one may lapse, and be taken
+        over, while a machine sleeps.
+        """
 
     def for_spark(self, path: str) -> str:
         """Name a path as Spark's own readers and writers want it."""
@@ -75,7 +94,7 @@ class Place(Protocol):
     def name(self) -> str:
         """The last part of the place's path."""
 
-    def holds(self, other: Place) -> bool:
+    def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
 
     def absolute(self) -> Place:
@@ -110,7 +129,7 @@ class LocalPlace:
         """Name the folder from the root on."""
         return LocalPlace(self.root.absolute())
 
-    def holds(self, other: Place) -> bool:
+    def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
         if not isinstance(other, LocalPlace):
             return False
@@ -199,17 +218,51 @@ class LocalPlace:
             return None
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
-        """Hold a lock of the operating system's, which no killed process leaves behind."""
+    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+        """Hold a lock of the operating system's, which no killed process leaves behind.
+
+        It is lost where somebody deletes its file: then another run can lock a new one.
+        """
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+
+            def is_held() -> bool:
+                try:
+                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
+                except FileNotFoundError:
+                    return False
+
+            yield is_held
 
     def for_spark(self, path: str) -> str:
         """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
         return str((self.root / path).absolute())
+
+
+def source_of(where: str | Path) -> Source:
+    """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
+    if isinstance(where, str) and where.startswith(("http://", "https://")):
+        from verger.weblist import WebList
+
+        return WebList.of(where, PhotosError)
+    if isinstance(where, str) and where.startswith("hdfs://"):
+        from verger.hadoop import HadoopFolder
+
+        return HadoopFolder.of(where, PhotosError)
+    return place_of(where, PhotosError)
+
+
+def store_place(where: str | Path) -> Place:
+    """Take STORE as a user writes it. Raises `StoreError` where it cannot be one."""
+    place = place_of(where, StoreError)
+    if place.scheme not in ("file", "s3"):
+        raise StoreError(
+            f"{place}: a STORE cannot lie there.",
+            hint="Name a folder or s3://bucket/folder; PHOTOS may stay where they are.",
+        )
+    return place
 
 
 def place_of(where: str | Path, error: type[VergerError]) -> Place:
@@ -228,8 +281,9 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
         scheme, where = "s3", f"s3://{rest}"
     if scheme in buckets.SCHEMES:
         return buckets.Bucket.of(where, error)
-    known = ", ".join(f"{name}://" for name in buckets.SCHEMES)
-    raise error(f"{where}: no such kind of place.", hint=f"Give a folder, or one of {known}.")
+    known = [f"{name}://" for name in buckets.SCHEMES]
+    known = [*known, "hdfs://", "http(s)://"] if error is PhotosError else known[:1]
+    raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
 
 
 def _sync(path: Path) -> None:

@@ -27,7 +27,7 @@ import hashlib
 import json
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,9 +36,9 @@ from typing import Any
 from verger.errors import StoreError
 from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.photos.source import STORE_MARK
-from verger.places import Place, place_of
+from verger.places import Place, store_place
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2  # 1 had no ETags
 _MARK = f"{STORE_MARK}/store.json"
 _LOCK = f"{STORE_MARK}/lock"
 _WORK = f"{STORE_MARK}/work"
@@ -110,9 +110,10 @@ class Store:
     """A STORE."""
 
     def __init__(self, root: str | Path) -> None:
-        place = place_of(root, StoreError)
+        place = store_place(root)
         self.root = str(place)
         self.place = place.absolute()
+        self._is_held: Callable[[], bool] = lambda: False
 
     def table(self, name: str) -> list[str]:
         """Return the files of a table, in order."""
@@ -200,7 +201,10 @@ class Store:
         Raises `StoreError` where another run holds it.
         """
         try:
-            with self.place.lock(_LOCK), tempfile.TemporaryDirectory(prefix="verger-") as scratch:
+            with (
+                self.place.lock(_LOCK) as self._is_held,
+                tempfile.TemporaryDirectory(prefix="verger-") as scratch,
+            ):
                 self._carry_out()
                 work = Work(self.place, _run_name(), made_by, Path(scratch))
                 self._tidy(work)
@@ -208,9 +212,11 @@ class Store:
                     yield work
                 finally:
                     with suppress(OSError):
-                        # What is decided is carried out before its sources are cleared away.
-                        self._carry_out()
-                        self._tidy(work)
+                        # What is decided is carried out before its sources are cleared away. Where
+                        # another run has taken the lock over, all of it is that run's.
+                        if self._is_held():
+                            self._carry_out()
+                            self._tidy(work)
         except BlockingIOError:
             raise self._is_busy() from None
         except OSError as error:
@@ -235,7 +241,10 @@ class Store:
         return f"{self.place}/{kept}"
 
     def publish(self, work: Work, record: Mapping[str, Any], publication: Publication) -> None:
-        """Make these files, and no others, the STORE's, with their record."""
+        """Make these files, and no others, the STORE's, with their record.
+
+        Raises `StoreError`, and changes nothing, where another run has taken the lock over.
+        """
         moves: list[tuple[str, str]] = []
         gone: list[str] = []
         for folder, sources in publication.folders.items():
@@ -248,6 +257,12 @@ class Store:
             elif self.place.exists(name):
                 gone.append(name)
         whole = {"format": RECORD_FORMAT, **record}
+        if not self._is_held():
+            raise StoreError(
+                f"Another run has taken over {self.root} while this one stood still; this one "
+                "published nothing.",
+                hint="Wait until that run has ended, and run again.",
+            )
         for source, _ in moves:  # Spark leaves the matrix to the system, to be written some day
             self.place.settle(source)
         if moves or gone:
@@ -256,6 +271,7 @@ class Store:
         else:
             self._put(RECORD, _json(whole))
         self.place.delete(work.parts)
+        self.place.delete(FAILED_REJECTS)  # of a run before this one
 
     def _carry_out(self) -> None:
         """Do what the journal says; what is done already is not done again."""

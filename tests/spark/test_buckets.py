@@ -18,7 +18,7 @@ import pytest
 
 from faults import Faults, faulty
 from seaweed import S3
-from verger.errors import EngineError, StoreError
+from verger.errors import EngineError, PhotosError, StoreError
 from verger.pipeline import run
 from verger.settings import RunSettings
 from verger.spark.connectors import Installed, connector_jars
@@ -291,6 +291,29 @@ def test_servers_that_refuse(s3: S3, both: Orchard, faults: Faults, says: str) -
         )  # fmt: skip
     assert ended.code in (3, 4)
     assert says in ended.error
+
+
+def test_photos_that_may_be_listed_but_not_read(
+    s3: S3,
+    spark: object,
+    few: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = s3.make_bucket("unreadable")
+    for file in few[:5]:
+        obstore.put(store, f"photos/{file.parent.name}/{file.name}", file)
+    refused = Faults(error=1, status=403, code="AccessDenied", only=r"^GET .*\.jpg")
+    with faulty(s3.endpoint, refused) as proxy:
+        for name, value in s3.behind(proxy.endpoint).environment().items():
+            monkeypatch.setenv(name, value)
+        photos = "s3://unreadable/photos"
+        with pytest.raises(PhotosError, match=r"None of the 5 photos of .* may be read") as caught:
+            run(photos, tmp_path / "store")
+        assert "s3:GetObject" in caught.value.hint
+        proxy.set(Faults())
+        record = run(photos, tmp_path / "store").record  # what was refused is not remembered
+    assert (record["counts"]["embedded"], record["changes"]["new"]) == (5, 5)
 
 
 def test_a_store_of_a_newer_version(s3: S3, both: Orchard) -> None:

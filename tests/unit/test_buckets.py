@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
-import unicodedata
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,31 +20,27 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from names import NFC, NFD, ODD
 
 from faults import Faults, faulty
 from seaweed import S3
-from verger import buckets
+from verger import buckets, sorting
 from verger.buckets import Bucket
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.features import Embedder, embed
+from verger.inventory import Known
 from verger.listing import list_place
 from verger.photos.objects import refs_of_objects
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
-from verger.places import LocalPlace, place_of
+from verger.places import place_of
+from verger.store import Publication, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verger.places import Place
 
 TOKEN = "token-" + "0123456789" * 2
-NFC, NFD = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
-ODD = [
-    "a b.jpg", " led.jpg", "a+b.jpg", "a%20b.jpg", "100%.jpg", "%2F.jpg", f"{NFC}.jpg",
-    f"{NFD}.jpg", "桃🍑.jpg", "\uff5e.jpg", "a#b?c&d.jpg", "it's.jpg", 'say "a".jpg', "*.jpg",
-    "[a]{b}.jpg", "a:b.jpg", "~.jpg", ".hidden.jpg", "-rf.jpg", "a=b;c,d@e!$(f).jpg", "<&>.jpg",
-]  # fmt: skip
 LONG = "/".join(["x" * 250] * 3 + ["y" * 243 + ".jpg"])  # S3's limit is 1,024 bytes with the prefix
 
 
@@ -61,144 +56,9 @@ def laws(s3: S3) -> Bucket:
     return at(s3, "s3://laws/a folder + 100%/é")
 
 
-@pytest.fixture(params=["a folder", "a bucket"])
-def place(request: pytest.FixtureRequest, s3: S3, tmp_path: Path, laws: Bucket) -> Place:
-    """Both kinds of places keep to the same laws; each test has one of its own."""
-    if request.param == "a folder":
-        return LocalPlace(tmp_path / "place")
-    return at(s3, f"{laws.url}/{tmp_path.name}")
-
-
 def fill(store: Any, paths: list[str], body: bytes = b"photo") -> None:
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(lambda path: obstore.put(store, path, body), paths))
-
-
-def fail_while_writing(place: Place, path: str, error: BaseException) -> None:
-    with place.incoming(path) as file:
-        file.write_bytes(b"half")
-        raise error
-
-
-# Laws of any place --------------------------------------------------------------------------------
-
-
-def test_what_is_put_is_read_back(place: Place) -> None:
-    for data in (b"", b"one", bytes(range(256)) * 4096):
-        place.put("deep/er/file", data)
-        assert place.read("deep/er/file") == data
-        assert place.exists("deep/er/file")
-    assert not place.exists("deep/er")
-    assert not place.exists("deep/er/fil")
-
-
-def test_a_name_is_kept_exactly(place: Place) -> None:
-    for name in ODD:
-        path = f"folder {name}/{name}"
-        place.put(path, name.encode())
-        assert place.read(path) == name.encode()
-        assert place.entries(f"folder {name}") == [path]
-        hidden = name.startswith(".")
-        assert place.files(f"folder {name}", ".jpg") == ([] if hidden else [path])
-        place.move(path, f"to/{name}")
-        assert not place.exists(path)
-        assert place.read(f"to/{name}") == name.encode()
-    assert place.entries("to") == sorted(f"to/{name}" for name in ODD)
-    place.delete("to")
-    assert place.entries("to") == []
-
-
-def test_a_table_is_written_and_read_by_arrow(place: Place) -> None:
-    table = pa.table({"n": range(5000), "text": [f"é {n}" for n in range(5000)]})
-    with place.incoming("t/table.parquet") as file:
-        pq.write_table(table, file, row_group_size=500)
-        assert not place.exists("t/table.parquet")
-    with pq.ParquetFile(place.open("t/table.parquet")) as parquet:
-        assert parquet.num_row_groups == 10
-        assert parquet.read_row_group(7, ["n"]).column("n").to_pylist() == [*range(3500, 4000)]
-        assert parquet.read() == table
-    assert place.files("t") == ["t/table.parquet"]
-
-
-def test_what_is_not_there(place: Place) -> None:
-    place.put("here", b"old")
-    with pytest.raises(FileNotFoundError):
-        place.read("gone")
-    with pytest.raises(FileNotFoundError):
-        place.move("gone", "here")
-    with pytest.raises(FileNotFoundError), place.incoming("here"):
-        pass  # writes no file
-    with pytest.raises(FileNotFoundError):
-        pq.read_table(place.open("gone"))
-    assert place.read("here") == b"old"
-    assert not place.exists("gone")
-    assert place.files("gone") == place.entries("gone") == []
-    place.delete("gone")
-    place.delete_if_empty("gone")
-
-
-@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), OSError(28, "full")])
-def test_what_fails_while_it_comes_in_leaves_nothing(place: Place, error: BaseException) -> None:
-    place.put("folder/file", b"old")
-    for path in ("folder/file", "folder/new"):
-        with pytest.raises(type(error)):
-            fail_while_writing(place, path, error)
-    assert place.read("folder/file") == b"old"
-    assert place.entries("folder") == ["folder/file"]
-
-
-def test_files_and_entries_are_those_right_in_the_folder(place: Place) -> None:
-    names = ["b.parquet", "a.parquet", "C.parquet", "é.parquet", "a.txt", "_SUCCESS"]
-    for name in [*names, ".a.parquet.crc", "deep.parquet/file.parquet"]:
-        place.put(f"table/{name}", b"")
-    place.put("table2/file.parquet", b"")
-    assert place.files("table") == [f"table/{name}" for name in sorted(names)]
-    assert place.files("table", ".parquet") == [
-        f"table/{name}" for name in sorted(names) if name.endswith(".parquet")
-    ]
-    assert place.entries("table") == [
-        f"table/{name}" for name in sorted([*names, ".a.parquet.crc", "deep.parquet"])
-    ]
-    assert place.entries("") == ["table", "table2"]
-
-
-def test_a_file_or_a_folder_is_deleted_with_all_in_it(place: Place) -> None:
-    for path in ("a/b/c", "a/.hidden", "a/d", "ab/e", "a.f"):
-        place.put(path, b"")
-    place.delete("a/d")
-    assert place.entries("a") == ["a/.hidden", "a/b"]
-    place.delete("a")
-    assert [path for path in ("a/b/c", "a/.hidden", "ab/e", "a.f") if place.exists(path)] == [
-        "ab/e", "a.f",
-    ]  # fmt: skip
-    # SeaweedFS goes on naming folders that are empty, for a while.
-    assert {"a.f", "ab"} <= set(place.entries("")) <= {"a.f", "ab", "a"}
-    assert place.files("a") == []
-    place.delete("a")  # and it is gone already
-
-
-def test_a_place_is_there_once_something_lies_in_it(place: Place) -> None:
-    assert place.is_empty() is None
-    place.put("a/b", b"")
-    assert place.is_empty() is False
-
-
-def test_a_place_can_be_sent_to_a_worker(place: Place) -> None:
-    place.put("a", b"1")
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as workers:
-        assert workers.submit(place.read, "a").result() == b"1"
-        workers.submit(place.put, "b", b"2").result()
-    assert place.read("b") == b"2"
-    assert pickle.loads(pickle.dumps(place)) == place  # noqa: S301 - our own
-
-
-def test_a_lock_is_freed_at_its_end_good_or_bad(place: Place) -> None:
-    with place.lock("deep/lock"), pytest.raises(BlockingIOError), place.lock("deep/lock"):
-        pass
-    with pytest.raises(ValueError, match="bad"), place.lock("deep/lock"):
-        raise ValueError("bad")
-    with place.lock("deep/lock"):
-        pass
 
 
 # Objects ------------------------------------------------------------------------------------------
@@ -395,7 +255,7 @@ def test_thousands_are_listed_each_once_and_in_order(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(buckets, "_SORTED_AT_ONCE", sorted_at_once)
+    monkeypatch.setattr(sorting, "_AT_ONCE", sorted_at_once)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     place = at(s3, f"s3://many/{top}")
@@ -410,7 +270,7 @@ def test_thousands_are_listed_each_once_and_in_order(
 def test_a_listing_that_nobody_finishes_leaves_nothing(
     s3: S3, many: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(buckets, "_SORTED_AT_ONCE", 100)
+    monkeypatch.setattr(sorting, "_AT_ONCE", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = threading.active_count()
     listing = at(s3, "s3://many/nested").walk()
@@ -438,6 +298,29 @@ def test_an_error_in_the_midst_of_a_listing_is_the_listing_s(
         assert walked(place) == sorted(many[top])
 
 
+def test_a_photo_replaced_within_the_clock_s_resolution_is_noticed(s3: S3) -> None:
+    """Size and time are the same; what the store says of the content is not."""
+    store = s3.make_bucket("replaced")
+    place = at(s3, "s3://replaced/p")
+
+    def listed() -> PhotoRef:
+        (ref,) = list_place(place, lambda _: None)
+        return ref
+
+    obstore.put(store, "p/a.jpg", b"one")
+    one = listed()
+    micros = round(one.modified.timestamp() * 1e6)
+    known = Known("a.jpg", None, 3, micros, "file", rejected=False, e_tag=one.e_tag)
+    assert known.is_of(one)
+    obstore.put(store, "p/a.jpg", b"two")
+    two = listed()
+    assert not known.is_of(two._replace(modified=one.modified))
+    assert two.e_tag == obstore.head(store, "p/a.jpg")["e_tag"]
+    s3.put_as_is("replaced", "p/tab\there.jpg", b"one")  # which another client lists
+    tags = {ref.path: ref.e_tag for ref in list_place(place, lambda _: None)}
+    assert tags == {"a.jpg": two.e_tag, "tab\there.jpg": one.e_tag}
+
+
 def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
     store = s3.make_bucket("empties")
     for key in ("p/", "p/x.jpg/", "p/d/", "p/d/y.jpg/"):
@@ -458,7 +341,8 @@ def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
 def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     """SeaweedFS allows no such pair; S3 does, and the client lists both by one name."""
     when = dt.datetime(2026, 5, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
-    objects = [("a.jpg", 0, when), ("a.jpg", 7, when), ("b.jpg", 0, when), ("b.jpg", 0, when)]
+    some = [("a.jpg", 0), ("a.jpg", 7), ("b.jpg", 0), ("b.jpg", 0)]
+    objects = [(path, size, when, None) for path, size in some]
     refs = list(refs_of_objects(objects, lambda _: None, lambda _: True))
     assert [(ref.path, ref.bytes) for ref in refs] == [("a.jpg", 7), ("b.jpg", 0)]
     assert refs[0].modified == when
@@ -476,6 +360,7 @@ from pathlib import Path
 from verger import buckets
 from verger.inventory import Known, OrderBook, compare
 from verger.photos.objects import refs_of_objects
+from verger.sorting import in_order
 
 def peak():
     unit = 1 if sys.platform == "darwin" else 1024
@@ -489,7 +374,10 @@ def path(folder, n):
 
 def pages(count):  # a thousand a folder, the last folder first
     for folder in reversed(range(count // 1000)):
-        yield [{"path": path(folder, n), "size": 5000, "last_modified": when} for n in range(1000)]
+        yield [
+            {"path": path(folder, n), "size": 5000, "last_modified": when, "e_tag": f"{n:032x}"}
+            for n in range(1000)
+        ]
 
 def known(count):  # every second one is known
     for folder in range(count // 1000):
@@ -498,7 +386,8 @@ def known(count):  # every second one is known
 
 def take(count):
     listed = refs_of_objects(
-        buckets._in_order(buckets._objects("", pages(count))), lambda path: path[:7], None
+        in_order(buckets._objects("", pages(count)), buckets.Listed, buckets.LISTED),
+        lambda path: path[:7], None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:
         for tally in compare(listed, known(count), book, retry_rejects=False):
@@ -745,6 +634,19 @@ def test_faults_that_pass_change_no_byte(s3: S3, faults: Faults, tmp_path: Path)
         assert counts["at once"] <= 80
 
 
+def test_a_request_that_is_reset_and_then_answered_in_part_is_done_again(s3: S3) -> None:
+    s3.make_bucket("mixed-faults")
+    names = [str(n) for n in range(40)]
+    with faulty(s3.endpoint) as proxy:
+        place = at(s3.behind(proxy.endpoint), "s3://mixed-faults/p", AWS_MAX_ATTEMPTS="8")
+        with ThreadPoolExecutor(20) as threads:
+            list(threads.map(lambda name: place.put(name, name.encode()), names))
+            proxy.set(Faults(reset=0.3, cut=0.3, only="^PUT", most=4))
+            list(threads.map(lambda name: place.move(name, f"to/{name}"), names))
+            assert [place.read(f"to/{name}") for name in names] == [n.encode() for n in names]
+        assert min(proxy.counts()[fault] for fault in ("reset", "cut")) > 10
+
+
 def test_a_table_whose_reading_fails_says_so_in_a_line(s3: S3, guarded: str) -> None:
     with faulty(s3.endpoint) as proxy:
         place = at(s3.behind(proxy.endpoint), f"{guarded}/tables")
@@ -877,6 +779,100 @@ def test_a_lock_that_was_lost_is_left_to_who_has_it(
         time.sleep(0.5)  # in which it would be renewed, were it not for the other
         assert locked.read("lock") == other
     assert locked.read("lock") == other
+
+
+def test_a_run_whose_lock_was_taken_over_publishes_nothing_and_clears_nothing_away(
+    s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    late, other = Store(f"{guarded}/taken"), Store(f"{guarded}/taken")
+    monkeypatch.setattr(buckets, "_BEAT", 1000.0)  # this machine sleeps
+    with ExitStack() as stack:
+        lost = "Another run has taken over s3://.*/taken while this one stood still"
+        with late.working("x") as work:
+            work.place.put(work.built("matrix/part-late.parquet"), b"late")
+            monkeypatch.setattr(buckets, "_LAPSE", 0.0)
+            theirs = stack.enter_context(other.working("x"))
+            work.place.put(theirs.built("matrix/part-two.parquet"), b"two")
+            monkeypatch.setattr(buckets, "_LAPSE", 90.0)
+            files = {"matrix": [work.built("matrix/part-late.parquet")]}
+            with pytest.raises(StoreError, match=lost):
+                late.publish(work, {"is": "late"}, Publication(files))
+        assert other.record() is None
+        files = {"matrix": [theirs.built("matrix/part-two.parquet")]}
+        other.publish(theirs, {"is": "two"}, Publication(files))
+    assert (other.record() or {})["is"] == "two"
+    assert late.place.read("matrix/part-two.parquet") == b"two"
+    assert late.table("matrix") == ["matrix/part-two.parquet"]
+
+
+# Another program reads while a run publishes ------------------------------------------------------
+
+
+def seen_by_another_program(s3: S3, path: str) -> tuple[str | None, list[str]]:
+    """Read a STORE as Arrow's own client for S3 does: the record, and whose rows matrix/ holds."""
+    import pyarrow.dataset as ds
+    from pyarrow import fs
+
+    environment = s3.environment()
+    client = fs.S3FileSystem(
+        endpoint_override=environment["AWS_ENDPOINT_URL"],
+        access_key=environment["AWS_ACCESS_KEY_ID"],
+        secret_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region=environment["AWS_REGION"],
+    )
+    try:
+        with client.open_input_stream(f"{path}/run.json") as file:
+            record = json.loads(file.read())["is"]
+    except FileNotFoundError:
+        record = None
+    table = ds.dataset(f"{path}/matrix", filesystem=client).to_table()
+    return record, sorted(table.column("run").to_pylist())
+
+
+def test_a_record_before_and_after_vouches_for_what_another_program_read(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/howto/buckets.md tells those who read a table while a run publishes."""
+    s3.make_bucket("readers")
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    store = Store("s3://readers/store")
+    looks: list[tuple[str | None, list[str]]] = []
+
+    def publish(run: str) -> None:
+        with store.working("x") as work:
+            parts = [work.built(f"matrix/part-{run}-{n}.parquet") for n in range(3)]
+            for part in parts:
+                with work.place.incoming(part) as file:
+                    pq.write_table(pa.table({"run": [run] * 5}), file)
+            store.publish(work, {"is": run}, Publication({"matrix": parts}))
+
+    publish("one")
+    for step in ("move", "delete", "put"):
+
+        def looked_at(then: Any, place: Bucket, *arguments: Any) -> None:
+            looks.append(seen_by_another_program(s3, "readers/store"))
+            then(place, *arguments)
+
+        then = getattr(Bucket, step)
+        monkeypatch.setattr(Bucket, step, partialmethod(partial(looked_at, then)))
+    publish("two")
+    monkeypatch.undo()
+    looks.append(seen_by_another_program(s3, "readers/store"))
+
+    records = [record for record, _ in looks]
+    bare = records.count(None)
+    assert bare > 3
+    at = records.index(None)
+    assert set(records[:at]) == {"one"}
+    assert records[at : at + bare] == [None] * bare
+    assert set(records[at + bare :]) == {"two"}
+    for record, rows in looks:
+        if record is not None:
+            assert rows == [record] * 15
+    assert {*looks[at + bare // 2][1]} == {"one", "two"}  # so it is not enough to read the table
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[1]", b"null", b'{"pid": "x"}', b"\xff"])

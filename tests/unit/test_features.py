@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import corners, encoded, smooth
 
+from verger.ahead import ahead
 from verger.backbones import Backbone, Card, InputSpec
 from verger.features import (
     MOST_ROWS_HELD,
@@ -21,7 +22,6 @@ from verger.features import (
     READ_AHEAD_PHOTOS,
     ROWS_A_RECORD_BATCH,
     Embedder,
-    ahead,
     embed,
     features_schema,
     rejects_schema,

@@ -241,6 +241,34 @@ def test_the_same_is_the_same_in_path_size_time_label_and_use(new: New, is_same:
     assert bool(orders.embedded or orders.relabelled) is not is_same
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "kept"),
+    [
+        ('"a"', '"a"', True),
+        ('"a"', '"b"', False),
+        (None, '"b"', True),  # a STORE of the first format knows none
+        ('"a"', None, True),
+        (None, None, True),
+    ],
+)
+@pytest.mark.parametrize("rejected", [False, True])
+def test_another_e_tag_is_another_photo_where_both_are_known(
+    before: str | None, now: str | None, kept: bool, rejected: bool
+) -> None:
+    row = Known("a", None, 1, micros(0), "file", rejected, before)
+    ref = PhotoRef("a", None, 1, at(0), e_tag=now)
+    tally = last(compare([ref], iter([row]), Orders(), retry_rejects=False))
+    assert (tally.kept, tally.changed) == (int(kept), int(not kept))
+
+
+def test_a_photo_of_which_nothing_but_its_path_is_known_is_what_it_was() -> None:
+    """A server that says nothing of a photo, or is down: its features are kept."""
+    row = Known("a", None, 7, micros(5), "file", False, '"a"')
+    ref = PhotoRef("a", None, 0, at(0), e_tag="")
+    tally = last(compare([ref], iter([row]), Orders(), retry_rejects=False))
+    assert (tally.kept, tally.changed, tally.by_path_alone) == (1, 0, 1)
+
+
 @pytest.mark.parametrize("retry_rejects", [False, True])
 def test_rejects_are_tried_again_only_when_asked(retry_rejects: bool) -> None:
     stored = {
@@ -309,7 +337,7 @@ def test_the_same_through_files_leaves_each_photo_once(
     with tempfile.TemporaryDirectory() as folder:
         place = LocalPlace(Path(folder))
         features, rejects = write_stored(place, stored)
-        known = list(known_photos(place, features, rejects))
+        known = list(known_photos(place, features, rejects, set()))
         assert known == known_of(stored)
         with OrderBook(Path(folder) / "refs", Path(folder) / "edits") as book:
             tally = last(compare(refs_from(listed), iter(known), book, retry_rejects=retry_rejects))
@@ -341,7 +369,7 @@ def test_a_file_out_of_order_is_no_file_of_a_store(tmp_path: Path) -> None:
     ]
     file = write(place, "rejects/old.parquet", rows, SCHEMAS[REJECTS])
     with pytest.raises(StoreError, match=r"rejects/old\.parquet.*not in order of path") as caught:
-        list(known_photos(place, [], [file]))
+        list(known_photos(place, [], [file], set()))
     assert "--overwrite" in str(caught.value)
 
 
@@ -349,7 +377,7 @@ def test_rows_come_in_the_order_of_the_files_where_paths_are_the_same(tmp_path: 
     place = LocalPlace(tmp_path)
     stored = {"a": [Old(n, None, n, 0, rejected=r) for r in (False, True) for n in (0, 1, 2)]}
     features, rejects = write_stored(place, stored)
-    found = [row.file for row in known_photos(place, features, rejects)]
+    found = [row.file for row in known_photos(place, features, rejects, set())]
     assert found == [*features, *rejects]
 
 
@@ -450,12 +478,13 @@ def test_any_number_of_photos_is_laid_side_by_side_in_constant_memory(tmp_path: 
                 [None] * len(numbers),
                 [1] * len(numbers),
                 [EPOCH] * len(numbers),
+                [None] * len(numbers),
             ],
             schema=schema,
         )
         pq.write_table(table, tmp_path / f"{file}", row_group_size=1024)
     del table
-    known = known_photos(place, [], ["0", "1"])
+    known = known_photos(place, [], ["0", "1"], set())
     arrow, peak = pa.total_allocated_bytes(), 0
     tracemalloc.start()
     with OrderBook(tmp_path / "refs", tmp_path / "edits") as book:
@@ -482,7 +511,7 @@ def test_more_files_than_a_process_may_open_are_read(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
-        found = Counter(row.file for row in known_photos(place, [], files))
+        found = Counter(row.file for row in known_photos(place, [], files, set()))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert found == Counter(files)

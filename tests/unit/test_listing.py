@@ -22,7 +22,7 @@ from verger.places import LocalPlace
 from verger.progress import Silent
 from verger.record import backbone_record
 from verger.settings import RunSettings
-from verger.store import Publication, Store, fingerprint
+from verger.store import RECORD_FORMAT, Publication, Store, fingerprint
 
 if TYPE_CHECKING:
     from verger.listing import Stock
@@ -251,7 +251,7 @@ def test_a_run_that_changes_nothing_starts_no_spark(store: Store, photos: Path) 
     assert record["changes"] == {
         "new": 0, "changed": 0, "retried": 0, "kept": 5, "relabelled": 0, "gone": 0
     }  # fmt: skip
-    assert Store(store.root).record() == {"format": 1} | record
+    assert Store(store.root).record() == {"format": RECORD_FORMAT} | record
     with pytest.raises(Entered):
         run(photos, store.root, RunSettings(components="3", label_from="none"))
     with pytest.raises(Entered):
@@ -267,6 +267,20 @@ def test_what_a_killed_run_embedded_is_not_taken_for_published(store: Store, pho
     leave_a_part(store, "x", refs[3:], [])
     with pytest.raises(Entered):
         run(photos, store.root, settings)
+
+
+def test_files_of_the_first_format_are_kept_and_rewritten(
+    store: Store, photos: Path, tmp_path: Path
+) -> None:
+    publish(store, listed(photos, "a.jpg", "a/1.jpg"), [])
+    assert stock(store, photos, tmp_path).edited == set()
+    (file,) = store.table(FEATURES)
+    first = pq.read_table(store.place.open(file)).drop_columns(["e_tag"])
+    with store.place.incoming(file) as out:
+        pq.write_table(first, out)
+    found = stock(store, photos, tmp_path)
+    assert (found.tally.kept, found.tally.changed) == (2, 0)
+    assert found.edited == {file}
 
 
 def test_notes_say_which_photos_have_no_label(store: Store, photos: Path, tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.features import Embedded
+from verger.features import DENIED, Embedded
 from verger.layout import FEATURES, REJECTS
 from verger.parts import (
     SCHEMAS,
     Done,
+    all_denied,
     edited,
     empty_table,
     merge_rejects,
@@ -53,6 +54,7 @@ def feature_row(path: str, label: str | None = "plum") -> dict[str, Any]:
         "bytes": 2**40 + number,
         "modified": NOW,
         "thumbnail": b"\xff\xd8" + path.encode(),
+        "e_tag": f'"{path}"',
     }
 
 
@@ -64,6 +66,7 @@ def reject_row(path: str, reason: str = "empty", label: str | None = None) -> di
         "detail": f"what was wrong with {path}",
         "bytes": 0,
         "modified": NOW,
+        "e_tag": None,
     }
 
 
@@ -325,6 +328,28 @@ def test_all_rows_may_be_dropped(place: LocalPlace) -> None:
         0, 0
     )
     assert rows(place, "n") == []
+
+
+def test_rows_of_the_first_format_are_given_the_columns_it_lacked(place: LocalPlace) -> None:
+    write_part(place, "old", "p.parquet", [embedded(["b", "c"], [])])
+    table = pq.read_table(place.open("old/features/p.parquet"))
+    with place.incoming("first") as file:
+        pq.write_table(table.drop_columns(["e_tag"]), file)
+    write_part(place, "new", "p.parquet", [embedded(["a", "d"], [])])
+    rewrite_part(place, ["first", "new/features/p.parquet"], "merged", lambda _: ({"c"}, {}))
+    assert paths(place, "merged") == ["a", "b", "d"]
+    assert pq.read_schema(place.open("merged")).equals(SCHEMAS[FEATURES])
+    kept = next(row for row in rows(place, "merged") if row["path"] == "b")
+    assert kept == {**table.to_pylist()[0], "e_tag": None}
+
+
+def test_only_where_each_was_denied_are_all_denied(place: LocalPlace) -> None:
+    denied = [{**reject_row(p), "detail": DENIED} for p in ("a", "b", "c", "d")]
+    assert all_denied(place, write_rejects(place, "denied", denied))
+    last = [*denied[:3], reject_row("d")]
+    assert not all_denied(place, write_rejects(place, "one-is-not", last))
+    first = [reject_row("a"), *denied[1:]]
+    assert not all_denied(place, write_rejects(place, "nor-is-the-first", first))
 
 
 def test_files_become_one_in_order_of_path(place: LocalPlace) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from verger.errors import StoreError
 from verger.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
-from verger.store import Publication, Store, Work, fingerprint
+from verger.store import RECORD_FORMAT, Publication, Store, Work, fingerprint
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 MADE_BY = "made-by"
@@ -195,7 +196,7 @@ def test_what_decides_what_a_photo_becomes_has_one_name() -> None:
     assert name.isalnum()
 
 
-@pytest.mark.parametrize("version", [2, "1", None])
+@pytest.mark.parametrize("version", [RECORD_FORMAT + 1, "1", None])
 def test_a_record_of_a_newer_verger_is_refused(tmp_path: Path, version: Any) -> None:
     store = Store(tmp_path)
     publish(store, "one")
@@ -254,6 +255,38 @@ def test_work_is_cleared_away_at_the_end_good_or_bad_but_for_finished_parts(
         stopped(store)
     assert in_the_work_folder(store) == PARTS_OF_X
     assert contents(tmp_path) == {}
+
+
+def test_a_run_whose_lock_is_another_s_publishes_nothing_and_clears_nothing_away(
+    tmp_path: Path,
+) -> None:
+    """A machine that slept for longer than its lock lasted wakes up and goes on."""
+    late, other = Store(tmp_path), Store(tmp_path)
+    publish(late, "one")
+    with ExitStack() as stack:
+        with late.working(MADE_BY) as work:
+            publication = build(work, "late")
+            record = record_of(work, publication, "late")
+            late.place.delete(".verger/lock")  # which frees the way, as a lapse does in a bucket
+            theirs = stack.enter_context(other.working(MADE_BY))
+            mine = build(theirs, "two")
+            with pytest.raises(StoreError, match="Another run has taken over"):
+                late.publish(work, record, publication)
+        assert whole(other) == "one"
+        other.publish(theirs, record_of(theirs, mine, "two"), mine)
+    assert whole(other) == "two"
+
+
+def test_the_rejects_of_a_run_that_failed_go_when_one_succeeds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store, "one")
+    with store.working(MADE_BY) as work:
+        work.place.put(work.built("rejects/part-x.parquet"), b"x")
+        kept = Path(store.keep_rejects(work.built("rejects/part-x.parquet")))
+    assert kept.read_bytes() == b"x"
+    publish(store, "two")
+    assert not kept.exists()
+    assert sorted(path.name for path in mark(store).iterdir()) == IN_THE_MARK
 
 
 def test_finished_parts_are_taken_up_by_a_run_that_makes_the_same_and_no_other(
@@ -361,7 +394,7 @@ def test_what_is_published_is_all_that_was_built_and_nothing_older(tmp_path: Pat
     publish(store, "one")
     record = store.record()
     assert record is not None
-    assert (record["format"], record["content"]) == (1, "one")
+    assert (record["format"], record["content"]) == (RECORD_FORMAT, "one")
     assert whole(store) == "one"
     (tmp_path / MATRIX / "_SUCCESS").touch()
     publish(store, "two", with_csv=False)
@@ -401,7 +434,7 @@ def test_a_reduction_replaces_its_parts_alone(tmp_path: Path) -> None:
     assert len(store.table(MATRIX)) == 2
     assert found[MATRIX_CSV] == "two"
     record = store.record()
-    assert record == {"format": 1, "content": "two"}
+    assert record == {"format": RECORD_FORMAT, "content": "two"}
 
 
 def test_a_run_that_changed_nothing_renews_the_record_alone(tmp_path: Path) -> None:
@@ -411,7 +444,7 @@ def test_a_run_that_changed_nothing_renews_the_record_alone(tmp_path: Path) -> N
     with store.working(MADE_BY) as work:
         store.publish(work, {"content": "again"}, Publication())
         assert not (mark(store) / "publish.json").exists()
-    assert store.record() == {"format": 1, "content": "again"}
+    assert store.record() == {"format": RECORD_FORMAT, "content": "again"}
     assert contents(tmp_path) == before
 
 

@@ -83,7 +83,7 @@ def _known(store: str) -> tuple[_Tables, list[str]]:
 
 def _tally(source: Place, known: _Tables, tell: Callable[[int], None]) -> Tally:
     place, features, rejects = known
-    rows = iter(()) if place is None else known_photos(place, features, rejects)
+    rows = iter(()) if place is None else known_photos(place, features, rejects, set())
     tally = Tally()
     try:
         listed = list_place(source, labeller_from("none", source.name))

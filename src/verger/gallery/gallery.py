@@ -28,7 +28,7 @@ from verger.gallery.layout import AGAIN, checked_file, map_array, map_paths, rea
 from verger.gallery.projector import Projector, open_projector
 from verger.layout import FEATURES, GALLERY, PROJECTION
 from verger.moments import root_unit, unit_length
-from verger.places import LocalPlace, Place, place_of
+from verger.places import LocalPlace, Place, store_place
 
 _SHOWN = 5
 
@@ -81,7 +81,7 @@ class Gallery:
         Raises `StoreError` where there is none, where a file is missing, damaged or newer, and
         where it was made with another projection than the one that STORE holds.
         """
-        place = place_of(store, StoreError).absolute()
+        place = store_place(store).absolute()
         with _at_hand(place, str(store)) as root:
             return cls._open(place, root, str(store))
 

@@ -1,7 +1,7 @@
 """Listing photos and labelling them: a folder becomes rows of photo references.
 
-A reference is (path, label, bytes, modified, reason, detail). `reason` is null but for what the
-listing itself shows to be unusable, which is carried on and becomes a reject like any other, so
+A reference is (path, label, bytes, modified, reason, detail, e_tag). `reason` is null but for what
+the listing itself shows to be unusable, which is carried on and becomes a reject like any other, so
 that nothing listed is ever lost.
 """
 
@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from verger.errors import PhotosError, UsageError
 from verger.photos.reasons import Reason
@@ -36,6 +37,7 @@ class PhotoRef(NamedTuple):
     modified: dt.datetime  # UTC
     reason: str | None = None
     detail: str | None = None
+    e_tag: str | None = None  # what an object store says of the content; a folder says nothing
 
 
 def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
@@ -68,11 +70,32 @@ def labeller_from(spec: str, top: str) -> Labeller:
     if spec == "none":
         return lambda _path: None
     if spec == "parent":
-        shown = _escaped(top)
-        return lambda path: path.rsplit("/", 2)[-2] if "/" in path else shown
+        return ParentLabels(_escaped(top))
     if spec.startswith("regex:"):
         return _regex_labeller(spec.removeprefix("regex:"))
     return CsvLabels(Path(spec))
+
+
+class ParentLabels:
+    """Labels from folders: that of a photo, or `top` for those that lie right in PHOTOS.
+
+    overruled: whether labels were given otherwise, by the list that names the photos
+    """
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self.overruled = False
+
+    def __call__(self, path: str) -> str | None:
+        """Return the name of the folder; of a whole URL, as a person reads it."""
+        if "://" in path:
+            path = unquote(path.partition("?")[0])
+        return path.rsplit("/", 2)[-2] if "/" in path else self._top
+
+    def given(self, label: str) -> str | None:
+        """Take a label from elsewhere in place of the folder's; None if it is empty."""
+        self.overruled = True
+        return label or None
 
 
 class CsvLabels:

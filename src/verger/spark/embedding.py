@@ -19,7 +19,7 @@ from verger.features import Embedder, embed
 from verger.inventory import edits_of, refs_of
 from verger.layout import FEATURES
 from verger.parts import Done, rewrite_part, write_part
-from verger.places import Place
+from verger.places import Source
 from verger.spark.failures import job_errors
 from verger.spark.spans import Span
 from verger.spark.telling import Address, Teller, listening
@@ -39,7 +39,7 @@ class Rewrite:
 def embed_photos(
     spark: SparkSession,
     work: Work,
-    photos: Place,
+    photos: Source,
     spans: list[Span],
     rewrites: list[Rewrite],
     embedder: Embedder,
@@ -71,7 +71,7 @@ def embed_photos(
 
 
 def _carry_out(
-    work: Work, photos: Place, number: int, task: Span | Rewrite, embedder: Embedder, tell: Address
+    work: Work, photos: Source, number: int, task: Span | Rewrite, embedder: Embedder, tell: Address
 ) -> Done:
     """Carry out one task, in a worker."""
     if isinstance(task, Rewrite):
@@ -80,7 +80,7 @@ def _carry_out(
     refs = refs_of(work.place, work.refs, *task)
     with closing(Teller(tell, number)) as teller:
         made = embed(
-            refs, embedder, photos.read, _network(embedder.backbone), teller,
+            refs, embedder, photos.read, network(embedder.backbone), teller,
             reads_at_once=photos.reads_at_once,
         )  # fmt: skip
         return write_part(work.place, work.parts, _name(work, number), made)
@@ -97,6 +97,6 @@ def _name(work: Work, number: int) -> str:
 
 
 @cache
-def _network(backbone: Backbone) -> Network:
+def network(backbone: Backbone) -> Network:
     """Load the model once a worker process."""
     return backbone.network()

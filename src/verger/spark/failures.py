@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 import verger.errors
-from verger.errors import EngineError, StoreError, VergerError
+from verger.errors import EngineError, PhotosError, StoreError, VergerError
 
 
 @contextmanager
@@ -44,6 +44,10 @@ def translated(text: str) -> VergerError:
             return kind(ours.group(2))
     if re.search(r"No space left on device|Disk quota exceeded|ENOSPC", text):
         return StoreError("The disk is full.", hint="Free some space, and run again.")
+    if denied := re.search(r"Permission denied: (user=.*access=READ.*)", text):  # as HDFS says it
+        return PhotosError(
+            f"A photo may not be read: {denied.group(1)[:200]}", hint="Mend its permissions."
+        )
     if denied := re.search(r"AccessDeniedException: (.+)|Permission denied: (.+)", text):
         return StoreError(f"No permission to write: {denied.group(1) or denied.group(2)}")
     return EngineError(f"A Spark job failed: {_told(text)}", hint="--verbose shows all of it.")

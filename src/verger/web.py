@@ -1,0 +1,195 @@
+"""Reading over HTTP: what is tried again, and the limits of what a server may send.
+
+A request is tried again, with growing pauses, where the connection is refused or reset, where the
+answer is 429 or 5xx, and where a body breaks off. Redirects are followed, to http and https alone,
+five times at most. A body that is too long, or that takes too long, is given up.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
+
+import verger
+
+_T = TypeVar("_T")
+
+MOST_BYTES = 64 * 2**20  # of a photo
+AT_ONCE = 16  # connections: more would be rude to a server that is somebody's own
+_ATTEMPTS = 5
+_PATIENCE = 60.0  # seconds, for one body
+_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
+_RETRY = urllib3.Retry(
+    total=None,
+    connect=_ATTEMPTS - 1,
+    read=_ATTEMPTS - 1,
+    status=_ATTEMPTS - 1,
+    other=0,
+    redirect=5,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=("GET", "HEAD"),
+    backoff_factor=0.1,
+    backoff_jitter=0.2,
+    backoff_max=10.0,
+    respect_retry_after_header=False,  # a server could ask for a day
+    raise_on_status=False,
+)
+_PIECE = 2**16
+_LONGEST_TAG = 256
+
+
+class Facts(NamedTuple):
+    """What a server says of a photo without sending it; it need not say anything."""
+
+    bytes: int  # 0 if it does not say
+    modified: datetime  # 1970 if it does not say
+    e_tag: str | None
+
+
+_NOTHING = Facts(0, datetime.fromtimestamp(0, tz=UTC), None)
+UNKNOWN = _NOTHING._replace(e_tag="")  # so that it is told from a photo that has no ETag
+
+
+def get(url: str, most: int = MOST_BYTES) -> bytes:
+    """Return a body, whole. Raises OSError where there is none, or one of over `most` bytes."""
+    return _repeated(url, lambda: b"".join(_body(url, most)))
+
+
+def download(url: str, most: int, patience: float, write: Callable[[Iterator[bytes]], _T]) -> _T:
+    """Give the pieces of a body to `write`, and all of them again where it breaks off.
+
+    It may be of `most` bytes, and take `patience` seconds.
+    """
+    return _repeated(url, lambda: write(_body(url, most, patience)))
+
+
+def facts(url: str) -> Facts:
+    """Ask what a photo is without its content (HEAD); UNKNOWN where that is not answered.
+
+    Raises FileNotFoundError where the server says that there is none.
+    """
+    try:
+        answer = _client(url).request("HEAD", url, retries=_RETRY, preload_content=False)
+    except (HTTPError, ValueError):
+        return UNKNOWN
+    try:
+        if answer.status in (404, 410):
+            _check(answer.status, url)
+        if answer.status != 200:
+            return UNKNOWN
+        length, modified = answer.headers.get("Content-Length", ""), UNKNOWN.modified
+        with suppress(ValueError, TypeError, OverflowError):
+            modified = _utc(parsedate_to_datetime(answer.headers.get("Last-Modified", "")))
+        is_number = length.isascii() and length.isdigit() and len(length) < 16
+        tag = answer.headers.get("ETag")
+        tag = tag if tag and len(tag) < _LONGEST_TAG else None
+        found = Facts(int(length) if is_number else 0, modified, tag)
+        return UNKNOWN if found == _NOTHING else found
+    finally:
+        answer.release_conn()
+
+
+def _body(url: str, most: int, patience: float = _PATIENCE) -> Iterator[bytes]:
+    """Yield the pieces of a body, as they come."""
+    until = time.monotonic() + patience
+    answer = _client(url).request("GET", url, retries=_RETRY, preload_content=False)
+    try:
+        _check(answer.status, url)
+        read = 0
+        while piece := answer.read1(_PIECE, decode_content=False):
+            read += len(piece)
+            if read > most:
+                raise OSError(errno.EFBIG, f"longer than {most:,} bytes", _shown(url))
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"not sent within {patience:.0f} s", _shown(url)
+                )
+            yield piece
+    except BaseException:
+        answer.close()  # what is left of it is not waited for
+        raise
+    finally:
+        answer.release_conn()
+
+
+def _check(status: int, url: str) -> None:
+    if status == 200:
+        return
+    if status in (401, 403):
+        raise PermissionError(errno.EACCES, f"access denied (HTTP {status})", _shown(url))
+    if status in (404, 410):
+        raise FileNotFoundError(errno.ENOENT, f"not there (HTTP {status})", _shown(url))
+    raise OSError(errno.EIO, f"the server answers HTTP {status}", _shown(url))
+
+
+def _repeated(url: str, action: Callable[[], _T]) -> _T:
+    """Do again what urllib3 does not repeat by itself: bodies that break off."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return action()
+        except (ProtocolError, ReadTimeoutError) as error:
+            if attempt == _ATTEMPTS:
+                raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
+        except (HTTPError, ValueError) as error:
+            raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
+        time.sleep(random.uniform(0, min(0.1 * 2**attempt, 10)))  # noqa: S311 - no secret
+    raise AssertionError
+
+
+def _meaning(error: Exception) -> str:
+    """Say in a few words what is wrong, without the URL, which may hold a secret."""
+    cause = error.reason if isinstance(error, MaxRetryError) else error
+    if isinstance(cause, SSLError):
+        return "its certificate is not to be trusted, or it speaks no TLS"
+    if isinstance(cause, ProtocolError):
+        return "the answer breaks off"
+    if "redirect" in str(cause):
+        return "too many redirects"
+    if isinstance(cause, urllib3.exceptions.LocationValueError | ValueError):
+        return "no http:// or https:// address that can be asked"
+    return "the server does not answer"
+
+
+def _utc(when: datetime) -> datetime:
+    """A server that names no zone means UTC."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _shown(url: str) -> str:
+    """A URL without its query, in which a signature may stand."""
+    return url.partition("?")[0]
+
+
+@cache
+def _pool(proxy: str | None) -> urllib3.PoolManager:
+    """Keep the connections of a process."""
+    options = {
+        "timeout": _TIMEOUT,
+        "maxsize": AT_ONCE,
+        # A body is taken as it is sent: a compressed one could swell without end.
+        "headers": {"User-Agent": f"verger/{verger.__version__}", "Accept-Encoding": "identity"},
+    }
+    if proxy is None:
+        return urllib3.PoolManager(**options)  # type: ignore[arg-type]
+    return urllib3.ProxyManager(proxy, **options)  # type: ignore[arg-type]
+
+
+def _client(url: str) -> urllib3.PoolManager:
+    """Return a client for a URL, by way of the proxy that the environment names, if any."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if proxy and parts.hostname and not proxy_bypass(parts.hostname):
+        return _pool(proxy if "://" in proxy else f"http://{proxy}")
+    return _pool(None)
