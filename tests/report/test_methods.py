@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -175,14 +174,9 @@ def test_encoding_again_is_a_duplicate_and_turning_is_not(variety: str) -> None:
     webp = io.BytesIO()
     image.save(webp, "WEBP", quality=75)
     copies = [again(views[0], 70), smaller.getvalue(), webp.getvalue()]
-    pairs = near_pairs(pictures_of(thumbnails(*views, *copies)))
+    pairs = near_pairs(small_pictures(thumbnails(*views, *copies)))
     assert {(0, 4), (0, 5), (0, 6)} <= pairs
     assert not {(a, b) for a, b in pairs if b < 4}
-
-
-def pictures_of(shown: list[bytes]) -> Pictures:
-    with ThreadPoolExecutor() as threads:
-        return small_pictures(shown, threads)
 
 
 def near_pairs(pictures: Pictures) -> set[tuple[int, int]]:
@@ -200,7 +194,7 @@ def test_a_thumbnail_that_cannot_be_opened_is_like_none() -> None:
     grey = io.BytesIO()
     Image.new("L", (96, 96), 0).save(grey, "JPEG")
     shown = [b"", b"no photo", wide.getvalue(), grey.getvalue(), *thumbnails(jpeg(VARIETIES[0], 0))]
-    pictures = pictures_of(shown)
+    pictures = small_pictures(shown)
     assert pictures.any(axis=1).tolist() == [False, False, False, True, True]
     assert find_duplicates(photos_of(shown, sizes=range(5)), pictures).rows.tolist() == []
 
@@ -247,7 +241,7 @@ def photos_of(shown: list[bytes], sizes: Sequence[int]) -> Photos:
 def test_exact_and_near_duplicates_join_one_group() -> None:
     photo = jpeg(VARIETIES[0], 0)
     shown = thumbnails(photo, photo, again(photo, 80), jpeg(VARIETIES[5], 0))
-    found = find_duplicates(photos_of(shown, sizes=[500, 500, 400, 450]), pictures_of(shown))
+    found = find_duplicates(photos_of(shown, sizes=[500, 500, 400, 450]), small_pictures(shown))
     assert found.rows.tolist() == [0, 1, 2]
     assert found.groups.tolist() == [1, 1, 1]
     assert found.exact.tolist() == [True, True, False]
@@ -261,6 +255,6 @@ def test_groups_across_labels_come_first_and_then_the_largest() -> None:
     photos = replace(
         photos_of(shown, sizes=[1, 2, 1, 3, 3, 2, 2]), codes=np.array([0, 1, 0, 0, 2, 1, 1])
     )
-    found = find_duplicates(photos, pictures_of(shown))
+    found = find_duplicates(photos, small_pictures(shown))
     order = [found.rows[group].tolist() for group in found.in_order(photos.codes)]
     assert order == [[3, 4], [1, 5, 6], [0, 2]]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -31,21 +30,16 @@ _ROWS_AT_ONCE = 256
 _COLUMNS_AT_ONCE = 8192
 _ENOUGH = 16
 _BLOCK = 65_536
-_A_THREAD = 64  # thumbnails
 
 
-def small_pictures(thumbnails: Sequence[bytes], threads: ThreadPoolExecutor) -> Pictures:
+def small_pictures(thumbnails: Sequence[bytes]) -> Pictures:
     """Return brightness (16 × 16) and colour (2 × 8 × 8) of each thumbnail, uint8 (m, 384).
 
     One that cannot be opened is 0 throughout, which no picture is: in YCbCr, black is 0, 128, 128.
     """
-    shares = [thumbnails[at : at + _A_THREAD] for at in range(0, len(thumbnails), _A_THREAD)]
-    joined = b"".join(threads.map(_side_by_side, shares))
+    # Threads were tried: so short a task loses to the interpreter's lock what the cores gain.
+    joined = b"".join(map(_small, thumbnails))
     return np.frombuffer(joined, np.uint8).reshape(len(thumbnails), WIDE)
-
-
-def _side_by_side(thumbnails: Sequence[bytes]) -> bytes:
-    return b"".join(map(_small, thumbnails))
 
 
 def _small(thumbnail: bytes) -> bytes:

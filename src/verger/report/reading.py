@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,16 +91,15 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
     digests: list[npt.NDArray[np.uint64]] = []
     keys: list[npt.NDArray[np.uint64]] = []
     seen: list[Pictures] = []
-    with ThreadPoolExecutor() as threads:
-        for batch in _batches(table, columns):
-            paths.append(batch.column("path").cast(pa.string()))
-            labels.append(batch.column("label").cast(pa.string()))
-            numbers.append(np.stack([_integers(batch.column(name)) for name in columns[2:5]]))
-            thumbnails = [thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")]
-            digests.append(_digests(thumbnails))
-            seen.append(small_pictures(thumbnails, threads))
-            sized = zip(_plain(batch, "path"), numbers[-1][2], strict=True)
-            keys.append(_digests(f"{size} {path}".encode() for path, size in sized))
+    for batch in _batches(table, columns):
+        paths.append(batch.column("path").cast(pa.string()))
+        labels.append(batch.column("label").cast(pa.string()))
+        numbers.append(np.stack([_integers(batch.column(name)) for name in columns[2:5]]))
+        thumbnails = [thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")]
+        digests.append(_digests(thumbnails))
+        seen.append(small_pictures(thumbnails))
+        sized = zip(_plain(batch, "path"), numbers[-1][2], strict=True)
+        keys.append(_digests(f"{size} {path}".encode() for path, size in sized))
     path_column = pa.chunked_array(paths, pa.string())
     names, codes = _encoded(pa.chunked_array(labels, pa.string()))
     width, height, size = np.concatenate([np.zeros((3, 0), np.int64), *numbers], axis=1)
