@@ -1,7 +1,8 @@
 """`python -m benchmarks.report`: the report on many photos: seconds, memory, size, the browser.
 
-It writes a STORE of generated features and thumbnails (default: 1,000,000 rows of 1,280 features,
-10 GB of disk), reports on it in a process of its own, opens the page, and prints a table.
+It writes a STORE of generated features and of as many different thumbnails (default: 1,000,000
+rows of 1,280 features, 10 GB of disk), every thousandth the one before it encoded again; reports
+on it in a process of its own, opens the page, and prints a table.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from PIL import Image
 from verger.discriminant import fit_discriminant, save_discriminant
 from verger.layout import FEATURES, MATRIX, PROJECTION, REJECTS
 from verger.moments import Moments, merge_all, unit_length
+from verger.photos.render import VARIETIES, render_photo
 from verger.projection import fit_pca, save_pca
 from verger.settings import RunSettings
 from verger.store import Store, now
@@ -32,7 +34,9 @@ from verger.store import Store, now
 _ROWS = 20_000  # a file
 _FEATURES = 1280
 _LABELS = 131
-_THUMBNAILS = 600
+_VIEWS = 6  # of each variety that Verger renders: what thumbnails are cut from
+_COPIED = 1000  # one row in so many
+_COPY_QUALITY = 60
 _FITTED = 40_000  # rows that the projections are fitted on
 _MOVES = 40
 
@@ -48,13 +52,17 @@ def main() -> None:
         if not (root / "run.json").exists():
             generate(root, options.rows)
         seconds, megabytes, page = reported(root)
-        print("| rows | report, s | peak memory, MB | page, MB | opens, s | a move, ms | worst |")
-        print("|---|---|---|---|---|---|---|")
+        found = copies_found(page, options.rows)
+        print("| rows | report, s | peak memory, MB | page, MB | copies found | opens, s "
+              "| a move, ms | worst |")  # fmt: skip
+        print("|---|---|---|---|---|---|---|---|")
         size = page.stat().st_size / 1e6
         opens, moves = opened(page)
+        typical = statistics.median(moves)
         print(
-            f"| {options.rows:,} | {seconds:.0f} | {megabytes:.0f} | {size:.2f} | {opens:.2f} "
-            f"| {statistics.median(moves):.0f} | {max(moves):.0f} |"
+            f"| {options.rows:,} | {seconds:.0f} | {megabytes:.0f} | {size:.2f} "
+            f"| {found} of {options.rows // _COPIED} | {opens:.2f} | {typical:.0f} "
+            f"| {max(moves):.0f} |"
         )
 
 
@@ -63,7 +71,11 @@ def generate(root: Path, rows: int) -> None:
     rng = np.random.default_rng(0)
     means = rng.normal(0, 1, (_LABELS, 64)).astype(np.float32)
     mix = rng.normal(0, 0.2, (64, _FEATURES)).astype(np.float32)
-    thumbnails = [_thumbnail(rng) for _ in range(_THUMBNAILS)]
+    bases = [
+        Image.fromarray(render_photo(variety, view, views=_VIEWS))
+        for variety in VARIETIES
+        for view in range(_VIEWS)
+    ]
     store = Store(root)
     backbone = {"name": "generated", "sha256": "generated", "features": _FEATURES,
                 "image_size": 224, "resize_shorter_side": 256}  # fmt: skip
@@ -85,7 +97,7 @@ def generate(root: Path, rows: int) -> None:
                 "width": pa.array(np.full(n, 640, np.int32)),
                 "height": pa.array(np.full(n, 480, np.int32)),
                 "bytes": pa.array(rng.integers(20_000, 90_000, n)),
-                "thumbnail": [thumbnails[at] for at in rng.integers(0, _THUMBNAILS, n)],
+                "thumbnail": _thumbnails(rng, bases, first, n),
             }
         )
         files.append(parts[FEATURES] / f"part-{first // _ROWS:05}.parquet")
@@ -173,14 +185,41 @@ def _lists(block: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> pa.ListA
     return pa.ListArray.from_arrays(offsets, pa.array(block.ravel()))
 
 
-def _thumbnail(rng: np.random.Generator) -> bytes:
-    """Draw soft noise: a picture that takes about as many bytes as that of a photo."""
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
-    fine = np.asarray(coarse.resize((96, 72), Image.Resampling.BICUBIC)).astype(np.int16)
-    noisy = np.clip(fine + rng.normal(0, 6, fine.shape), 0, 255).astype(np.uint8)
+def _thumbnails(
+    rng: np.random.Generator, bases: list[Image.Image], first: int, n: int
+) -> list[bytes]:
+    """Cut, mirror and light rendered photos anew for each row; every thousandth is a copy."""
+    out: list[bytes] = []
+    for row in range(first, first + n):
+        if row % _COPIED == _COPIED - 1:
+            out.append(_jpeg(Image.open(io.BytesIO(out[-1])), _COPY_QUALITY))
+            continue
+        base = bases[int(rng.integers(len(bases)))]
+        zoom = rng.uniform(0.6, 1)
+        left, top = rng.uniform(0, 1 - zoom, 2) * base.size
+        box = (left, top, left + zoom * base.width, top + zoom * base.height)
+        image = base.resize((96, 96), Image.Resampling.BILINEAR, box=box)
+        if rng.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        light = (256 * rng.uniform(0.6, 1, 3)).astype(int)
+        table = [value * one // 256 for one in light.tolist() for value in range(256)]
+        out.append(_jpeg(image.point(table), 85))
+    return out
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(noisy).save(out, "JPEG", quality=85)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
+
+
+def copies_found(page: Path, rows: int) -> int:
+    """Count the planted copies that share a group with their original."""
+    table = pq.read_table(page.with_name("duplicates.parquet"), columns=["group", "path"])
+    number = (int(PurePosixPath(path).stem) for path in table["path"].to_pylist())
+    group = dict(zip(number, table["group"].to_pylist(), strict=True))
+    copies = range(_COPIED - 1, rows, _COPIED)
+    return sum(row in group and group[row] == group.get(row - 1) for row in copies)
 
 
 if __name__ == "__main__":

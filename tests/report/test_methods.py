@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,8 @@ from verger.moments import Moments
 from verger.photos.decode import decode
 from verger.photos.render import VARIETIES
 from verger.projection import fit_pca
-from verger.report.duplicates import find_duplicates, near_pairs, small_pictures
+from verger.report.alike import WIDE, Pictures, alike, differences, small_pictures
+from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge
 from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_label
 from verger.report.outliers import find_outliers
@@ -171,34 +174,87 @@ def test_encoding_again_is_a_duplicate_and_turning_is_not(variety: str) -> None:
     webp = io.BytesIO()
     image.save(webp, "WEBP", quality=75)
     copies = [again(views[0], 70), smaller.getvalue(), webp.getvalue()]
-    pairs = {(a, b) for a, b, _ in near_pairs(small_pictures(thumbnails(*views, *copies)))}
+    pairs = near_pairs(small_pictures(thumbnails(*views, *copies)))
     assert {(0, 4), (0, 5), (0, 6)} <= pairs
     assert not {(a, b) for a, b in pairs if b < 4}
 
 
+def near_pairs(pictures: Pictures) -> set[tuple[int, int]]:
+    everything = np.arange(len(pictures))
+    return {
+        (min(row, other), max(row, other))
+        for row, others in alike(pictures, everything, NEAR_LEVELS)
+        for other in others.tolist()
+    }
+
+
 def test_a_thumbnail_that_cannot_be_opened_is_like_none() -> None:
-    pictures = small_pictures([b"", b"no photo", *thumbnails(jpeg(VARIETIES[0], 0))])
-    assert np.isnan(pictures[:2]).all()
-    assert near_pairs(pictures) == []
+    wide = io.BytesIO()
+    Image.new("RGB", (3000, 20), "red").save(wide, "JPEG")
+    grey = io.BytesIO()
+    Image.new("L", (96, 96), 0).save(grey, "JPEG")
+    shown = [b"", b"no photo", wide.getvalue(), grey.getvalue(), *thumbnails(jpeg(VARIETIES[0], 0))]
+    pictures = small_pictures(shown)
+    assert pictures.any(axis=1).tolist() == [False, False, False, True, True]
+    assert find_duplicates(photos_of(shown, sizes=range(5)), pictures).rows.tolist() == []
 
 
-def test_exact_and_near_duplicates_join_one_group() -> None:
-    photo = jpeg(VARIETIES[0], 0)
-    shown = thumbnails(photo, photo, again(photo, 80), jpeg(VARIETIES[5], 0))
+@pytest.mark.parametrize("spread", [3, 60])  # in one strip, and over many
+def test_alike_are_those_of_brute_force(spread: float) -> None:
+    rng = np.random.default_rng(int(spread))
+    base = 128 + rng.normal(0, spread, (1200, 12)) @ rng.normal(0, 0.3, (12, WIDE))
+    close = base[:600] + rng.normal(0, rng.uniform(0.2, 1.6, (600, 1)), (600, WIDE))
+    pictures = rng.permutation(np.clip(np.concatenate([base, close]), 0, 255).astype(np.uint8))
+    one, two = np.triu_indices(len(pictures), 1)
+    apart = differences(pictures, one, two)
+    expected = set(zip(one[apart <= NEAR_LEVELS], two[apart <= NEAR_LEVELS], strict=True))
+    assert 100 < len(expected) < 600
+    assert near_pairs(pictures) == expected
+
+
+def test_a_thousand_photos_of_a_white_wall_are_one_group_by_few_pairs() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(250, 252, (3000, WIDE)).astype(np.uint8)
+    found = list(alike(pictures, np.arange(3000), NEAR_LEVELS))
+    assert sum(len(others) for _, others in found) < 300 * 3000
+    shown = [bytes([row % 256, row // 256]) for row in range(3000)]
+    groups = find_duplicates(photos_of(shown, sizes=range(3000)), pictures)
+    assert groups.rows.tolist() == list(range(3000))
+    assert set(groups.groups.tolist()) == {1}
+
+
+def photos_of(shown: list[bytes], sizes: Sequence[int]) -> Photos:
+    """Photos without labels, with these thumbnails and sizes in bytes."""
     n = len(shown)
-    photos = Photos(
+    return Photos(
         paths=pa.chunked_array([[f"{row}.jpg" for row in range(n)]]),
         names=(),
         codes=np.full(n, -1),
         width=np.full(n, 100),
         height=np.full(n, 100),
-        size=np.array([500, 500, 400, 450]),
-        digests=np.array([hash(data) & 0xFFFF for data in shown], np.uint64),
+        size=np.array(sizes),
+        digests=np.array([hash(data) & 0xFFFFFFFF for data in shown], np.uint64),
         keys=np.arange(n, dtype=np.uint64),
     )
-    found = find_duplicates(photos, np.arange(n), small_pictures(shown))
+
+
+def test_exact_and_near_duplicates_join_one_group() -> None:
+    photo = jpeg(VARIETIES[0], 0)
+    shown = thumbnails(photo, photo, again(photo, 80), jpeg(VARIETIES[5], 0))
+    found = find_duplicates(photos_of(shown, sizes=[500, 500, 400, 450]), small_pictures(shown))
     assert found.rows.tolist() == [0, 1, 2]
     assert found.groups.tolist() == [1, 1, 1]
     assert found.exact.tolist() == [True, True, False]
     assert found.difference[1] == 0 < found.difference[2]
     assert found.extra == 2
+
+
+def test_groups_across_labels_come_first_and_then_the_largest() -> None:
+    photo, other, third = (jpeg(variety, 0) for variety in VARIETIES[:3])
+    shown = thumbnails(photo, other, photo, third, third, other, other)
+    photos = replace(
+        photos_of(shown, sizes=[1, 2, 1, 3, 3, 2, 2]), codes=np.array([0, 1, 0, 0, 2, 1, 1])
+    )
+    found = find_duplicates(photos, small_pictures(shown))
+    order = [found.rows[group].tolist() for group in found.in_order(photos.codes)]
+    assert order == [[3, 4], [1, 5, 6], [0, 2]]

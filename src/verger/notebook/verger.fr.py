@@ -155,7 +155,7 @@ figure, axes = plt.subplots(
 for ax in axes.flat:
     ax.axis("off")
 for ax, (_, one) in zip(axes.flat, some.iterrows()):
-    show(ax, one["path"], str(one["label"])[:16])
+    show(ax, one["path"], str(one["label"])[:20])
 figure.suptitle("Une photo par étiquette")
 plt.show()
 
@@ -312,7 +312,7 @@ for ax, (title, points) in zip(axes.flat, spaces.items()):
             middle = np.median(mine, axis=0)
             place = middle[0], middle[min(1, len(middle) - 1)]
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.4}
-            ax.annotate(label[:18], place, fontsize=7, ha="center", va="center", bbox=box)
+            ax.annotate(label[:20], place, fontsize=7, ha="center", va="center", bbox=box)
     ax.set(title=title, xlabel="1", ylabel="2")
     ax.grid(alpha=0.2)
 plt.show()
@@ -360,10 +360,10 @@ figure, axes = plt.subplots(
 for line, row in zip(axes, asked):
     for ax in line:
         ax.axis("off")
-    show(line[0], rows["path"][row], f"{label_of[row][:16]} ({purity[label_of[row]]:.0%})")
+    show(line[0], rows["path"][row], f"{label_of[row][:20]} ({purity[label_of[row]]:.0%})")
     for ax, other in zip(line[1:], near[title][row]):
         right = label_of[other] == label_of[row]
-        show(ax, rows["path"][other], label_of[other][:18], "black" if right else "tab:red")
+        show(ax, rows["path"][other], label_of[other][:20], "black" if right else "tab:red")
 figure.suptitle("À gauche, une photo d'une étiquette peu pure ; puis ses plus proches voisines")
 plt.show()
 

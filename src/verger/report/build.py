@@ -21,7 +21,7 @@ from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
 from verger.report.drift import Drift, Summary
-from verger.report.duplicates import Duplicates, exact_groups, find_duplicates, small_pictures
+from verger.report.duplicates import Duplicates, find_duplicates
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
 from verger.report.neighbours import (
     MixedPair,
@@ -44,7 +44,7 @@ FEW_PHOTOS = 10
 NARROW = 3.0  # long side over short side
 _PAIRS, _PAIR_EXAMPLES = 12, 3
 _REJECTS_A_REASON = 8
-_DUPLICATES_SHOWN = 200
+MOST_GROUPS, MOST_OF_A_GROUP = 48, 4  # of duplicates that are shown
 _EXTENSION = r"(?P<extension>(?:\.[^./]*)?)$"  # matches every path
 
 
@@ -121,11 +121,11 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     record = store.whole_run()
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
-    photos = read_photos(table)
+    photos, duplicates = _looked_over(table)
     current, before = drifting.load_summaries(store.place, REPORT)
     finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
     old = before if current is not None and current.finished == finished else current
-    sample = _sample(table, photos, pca, old)
+    sample = _sample(table, photos, duplicates, pca, old)
     codes = photos.codes[sample.rows]
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
@@ -134,7 +134,6 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
     raw = nearest(features)
     judged = judge(whole.rows, codes)
     map_rows = _on_map(codes)
-    pictures = small_pictures([sample.thumbnails[row] for row in sample.rows.tolist()])
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
     )
@@ -150,7 +149,7 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
         maps=_maps(map_kind, pca, model, features[map_rows]),
         neighbours=raw,
         separation=_separation(raw, nearest(pca.transform(features)), codes, judged),
-        duplicates=find_duplicates(photos, sample.rows, pictures),
+        duplicates=duplicates,
         mislabels=find_mislabels(judged, raw, codes),
         outliers=find_outliers(raw, codes),
         formats=_formats(photos),
@@ -176,9 +175,20 @@ def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
         return pca, load_discriminant(Path(folder)) if has_model else None
 
 
-def _sample(table: Table, photos: Photos, pca: PCA, old: Summary | None) -> Sample:
+def _looked_over(table: Table) -> tuple[Photos, Duplicates]:
+    """Read what is small of all photos; the pictures, which are not, go when they were compared."""
+    photos, pictures = read_photos(table)
+    return photos, find_duplicates(photos, pictures)
+
+
+def _sample(
+    table: Table, photos: Photos, duplicates: Duplicates, pca: PCA, old: Summary | None
+) -> Sample:
     rows = stratified(photos.codes, MOST_LOOKED_AT)
-    twins = np.concatenate([np.zeros(0, np.int64), *exact_groups(photos)[:_DUPLICATES_SHOWN]])
+    groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
+    twins = np.concatenate(
+        [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
+    )
     directions, offset = drifting.directions_of(pca)
     if old is not None and old.directions.shape[1] == directions.shape[1]:
         directions = np.concatenate([directions, old.directions])

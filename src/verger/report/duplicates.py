@@ -1,29 +1,19 @@
 """Photos that are there twice: the same file, or the same picture encoded again.
 
-*Exact*: same size of file, width, height and thumbnail; looked for among all photos.
-
-*Near*: thumbnails that differ by no more than encoding does. Features do not tell that from a fruit
-that turned a little: on 100-pixel photos, saving as JPEG again moves them further than turning by
-3°. So the pictures themselves are compared, small: brightness on 16 × 16 points and colour on
-8 × 8, which averages the noise of encoders away and keeps what moved. The difference is the root
-mean square over these values, in levels of 0 to 255. In the spirit of the perceptual hashes of
-C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010, but with the
-distance itself in place of bits, as a turning fruit differs by little more than a bit.
+*Exact*: same size of file, width, height and thumbnail. *Near*: thumbnails that differ by no more
+than encoding does (`alike`). Both are looked for among all photos.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from verger.report.alike import Pictures, alike, differences
 from verger.report.reading import Floats, Ints, Photos
 
 NEAR_LEVELS = 1.1  # levels; see `benchmarks.findings` for what this finds
-_BRIGHTNESS, _COLOUR = 16, 8
-_ROWS_A_BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,103 +36,75 @@ class Duplicates:
         """How many photos could go without any picture being lost."""
         return len(self.rows) - int(self.groups.max(initial=0))
 
+    def in_order(self, codes: Ints) -> list[slice]:
+        """Order the groups, as slices of `rows`: those across labels first, then the largest."""
+        if not len(self.rows):
+            return []
+        starts = np.append(0, np.flatnonzero(np.diff(self.groups)) + 1)
+        mine = codes[self.rows]
+        across = np.maximum.reduceat(mine, starts) != np.minimum.reduceat(mine, starts)
+        exact = np.logical_and.reduceat(self.exact, starts)
+        ends = np.append(starts[1:], len(self.rows))
+        order = np.lexsort((~exact, starts - ends, ~across))
+        return [slice(int(starts[at]), int(ends[at])) for at in order]
 
-def small_pictures(thumbnails: list[bytes]) -> Floats:
-    """Return brightness (16 × 16) and colour (2 × 8 × 8) of each thumbnail, float32 (m, 384).
 
-    One that cannot be opened is NaN throughout, and near to nothing.
+class Groups:
+    """Sets of rows that only ever join; each is known by its least row.
+
+    `first` (n,) is a row of the same set for each row: no greater, and its own first.
     """
-    wide = _BRIGHTNESS**2 + 2 * _COLOUR**2
-    out = np.full((len(thumbnails), wide), np.nan, np.float32)
-    for row, data in enumerate(thumbnails):
-        try:
-            with Image.open(io.BytesIO(data), formats=("JPEG",)) as opened:
-                image = opened.convert("YCbCr")
-        except (OSError, ValueError, SyntaxError):
-            continue
-        brightness = _resized(image, _BRIGHTNESS)[..., 0]
-        colour = _resized(image, _COLOUR)[..., 1:]
-        out[row] = np.concatenate([brightness.ravel(), colour.ravel()])
+
+    def __init__(self, first: Ints) -> None:
+        self._above = first.copy()
+
+    def of(self, rows: Ints) -> Ints:
+        """Return the least row of the set of each of these."""
+        found = self._above[rows]
+        while (self._above[found] != found).any():
+            found = self._above[found]
+        self._above[rows] = found
+        return found
+
+    def join(self, rows: Ints) -> None:
+        """Make one set of those that these rows are in."""
+        found = self.of(rows)
+        self._above[found] = found.min()
+
+
+def find_duplicates(photos: Photos, pictures: Pictures) -> Duplicates:
+    """Join exact and near duplicates into groups; `pictures` is uint8 (n, 384), of all photos."""
+    size_too = np.stack([photos.digests.view(np.int64), photos.size, photos.width, photos.height])
+    same_file = _first_like(size_too)
+    same_picture = _first_like(photos.digests.view(np.int64)[None])
+    shown = pictures.any(axis=1)
+    # A thumbnail that cannot be opened is like none, were it not that of the same file.
+    first = np.where(shown, same_picture, same_file)
+    groups = Groups(first)
+    everything = np.arange(len(photos))
+    distinct = np.flatnonzero(shown & (first == everything))
+    for row, others in alike(pictures, distinct, NEAR_LEVELS):
+        groups.join(np.append(others, row))
+    return _listed(groups.of(everything), same_file, pictures)
+
+
+def _first_like(keys: Ints) -> Ints:
+    """Return for each column of `keys` (q, n) the first column that equals it, (n,)."""
+    n = keys.shape[1]
+    order = np.lexsort(keys)  # stable: equal ones stay in the order of their rows
+    ordered = keys[:, order]
+    is_new = np.append(np.ones(min(n, 1), bool), (ordered[:, 1:] != ordered[:, :-1]).any(axis=0))
+    out = np.empty(n, np.int64)
+    out[order] = order[np.flatnonzero(is_new)][np.cumsum(is_new) - 1]
     return out
 
 
-def exact_groups(photos: Photos) -> list[Ints]:
-    """Return the rows of each set of photos with one size, width, height and thumbnail."""
-    if not len(photos):
-        return []
-    same = np.stack([photos.digests.view(np.int64), photos.size, photos.width, photos.height])
-    order = np.lexsort(same)
-    ordered = same[:, order]
-    breaks = np.flatnonzero((ordered[:, 1:] != ordered[:, :-1]).any(axis=0)) + 1
-    return [np.sort(group) for group in np.split(order, breaks) if len(group) > 1]
-
-
-def near_pairs(pictures: Floats, levels: float = NEAR_LEVELS) -> list[tuple[int, int, float]]:
-    """Return every pair of rows whose pictures differ by at most `levels`, with the difference."""
-    shown = np.flatnonzero(np.isfinite(pictures).all(axis=1))
-    rows = pictures[shown] - (pictures[shown].mean(axis=0) if len(shown) else 0)
-    square = (rows**2).sum(axis=1)
-    limit = levels**2 * pictures.shape[1]
-    pairs: list[tuple[int, int, float]] = []
-    for start in range(0, len(rows), _ROWS_A_BLOCK):
-        block = rows[start : start + _ROWS_A_BLOCK]
-        # Later rows alone: each pair once. The product rounds, so some more pass here.
-        rough = (
-            square[start:] + square[start : start + len(block), None] - 2 * block @ rows[start:].T
-        )
-        for a, b in zip(*np.nonzero(rough <= limit * 1.1 + 1), strict=True):
-            if b > a:
-                apart = float(np.sqrt(((block[a] - rows[start + b]) ** 2).mean()))
-                if apart <= levels:
-                    pairs.append((int(shown[start + a]), int(shown[start + b]), apart))
-    return pairs
-
-
-def find_duplicates(photos: Photos, rows: Ints, pictures: Floats) -> Duplicates:
-    """Join exact duplicates (of all photos) and near ones (of `rows`) into groups."""
-    exact = exact_groups(photos)
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        while parent.setdefault(row, row) != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
-    for group in exact:
-        for row in group[1:].tolist():
-            parent[root(row)] = root(int(group[0]))
-    for a, b, _ in near_pairs(pictures):
-        one, two = sorted((root(int(rows[a])), root(int(rows[b]))))
-        parent[two] = one
-    members: dict[int, list[int]] = {}
-    for row in sorted(parent):
-        members.setdefault(root(row), []).append(row)
-    return _listed(sorted(members.values()), exact, rows, pictures)
-
-
-def _listed(groups: list[list[int]], exact: list[Ints], rows: Ints, pictures: Floats) -> Duplicates:
-    twin = {row: at for at, group in enumerate(exact) for row in group.tolist()}
-    place = {int(row): at for at, row in enumerate(rows)}
-    out_rows, numbers, same, apart = [], [], [], []
-    for number, group in enumerate(groups, start=1):
-        first = group[0]
-        for row in group:
-            is_same = row == first or (row in twin and twin[row] == twin.get(first))
-            difference = 0.0
-            if not is_same and row in place and first in place:
-                gap = pictures[place[row]] - pictures[place[first]]
-                difference = float(np.sqrt((gap**2).mean()))
-            out_rows.append(row)
-            numbers.append(number)
-            same.append(is_same)
-            apart.append(difference)
-    return Duplicates(
-        np.array(out_rows, np.int64),
-        np.array(numbers, np.int64),
-        np.array(same, bool),
-        np.array(apart, np.float32),
-    )
-
-
-def _resized(image: Image.Image, side: int) -> Floats:
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float32)
+def _listed(roots: Ints, same_file: Ints, pictures: Pictures) -> Duplicates:
+    members = np.bincount(roots, minlength=len(roots))[roots] > 1
+    rows = np.flatnonzero(members)
+    rows = rows[np.argsort(roots[rows], kind="stable")]
+    first, groups = np.unique(roots[rows], return_inverse=True)
+    exact = same_file[rows] == same_file[first[groups]]
+    apart = np.zeros(len(rows), np.float32)
+    apart[~exact] = differences(pictures, rows[~exact], first[groups[~exact]])
+    return Duplicates(rows, groups + 1, exact, apart)

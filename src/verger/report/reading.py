@@ -1,8 +1,8 @@
 """Reading a STORE for the report: light columns of all photos, and heavy ones of a sample.
 
 Two passes over `features/`, a thousand rows at a time, so that memory does not grow with the
-features: the first takes what is small (and a digest of each thumbnail), the second projects all
-rows onto a few directions and keeps the features and thumbnails of the sample alone.
+features: the first takes what is small (of each thumbnail a digest and a picture of 384 bytes), the
+second projects all rows onto a few directions and keeps the features and thumbnails of the sample.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from verger.errors import StoreError
+from verger.report.alike import WIDE, Pictures, small_pictures
 from verger.tables import Table, batches
 
 Floats = npt.NDArray[np.float32]
@@ -79,25 +80,31 @@ class Sample:
     projected: Floats
 
 
-def read_photos(table: Table) -> Photos:
-    """Read the light columns of `features/`. Raises `StoreError` where it cannot be read."""
+def read_photos(table: Table) -> tuple[Photos, Pictures]:
+    """Read the light columns of `features/`, and see each thumbnail small: uint8 (n, 384).
+
+    Raises `StoreError` where the table cannot be read.
+    """
     columns = ["path", "label", "width", "height", "bytes", "thumbnail"]
     paths, labels = [], []
     numbers: list[npt.NDArray[np.int64]] = []
     digests: list[npt.NDArray[np.uint64]] = []
     keys: list[npt.NDArray[np.uint64]] = []
+    seen: list[Pictures] = []
     for batch in _batches(table, columns):
         paths.append(batch.column("path").cast(pa.string()))
         labels.append(batch.column("label").cast(pa.string()))
         numbers.append(np.stack([_integers(batch.column(name)) for name in columns[2:5]]))
-        digests.append(_digests(thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")))
+        thumbnails = [thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")]
+        digests.append(_digests(thumbnails))
+        seen.append(small_pictures(thumbnails))
         sized = zip(_plain(batch, "path"), numbers[-1][2], strict=True)
         keys.append(_digests(f"{size} {path}".encode() for path, size in sized))
     path_column = pa.chunked_array(paths, pa.string())
     names, codes = _encoded(pa.chunked_array(labels, pa.string()))
     width, height, size = np.concatenate([np.zeros((3, 0), np.int64), *numbers], axis=1)
     none = np.zeros(0, np.uint64)
-    return Photos(
+    photos = Photos(
         path_column,
         names,
         codes,
@@ -107,6 +114,7 @@ def read_photos(table: Table) -> Photos:
         np.concatenate([none, *digests]),
         np.concatenate([none, *keys]),
     )
+    return photos, _one_array(seen)
 
 
 def read_sample(
@@ -197,6 +205,17 @@ def _plain(batch: pa.RecordBatch, name: str) -> list[Any]:
 
 def _integers(column: pa.Array) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(0))
+
+
+def _one_array(parts: list[Pictures]) -> Pictures:
+    """Join what would take most memory, and for a moment twice as much, by emptying the list."""
+    out = np.empty((sum(map(len, parts)), WIDE), np.uint8)
+    last = len(out)
+    while parts:
+        part = parts.pop()
+        out[last - len(part) : last] = part
+        last -= len(part)
+    return out
 
 
 def _digests(items: Iterable[bytes]) -> npt.NDArray[np.uint64]:

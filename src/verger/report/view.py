@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from verger.report.build import FEW_PHOTOS, Rejected, Report
+from verger.report.build import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejected, Report
 from verger.report.checks import Check
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
@@ -386,26 +386,19 @@ def _pairs(report: Report) -> list[dict[str, Any]]:
 
 
 def _duplicates(report: Report) -> list[dict[str, Any]]:
-    """Group the duplicates; those across labels come first, then the largest groups."""
-    found = report.duplicates
-    groups = []
-    for rows in np.split(np.arange(len(found.rows)), np.flatnonzero(np.diff(found.groups)) + 1):
-        if not len(rows):
-            continue
-        codes = set(report.photos.codes[found.rows[rows]].tolist())
-        groups.append(
-            {
-                "across": len(codes) > 1,
-                "exact": bool(found.exact[rows].all()),
-                "difference": float(found.difference[rows].max()),
-                "size": len(rows),
-                "rows": found.rows[rows[:4]].tolist(),
-            }
-        )
-    groups.sort(key=lambda one: (not one["across"], -one["size"], not one["exact"]))
-    for group in groups[:_SHOWN]:
-        group["photos"] = [_of_all(report, row) for row in group["rows"]]
-    return groups[:_SHOWN]
+    found, codes = report.duplicates, report.photos.codes
+    return [
+        {
+            "across": len(np.unique(codes[found.rows[group]])) > 1,
+            "exact": bool(found.exact[group].all()),
+            "difference": float(found.difference[group].max()),
+            "size": group.stop - group.start,
+            "photos": [
+                _of_all(report, row) for row in found.rows[group][:MOST_OF_A_GROUP].tolist()
+            ],
+        }
+        for group in found.in_order(codes)[:MOST_GROUPS]
+    ]
 
 
 def _mislabels(report: Report) -> list[dict[str, Any]]:

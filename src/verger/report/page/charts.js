@@ -54,15 +54,23 @@
     };
   }
 
+  /** The least of 1, 2, 5, 10, 20, 50, … that is not below x. */
+  function round(x) {
+    const power = 10 ** Math.floor(Math.log10(Math.max(x, 1)));
+    return power * [1, 2, 5, 10].find((one) => one * power >= x);
+  }
+
   function varianceOption(width) {
     const v = data.variance;
     const names = v.single.map((_, i) => String(i + 1));
     const marks = v.needed.filter(([, at]) => at && at <= names.length);
     const kept = v.k ? [{ xAxis: v.k - 1, label: { formatter: `k = ${v.k}`, position: "end", color: color("second"), fontFamily: font, fontWeight: 700 } }] : [];
+    const step = round(names.length / (width < 520 ? 5 : 11));
     const floor = Math.min(...v.single.filter((x) => x > 0));
     return {
       animation: false,
-      grid: [{ left: 56, right: 24, top: 30, height: "50%" }, { left: 56, right: 24, bottom: 34, height: "25%" }],
+      // The two share their horizontal axis: neither may give way to its labels alone.
+      grid: [{ top: 30, height: "50%" }, { bottom: 34, height: "25%" }].map((box) => ({ left: 68, right: 24, outerBoundsMode: "none", ...box })),
       axisPointer: { link: [{ xAxisIndex: "all" }] },
       tooltip: tooltip((params) => {
         const at = params[0].dataIndex;
@@ -70,7 +78,7 @@
       }),
       xAxis: [
         axis({ type: "category", data: names, gridIndex: 0, axisLabel: { show: false }, boundaryGap: false, splitLine: { show: false } }),
-        axis({ type: "category", data: names, gridIndex: 1, name: say("components"), nameLocation: "middle", nameGap: 22, boundaryGap: false, splitLine: { show: false } }),
+        axis({ type: "category", data: names, gridIndex: 1, axisLabel: { interval: (at) => at === 0 || (at + 1) % step === 0 }, name: say("components"), nameLocation: "middle", nameGap: 22, boundaryGap: false, splitLine: { show: false } }),
       ],
       yAxis: [
         axis({ type: "value", gridIndex: 0, min: 0, max: 1, axisLabel: { formatter: (x) => percent(x, 0) } }),
