@@ -38,6 +38,7 @@ def refused(*arguments: str) -> VergerError:
     ("options", "what"),
     [
         (["--email", "nobody"], "--email nobody: no address"),
+        (["--account", "me"], "--account me: no number of an account"),
         (["--release", "emr-6.15.0", "--on", "emr"], "no release of EMR that runs Verger"),
         (["--", "--components", "banana"], "--components banana is neither"),
         (["--", "--shrinkage", "7"], "--shrinkage 7.0 is not a share"),

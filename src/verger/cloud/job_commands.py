@@ -135,6 +135,7 @@ def run_command(
 @_sized
 @click.option("--photos-count", type=click.IntRange(1), metavar="N", help="Do not look, say N.")
 @click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
+@click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
 @click.option(
     "--to", type=click.Path(path_type=Path), metavar="FOLDER", help="Write files, print none."
 )
@@ -144,6 +145,7 @@ def show_command(
     options: tuple[str, ...],
     email: str,
     name: str,
+    account: str,
     to: Path | None,
     **sizes: Any,
 ) -> None:
@@ -152,16 +154,18 @@ def show_command(
     Needs no account (with --photos-count: PHOTOS is not looked at). The files are what a person
     needs to deploy by hand; README.txt among them says how.
     """
-    from verger.cloud.parameters import check_email
-    from verger.cloud.show import dry_run, printed
+    from verger.cloud.parameters import check_account, check_email
+    from verger.cloud.show import ACCOUNT, dry_run, printed
     from verger.progress import reporter
 
     told = reporter(quiet=True)
     check_email(email)
+    check_account(account)
     _check_options(photos, store, options)
     job, plan = _planned(photos, photos, store, options, told, sizes, name=name)
     budget_usd = job.budget_eur * plan.prices.usd_per_eur
-    files = dry_run(job, budget_usd=budget_usd, email=email, now=dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
     if to is None:
         click.echo(printed(files), nl=False)
         return

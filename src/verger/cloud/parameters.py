@@ -82,6 +82,20 @@ def check_email(email: str) -> None:
         raise UsageError(f"--email {email}: no address.", hint="Give one such as you@example.org.")
 
 
+def check_account(account: str) -> None:
+    """Refuse what is no number of an account.
+
+    Raises:
+        UsageError: says so.
+
+    """
+    if account and not re.fullmatch("[0-9]{12}", account):
+        raise UsageError(
+            f"--account {account}: no number of an account, which has 12 digits.",
+            hint="Ask: aws sts get-caller-identity",
+        )
+
+
 def check_settings(settings: RunSettings) -> None:
     """Refuse choices of a run that only this machine could follow.
 
