@@ -44,7 +44,6 @@ class Prices:
     s3_put_1000: float
     s3_get_1000: float
     s3_gb_month: float
-    logs_gb: float
     transfer_gb: float
 
     def server_hour(self, instance_type: str) -> float:
