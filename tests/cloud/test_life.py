@@ -56,7 +56,7 @@ def listen(life: Life) -> set[str]:
     """Return what fills with the actions that are asked of AWS, as a policy names them."""
     asked: set[str] = set()
 
-    def note(event_name: str, **_: Any) -> None:
+    def note(event_name: str, **rest: Any) -> None:
         _, service, operation = event_name.split(".")
         action = f"{SERVICES.get(service, service)}:{operation}"
         asked.add(ACTIONS.get(action, action))
@@ -67,8 +67,8 @@ def listen(life: Life) -> set[str]:
 
 def permitted(action: str) -> bool:
     """Whether the policy that the pages give a user names an action."""
-    named: list[str] = []
     for statement in json.loads(POLICY.read_text())["Statement"]:
-        actions = statement["Action"]
-        named += [actions] if isinstance(actions, str) else actions
-    return any(fnmatch(action, name) for name in named)
+        names = statement["Action"]
+        if any(fnmatch(action, name) for name in ([names] if isinstance(names, str) else names)):
+            return True
+    return False
