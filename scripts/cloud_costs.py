@@ -38,7 +38,6 @@ _UNITS = {
     "s3_put_1000": "1,000 PUT, COPY, POST, LIST",
     "s3_get_1000": "1,000 GET",
     "s3_gb_month": "a GB in S3 a month",
-    "logs_gb": "a GB of logs",
     "transfer_gb": "a GB to another region",
 }
 _WHAT = {"ec2": "EC2", "emr": "EMR, added"}
@@ -160,12 +159,12 @@ def _many(prices: Prices) -> str:
     text = _table(("photos, and time given", "on", "what", "time", "EUR", "USD"), rows)
     biggest = _plan(prices, 100 * _MILLION, 24, csv=False)
     stages = dict(biggest.of("emr").stages)
-    alone = stages["gallery and CSV"] + stages["publish"]
+    alone = stages["gallery and CSV"] + stages["publish"] + stages["report"]
     requests = sum(line.cost for line in biggest.of("ec2").lines if line.what.startswith("S3"))
     return text + (
         "\nRecommended is what is printed bold: the cheapest that is done in the time given. Two "
-        "things hold up the largest runs. One process makes the gallery and moves finished files "
-        f"into place, {alone / 3600:.1f} h of 100 million photos' time, however many "
+        "things hold up the largest runs. One process makes the gallery, moves finished files "
+        f"into place and reports, {alone / 3600:.1f} h of 100 million photos' time, however many "
         "servers wait for it. And a GET is paid for each photo: "
         f"${requests:,.0f} of 100 million photos' cost are requests. A budget of "
         f"{DEFAULT_BUDGET_EUR:g} EUR refuses what exceeds it; `--budget` says otherwise. New "
@@ -189,6 +188,11 @@ def _speeds() -> str:
         ("fit and projection", f"{rates.REDUCE_MS:g} ms of a core a photo", "measured"),
         ("gallery", f"{rates.GALLERY_MS:g} ms a photo, one process", "measured"),
         ("CSV", f"{rates.CSV_MS:g} ms a photo, one process", "measured"),
+        (
+            "report",
+            f"{rates.REPORT_SECONDS:g} s and {rates.REPORT_MS:g} ms a photo, one process",
+            "measured",
+        ),
         ("Java and Spark to the first photo", f"{rates.SPARK_SECONDS:g} s", "measured"),
         ("what a vCPU is of the core that was measured", shares, "assumed"),
         ("what is left when many work at once", kept, "assumed"),

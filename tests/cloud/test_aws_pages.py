@@ -36,6 +36,21 @@ def test_every_option_of_a_plan_that_is_named_exists(page: str) -> None:
     assert named <= options(group.commands["plan"])
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_every_fence_that_is_named_exists(page: str) -> None:
+    group = cli.commands["cloud"]
+    assert isinstance(group, click.Group)
+    said = re.findall(r"verger cloud ([a-z]+)([^`#\n]*)", read(page))
+    assert {name for name, _ in said} >= {"plan", "run", "show", "status", "ui", "down"}
+    for name, rest in said:
+        named = set(re.findall(r"--[a-z][a-z-]+", rest.split(" -- ")[0]))
+        assert named <= options(group.commands[name]), (name, rest)
+    fences = re.split(r"\n## ", read(page))[4]
+    named = set(re.findall(r"\| `(--[a-z-]+)", fences)) | set(re.findall(r"^`(--[a-z]+)", fences))
+    assert len(named) >= 4
+    assert named <= options(group.commands["run"])
+
+
 def test_both_languages_have_the_same_commands_and_tables() -> None:
     def skeleton(page: str) -> list[object]:
         text = read(page)

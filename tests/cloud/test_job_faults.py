@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import PosixPath
 from typing import Any
 
+import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
-from verger.cloud import runs
+from verger.cloud import parameters, runs
 from verger.cloud.job import Job, Platform
 from verger.cloud.kit import Kit
 from verger.cloud.life import Life
@@ -314,6 +315,41 @@ def test_a_store_that_is_not_there_is_refused_before_anything_is_made(
         bench.run(wrong)
 
     assert bench.account.left() == []
+
+
+@pytest.mark.parametrize("what", ["photos", "store"])
+def test_a_bucket_of_another_region_is_refused_before_anything_is_made(
+    what: str, bench: Bench, job: MakeJob
+) -> None:
+    place = {"LocationConstraint": "eu-west-3"}
+    elsewhere = boto3.client("s3", region_name="eu-west-3")
+    elsewhere.create_bucket(Bucket="paris", CreateBucketConfiguration=place)
+    places: dict[str, Any] = {what: "s3://paris/folder"}
+    wrong = dataclasses.replace(job("ec2"), **places)
+
+    with pytest.raises(CloudError, match="paris is in eu-west-3, not in eu-west-1") as refused:
+        bench.run(wrong)
+
+    assert "--region eu-west-3" in one_line(refused.value)
+    assert bench.account.left() == []
+
+
+def test_a_slow_line_does_not_use_up_the_time_of_the_job(
+    bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall clock is set when the files are there, not when they begin to be sent."""
+    moments = []
+    real = parameters.ends
+
+    def ends(job: Job, now: Any) -> Any:
+        moments.append({key.name for key in bench.life.scratch(job.id).keys("")})
+        return real(job, now)
+
+    monkeypatch.setattr(parameters, "ends", ends)
+
+    bench.life.start(job("ec2"), bench.kit, budget_usd=11.5)
+
+    assert [set(bench.kit.files) <= there for there in moments] == [True]
 
 
 def test_a_job_that_ended_well_without_a_record_is_not_believed(bench: Bench, job: MakeJob) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,16 @@ from .pretended import NAME, Account, Said
 
 PLATFORMS: list[Platform] = ["ec2", "emr", "serverless"]
 Naps = list[Callable[[], object]]
+POLICY = Path(__file__).resolve().parents[2] / "docs" / "howto" / "aws-user-policy.json"
+# Where a policy says it otherwise than the call.
+SERVICES = {"emr": "elasticmapreduce", "resource-groups-tagging-api": "tag"}
+ACTIONS = {
+    "budgets:DescribeBudget": "budgets:ViewBudget",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
 
 
 def run(life: Life, job: Job, kit: Kit, said: Said) -> dict[str, object]:
@@ -27,9 +41,34 @@ def test_a_run_ends_and_leaves_nothing(
     said: Said, naps: Naps, finished: Callable[[], None],
 ) -> None:  # fmt: skip
     naps += [lambda: None, finished]
+    asked = listen(life)
 
     record = run(life, job(on), kit, said)
 
     assert record["counts"] == {"listed": 5, "embedded": 4, "rejected": 1}
     assert account.left() == []
     assert life.down(NAME) == []
+    assert len(asked) > 15
+    assert {action for action in asked if not permitted(action)} == set()
+
+
+def listen(life: Life) -> set[str]:
+    """Return what fills with the actions that are asked of AWS, as a policy names them."""
+    asked: set[str] = set()
+
+    def note(event_name: str, **rest: Any) -> None:
+        _, service, operation = event_name.split(".")
+        action = f"{SERVICES.get(service, service)}:{operation}"
+        asked.add(ACTIONS.get(action, action))
+
+    life.aws._session.events.register("before-call", note)
+    return asked
+
+
+def permitted(action: str) -> bool:
+    """Whether the policy that the pages give a user names an action."""
+    for statement in json.loads(POLICY.read_text())["Statement"]:
+        names = statement["Action"]
+        if any(fnmatch(action, name) for name in ([names] if isinstance(names, str) else names)):
+            return True
+    return False

@@ -34,7 +34,7 @@ def job(on: Any, store: str = "store é") -> Job:
     return Job(
         id=f"verger-{on}", photos="s3://orchard/some photos", store=f"s3://results/{on}/{store}",
         on=on, instance_type="m5.large", region="eu-west-3", limit_minutes=90,
-        options=("--components", "5"),
+        options=("--components", "5", *(["--no-report"] if on == "emr" else [])),
     )  # fmt: skip
 
 
@@ -103,6 +103,8 @@ def test_the_servers_boot_script_makes_the_store(orchard: S3, wheels: Path, root
     assert result["record"]["counts"]["embedded"] == PHOTOS
     assert "Embedding: 30/30 photos" in read(scratch, "logs/progress.log")
     check_store(orchard, "ec2/store é")
+    # A run ends with its report, on a server too.
+    assert read(orchard.store("results"), "ec2/store é/report/report.html").startswith("<!")
     # The fence was set first, and the server switched off last.
     assert root.file("/var/log/shutdown").read_text() == "-P +90\n-P now\n"
     assert orchard.keys.secret_key not in log

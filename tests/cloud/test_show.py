@@ -119,6 +119,7 @@ def test_the_settings_of_foxyproxy_and_the_tunnels_are_what_they_were() -> None:
 def test_show_writes_what_a_person_deploys_by_hand(tmp_path: Path) -> None:
     command = ["cloud", "show", "s3://orchard/photos", "s3://results/store", "--on", "emr",
                "--photos-count", "1000", "--name", "verger-hand", "--to", str(tmp_path),
+               "--account", "123456789012",
                "--", "--components", "0.9"]  # fmt: skip
 
     ran = CliRunner().invoke(cli, command, catch_exceptions=False)
@@ -127,6 +128,20 @@ def test_show_writes_what_a_person_deploys_by_hand(tmp_path: Path) -> None:
     assert "verger cloud down verger-hand" in (tmp_path / "README.txt").read_text()
     assert (tmp_path / "scratch/scripts/bootstrap.sh").exists()
     assert "--components,0.9" in (tmp_path / "emr.parameters.json").read_text()
+
+
+@pytest.mark.parametrize("on", SIZES)
+def test_with_an_account_nothing_is_left_to_be_filled_in(on: Platform) -> None:
+    """Within what is encoded neither; of a job run alone, names that the stack gives."""
+    made = dry_run(job(on), budget_usd=9, email="", now=NOW, account="123456789012")
+    for name, text in made.items():
+        if not name.endswith(".yaml"):
+            assert "ACCOUNT" not in text, name
+    assert "s3://verger-golden-123456789012" in made["README.txt"]
+    if on == "ec2":
+        listed = json.loads(made["ec2.parameters.json"])
+        (data,) = [e["ParameterValue"] for e in listed if e["ParameterKey"] == "UserData"]
+        assert b"SCRATCH=s3://verger-golden-123456789012\n" in base64.b64decode(data)
 
 
 @pytest.mark.parametrize(

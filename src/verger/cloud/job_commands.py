@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import shlex
@@ -93,7 +94,7 @@ def run_command(
     verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
     """
     from verger.cloud.kit import kit_of
-    from verger.cloud.parameters import check, s3_folder, scratch_bucket
+    from verger.cloud.parameters import check, check_email, s3_folder, scratch_bucket
     from verger.cloud.runs import run_to_end
     from verger.cloud.upload import is_local, refuse_local
     from verger.cloud.upload import upload as send
@@ -105,9 +106,13 @@ def run_command(
     s3_folder(store, StoreError)
     if not upload:
         refuse_local(photos)
+    check_email(email)
+    _check_options(photos, store, options)
     life = _life(sizes["region"], told)
+    account = life.aws.account  # who is not signed in shall know it first
     job, plan = _planned(photos, upload or photos, store, options, told, sizes)
     check(job)
+    life.check_places(job)
     estimate = plan.of(job.on)
     told.say(
         f"{job.on}, {estimate.size}: about {estimate.seconds / 60:.0f} minutes, "
@@ -117,7 +122,7 @@ def run_command(
     if upload and is_local(photos):
         send(life.aws, photos, upload, told)
     with tempfile.TemporaryDirectory(prefix="verger-") as folder:
-        kit = kit_of(job, scratch_bucket(job.id, life.aws.account), Path(folder))
+        kit = kit_of(job, scratch_bucket(job.id, account), Path(folder))
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         record = run_to_end(life, job, kit, told, budget_usd=budget_usd, email=email, keep=keep)
     click.echo(json.dumps(record, indent=2) if as_json else summary(record, store))
@@ -130,6 +135,7 @@ def run_command(
 @_sized
 @click.option("--photos-count", type=click.IntRange(1), metavar="N", help="Do not look, say N.")
 @click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
+@click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
 @click.option(
     "--to", type=click.Path(path_type=Path), metavar="FOLDER", help="Write files, print none."
 )
@@ -139,6 +145,7 @@ def show_command(
     options: tuple[str, ...],
     email: str,
     name: str,
+    account: str,
     to: Path | None,
     **sizes: Any,
 ) -> None:
@@ -147,13 +154,18 @@ def show_command(
     Needs no account (with --photos-count: PHOTOS is not looked at). The files are what a person
     needs to deploy by hand; README.txt among them says how.
     """
-    from verger.cloud.show import dry_run, printed
+    from verger.cloud.parameters import check_account, check_email
+    from verger.cloud.show import ACCOUNT, dry_run, printed
     from verger.progress import reporter
 
     told = reporter(quiet=True)
+    check_email(email)
+    check_account(account)
+    _check_options(photos, store, options)
     job, plan = _planned(photos, photos, store, options, told, sizes, name=name)
     budget_usd = job.budget_eur * plan.prices.usd_per_eur
-    files = dry_run(job, budget_usd=budget_usd, email=email, now=dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
     if to is None:
         click.echo(printed(files), nl=False)
         return
@@ -309,6 +321,22 @@ def _life(region: str, told: Reporter) -> Life:
     from verger.cloud.life import Life
 
     return Life(Aws(region), told)
+
+
+def _check_options(photos: str, store: str, options: tuple[str, ...]) -> None:
+    """Read the options of `verger run` here as the server will, before it costs anything."""
+    from verger.cloud.parameters import check_settings
+    from verger.settings import RunSettings
+
+    context = click.get_current_context()
+    group = context.find_root().command
+    assert isinstance(group, click.Group)  # noqa: S101 - verger itself
+    line = [photos, store, *options]
+    given = group.commands["run"].make_context("verger run", line).params
+    if given["dry_run"]:
+        raise click.UsageError("--dry-run makes nothing on AWS either: verger cloud plan counts.")
+    names = [field.name for field in dataclasses.fields(RunSettings)]
+    check_settings(RunSettings(**{name: given[name] for name in names}))
 
 
 def _planned(

@@ -74,16 +74,12 @@ class Life:
         """
         parameters.check(job)
         scratch = self.scratch(job.id)
-        end = parameters.ends(job, dt.datetime.now(dt.UTC))
-        given = parameters.job_parameters(
-            job, scratch.name, end, user_data=kit.user_data, step=kit.step
-        )
-        self._check_store(job)
+        self.check_places(job)
         try:
             base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
             self._create(job.id, parameters.base_stack(job.id), "base", base)
             self._send(scratch, job, kit)
-            self._submit(job, kit, given)
+            self._submit(job, kit, scratch.name)
         except BaseException as error:  # Ctrl-C too: what is half-made costs money
             self._take_back(job.id, error)
             raise
@@ -126,12 +122,7 @@ class Life:
         watch.end(self.aws, job.id)
         self._delete_job_stack(job.id)
         job = dataclasses.replace(job, spot=False)
-        scratch = self.scratch(job.id)
-        end = parameters.ends(job, dt.datetime.now(dt.UTC))
-        given = parameters.job_parameters(
-            job, scratch.name, end, user_data=kit.user_data, step=kit.step
-        )
-        self._create(job.id, parameters.job_stack(job.id), job.on, given)
+        self._submit(job, kit, self.scratch(job.id).name)
         return job
 
     def verify(self, job: Job) -> dict[str, Any]:
@@ -221,7 +212,10 @@ class Life:
             for key, path in kit.files.items():
                 scratch.upload(path, key, sent)
 
-    def _submit(self, job: Job, kit: Kit, given: dict[str, str]) -> None:
+    def _submit(self, job: Job, kit: Kit, scratch: str) -> None:
+        # Now, not before the files were sent: a slow line must not use up the time of the job.
+        end = parameters.ends(job, dt.datetime.now(dt.UTC))
+        given = parameters.job_parameters(job, scratch, end, user_data=kit.user_data, step=kit.step)
         name = parameters.job_stack(job.id)
         try:
             made = self._create(job.id, name, job.on, given)
@@ -231,7 +225,7 @@ class Life:
             self._reporter.say(f"No spot server: {error.what} Taking one that is none.")
             made = self._create(job.id, name, job.on, {**given, "Spot": "no"})
         if job.on == "serverless":
-            request = job_run(job, kit, given["Scratch"], made["Compute"], made["JobRole"])
+            request = job_run(job, kit, scratch, made["Compute"], made["JobRole"])
             with told("start the job run"):
                 self.aws.client("emr-serverless").start_job_run(**request)
 
@@ -275,13 +269,18 @@ class Life:
             f"AWS's index of tags still lists {arn}; it forgets some minutes late." for arn in late
         ]
 
-    def _check_store(self, job: Job) -> None:
-        """Refuse a STORE whose bucket is not there, before anything is made."""
+    def check_places(self, job: Job) -> None:
+        """Refuse buckets that are not there, or in another region, before anything is made.
+
+        Raises:
+            CloudError: names the bucket, and says what to do.
+
+        """
         for what, url in (("PHOTOS", job.photos), ("STORE", job.store)):
             bucket, _ = parameters.s3_folder(url, StoreError)
             with told(f"look at the bucket of {what}"):
                 try:
-                    self.aws.client("s3").head_bucket(Bucket=bucket)
+                    found = self.aws.client("s3").head_bucket(Bucket=bucket)
                 except self.aws.client("s3").exceptions.ClientError as error:
                     if code_of(error) in ("404", "NoSuchBucket"):
                         raise CloudError(
@@ -289,6 +288,12 @@ class Life:
                             hint=f"Make it: aws s3 mb s3://{bucket} --region {self.aws.region}",
                         ) from None
                     raise
+            region = found.get("BucketRegion") or self.aws.region
+            if region != self.aws.region:
+                raise CloudError(
+                    f"{what}: the bucket {bucket} is in {region}, not in {self.aws.region}.",
+                    hint=f"Give --region {region}: a run works where its photos are.",
+                )
 
     def _tell_logs(self, scratch: Scratch, seen: dict[str, tuple[str, str]]) -> None:
         """Say the lines that are new in a job's logs; `seen`: by key, its state and last line."""

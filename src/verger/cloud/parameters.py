@@ -12,6 +12,7 @@ from typing import Any
 
 from verger.cloud.job import Job
 from verger.errors import UsageError, VergerError
+from verger.settings import RunSettings
 
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
@@ -19,6 +20,9 @@ _GRACE_MINUTES = 5
 _PARAMETER_BYTES = 4096
 _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# Those that have Spark 3.5 or 4, and Python 3.11.
+_RELEASE = re.compile(r"emr-(7|spark-8)\.[0-9]+\.[0-9]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")  # as base.yaml has it
 _EMR_PRIMARY = {"x86_64": "m5.xlarge", "arm64": "m6g.xlarge"}
 _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
@@ -60,6 +64,56 @@ def check(job: Job) -> None:
         raise UsageError(f"--limit-minutes {job.limit_minutes}: give {_SHORTEST} to {_LONGEST}.")
     if job.nodes < 1 or (job.on == "ec2" and job.nodes != 1):
         raise UsageError(f"--nodes {job.nodes}: an EC2 run has one server, the others one or more.")
+    if job.release and not _RELEASE.fullmatch(job.release):
+        raise UsageError(
+            f"--release {job.release}: no release of EMR that runs Verger.",
+            hint="Give emr-spark-8.0.0, or emr-7.13.0.",
+        )
+
+
+def check_email(email: str) -> None:
+    """Refuse what is no address, before a stack is made that would.
+
+    Raises:
+        UsageError: says so.
+
+    """
+    if email and not _EMAIL.fullmatch(email):
+        raise UsageError(f"--email {email}: no address.", hint="Give one such as you@example.org.")
+
+
+def check_account(account: str) -> None:
+    """Refuse what is no number of an account.
+
+    Raises:
+        UsageError: says so.
+
+    """
+    if account and not re.fullmatch("[0-9]{12}", account):
+        raise UsageError(
+            f"--account {account}: no number of an account, which has 12 digits.",
+            hint="Ask: aws sts get-caller-identity",
+        )
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse choices of a run that only this machine could follow.
+
+    Raises:
+        UsageError: a file of this machine, or another cluster.
+
+    """
+    files = {"--backbone": settings.backbone} if settings.backbone.endswith(".onnx") else {}
+    labels = settings.label_from
+    if labels not in ("parent", "none") and not labels.startswith("regex:"):
+        files["--label-from"] = labels
+    for option, file in files.items():
+        raise UsageError(
+            f"{option} {file}: what runs on AWS has no file of this machine.",
+            hint="Leave it out; verger reduce can label and fit again here, from the STORE.",
+        )
+    if settings.master is not None:
+        raise UsageError("--master: on AWS that is the platform's own.", hint="Leave it out.")
 
 
 def check_id(job: str) -> None:

@@ -44,7 +44,6 @@ class Prices:
     s3_put_1000: float
     s3_get_1000: float
     s3_gb_month: float
-    logs_gb: float
     transfer_gb: float
 
     def server_hour(self, instance_type: str) -> float:
@@ -76,7 +75,10 @@ def vcpus(instance_type: str) -> int:
     times = size.removesuffix(_UNIT)
     if size.endswith(_UNIT) and re.fullmatch(r"([1-9][0-9]?)?", times):
         return _UNIT_VCPUS * int(times or 1)
-    raise UsageError(f"{instance_type!r} is no size of server that a plan knows.")
+    raise UsageError(
+        f"{instance_type!r} is no size of server that a plan knows.",
+        hint="Give one from large on, such as c7i.xlarge; of a smaller one no speed is known.",
+    )
 
 
 def regions() -> tuple[str, ...]:

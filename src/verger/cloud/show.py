@@ -17,13 +17,16 @@ from verger.cloud.machine import BOOTSTRAP_KEY, JOB_KEY, script
 ACCOUNT = "ACCOUNT"
 
 
-def dry_run(job: Job, *, budget_usd: float, email: str, now: dt.datetime) -> dict[str, str]:
+def dry_run(
+    job: Job, *, budget_usd: float, email: str, now: dt.datetime, account: str = ACCOUNT
+) -> dict[str, str]:
     """Return the files of a job, by name: templates, parameters, scripts, and the commands.
 
-    Needs neither an account nor a network, and builds nothing.
+    Needs neither an account nor a network, and builds nothing. `account` is the number of the
+    account that they are for; without it they are to be read only.
     """
     parameters.check(job)
-    scratch = parameters.scratch_bucket(job.id, ACCOUNT)
+    scratch = parameters.scratch_bucket(job.id, account)
     words = words_of(job, scratch)
     base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
     given = parameters.job_parameters(
@@ -60,6 +63,24 @@ def _as_json(given: Mapping[str, str]) -> str:
     return json.dumps(listed, indent=2) + "\n"
 
 
+def _first(job: Job, scratch: str) -> list[str]:
+    """Say what has to be looked at before the files are used."""
+    lines = []
+    if scratch.endswith(f"-{ACCOUNT}"):
+        lines += [
+            "ACCOUNT stands for the number of your account (aws sts get-caller-identity). Say",
+            "verger cloud show again with --account NUMBER: it is in encoded scripts too.",
+            "",
+        ]
+    if job.on != "serverless":
+        lines += [
+            f"All is ended at EndAt (UTC) in {job.on}.parameters.json: make it later if you begin",
+            "later.",
+            "",
+        ]
+    return lines
+
+
 def _by_hand(job: Job, scratch: str) -> str:
     create = (
         "aws cloudformation create-stack --region {region} --stack-name {name}"
@@ -74,9 +95,9 @@ def _by_hand(job: Job, scratch: str) -> str:
         return [each.format(**words) for each in (create, wait)]
 
     lines = [
-        "By hand, in this folder. ACCOUNT stands for the number of your account: put it in first,",
-        "in all files. `verger cloud run` does the same, follows, and takes all down after.",
+        "By hand, in this folder. `verger cloud run` does the same, follows, and takes all down.",
         "",
+        *_first(job, scratch),
         *commands("base"),
         f"verger cloud pack scratch --on {job.on} --architecture {job.architecture}",
         f"aws s3 cp --recursive scratch s3://{scratch}",

@@ -124,6 +124,7 @@ def _stages(
         (_FIT, rates.FIT_SECONDS + work.listed * rates.REDUCE_MS / 1e3 / cores),
         ("gallery and CSV", lead + streamed / rates.STREAM_BYTES_A_SECOND),
         ("publish", _files(work, cpus) * rates.PLACE_SECONDS),
+        ("report", rates.REPORT_SECONDS + work.listed * rates.REPORT_MS / 1e3),
     )
 
 
@@ -146,7 +147,6 @@ def _requests(work: Workload, prices: Prices, cpus: int) -> Iterator[Line]:
     yield Line("S3 PUT, LIST", puts / 1e3, "thousand", prices.s3_put_1000)
     if work.upload:
         yield Line("upload, S3 PUT", work.photos / 1e3, "thousand", prices.s3_put_1000)
-    yield Line("logs", 0.01, "GB", prices.logs_gb)
 
 
 def _files(work: Workload, cpus: int) -> float:
