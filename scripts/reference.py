@@ -80,6 +80,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "`rehearsed`: on how many photos its confidences were calibrated.",
     "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
     "`gallery` and `csv` where there is one. A run that found nothing to do has `list` alone.",
+    "cost": "Where `--price` says it: `amount` up to the end of the run, `currency` and `where`. "
+    "By the plan's prices and the clock, no bill.",
     "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
     "none.",
     "versions": "Of `verger`, `python`, `spark` and `java`.",

@@ -29,7 +29,7 @@ _CTRL_C, _TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
     "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
-    "retry_rejects",
+    "retry_rejects", "price",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -112,6 +112,8 @@ def run(
                     *label_notes(settings.label_from, tally, labeller),
                 ],
             }
+            if price := settings.priced:
+                record |= {"cost": price.record(clock.elapsed())}
             store.publish(work, record, publication)
             told = _report(store, settings, reporter, anew=bool(publication.folders))
     except PhotosError:

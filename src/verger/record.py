@@ -20,6 +20,11 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def elapsed(self) -> float:
+        """Return the seconds since this clock was made."""
+        return time.perf_counter() - self._began
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:

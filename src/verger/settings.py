@@ -14,12 +14,40 @@ from verger.errors import UsageError
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
+_PRICE = re.compile(r"(\d{1,6}(?:\.\d{1,9})?) \+ (\d{1,6}(?:\.\d{1,9})?)/h on (\S.{0,99})")
 
 
 def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str = "") -> Any:
     """Declare one setting: its default, its help, and how the command line shows it."""
     metadata = {"help": help_, "metavar": metavar, "short": short}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Price:
+    """What machines cost, in euros: once, and an hour; `where` they are, in words."""
+
+    once: float
+    an_hour: float
+    where: str
+
+    @classmethod
+    def parse(cls, text: str) -> Price:
+        """Read `0.05 + 0.21/h on ec2`. Raises `UsageError`."""
+        found = _PRICE.fullmatch(text.strip())
+        if not found:
+            raise UsageError(
+                f"--price {text} is no price.", hint="Write it so: '0.05 + 0.21/h on ec2'."
+            )
+        return cls(float(found[1]), float(found[2]), found[3])
+
+    def __str__(self) -> str:
+        return f"{self.once:.4f} + {self.an_hour:.4f}/h on {self.where}"
+
+    def record(self, seconds: float) -> dict[str, Any]:
+        """Return what so many seconds cost, for the run record."""
+        amount = self.once + self.an_hour * seconds / 3600
+        return {"amount": round(amount, 4), "currency": "EUR", "where": self.where}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,10 +118,17 @@ class RunSettings:
     spark_conf: tuple[str, ...] = _choice(
         (), "One more Spark setting; may be given several times.", metavar="KEY=VALUE"
     )
+    price: str | None = _choice(
+        None,
+        "What the machines of this run cost, in euros: '0.05 + 0.21/h on ec2, 1 × c7i.xlarge'. The "
+        "run record and the report then say what the run cost; verger cloud run gives it.",
+        metavar="'ONCE + HOUR/h on WHERE'",
+    )
     verbose: bool = _choice(False, "Show what Spark and Java print.")
 
     def __post_init__(self) -> None:
         parse_components(self.components)
+        _ = self.priced
         for name, least in (("batch_size", 1), ("max_pixels", 1), ("image_size", 16), ("cores", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -102,10 +137,9 @@ class RunSettings:
                 )
         if self.batch_size > 1024:
             raise UsageError(f"--batch-size {self.batch_size} is too large: the most is 1024.")
-        if not 0 <= self.max_rejects <= 1:
-            raise UsageError(f"--max-rejects {self.max_rejects} is not a share between 0 and 1.")
-        if not 0 <= self.shrinkage <= 1:
-            raise UsageError(f"--shrinkage {self.shrinkage} is not a share between 0 and 1.")
+        for name, share in (("max-rejects", self.max_rejects), ("shrinkage", self.shrinkage)):
+            if not 0 <= share <= 1:
+                raise UsageError(f"--{name} {share} is not a share between 0 and 1.")
         if self.memory != "auto" and not _MEMORY.fullmatch(self.memory):
             raise UsageError(f"--memory {self.memory} is neither auto nor a size such as 800m.")
         for pair in self.spark_conf:
@@ -116,6 +150,11 @@ class RunSettings:
                 "--cores and --master exclude each other.",
                 hint="--cores N is the same as --master 'local[N]'.",
             )
+
+    @property
+    def priced(self) -> Price | None:
+        """What `price` says."""
+        return None if self.price is None else Price.parse(self.price)
 
     def as_record(self) -> dict[str, Any]:
         """Return the settings as a JSON-ready mapping, for the run record."""

@@ -48,6 +48,10 @@ def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) 
             f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
             f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
         )
+    if cost := record.get("cost"):
+        lines.append(
+            f"It cost {cost['amount']:.2f} {cost['currency']} on {cost['where']}, by --price."
+        )
     lines += [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
     lines += ["", f"In {store}:"]
     has_csv = record["settings"]["csv"]

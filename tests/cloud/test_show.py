@@ -42,6 +42,7 @@ def job(on: Platform, **changes: Any) -> Job:
         "on": on,
         "architecture": "arm64" if on == "emr" else "x86_64",
         "release": "" if on == "ec2" else "emr-spark-8.0.0",
+        "price": "0.0500 + 0.2000/h on two servers, 1 × m5.large",
         "spot": on == "emr",
         "limit_minutes": 45,
         "options": ("--components", "0.95"),

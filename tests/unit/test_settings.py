@@ -11,7 +11,7 @@ import pytest
 
 from verger.cli import cli
 from verger.errors import UsageError
-from verger.settings import RunSettings, parse_components, setting_help
+from verger.settings import Price, RunSettings, parse_components, setting_help
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,15 @@ def test_settings_are_written_into_the_record_as_json() -> None:
 def test_settings_cannot_be_changed_once_checked() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunSettings().cores = 3  # type: ignore[misc]
+
+
+def test_a_price_is_read_as_it_is_written_and_reckons_by_the_hour() -> None:
+    price = Price.parse("0.05 + 0.2/h on ec2, 1 × c7i.xlarge")
+    assert price == Price(0.05, 0.2, "ec2, 1 × c7i.xlarge")
+    assert Price.parse(str(price)) == price
+    assert price.record(1800) == {
+        "amount": 0.15, "currency": "EUR", "where": "ec2, 1 × c7i.xlarge",
+    }  # fmt: skip
+    for wrong in ("", "0.05", "-1 + 2/h on ec2", "1 + nan/h on ec2", "1 + 2/h on ", "1 + 2/h"):
+        with pytest.raises(UsageError, match="is no price"):
+            RunSettings(price=wrong)

@@ -8,6 +8,7 @@ import math
 from verger.cloud.job import Architecture, Platform
 from verger.cloud.prices import Prices
 from verger.errors import UsageError
+from verger.settings import Price
 
 WORKER_VCPUS, WORKER_GB = 4, 8  # of Serverless: a driver, and each executor
 
@@ -113,6 +114,14 @@ class Estimate:
         """Return what it has cost at most, in euros, when it is stopped after some minutes."""
         once, an_hour = self._once_and_an_hour()
         return self.prices.euros(once + an_hour * minutes / 60)
+
+    @property
+    def price(self) -> Price:
+        """What the run's own record and report reckon with; starting is in what is paid once."""
+        start = dict(self.stages).get("start", 0.0)
+        an_hour = self.eur_at(60) - self.eur_at(0)
+        once = self.eur_at(0) + an_hour * start / 3600
+        return Price(once, an_hour, f"{self.on}, {self.size}")
 
     def _once_and_an_hour(self) -> tuple[float, float]:
         margin = 1 + self.prices.margin

@@ -35,6 +35,8 @@ class Job:
     """Of an EC2 server."""
     release: str = ""
     """The EMR release, such as `emr-spark-8.0.0`; empty on EC2."""
+    price: str = ""
+    """What the plan reckons, as `verger run --price` takes it; empty where nobody planned."""
     spot: bool = False
     limit_minutes: int = 120
     """Wall clock after which everything is terminated, whatever the laptop does."""

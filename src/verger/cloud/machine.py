@@ -41,7 +41,8 @@ def script(name: str) -> str:
 
 def arguments(job: Job) -> list[str]:
     """Return the arguments of `verger` that the job runs."""
-    return ["run", job.photos, job.store, *job.options]
+    price = ["--price", job.price] if job.price else []
+    return ["run", job.photos, job.store, *price, *job.options]
 
 
 def user_data(job: Job, scratch: str) -> str:

@@ -60,6 +60,7 @@ def job_of(
         primary_type=chosen.primary_type,
         disk_gb=max(20, math.ceil(chosen.disk_gb)),
         release=_release(chosen.on, release),
+        price=str(chosen.price),
         spot=spot,
         limit_minutes=max(minutes, 10),
         budget_eur=budget_eur,
