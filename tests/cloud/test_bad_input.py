@@ -53,6 +53,19 @@ def test_what_a_server_would_refuse_is_refused_here(options: list[str], what: st
     assert isinstance(refused("show", *asked), UsageError)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show", "--photos-count", "9", "s3://orchard/photos", STORE, "--to", "photos/1.jpg/x"],
+        ["pack", "photos/1.jpg/x", "--on", "ec2"],
+        ["ui", "verger-x", "--foxyproxy", "photos/1.jpg/x"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_place_that_cannot_be_written_is_said_at_once(command: list[str]) -> None:
+    assert "cannot be written: Not a directory" in str(refused(*command))
+
+
 @pytest.mark.parametrize("option", ["--nonsense", "--dry-run"])
 def test_an_option_that_no_run_on_aws_has_is_refused(option: str) -> None:
     ended = CliRunner().invoke(cli, ["cloud", "run", HERE, STORE, *UPLOAD, "--", option])

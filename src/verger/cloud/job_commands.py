@@ -9,7 +9,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -171,8 +172,9 @@ def show_command(
         return
     for file, text in files.items():
         path = to / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         click.echo(path)
 
 
@@ -190,12 +192,15 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
     from verger.cloud.job import Job
     from verger.cloud.ship import artefacts
 
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     job = Job(id="verger-pack", photos="", store="", on=on, architecture=architecture)
     with tempfile.TemporaryDirectory(prefix="verger-") as made:
         for artefact in artefacts(job, Path(made)):
             path = folder / artefact.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(artefact.path, path)
+            with _writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(artefact.path, path)
             click.echo(path)
 
 
@@ -286,7 +291,8 @@ def ui_command(
     from verger.progress import reporter
 
     if foxyproxy is not None:
-        foxyproxy.write_text(tunnel.foxyproxy(region), encoding="utf-8")
+        with _writing(foxyproxy):
+            foxyproxy.write_text(tunnel.foxyproxy(region), encoding="utf-8")
         click.echo(f"Wrote {foxyproxy}: FoxyProxy, Options, Import.")
     life = _life(region, reporter(quiet=False))
     job = life.job(job_id)
@@ -314,6 +320,16 @@ COMMANDS = (
     run_command, status_command, logs_command, stop_command, down_command, show_command,
     pack_command, ui_command,
 )  # fmt: skip
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    from verger.errors import UsageError
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def _life(region: str, told: Reporter) -> Life:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
     if not files:
         raise PhotosError(f"{photos}: no photo in it.")
     there = _sizes(aws, bucket, prefix)
-    missing = {key: file for key, file in files.items() if there.get(key) != file.stat().st_size}
+    with _reading():
+        missing = {
+            key: file for key, file in files.items() if there.get(key) != file.stat().st_size
+        }
     client = aws.client("s3")
     with (
         told(f"send photos to {to}"),
@@ -61,7 +65,9 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
     ):
 
         def send(each: tuple[str, Path]) -> None:
-            client.put_object(Bucket=bucket, Key=each[0], Body=each[1].read_bytes())
+            with _reading():
+                body = each[1].read_bytes()
+            client.put_object(Bucket=bucket, Key=each[0], Body=body)
 
         for done, _ in enumerate(pool.map(send, missing.items()), 1):
             stage.update(done)
@@ -74,6 +80,18 @@ def _photos(folder: Path) -> Iterator[Path]:
         for name in sorted(files):
             if name.lower().endswith(EXTENSIONS):
                 yield Path(parent, name)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say of a file that cannot be read which it is: nothing is left out silently."""
+    try:
+        yield
+    except OSError as error:
+        raise PhotosError(
+            f"{error.filename}: cannot be read: {error.strerror}.",
+            hint="Take it out of the folder, or make it readable; what was sent is not sent again.",
+        ) from None
 
 
 def _sizes(aws: Aws, bucket: str, prefix: str) -> dict[str, int]:
