@@ -33,7 +33,8 @@ PHOTOS = 30
 def job(on: Any, store: str = "store é") -> Job:
     return Job(
         id=f"verger-{on}", photos="s3://orchard/some photos", store=f"s3://results/{on}/{store}",
-        on=on, instance_type="m5.large", region="eu-west-3", limit_minutes=90,
+        on=on, price="0.05 + 0.2/h on 1 × m5.large", instance_type="m5.large",
+        region="eu-west-3", limit_minutes=90,
         options=("--components", "5", *(["--no-report"] if on == "emr" else [])),
     )  # fmt: skip
 
@@ -87,6 +88,9 @@ def check_store(s3: S3, folder: str) -> None:
             rows += len(set(table["path"].to_pylist()))
             assert all(len(row) == 5 for row in table["components"].to_pylist())
     assert rows == PHOTOS
+    cost = json.loads(read(store, f"{folder}/run.json"))["cost"]
+    assert (cost["currency"], cost["where"]) == ("EUR", "1 × m5.large")
+    assert 0.05 < cost["amount"] < 0.1
 
 
 def test_the_servers_boot_script_makes_the_store(orchard: S3, wheels: Path, root: Root) -> None:
@@ -102,6 +106,8 @@ def test_the_servers_boot_script_makes_the_store(orchard: S3, wheels: Path, root
     assert (result["exit_code"], result["error"]) == (0, "")
     assert result["record"]["counts"]["embedded"] == PHOTOS
     assert "Embedding: 30/30 photos" in read(scratch, "logs/progress.log")
+    page = read(orchard.store("results"), "ec2/store é/report/report.html")
+    assert "1 × m5.large" in page
     check_store(orchard, "ec2/store é")
     # A run ends with its report, on a server too.
     assert read(orchard.store("results"), "ec2/store é/report/report.html").startswith("<!")

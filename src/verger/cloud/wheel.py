@@ -17,6 +17,7 @@ from pathlib import Path
 from verger.errors import EngineError
 
 _KEPT = ("METADATA", "entry_points.txt")
+_OF_EGGS = {"METADATA": "PKG-INFO"}  # the name in `.egg-info`, which a checkout on the path has
 
 
 def of_installed(
@@ -62,7 +63,9 @@ def of_installed(
         for entry, file in (extra or {}).items():
             add(entry, file.read_bytes())
         for entry in _KEPT:
-            if text := distribution.read_text(entry):
+            if text := distribution.read_text(entry) or distribution.read_text(
+                _OF_EGGS.get(entry, "")
+            ):
                 add(f"{info}/{entry}", text.encode())
         lines = ("Wheel-Version: 1.0", "Generator: verger", "Root-Is-Purelib: true")
         add(f"{info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode())
