@@ -44,6 +44,7 @@ SCHEMAS = {
         "bytes": pa.int64(),
         "modified": _UTC,
         "thumbnail": pa.binary(),
+        "e_tag": pa.string(),
     },
     "rejects": {
         "path": pa.string(),
@@ -52,23 +53,25 @@ SCHEMAS = {
         "detail": pa.string(),
         "bytes": pa.int64(),
         "modified": _UTC,
+        "e_tag": pa.string(),
     },
     "matrix": {"path": pa.string(), "label": pa.string(), "components": _FLOATS},
 }
 IN_SPARK = {
     "features": "path:string,label:string,features:array<float>,width:int,height:int,"
-    "bytes:bigint,modified:timestamp,thumbnail:binary",
+    "bytes:bigint,modified:timestamp,thumbnail:binary,e_tag:string",
     "rejects": "path:string,label:string,reason:string,detail:string,bytes:bigint,"
-    "modified:timestamp",
+    "modified:timestamp,e_tag:string",
     "matrix": "path:string,label:string,components:array<float>",
 }
 IN_DUCKDB = {
     "features": [
         "VARCHAR", "VARCHAR", "FLOAT[]", "INTEGER", "INTEGER", "BIGINT",
-        "TIMESTAMP WITH TIME ZONE", "BLOB",
+        "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR",
     ],
     "rejects": [
         "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "TIMESTAMP WITH TIME ZONE",
+        "VARCHAR",
     ],
     "matrix": ["VARCHAR", "VARCHAR", "FLOAT[]"],
 }  # fmt: skip
@@ -76,9 +79,11 @@ _POLARS_UTC = pl.Datetime("us", "UTC")
 IN_POLARS = {
     "features": [
         pl.String, pl.String, pl.List(pl.Float32), pl.Int32, pl.Int32, pl.Int64, _POLARS_UTC,
-        pl.Binary,
+        pl.Binary, pl.String,
     ],
-    "rejects": [pl.String, pl.String, pl.String, pl.String, pl.Int64, _POLARS_UTC],
+    "rejects": [
+        pl.String, pl.String, pl.String, pl.String, pl.Int64, _POLARS_UTC, pl.String,
+    ],
     "matrix": [pl.String, pl.String, pl.List(pl.Float32)],
 }  # fmt: skip
 TABLES = sorted(SCHEMAS)
