@@ -26,7 +26,7 @@ from verger.errors import (
     VergerError,
 )
 
-from .pretended import ACCOUNT, NAME, RESULT, SCRATCH, Account, Said
+from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, Said
 
 Naps = list[Callable[[], object]]
 MakeJob = Callable[[Platform], Job]
@@ -371,6 +371,21 @@ def test_counts_that_do_not_add_up_are_not_believed(bench: Bench, job: MakeJob) 
 
     with pytest.raises(CountError, match="9 photos listed"):
         bench.run(job("ec2"))
+
+
+def test_the_record_of_an_earlier_run_is_not_believed(bench: Bench, job: MakeJob) -> None:
+    def end() -> None:
+        earlier = {**RECORD, "finished": "2026-11-20T03:00:00+00:00"}
+        bench.account.put("results", "fruits/store/run.json", earlier)
+        later = {**RECORD, "finished": "2026-11-21T03:00:00+00:00"}
+        bench.account.put(SCRATCH, "result.json", {**RESULT, "record": later})
+
+    bench.naps += [end]
+
+    with pytest.raises(StoreError, match="of a run that ended 2026-11-20"):
+        bench.run(job("ec2"))
+
+    assert bench.running() == []
 
 
 def test_without_a_spot_server_one_is_taken_that_is_none(

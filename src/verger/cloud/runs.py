@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from verger.cloud.job import Job, Platform, new_id
-from verger.errors import BudgetError, CloudError, UsageError, VergerError
+from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
 
 if TYPE_CHECKING:
     from verger.cloud.kit import Kit
@@ -112,6 +112,7 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
         if state.phase != "done":
             raise failure(job, state)
         record = life.verify(job)
+        _check_is_of(job, state, record)
     except VergerError:
         life.retire(job.id)
         reporter.say(
@@ -125,6 +126,17 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
         reporter.say(f"Note: {note}")
     reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
     return record
+
+
+def _check_is_of(job: Job, state: State, record: dict[str, Any]) -> None:
+    """Refuse the record of an earlier run, which a job that wrote none would leave in STORE."""
+    told = (state.result or {}).get("record") or {}
+    if told and told.get("finished") != record.get("finished"):
+        raise StoreError(
+            f"{job.store}: its record is of a run that ended {record.get('finished')}; that of "
+            f"{job.id} ended {told.get('finished')}.",
+            hint="Another run on the same STORE came later, or this one was not published.",
+        )
 
 
 def failure(job: Job, state: State) -> VergerError:
