@@ -15,6 +15,7 @@ from verger.slides.text import Line, clean
 _EXAMPLES = 5
 _REASONS = 6
 _MILLION = 1_000_000
+_NO_BREAK = "\u2011"  # a hyphen at which no line ends
 _SCALES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 
@@ -151,7 +152,7 @@ def aws(deck: Deck, about: Subject) -> None:
     lower = Box(BODY.left, here.bottom + 0.25, BODY.width, BODY.bottom - here.bottom - 0.25)
     fences, cost = columns(lower, 2, 0.4)
     lines = [Line(words("aws.fences"), 16, bold=True, colour="accent")]
-    lines += [Line(words(f"aws.fence{at}"), 13, bullet=True, before=3) for at in (1, 2, 3)]
+    lines += [Line(words(f"aws.fence{at}"), 13, bullet=True, before=3) for at in range(1, 5)]
     page.card(fences, lines)
     page.card(cost, [Line(words("aws.cost"), 16, bold=True, colour="accent"), *_cost(about)])
 
@@ -172,6 +173,9 @@ def _cost(about: Subject) -> list[Line]:
     size = about.report.photos.size
     kilobytes = float(size.mean()) / 1e3 if len(size) else 0.0
     lines = []
+    if spent := about.record.get("cost"):
+        on, eur = clean(str(spent["where"])), words.number(float(spent["amount"]), 2)
+        lines.append(Line(words("aws.spent", eur=eur, on=on), 14, before=3))
     for key, photos in (("aws.these", about.photos), ("aws.million", _MILLION)):
         plan = planned(
             None, None, reporter(quiet=True), photos_count=photos, photo_kb=kilobytes, live=False
@@ -182,5 +186,8 @@ def _cost(about: Subject) -> list[Line]:
             "time": clock(best.seconds), "eur": words.number(best.eur, 2),
         }  # fmt: skip
         lines.append(Line(words(key, **values), 14, before=3))
-    dated = {"date": plan.prices.date.isoformat(), "region": plan.prices.region}
+    dated = {
+        "date": plan.prices.date.isoformat(),
+        "region": plan.prices.region.replace("-", _NO_BREAK),
+    }
     return [*lines, Line(words("aws.prices", **dated), 13, colour="soft", before=3)]
