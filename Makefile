@@ -12,20 +12,25 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 # what they share.
 PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check test-serve test-cloud test-spark test-spark35 bench docs format clean
+.PHONY: demo test check lint test-unit debian test-serve test-cloud test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
-test: check test-serve test-cloud test-spark test-spark35
+# What the tests need waits for the network as often as it computes: side by side with the linters.
+test: $(STAMP)
+	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
+	$(MAKE) test-unit test-serve test-cloud test-spark test-spark35
 
 test-serve: $(STAMP)
 	$(BIN)/python scripts/install_chromium.py
 	$(BIN)/python $(PYTEST) tests/serve
 
-# Spark's connector is among what servers are sent.
-test-cloud: $(STAMP)
+debian: $(STAMP)
 	$(BIN)/python scripts/install_debian_root.py
+
+# Spark's connector is among what servers are sent.
+test-cloud: $(STAMP) debian
 	-$(BIN)/python scripts/fetch_connectors.py
 	$(BIN)/python $(PYTEST) tests/cloud
 
@@ -43,7 +48,9 @@ test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
 endif
 
-check: $(STAMP)
+check: lint test-unit
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,6 +58,8 @@ check: $(STAMP)
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/cloud_costs.py --check
 	$(BIN)/python scripts/draw_cloud.py --check
+
+test-unit: $(STAMP)
 	$(BIN)/python $(PYTEST) tests/unit tests/report
 
 bench: $(STAMP)

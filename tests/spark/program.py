@@ -42,7 +42,15 @@ class Ended:
 
 
 def command(*args: object) -> list[str]:
-    return [sys.executable, "-m", "verger", *map(str, args)]
+    return [sys.executable, "-m", "verger", *words(*args)]
+
+
+def words(*args: object) -> list[str]:
+    """Arguments; a run makes its report, which takes seconds, only where a test asks for it."""
+    given = [str(arg) for arg in args]
+    if given[:1] == ["run"] and "--report" not in given and "--help" not in given:
+        given.append("--no-report")
+    return given
 
 
 def ordinary_user(*args: object) -> list[str]:
@@ -51,7 +59,7 @@ def ordinary_user(*args: object) -> list[str]:
         return command(*args)
     if sys.platform != "linux":
         pytest.skip("root is stopped by no file mode here")
-    return [sys.executable, "-c", _GIVE_UP_ROOT, "-m", "verger", *map(str, args)]
+    return [sys.executable, "-c", _GIVE_UP_ROOT, "-m", "verger", *words(*args)]
 
 
 def start(
