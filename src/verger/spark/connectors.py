@@ -169,6 +169,8 @@ def s3_conf(environment: Mapping[str, str], *, modular: bool = True) -> dict[str
         # Files appear when their job is committed, all at once, and none is copied to rename it.
         "fs.s3a.committer.name": "magic",
         "fs.s3a.committer.magic.enabled": "true",
+        # Of a body that stops coming; Hadoop 3.3, with Spark 3.5, would wait 200 seconds each time.
+        "fs.s3a.connection.timeout": "30000",
         "fs.s3a.aws.credentials.provider": _credentials(environment, modular=modular),
     }
     if region := environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"):
