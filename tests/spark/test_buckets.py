@@ -195,8 +195,8 @@ def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
     s3a = "spark.hadoop.fs.s3a.retry"
     sooner = [f"{s3a}.interval=50ms", f"{s3a}.throttle.interval=50ms"]
-    if pyspark.__version__ < "4":  # the connector of Spark 4 takes no less than 15 seconds
-        sooner.append("spark.hadoop.fs.s3a.connection.timeout=5000")
+    least = 5 if pyspark.__version__ < "4" else 15  # seconds that the connector takes
+    sooner.append(f"spark.hadoop.fs.s3a.connection.timeout={least}000")
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
             s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/faulty",
