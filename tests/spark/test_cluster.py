@@ -84,7 +84,6 @@ def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
         "Listing",
         "Embedding",
         "CSV",
-        "Report",
     }
 
 

@@ -45,7 +45,9 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the program on one core, a photo a batch, its record on standard output."""
     store = tmp_path_factory.mktemp("one") / "store"
     env = {**os.environ, "TZ": "America/New_York"}  # no result depends on where the clock stands
-    ended = verger("run", orchard, store, "--cores", 1, "--batch-size", 1, "--json", env=env)
+    ended = verger(
+        "run", orchard, store, "--cores", 1, "--batch-size", 1, "--json", "--report", env=env
+    )
     assert ended.code == 0, ended.err
     record = json.loads(ended.out)
     assert json.loads((store / "run.json").read_text()).items() >= record.items()
@@ -60,6 +62,7 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "CSV",
         "Report",
     }
+    assert (store / "report" / "report.html").exists()
     return store
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from verger.cloud.job import DEFAULT_BUDGET_EUR, DEFAULT_REGION
 from verger.cloud.job_commands import COMMANDS
+from verger.cloud.options import BUDGET, REGION, SIZES, all_of
 
 
 @click.group("cloud")
@@ -27,42 +27,7 @@ def cloud() -> None:
 @cloud.command("plan")
 @click.argument("photos", required=False)
 @click.argument("store", required=False)
-@click.option(
-    "--budget",
-    type=float,
-    default=DEFAULT_BUDGET_EUR,
-    show_default=True,
-    metavar="EUR",
-    help="What is estimated to cost more is refused (exit code 10).",
-)
-@click.option(
-    "--within",
-    "hours",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="HOURS",
-    help="Choose the cheapest that is done in so many hours.",
-)
-@click.option(
-    "--on",
-    type=click.Choice(["ec2", "emr", "serverless"]),
-    help="Plan for this alone: a server, a cluster, EMR Serverless.",
-)
-@click.option(
-    "--architecture",
-    type=click.Choice(["x86_64", "arm64"]),
-    default="x86_64",
-    show_default=True,
-    help="The processor; arm64 is Graviton.",
-)
-@click.option(
-    "--instance-type", default="", metavar="TYPE", help="This server, such as c7i.xlarge."
-)
-@click.option("--nodes", type=click.IntRange(1, 200), metavar="N", help="So many that work.")
-@click.option(
-    "--region", default=DEFAULT_REGION, show_default=True, help="Where: that of the buckets."
-)
+@all_of(BUDGET, *SIZES, REGION)
 @click.option(
     "--photos-count",
     type=click.IntRange(1),

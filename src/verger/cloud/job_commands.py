@@ -9,14 +9,14 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from verger.cloud.job import DEFAULT_BUDGET_EUR, DEFAULT_REGION
+from verger.cloud.options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
@@ -24,55 +24,26 @@ if TYPE_CHECKING:
     from verger.cloud.plan import Plan
     from verger.progress import Reporter
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_REGION = click.option(
-    "--region", default=DEFAULT_REGION, show_default=True, help="Where: that of the buckets."
-)
 _KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; they are tagged.")
-_ON = click.option(
-    "--on",
-    type=click.Choice(["ec2", "emr", "serverless"]),
-    help="A server, a cluster, EMR Serverless (default: what the plan recommends).",
-)
-_ARCHITECTURE = click.option(
-    "--architecture",
-    type=click.Choice(["x86_64", "arm64"]),
-    default="x86_64",
-    show_default=True,
-    help="The processor; arm64 is Graviton.",
-)
 _SIZES = (
-    click.option("--within", "hours", type=float, default=1.0, show_default=True, metavar="HOURS",
-                 help="Choose the cheapest that is done in so many hours."),
-    _ON,
-    _ARCHITECTURE,
-    click.option("--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."),
-    click.option("--nodes", type=click.IntRange(1, 200), metavar="N", help="So many that work."),
+    *SIZES,
     click.option("--release", default="", metavar="LABEL",
                  help="The EMR release, such as emr-7.13.0 (default: emr-spark-8.0.0)."),
     click.option("--spot", is_flag=True,
                  help="Spot servers, cheaper; others where AWS has none, or takes them back."),
-    click.option("--budget", type=float, default=DEFAULT_BUDGET_EUR, show_default=True,
-                 metavar="EUR", help="What could cost more is refused (exit code 10)."),
+    BUDGET,
     click.option("--limit-minutes", type=click.IntRange(10, 10080), metavar="N",
                  help="End everything after so long, whatever happens (default: by the plan)."),
     click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
-    _REGION,
+    REGION,
 )  # fmt: skip
-
-
-def _sized(command: _Command) -> _Command:
-    for option in reversed(_SIZES):
-        command = option(command)
-    return command
 
 
 @click.command("run")
 @click.argument("photos")
 @click.argument("store")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@_sized
+@all_of(*_SIZES)
 @click.option(
     "--upload", default="", metavar="S3_FOLDER", help="Send PHOTOS, a folder here, there first."
 )
@@ -133,7 +104,7 @@ def run_command(
 @click.argument("photos")
 @click.argument("store")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@_sized
+@all_of(*_SIZES)
 @click.option("--photos-count", type=click.IntRange(1), metavar="N", help="Do not look, say N.")
 @click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
 @click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
@@ -183,7 +154,7 @@ def show_command(
 @click.option(
     "--on", type=click.Choice(["ec2", "emr", "serverless"]), required=True, help="For what."
 )
-@_ARCHITECTURE
+@ARCHITECTURE
 def pack_command(folder: Path, on: Any, architecture: Any) -> None:
     """Make in FOLDER what a scratch bucket holds: wheels or archive, and scripts.
 
@@ -208,7 +179,7 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--follow", is_flag=True, help="Follow it to its end, verify, and take all down.")
 @_KEEP
-@_REGION
+@REGION
 def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
     """Say what a job does, or list the jobs there are; --follow comes back to it."""
     from verger.cloud import runs, watch
@@ -234,7 +205,7 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
 @click.command("logs")
 @click.argument("job_id", metavar="ID")
 @click.option("--lines", type=click.IntRange(1), default=40, show_default=True, metavar="N")
-@_REGION
+@REGION
 def logs_command(job_id: str, lines: int, region: str) -> None:
     """Print the last lines of a job's logs."""
     from verger.progress import reporter
@@ -246,7 +217,7 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
 
 @click.command("stop")
 @click.argument("job_id", metavar="ID")
-@_REGION
+@REGION
 def stop_command(job_id: str, region: str) -> None:
     """Terminate what a job runs on, at once. Its logs and stacks stay; down deletes them."""
     from verger.progress import reporter
@@ -257,7 +228,7 @@ def stop_command(job_id: str, region: str) -> None:
 
 @click.command("down")
 @click.argument("job_id", metavar="ID")
-@_REGION
+@REGION
 def down_command(job_id: str, region: str) -> None:
     """Delete all that AWS has of a job, and check that nothing is left.
 
@@ -278,7 +249,7 @@ def down_command(job_id: str, region: str) -> None:
 @click.option("--ssh", is_flag=True, help="Print the commands of an SSH tunnel instead.")
 @click.option("--foxyproxy", type=click.Path(path_type=Path), metavar="FILE",
               help="Write settings for FoxyProxy, for the SSH tunnel.")  # fmt: skip
-@_REGION
+@REGION
 def ui_command(
     job_id: str, port: int, only_print: bool, ssh: bool, foxyproxy: Path | None, region: str
 ) -> None:
