@@ -18,7 +18,7 @@ demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
-test: $(STAMP)
+test:
 	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
 	$(MAKE) test-unit test-serve test-cloud test-spark test-spark35
 
