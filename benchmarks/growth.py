@@ -131,7 +131,7 @@ def _stages(first: Measured, grown: Measured) -> list[tuple[str, float, float]]:
     return [(stage, one[stage], other.get(stage, 0.0)) for stage in one]
 
 
-def _workers(laid: Path, scratch: Path, _: int, found: Found) -> None:
+def _workers(laid: Path, scratch: Path, cores: int, found: Found) -> None:
     """Embed on a standalone cluster, of one worker with one core and then of two."""
     for number in (1, 2):
         with ExitStack() as stack:
@@ -142,7 +142,7 @@ def _workers(laid: Path, scratch: Path, _: int, found: Found) -> None:
             for n in range(number):
                 log = logs / f"worker{n}.log"
                 words = (f"{_DEPLOY}.worker.Worker", *_PLACE, "--cores", "1", "--memory", "1g", url)
-                stack.enter_context(_daemon(log, *words))
+                stack.enter_context(_daemon(log, *words, on=n % cores))
                 _said(log, r"(Successfully registered with master)")
             command = [*VERGER, "run", str(laid), str(logs / "store"), "--master", url, "--json"]
             took = measure([*command, "--memory", "800m", "--no-report"], cwd=logs)
@@ -152,15 +152,15 @@ def _workers(laid: Path, scratch: Path, _: int, found: Found) -> None:
 
 
 @contextmanager
-def _daemon(log: Path, *words: str) -> Iterator[None]:
-    """Run a part of a cluster, as docs/howto/cluster.md says."""
+def _daemon(log: Path, *words: str, on: int | None = None) -> Iterator[None]:
+    """Run a part of a cluster, as docs/howto/cluster.md says; `on` one core, if given."""
     env = os.environ | {"JAVA_HOME": str(java_home(find_java())), "PYSPARK_PYTHON": sys.executable}
     env |= {"SPARK_WORKER_DIR": str(log.parent / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
-    spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-class"), *words]
+    if on is not None:  # its core is all that it has, as on a machine of one core
+        command = ["taskset", "--cpu-list", str(on), *command]
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [str(spark_class), *words], stdout=out, stderr=out, env=env, cwd=log.parent
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=log.parent)
     try:
         yield
     finally:
