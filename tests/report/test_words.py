@@ -95,14 +95,14 @@ def test_each_message_has_the_values_of_the_english(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "number", "share", "size", "shift"),
+    ("language", "number", "share", "size", "shift", "power"),
     [
-        ("en", "1,234,567", "12.3%", "1.5\u00a0MB", "+0.25"),
-        ("fr", "1\u202f234\u202f567", "12,3\u00a0%", "1,5\u00a0Mo", "+0,25"),
+        ("en", "1,234,567", "12.3%", "1.5\u00a0MB", "+0.25", "1.1e-09"),
+        ("fr", "1\u202f234\u202f567", "12,3\u00a0%", "1,5\u00a0Mo", "+0,25", "1,1e-09"),
     ],
 )
 def test_numbers_are_written_as_the_language_writes_them(
-    language: str, number: str, share: str, size: str, shift: str
+    language: str, number: str, share: str, size: str, shift: str, power: str
 ) -> None:
     say = Words(language)
     assert say.number(1_234_567) == number
@@ -110,6 +110,7 @@ def test_numbers_are_written_as_the_language_writes_them(
     assert say.percent(float("nan")) == "–"
     assert say.size(1_500_000) == size
     assert say.decimal(0.25, 2, signed=True) == shift
+    assert say.power(1.1e-9) == power
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ class CheckShown:
 
 def _check(check: Check, say: Words) -> CheckShown:
     values = {
-        name: say.number(value) if isinstance(value, int) else f"{value:.1e}"
+        name: say.number(value) if isinstance(value, int) else say.power(value)
         for name, value in check.values.items()
     }
     return CheckShown(say(check.what), check.passed, say(check.figures, **values))

@@ -59,6 +59,10 @@ class Words:
         """Write a number with that many digits after the point."""
         return self._local(f"{value:{'+' if signed else ''},.{digits}f}")
 
+    def power(self, value: float) -> str:
+        """Write a number of any size in scientific notation."""
+        return self._local(f"{value:.1e}")
+
     def percent(self, share: float, digits: int = 1) -> str:
         """Write a share; one that is no number as a dash."""
         if not math.isfinite(share):
