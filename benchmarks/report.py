@@ -135,10 +135,12 @@ def generate(root: Path, rows: int) -> None:
 
 def reported(root: Path) -> tuple[float, float, Path]:
     """Report in another process; return its seconds, its peak memory in MB, and the page."""
+    # Not `ru_maxrss`: at its start it is that of the process which it was forked from.
     code = (
-        "import sys, resource; from pathlib import Path; from verger.report import write_report;"
+        "import re, sys; from pathlib import Path; from verger.report import write_report;"
         "page = write_report(Path(sys.argv[1]));"
-        "print(page, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, sep='\\n')"
+        "status = Path('/proc/self/status').read_text();"
+        "print(page, int(re.findall(r'VmHWM:\\s+(\\d+) kB', status)[0]) * 1024 / 1e6, sep='\\n')"
     )
     start = time.perf_counter()
     done = subprocess.run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from verger.errors import StoreError
 from verger.report.alike import WIDE, Pictures, small_pictures
-from verger.tables import Table, batches
+from verger.tables import Table, batches, rows_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -90,14 +91,16 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
     numbers: list[npt.NDArray[np.int64]] = []
     digests: list[npt.NDArray[np.uint64]] = []
     keys: list[npt.NDArray[np.uint64]] = []
-    seen: list[Pictures] = []
+    # What takes most memory is made once: joined of parts, it would be there twice for a moment.
+    pictures, done = np.empty((_rows(table), WIDE), np.uint8), 0
     for batch in _batches(table, columns):
         paths.append(batch.column("path").cast(pa.string()))
         labels.append(batch.column("label").cast(pa.string()))
         numbers.append(np.stack([_integers(batch.column(name)) for name in columns[2:5]]))
         thumbnails = [thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")]
         digests.append(_digests(thumbnails))
-        seen.append(small_pictures(thumbnails))
+        pictures[done : done + len(batch)] = small_pictures(thumbnails)
+        done += len(batch)
         sized = zip(_plain(batch, "path"), numbers[-1][2], strict=True)
         keys.append(_digests(f"{size} {path}".encode() for path, size in sized))
     path_column = pa.chunked_array(paths, pa.string())
@@ -114,7 +117,7 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
         np.concatenate([none, *digests]),
         np.concatenate([none, *keys]),
     )
-    return photos, _one_array(seen)
+    return photos, pictures
 
 
 def read_sample(
@@ -178,15 +181,29 @@ def _level(counts: Ints, most: int) -> int:
     return low
 
 
+def _rows(table: Table) -> int:
+    total = 0
+    for file in table.files:
+        with _readable(table, file):
+            total += rows_of(table.place, [file])
+    return total
+
+
 def _batches(table: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
     for file in table.files:
-        try:
+        with _readable(table, file):
             yield from batches(table.place, file, columns)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise StoreError(
-                f"{table.place}/{file} cannot be read as a table of features ({error}).",
-                hint="Run `verger run` again with --overwrite.",
-            ) from None
+
+
+@contextmanager
+def _readable(table: Table, file: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{table.place}/{file} cannot be read as a table of features ({error}).",
+            hint="Run `verger run` again with --overwrite.",
+        ) from None
 
 
 def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:
@@ -205,17 +222,6 @@ def _plain(batch: pa.RecordBatch, name: str) -> list[Any]:
 
 def _integers(column: pa.Array) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(0))
-
-
-def _one_array(parts: list[Pictures]) -> Pictures:
-    """Join what would take most memory, and for a moment twice as much, by emptying the list."""
-    out = np.empty((sum(map(len, parts)), WIDE), np.uint8)
-    last = len(out)
-    while parts:
-        part = parts.pop()
-        out[last - len(part) : last] = part
-        last -= len(part)
-    return out
 
 
 def _digests(items: Iterable[bytes]) -> npt.NDArray[np.uint64]:
