@@ -676,8 +676,8 @@ def _is_set(settings: Mapping[str, str], name: str) -> bool:
 def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     """Open a store once a process."""
     given = dict(settings)
-    client = {**_CLIENT, "allow_http": given.get("AWS_ENDPOINT_URL", "").startswith("http://")}
-    config = {key.lower(): value for key, value in settings if key in _CONFIG}
+    config = {key.lower(): given[key] for key in _CONFIG[url.partition("://")[0]] if key in given}
+    client = {**_CLIENT, "allow_http": any(v.startswith("http://") for v in config.values())}
     options: dict[str, Any] = {}
     if url.startswith("s3://") and _wants_profile(given):
         import boto3
@@ -698,10 +698,23 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     )
 
 
-_CONFIG = (
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
-    "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_SKIP_SIGNATURE",
-)  # fmt: skip
+# What obstore is told, for a worker on another machine has not the environment that this one has.
+_CONFIG = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
+        "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_SKIP_SIGNATURE",
+    ),
+    "gs": (
+        "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_BEARER_TOKEN", "GOOGLE_BASE_URL", "GOOGLE_SKIP_SIGNATURE",
+    ),
+    "az": (
+        "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_TOKEN", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID",
+        "AZURE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_STORAGE_ENDPOINT",
+        "AZURE_STORAGE_USE_EMULATOR", "AZURE_SKIP_SIGNATURE",
+    ),
+}  # fmt: skip
 
 
 def _wants_profile(settings: Mapping[str, str]) -> bool:

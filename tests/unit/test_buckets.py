@@ -150,6 +150,27 @@ def test_places_of_a_bucket(s3: S3) -> None:
         assert not place.holds(place_of(other, PhotosError))
 
 
+@pytest.mark.parametrize(
+    ("url", "said", "told"),
+    [
+        ("s3://b/x", {"AWS_REGION": "eu-west-3"}, {"region": "eu-west-3"}),
+        ("gs://b/x", {"GOOGLE_SKIP_SIGNATURE": "true"}, {"skip_signature": "true"}),
+        ("gs://b/x", {"GOOGLE_BASE_URL": "http://[::1]:9"}, {"base_url": "http://[::1]:9"}),
+        ("az://b/x", {"AZURE_STORAGE_ACCOUNT_NAME": "orchard"}, {"account_name": "orchard"}),
+    ],
+)
+def test_a_worker_elsewhere_is_told_what_the_environment_says_here(
+    url: str, said: dict[str, str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    sent = pickle.dumps(place_of(url, PhotosError))
+    for name in said:
+        monkeypatch.delenv(name)
+    there: Bucket = pickle.loads(sent)  # noqa: S301
+    assert told.items() <= dict(there._store.config or {}).items()
+
+
 # Listing ------------------------------------------------------------------------------------------
 
 
