@@ -288,7 +288,7 @@ class Bucket:
             raise self._unusable(_meaning(error), error) from None
 
     def _unusable(self, what: str, error: Exception) -> VergerError:
-        return self.error(f"{self.url}: {what}.", hint=_remedy(_code(error)))
+        return self.error(f"{self.url}: {what}.", hint=_remedy(_code(error), self.scheme))
 
     # Listing --------------------------------------------------------------------------------------
 
@@ -740,22 +740,40 @@ _MEANING = {
     "AuthorizationHeaderMalformed": "the bucket lies in another region",
     "IllegalLocationConstraintException": "the bucket lies in another region",
     "SlowDown": "the store asks for fewer requests, and went on asking",
+    "ContainerNotFound": "there is no such container",
+    "NoAccount": "no storage account was named",
+    "NoKeyFile": "the file with the service account's key cannot be read",
+    "AuthenticationFailed": "the credentials were refused",
+    "AuthorizationFailure": "the credentials were refused",
+    "AuthorizationPermissionMismatch": "access denied",
 }
 _REMEDY = {
     "NoSuchBucket": "Check its name.",
-    "NoCredentials": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
-    "AWS_SKIP_SIGNATURE=true for a public bucket.",
+    "ContainerNotFound": "Check its name.",
+    "NoAccount": "Set AZURE_STORAGE_ACCOUNT_NAME.",
+    "NoKeyFile": "Check GOOGLE_APPLICATION_CREDENTIALS.",
     "AccessDenied": "The credentials lack a permission here (s3:ListBucket, GetObject, PutObject, "
     "DeleteObject).",
     "PermanentRedirect": "Set AWS_REGION to its region.",
     "AuthorizationHeaderMalformed": "Set AWS_REGION to its region.",
     "IllegalLocationConstraintException": "Set AWS_REGION to its region.",
 }
+_CREDENTIALS = {
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
+    "AWS_SKIP_SIGNATURE=true for a public bucket.",
+    "gs": "Set GOOGLE_APPLICATION_CREDENTIALS; GOOGLE_SKIP_SIGNATURE=true for a public bucket.",
+    "az": "Set AZURE_STORAGE_ACCOUNT_KEY or another credential; "
+    "AZURE_SKIP_SIGNATURE=true for a public container.",
+}
 
 
 def _code(error: Exception) -> str:
-    """Find the provider's own word for what is wrong."""
+    """Find the provider's own word for what is wrong, or ours where it has none."""
     text = str(error)
+    if "Account must be specified" in text:
+        return "NoAccount"
+    if "service account file" in text:
+        return "NoKeyFile"
     if "Received redirect" in text or "301 Moved" in text:
         return "PermanentRedirect"
     if "169.254.169.254" in text:  # where a machine asks for its role, when all else has failed
@@ -764,7 +782,9 @@ def _code(error: Exception) -> str:
     return next((code for code in found.groups() if code), "") if found else ""
 
 
-def _remedy(code: str) -> str:
+def _remedy(code: str, scheme: str) -> str:
+    if code == "NoCredentials":
+        return _CREDENTIALS[scheme]
     if code in _REMEDY:
         return _REMEDY[code]
     if code in _MEANING and code != "SlowDown":

@@ -168,7 +168,32 @@ def test_a_worker_elsewhere_is_told_what_the_environment_says_here(
     for name in said:
         monkeypatch.delenv(name)
     there: Bucket = pickle.loads(sent)  # noqa: S301
-    assert told.items() <= dict(there._store.config or {}).items()
+    store: Any = there._store
+    assert told.items() <= store.config.items()
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "told"),
+    [
+        ("az://b/x", {}, "AZURE_STORAGE_ACCOUNT_NAME"),
+        (
+            "gs://b/x",
+            {"GOOGLE_APPLICATION_CREDENTIALS": "no.json"},
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+    ],
+)
+def test_what_a_provider_misses_is_named(
+    url: str, said: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_USE_EMULATOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PhotosError) as caught:
+        place_of(url, PhotosError).is_empty()
+    assert "\n" not in str(caught.value)
+    assert told in str(caught.value)
 
 
 # Listing ------------------------------------------------------------------------------------------
