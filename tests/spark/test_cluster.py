@@ -66,7 +66,7 @@ def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
     master, worker = tmp_path / "master.log", tmp_path / "worker.log"
     with daemon(master, f"{DEPLOY}.master.Master", *PLACE):
         url = said(master, r"(spark://127\.0\.0\.1:\d+)")
-        size = ("--cores", "2", "--memory", "1g")
+        size = ("--cores", "3", "--memory", "1g")
         with daemon(worker, f"{DEPLOY}.worker.Worker", *PLACE, *size, url):
             said(worker, r"(Successfully registered with master)")
             ended = verger(
@@ -79,6 +79,7 @@ def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
         "listed": 30, "embedded": 30, "rejected": 0, "rejected_by_reason": {},
     }  # fmt: skip
     assert record["settings"]["master"] == url
+    assert record["cores"] == 3  # not the 2 that Spark takes for any cluster until workers come
     assert (tmp_path / "store" / "matrix.csv").exists()
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
         "Listing",
