@@ -244,11 +244,12 @@ class _Chain:
         self, photos: Source, stock: Stock, backbone: Backbone
     ) -> tuple[dict[str, Any], Publication]:
         """Embed, fit, project; return this part of the record, and the files to publish."""
-        from verger.spark import session
+        from verger.spark import workers
 
         with ExitStack() as stack:
             spark, engine = self._start(stack, stock.tally.to_embed)
-            cores = session.cores(spark)
+            with self.clock.time("start"):
+                cores = workers.cores(spark)
             features = self._embed(spark, photos, stock, backbone, cores)
             counts = self._count(photos, stock, features)
             reduced = self._reduce(spark, features, backbone.card.features, counts["embedded"])
@@ -274,7 +275,6 @@ class _Chain:
         """Start Spark for as long as the stack is open."""
         from verger.spark import session
 
-        started = self.clock.seconds.get("start", 0.0)  # for the listing already
         with self.clock.time("start"):
             short = photos < _SHORT_RUN
             opened = session.session(
@@ -285,7 +285,6 @@ class _Chain:
             )
             spark = stack.enter_context(opened)
             found = versions(session.versions(spark))
-        self.clock.seconds["start"] += started
         return spark, found
 
     def _embed(

@@ -28,10 +28,11 @@ class Clock:
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
-        """Time a stage; one that fails has no time."""
+        """Time a stage, or a part of it; one that fails has no time."""
         start = time.perf_counter()
         yield
-        self.seconds[stage] = round(time.perf_counter() - start, 3)
+        before = self.seconds.get(stage, 0.0)
+        self.seconds[stage] = round(before + time.perf_counter() - start, 3)
 
 
 def versions(engine: dict[str, str]) -> dict[str, str]:

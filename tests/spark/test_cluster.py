@@ -27,7 +27,7 @@ from .program import command, finish, start, verger
 
 DEPLOY = "org.apache.spark.deploy"
 PLACE = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-PHOTOS = 160
+PHOTOS = 480
 
 
 @contextmanager
@@ -98,6 +98,12 @@ def executors(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return found
 
 
+def parts(store: S3Store) -> list[str]:
+    """The tables of features that tasks of a run under way have finished."""
+    entries = obstore.list(store, "store/.verger/work").collect()
+    return [entry["path"] for entry in entries if "/features/part-" in entry["path"]]
+
+
 def table(store: S3Store, folder: str) -> list[str]:
     """The paths in a table that lies in a bucket."""
     paths: list[str] = []
@@ -117,6 +123,10 @@ def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_pa
     for number, name in enumerate(names):
         obstore.put(store, name, few[number % len(few)])
     size = ("--cores", "1", "--memory", "1g")
+    # No task starts before both workers are there, however slow this machine is.
+    wait = ("cores.max=2", "scheduler.minRegisteredResourcesRatio=1",
+            "scheduler.maxRegisteredResourcesWaitingTime=120s")  # fmt: skip
+    all_at_once = [word for pair in wait for word in ("--spark-conf", f"spark.{pair}")]
     master, logs = tmp_path / "master.log", [tmp_path / f"worker{n}.log" for n in range(2)]
     with ExitStack() as stack:
         stack.enter_context(daemon(master, f"{DEPLOY}.master.Master", *PLACE))
@@ -132,15 +142,16 @@ def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_pa
         for victim, line_of_master in noticed.items():
             line = command(
                 "run", "s3://cluster/photos", "s3://cluster/store", "--master", url,
-                "--memory", "600m", "--overwrite", "--json",
+                "--memory", "600m", "--overwrite", "--json", *all_at_once,
             )  # fmt: skip
             process = start(line, os.environ | s3.environment())
             deadline = time.monotonic() + 120
-            while not (all(map(executors, workers)) and process.poll() is None):
+            while not parts(store):
                 assert process.poll() is None, finish(process).err
-                assert time.monotonic() < deadline, "no task ever ran on both workers"
+                assert time.monotonic() < deadline, "no task was ever finished"
                 time.sleep(0.05)
             running = executors(workers[1])
+            assert running
             # A worker's executor ends by itself when its worker is gone.
             (running[0] if victim == "executor" else workers[1]).kill()
             ended = finish(process)

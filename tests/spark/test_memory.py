@@ -15,7 +15,7 @@ from .program import PATIENCE
 _RUN = """
 import json, sys
 from verger.settings import RunSettings
-from verger.spark import session
+from verger.spark import session, workers
 
 session.memory_available = lambda: 950 * 2**20
 from verger.pipeline import run
@@ -25,7 +25,7 @@ versions = session.versions
 def noted(spark):
     java = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
     conf = spark.sparkContext.getConf()
-    seen.update(cores=session.cores(spark), heap=java.maxMemory() / 2**20,
+    seen.update(cores=workers.cores(spark), heap=java.maxMemory() / 2**20,
                 reuse=conf.get("spark.python.worker.reuse"))
     return versions(spark)
 session.versions = noted

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -43,7 +42,6 @@ from verger.spark.memory import (
     share_of,
 )
 
-_SECONDS_FOR_WORKERS = 30
 _SECONDS_TO_END = 20
 _SECONDS_TO_ARCHIVE = 300
 _LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 103 bytes for sockets; Spark's names are of 42
@@ -136,24 +134,6 @@ def versions(spark: SparkSession) -> dict[str, str]:
     jvm: Any = spark.sparkContext._jvm
     java = jvm.java.lang.System.getProperty("java.version")
     return {"spark": spark.version, "java": str(java)}
-
-
-def cores(spark: SparkSession) -> int:
-    """Return how many tasks run at once.
-
-    A cluster's workers come one after another: waits until a second brought no more of them.
-    """
-    context: Any = spark.sparkContext
-    inner = context._jsc.sc()
-    profile = inner.resourceProfileManager().defaultResourceProfile()
-    found, until = 0, time.monotonic() + _SECONDS_FOR_WORKERS
-    while time.monotonic() < until:
-        before, found = found, int(inner.maxNumConcurrentTasks(profile))
-        if found and (found == before or is_local(context.master)):
-            return found
-        time.sleep(1)
-    # Not asked first: of a cluster it is never less than 2, nor what the workers really have.
-    return found or max(context.defaultParallelism, 1)
 
 
 def _connectors(
