@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +18,13 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import BinaryType, StringType
 
-from verger.backbones import Backbone, Network, open_backbone
+from verger.backbones import open_backbone
 from verger.errors import UsageError
 from verger.features import Embedder, embed
 from verger.photos.reasons import Reason
 from verger.photos.source import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
+from verger.spark.embedding import network
 from verger.spark.ml.persistence import ParamsWritable
 
 _MADE = "_verger_embedded"
@@ -149,7 +149,7 @@ def _embedded(values: list[Any], embedder: Embedder) -> pd.DataFrame:
 
     features: list[Any] = [None] * len(values)
     reasons: list[str | None] = [None] * len(values)
-    for some in embed(refs, embedder, read, _network(embedder.backbone)):
+    for some in embed(refs, embedder, read, network(embedder.backbone)):
         for at, row in zip(
             some.features["path"].to_pylist(), some.features["features"], strict=True
         ):
@@ -173,9 +173,3 @@ def _reference(at: int, value: Any) -> PhotoRef:
 
 def _file(path: str) -> Path:
     return Path(path.removeprefix("file://")) if path.startswith("file:///") else Path(path)
-
-
-@cache
-def _network(backbone: Backbone) -> Network:
-    """Load the model once a worker process."""
-    return backbone.network()
