@@ -1,4 +1,4 @@
-"""A real S3 server for tests: SeaweedFS, on free ports of the loopback, with three users.
+"""A real S3 server for tests: SeaweedFS, on free ports of the loopback, with its users.
 
 It ends with the process that started it, however that one ends.
 """
@@ -36,7 +36,13 @@ _PORTS = (
 # A bucket takes seven volumes otherwise, and some buckets would take all there are.
 _FEW_VOLUMES = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 # What each user may do. `reader` may write nothing; `blind` may read and write, but not list.
-_USERS = {"admin": ["Admin"], "reader": ["Read", "List"], "blind": ["Read", "Write"]}
+# `anonymous` is who does not sign: two buckets are open to all.
+_USERS = {
+    "admin": ["Admin"],
+    "reader": ["Read", "List"],
+    "blind": ["Read", "Write"],
+    "anonymous": ["Read:public", "List:public", "Read:commons", "Write:commons", "List:commons"],
+}
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,9 @@ class Bucket:
             raise self._unusable(_meaning(error), error) from None
 
     def _unusable(self, what: str, error: Exception) -> VergerError:
-        return self.error(f"{self.url}: {what}.", hint=_remedy(_code(error), self.scheme))
+        return self.error(
+            f"{self.url}: {what}.", hint=_remedy(_code(error), self.scheme, dict(self.settings))
+        )
 
     # Listing --------------------------------------------------------------------------------------
 
@@ -752,8 +754,6 @@ _REMEDY = {
     "ContainerNotFound": "Check its name.",
     "NoAccount": "Set AZURE_STORAGE_ACCOUNT_NAME.",
     "NoKeyFile": "Check GOOGLE_APPLICATION_CREDENTIALS.",
-    "AccessDenied": "The credentials lack a permission here (s3:ListBucket, GetObject, PutObject, "
-    "DeleteObject).",
     "PermanentRedirect": "Set AWS_REGION to its region.",
     "AuthorizationHeaderMalformed": "Set AWS_REGION to its region.",
     "IllegalLocationConstraintException": "Set AWS_REGION to its region.",
@@ -782,9 +782,23 @@ def _code(error: Exception) -> str:
     return next((code for code in found.groups() if code), "") if found else ""
 
 
-def _remedy(code: str, scheme: str) -> str:
+_PERMISSIONS = {
+    "s3": "s3:ListBucket, GetObject, PutObject, DeleteObject",
+    "gs": "storage.objects.list, storage.objects.get",
+    "az": "the role Storage Blob Data Reader has them",
+}
+_ANONYMOUS = {
+    "s3": "AWS_SKIP_SIGNATURE", "gs": "GOOGLE_SKIP_SIGNATURE", "az": "AZURE_SKIP_SIGNATURE",
+}  # fmt: skip
+
+
+def _remedy(code: str, scheme: str, settings: Mapping[str, str]) -> str:
     if code == "NoCredentials":
         return _CREDENTIALS[scheme]
+    if code in ("AccessDenied", "AuthorizationPermissionMismatch"):
+        if _is_set(settings, name := _ANONYMOUS[scheme]):
+            return f"{name} is set, so that no credentials were given: this takes some."
+        return f"The credentials lack a permission here ({_PERMISSIONS[scheme]})."
     if code in _REMEDY:
         return _REMEDY[code]
     if code in _MEANING and code != "SlowDown":

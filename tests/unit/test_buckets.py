@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -38,6 +39,8 @@ from verger.store import Publication, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from obstore.store import S3Store
 
 
 TOKEN = "token-" + "0123456789" * 2
@@ -982,11 +985,53 @@ def test_a_profile_is_enough(
         Bucket.of(guarded, PhotosError).read("key")
 
 
-def test_nobody_in_particular_is_told_so(s3: S3, guarded: str) -> None:
-    """This server gives nothing to those who do not sign."""
-    settings = {"AWS_ENDPOINT_URL": s3.endpoint, "AWS_REGION": s3.region}
-    for value in ("true", "1"):
-        given = {**settings, "AWS_SKIP_SIGNATURE": value}
-        place = Bucket(guarded, PhotosError, tuple(sorted(given.items())))
-        assert "access denied" in fails(place, "walk")
-        assert "access denied" in fails(place, "read")
+# Google's XML interface is S3's where nobody signs, so that one server stands in for both.
+ANONYMOUS = {
+    "s3": {"AWS_ENDPOINT_URL": "{0}", "AWS_REGION": "eu-west-3", "AWS_SKIP_SIGNATURE": "true"},
+    "gs": {"GOOGLE_BASE_URL": "{0}", "GOOGLE_SKIP_SIGNATURE": "1"},
+}
+
+
+def unsigned(s3: S3, url: str) -> Bucket:
+    given = ANONYMOUS[url.partition("://")[0]]
+    settings = ((name, value.format(s3.endpoint)) for name, value in sorted(given.items()))
+    return Bucket(url, PhotosError, tuple(settings))
+
+
+@pytest.fixture(scope="module")
+def public(s3: S3) -> S3Store:
+    return s3.make_bucket("public")
+
+
+@pytest.mark.parametrize("scheme", ANONYMOUS)
+def test_a_public_bucket_is_read_without_credentials(s3: S3, public: S3Store, scheme: str) -> None:
+    odd = [*ODD, LONG]
+    fill(
+        public, [f"{scheme}/{name}" for name in odd] + [f"{scheme}/n/{n}.jpg" for n in range(1100)]
+    )
+    place = unsigned(s3, f"{scheme}://public/{scheme}")
+    assert walked(place) == sorted([*odd, *(f"n/{n}.jpg" for n in range(1100))])
+    for name in odd:
+        assert place.read(name) == b"photo"
+    with pytest.raises(FileNotFoundError):
+        place.read("gone.jpg")
+
+
+@pytest.mark.parametrize("scheme", ANONYMOUS)
+def test_nobody_in_particular_is_told_so(s3: S3, guarded: str, scheme: str) -> None:
+    place = unsigned(s3, guarded.replace("s3://", f"{scheme}://"))
+    assert re.search(r"access denied\. \w+_SKIP_SIGNATURE is set", fails(place, "walk"))
+    assert "access denied" in fails(place, "read")
+
+
+@pytest.mark.usefixtures("public")
+def test_what_google_refuses_is_told_in_a_line(s3: S3) -> None:
+    """By name, and with Google's own permissions, not Amazon's."""
+    with faulty(s3.endpoint) as proxy:
+        settings = {"GOOGLE_BASE_URL": proxy.endpoint, "GOOGLE_BEARER_TOKEN": TOKEN}
+        place = Bucket("gs://public/x", PhotosError, tuple(settings.items()))
+        proxy.set(Faults(error=1, status=403, code="AccessDenied"))
+        said = fails(place, "walk")
+        assert "access denied. The credentials lack a permission here (storage." in said
+        proxy.set(Faults(error=1, status=404, code="NoSuchBucket"))
+        assert "there is no such bucket. Check its name." in fails(place, "walk")
