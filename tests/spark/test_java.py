@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from verger.errors import EngineError
-from verger.spark.java import NEWEST, Java, find_java, java_home
+from verger.spark.java import NEWEST, Java, archiving_flags, find_java, java_home
 
 from .program import execute, verger
 
@@ -135,6 +135,26 @@ def test_the_launcher_drops_one_argument(tmp_path: Path, monkeypatch: pytest.Mon
     ended = execute([str(home / "bin" / "java"), *words])
     assert ended.out.splitlines() == ["<-Xmx1g>", "<a b>", "<>", "<$HOME>", "<-x=*>"]
     assert java_home(Java(real / "bin" / "java", "17.0.1", bundled=False)) == home
+
+
+def test_archives_of_a_spark_that_is_gone_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path))
+    java = Java(fake_java(tmp_path / "java", "true") / "bin" / "java", "17.0.1", bundled=False)
+    kept = java_home(java)
+    (tmp_path / "spark").mkdir()
+    with monkeypatch.context() as other:
+        other.setattr("pyspark.__file__", str(tmp_path / "spark" / '"é\n'))
+        gone = java_home(java)
+    older = tmp_path / "java-17-older"  # of a Verger that did not write which Spark it is for
+    (older / "bin").mkdir(parents=True)
+    (older / "bin" / "java").write_text("#!/bin/sh")
+    assert gone != kept
+    archiving_flags(java, kept)
+    assert not gone.exists()
+    assert (kept / "bin" / "java").exists()
+    assert older.exists()
 
 
 def test_a_java_that_does_not_start(orchard: Path, tmp_path: Path) -> None:

