@@ -47,6 +47,17 @@ def test_an_error_of_java_alone_is_an_error_of_the_engine() -> None:
             EngineError,
             "A Spark job failed: OSError: the wire was cut",
         ),
+        (
+            f'{_CALL}x{_STACK}Caused by: java.io.IOException: Cannot run program "/opt/python": '
+            f"error=2{_STACK}Caused by: java.io.IOException: error=2, No such file{_STACK}",
+            EngineError,
+            "Spark's workers have no Python at /opt/python. Set PYSPARK_PYTHON",
+        ),
+        (
+            f"{_CALL}x{_STACK}ModuleNotFoundError: No module named 'verger'\n{_STACK}",
+            EngineError,
+            "The Python of Spark's workers has no module 'verger'. Install Verger there",
+        ),
         (f"{_CALL}x: verger.errors.BackboneError: It is bent.{_STACK}", BackboneError, "It is"),
         (f"{_CALL}java.io.IOException: No space left on device{_STACK}", StoreError, "The disk"),
         (

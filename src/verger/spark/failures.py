@@ -50,6 +50,16 @@ def translated(text: str) -> VergerError:
         )
     if denied := re.search(r"AccessDeniedException: (.+)|Permission denied: (.+)", text):
         return StoreError(f"No permission to write: {denied.group(1) or denied.group(2)}")
+    if unknown := re.search(r'Cannot run program "(.+?)"', text):
+        return EngineError(
+            f"Spark's workers have no Python at {unknown.group(1)}.",
+            hint="Set PYSPARK_PYTHON to one that each machine has.",
+        )
+    if missing := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", text):
+        return EngineError(
+            f"The Python of Spark's workers has no module {missing.group(1)!r}.",
+            hint="Install Verger there, or send it along: docs/howto/cluster.md says how.",
+        )
     return EngineError(f"A Spark job failed: {_told(text)}", hint="--verbose shows all of it.")
 
 
