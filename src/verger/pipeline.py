@@ -249,7 +249,7 @@ class _Chain:
         with ExitStack() as stack:
             spark, engine = self._start(stack, stock.tally.to_embed)
             with self.clock.time("start"):
-                cores = workers.cores(spark)
+                cores = workers.cores(spark, self.reporter)
             features = self._embed(spark, photos, stock, backbone, cores)
             counts = self._count(photos, stock, features)
             reduced = self._reduce(spark, features, backbone.card.features, counts["embedded"])

@@ -14,6 +14,7 @@ from .program import PATIENCE
 # The program in a process of its own, told that 950 MiB are left; it tells what it was run with.
 _RUN = """
 import json, sys
+from verger.progress import Silent
 from verger.settings import RunSettings
 from verger.spark import session, workers
 
@@ -25,7 +26,7 @@ versions = session.versions
 def noted(spark):
     java = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
     conf = spark.sparkContext.getConf()
-    seen.update(cores=workers.cores(spark), heap=java.maxMemory() / 2**20,
+    seen.update(cores=workers.cores(spark, Silent()), heap=java.maxMemory() / 2**20,
                 reuse=conf.get("spark.python.worker.reuse"))
     return versions(spark)
 session.versions = noted

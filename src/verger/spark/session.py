@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ from verger.spark.memory import (
 )
 
 _SECONDS_TO_END = 20
+_SECONDS_TO_ANSWER = 20
 _SECONDS_TO_ARCHIVE = 300
 _LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 103 bytes for sockets; Spark's names are of 42
 
@@ -94,6 +96,7 @@ def session(
     if running is not None:
         yield running
         return
+    _find_master(settings.master)
     with ExitStack() as stack:
         try:
             folder = tempfile.TemporaryDirectory(prefix="vg-", ignore_cleanup_errors=True)
@@ -127,6 +130,25 @@ def session(
 def is_local(master: str | None) -> bool:
     """Say whether a master means this machine alone."""
     return master is None or master.startswith("local")
+
+
+def _find_master(master: str | None) -> None:
+    """Refuse a standalone master that nobody reaches: Spark tries for a minute, then says less."""
+    if master is None or not master.startswith("spark://"):
+        return
+    said: Exception | None = None
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER):
+                return
+        except (OSError, ValueError) as error:
+            said = error
+    reason = said.strerror if isinstance(said, OSError) else "that is no HOST:PORT"
+    raise EngineError(
+        f"No Spark master answers at {master}: {reason}.",
+        hint="Check the address, and that it runs.",
+    ) from said
 
 
 def versions(spark: SparkSession) -> dict[str, str]:
@@ -359,7 +381,8 @@ def _complaint(said: IO[bytes]) -> str:
     """Return the first line of Java's that looks like an error."""
     said.seek(0)
     lines = said.read(1_000_000).decode(errors="replace").splitlines()
-    return next((line[:300] for line in lines if "rror" in line or "xception" in line), "")
+    line = next((line for line in lines if "rror" in line or "xception" in line), "")
+    return re.sub(r'^Exception in thread "[^"]*" ([\w.]+: )?', "", line)[:300]
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from pyspark.sql import SparkSession
 
 import verger.backbones
 import verger.features
+from verger.progress import Reporter
 from verger.spark.failures import job_errors
 from verger.spark.session import is_local
 
 _SECONDS_TO_COME = 30
 
 
-def cores(spark: SparkSession) -> int:
+def cores(spark: SparkSession, reporter: Reporter) -> int:
     """Return how many tasks run at once.
 
     A cluster's workers come one after another, and the first tasks of each take seconds: those that
@@ -32,13 +33,15 @@ def cores(spark: SparkSession) -> int:
         found, late = int(inner.maxNumConcurrentTasks(profile)), time.monotonic() > until
         if found and (found == ready or late or is_local(context.master)):
             return found
-        if found:
-            _make_ready(spark, found)
-            ready = found
-        elif late:  # of a cluster this is never less than 2, nor what its workers really have
-            return max(int(context.defaultParallelism), 1)
-        else:
+        if not found and not late:
             time.sleep(0.1)
+            continue
+        if not found:
+            # Some clusters give a worker only to who has something to do: it is asked for below.
+            reporter.say(f"No worker of {context.master} has come yet: waiting for one.")
+            until = time.monotonic() + _SECONDS_TO_COME
+        _make_ready(spark, max(found, 1))
+        ready = found
 
 
 def _make_ready(spark: SparkSession, tasks: int) -> None:

@@ -1,0 +1,35 @@
+"""What is refused before Spark is started."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from verger.errors import EngineError
+from verger.settings import RunSettings
+from verger.spark.session import session
+
+
+def nobody() -> str:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [
+        ([nobody()], "Connection refused"),
+        ([nobody(), nobody()], "Connection refused"),
+        (["nowhere.invalid:7077"], "not known|resolution"),
+        (["somewhere"], "that is no HOST:PORT"),
+        (["somewhere:port"], "that is no HOST:PORT"),
+    ],
+)
+def test_a_master_that_nobody_reaches(addresses: list[str], reason: str) -> None:
+    master = f"spark://{','.join(addresses)}"
+    told = f"No Spark master answers at {master}: .*({reason})"
+    with pytest.raises(EngineError, match=told), session(RunSettings(master=master)):
+        pytest.fail("it started")
