@@ -38,7 +38,8 @@ def cores(spark: SparkSession, reporter: Reporter) -> int:
             continue
         if not found:
             # Some clusters give a worker only to who has something to do: it is asked for below.
-            reporter.say(f"No worker of {context.master} has come yet: waiting for one.")
+            memory = context.getConf().get("spark.executor.memory", "1g")
+            reporter.say(f"Waiting for a worker of {context.master} that has {memory} free.")
             until = time.monotonic() + _SECONDS_TO_COME
         _make_ready(spark, max(found, 1))
         ready = found
