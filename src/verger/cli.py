@@ -48,6 +48,9 @@ def main() -> NoReturn:
         code = _stopped(_CTRL_C)
     except _Terminated:
         code = _stopped(_TERMINATED)
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # as it ends Python would put back the default
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""
@@ -62,6 +65,8 @@ class _Terminated(BaseException):
 
 
 def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
+    # Who asks again does not disturb the ending in good order. Not SIG_IGN: children inherit that.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     raise _Terminated
 
 

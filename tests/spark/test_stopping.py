@@ -89,10 +89,13 @@ def only_parts(store: Path) -> None:
 def test_stopped_while_embedding(
     many: Path, tmp_path: Path, number: signal.Signals, to_group: bool, code: int
 ) -> None:
-    """Ctrl-C goes to all processes of a terminal's job, SIGTERM to the program alone."""
+    """Ctrl-C goes to all processes of a terminal's job, SIGTERM to the program alone, and again."""
     store = tmp_path / "store"
     process, running = embedding(many, store)
     (os.killpg if to_group else os.kill)(process.pid, number)
+    while number == signal.SIGTERM and process.poll() is None:
+        time.sleep(0.2)
+        process.terminate()
     ended = finish(process)
     assert ended.code == code, ended.err
     assert ended.out == ""

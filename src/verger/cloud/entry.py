@@ -143,10 +143,20 @@ def _start(arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    killer = threading.Timer(_SECONDS_TO_STOP, process.kill)
-    killer.daemon = True
-    killer.start()
+    threading.Thread(target=_insist, args=(process,), daemon=True).start()
+
+
+def _insist(process: subprocess.Popen[str]) -> None:
+    """Ask it to end each second, and then no more.
+
+    Once is not enough: a signal that comes just before a program begins to wait does not wake it.
+    """
+    for _ in range(_SECONDS_TO_STOP):
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return
+    process.kill()
 
 
 def _follow(process: subprocess.Popen[str], watched: Watched) -> dict[str, Any] | None:
