@@ -48,9 +48,8 @@ def main() -> NoReturn:
         code = _stopped(_CTRL_C)
     except _Terminated:
         code = _stopped(_TERMINATED)
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # as it ends Python would put back the default
+        # As it ends, Python puts back the default of what has a function, which would end it by 15.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""

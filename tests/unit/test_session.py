@@ -33,3 +33,13 @@ def test_a_master_that_nobody_reaches(addresses: list[str], reason: str) -> None
     told = f"No Spark master answers at {master}: .*({reason})"
     with pytest.raises(EngineError, match=told), session(RunSettings(master=master)):
         pytest.fail("it started")
+
+
+def test_a_master_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silence(*_: object) -> None:
+        raise TimeoutError("timed out")  # as `socket` says it: without a number
+
+    monkeypatch.setattr(socket, "create_connection", silence)
+    told = "No Spark master answers at spark://there:7077: timed out."
+    with pytest.raises(EngineError, match=told), session(RunSettings(master="spark://there:7077")):
+        pytest.fail("it started")

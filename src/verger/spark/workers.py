@@ -52,5 +52,6 @@ def _make_ready(spark: SparkSession, tasks: int) -> None:
 
 
 def _import_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Hand rows on; what this module imports, a worker has imported to unpickle this function."""
     verger.backbones.preload()
     yield from batches
