@@ -82,7 +82,7 @@ def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPat
     return Whole(photos, store, record)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def connector() -> None:
     """Have the jars that Spark needs for s3://, or skip."""
     try:

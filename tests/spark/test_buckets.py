@@ -19,20 +19,11 @@ import pytest
 
 from faults import Faults, faulty
 from seaweed import S3
-from verger.errors import EngineError, PhotosError, StoreError
+from verger.errors import PhotosError, StoreError
 from verger.pipeline import run
 from verger.settings import RunSettings
-from verger.spark.connectors import Installed, connector_jars
 
 from .program import Ended, verger
-
-
-@pytest.fixture(scope="module")
-def connector() -> None:
-    try:
-        connector_jars(Installed.find())
-    except EngineError as error:
-        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
 
 
 def at(s3: S3, *args: object, **settings: str) -> Ended:
