@@ -140,8 +140,8 @@ def run_command(
 ) -> None:
     """Embed the photos of PHOTOS and write the matrix into STORE.
 
-    PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs://, az://
-    or hdfs://, or the http(s):// address of a list of photos. PHOTOS is searched in any depth for
+    PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs:// or
+    az://, or the http(s):// address of a list of photos. PHOTOS is searched in any depth for
     .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif; the photos of a list may have any name.
 
     Run again on the same STORE, it embeds only photos that are new or have changed, drops those

@@ -16,7 +16,6 @@ from typing import Any
 
 from verger.backbones import open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
-from verger.hadoop import HadoopFolder
 from verger.photos.source import EXTENSIONS
 from verger.places import LocalPlace, Place, Source, source_of, store_place
 from verger.settings import DEFAULT_BACKBONE, RunSettings
@@ -132,8 +131,6 @@ def _first_photo(place: Source) -> str:
     """Return the path of one photo, of those that a listing names first."""
     if isinstance(place, WebList):
         return _first_link(place)
-    if isinstance(place, HadoopFolder):
-        raise PhotosError(f"{place} is read by Spark alone.", hint="verger run --dry-run lists it.")
     names = list(islice(_names(place), _LOOKED_AT))
     if photo := next((name for name in names if Path(name).suffix.lower() in EXTENSIONS), None):
         return photo

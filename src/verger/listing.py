@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
 from verger.buckets import Bucket
 from verger.errors import PhotosError
-from verger.hadoop import HadoopFolder
 from verger.inventory import OrderBook, Tally, compare, known_photos
 from verger.layout import FEATURES, REJECTS
 from verger.photos.links import refs_of_links
@@ -94,11 +92,6 @@ def list_place(
     if isinstance(photos, Bucket):
         objects = _found(photos.walk, reporter or Silent())
         return refs_of_objects(objects, labeller, photos.exists)
-    if isinstance(photos, HadoopFolder):
-        from verger.spark.hadoop import walk
-
-        objects = _found(partial(walk, photos), reporter or Silent())
-        return refs_of_objects(objects, labeller, lambda _path: True)
     if isinstance(photos, WebList):
         return refs_of_links(_found(photos.walk, reporter or Silent()), labeller)
     raise PhotosError(f"{photos} cannot be listed.")

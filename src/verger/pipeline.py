@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +14,6 @@ from verger.discriminant import Discriminant, fit_discriminant, save_discriminan
 from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
 from verger.features import Embedder
 from verger.gallery import build_gallery
-from verger.hadoop import HadoopFolder
 from verger.inventory import Tally, edits_of, sizes_of
 from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTION, REJECTS, REPORT
 from verger.listing import Stock, label_notes, take_stock
@@ -82,10 +80,7 @@ def run(
     is_new = store.claim(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     try:
-        with (
-            store.working(made_by) as work,
-            _spark_to_list(source, work, settings, clock, reporter),
-        ):
+        with store.working(made_by) as work:
             with clock.time("list"):
                 stock = _take_stock(store, work, source, labeller, settings, reporter)
             is_new = False  # there are photos: what is done from here on is kept
@@ -108,7 +103,6 @@ def run(
                 "seconds": clock.seconds,
                 "notes": [
                     *backbone.notes,
-                    *_way(source),
                     *label_notes(settings.label_from, tally, labeller),
                 ],
             }
@@ -140,13 +134,11 @@ def plan(
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
         work = Work(store.place, "", made_by, Path(scratch))
-        spark = _spark_to_list(source, work, settings, Clock(), reporter)
         orders = Path(scratch) / "refs.parquet", Path(scratch) / "edits.parquet"
-        with spark:
-            return take_stock(
-                store, work, source, labeller, reporter, orders,
-                anew=settings.overwrite, retry_rejects=settings.retry_rejects,
-            ).tally  # fmt: skip
+        return take_stock(
+            store, work, source, labeller, reporter, orders,
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+        ).tally  # fmt: skip
 
 
 def reduce(
@@ -297,7 +289,6 @@ class _Chain:
     ) -> list[str]:
         """Embed what is to be embedded; return all files of features that there are then."""
         from verger.spark.embedding import Rewrite, embed_photos
-        from verger.spark.hadoop import embed_rows
 
         work, tally = self.work, stock.tally
         embedder = Embedder(backbone, self.settings.batch_size, self.settings.max_pixels)
@@ -312,11 +303,7 @@ class _Chain:
                 for number, files in enumerate([*merged, *([file] for file in sorted(alone))])
             ]
             with self.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
-                made = []
-                if isinstance(photos, HadoopFolder):
-                    spans, count = [], tally.to_embed
-                    made = embed_rows(spark, work, photos, count, cores, embedder, stage.update)
-                made += embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
+                made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
         kept = [file for file in stock.features if file not in rewritten]
         return [*kept, *made] or [empty_table(work.place, work.built(f"{FEATURES}/empty.parquet"))]
 
@@ -447,30 +434,6 @@ def _take_stock(
             store, work, photos, labeller, reporter, (refs, edits),
             anew=settings.overwrite, retry_rejects=settings.retry_rejects,
         )  # fmt: skip
-
-
-def _way(photos: Source) -> list[str]:
-    """Say which way photos come that do not come the usual one."""
-    if isinstance(photos, HadoopFolder):
-        return ["Photos on hdfs:// come through Java (Spark's binaryFile), one at a time a task."]
-    return []
-
-
-@contextmanager
-def _spark_to_list(
-    photos: Source, work: Work, settings: RunSettings, clock: Clock, reporter: Reporter
-) -> Iterator[None]:
-    """Start Spark already for the listing, if it alone can list; what follows joins it."""
-    if not isinstance(photos, HadoopFolder):
-        yield
-        return
-    from verger.spark import session
-
-    schemes = {work.place.scheme}
-    with ExitStack() as stack:
-        with clock.time("start"):
-            stack.enter_context(session.session(settings, schemes=schemes, reporter=reporter))
-        yield
 
 
 def _is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:

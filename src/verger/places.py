@@ -247,10 +247,6 @@ def source_of(where: str | Path) -> Source:
         from verger.weblist import WebList
 
         return WebList.of(where, PhotosError)
-    if isinstance(where, str) and where.startswith("hdfs://"):
-        from verger.hadoop import HadoopFolder
-
-        return HadoopFolder.of(where, PhotosError)
     return place_of(where, PhotosError)
 
 
@@ -282,7 +278,7 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
     if scheme in buckets.SCHEMES:
         return buckets.Bucket.of(where, error)
     known = [f"{name}://" for name in buckets.SCHEMES]
-    known = [*known, "hdfs://", "http(s)://"] if error is PhotosError else known[:1]
+    known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
 
 
