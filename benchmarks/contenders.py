@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measure import Measured, measure
 from benchmarks.plain import Recipe
-from verger.backbones import open_backbone
+from verger.embed import open_backbone
 from verger.settings import RunSettings
 from verger.spark.java import find_java, java_home
 

@@ -18,7 +18,7 @@ from verger.pipeline import run
 from verger.progress import reporter
 from verger.report.build import Report, build
 from verger.settings import RunSettings
-from verger.store import Store
+from verger.store.store import Store
 
 
 def main() -> None:

@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from verger.backbones import open_backbone
-from verger.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
-from verger.evaluate import auroc
+from verger.embed import open_backbone
 from verger.gallery.calibration import calibrate, calibration_error
+from verger.gallery.evaluate import auroc
 from verger.gallery.evidence import ABSENT, NEIGHBOURS, label_means, nearest_by_label, nearest_rows
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
-from verger.moments import Moments, root_unit, unit_length
 from verger.photos.decode import Framing, decode
-from verger.photos.source import labeller_from, list_photos
+from verger.photos.references import labeller_from, list_photos
+from verger.projections.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
+from verger.projections.moments import Moments, root_unit, unit_length
 
 _SHRINKAGES = (0.1, 0.3, 0.5, 0.7)
 _BATCH = 8

@@ -22,10 +22,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.plain import Recipe, frame, infer, load
-from verger.backbones import open_backbone
-from verger.features import Embedder, embed
+from verger.embed import open_backbone
+from verger.embed.features import Embedder, embed
 from verger.photos.decode import decode
-from verger.photos.source import PhotoRef, labeller_from, list_photos
+from verger.photos.references import PhotoRef, labeller_from, list_photos
 from verger.settings import RunSettings
 
 
@@ -100,9 +100,9 @@ def _steps(folder: Path) -> dict[str, Callable[[], object]]:
 
 def shipped_model() -> Path:
     """Return the file of the default backbone."""
-    import verger.backbones
+    import verger.embed
 
-    (package,) = verger.backbones.__path__
+    (package,) = verger.embed.__path__
     return Path(package) / f"{RunSettings().backbone}.onnx"
 
 

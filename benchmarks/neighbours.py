@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from verger.discriminant import fit_discriminant
-from verger.layout import FEATURES
-from verger.moments import Moments, root_unit, unit_length
 from verger.pipeline import run
 from verger.progress import reporter
-from verger.projection import fit_pca
+from verger.projections.discriminant import fit_discriminant
+from verger.projections.moments import Moments, root_unit, unit_length
+from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
+from verger.store.layout import FEATURES
 
 _SHRINKAGES = (0.1, 0.2, 0.3, 0.5, 0.7)
 _FOLDS = 5

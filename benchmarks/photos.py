@@ -9,8 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from verger.photos.render import VARIETIES, render_orchard
-from verger.photos.source import labeller_from, list_photos
+from verger.demo.render import VARIETIES, render_orchard
+from verger.photos.references import labeller_from, list_photos
 
 _VIEWS = 16
 A_SEED = _VIEWS * len(VARIETIES)  # photos that one seed gives

@@ -25,14 +25,14 @@ from PIL import Image, ImageFilter
 
 from benchmarks.reduction import WIDTH, generate
 from benchmarks.table import machine
-from verger.backbones import open_backbone
-from verger.discriminant import fit_discriminant, save_discriminant
+from verger.embed import open_backbone
 from verger.gallery import build_gallery
-from verger.moments import Moments, root_unit
 from verger.photos.decode import Photo, decode
-from verger.places import LocalPlace
-from verger.projection import fit_pca, save_pca
-from verger.tables import write_csv
+from verger.projections.discriminant import fit_discriminant, save_discriminant
+from verger.projections.moments import Moments, root_unit
+from verger.projections.pca import fit_pca, save_pca
+from verger.storage.place import LocalPlace
+from verger.store.tables import write_csv
 
 # Pixels of a side, and how far the noise is softened: what a photo has of detail is its bytes.
 PHOTOS = (

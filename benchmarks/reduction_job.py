@@ -19,14 +19,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 
-from verger.discriminant import fit_discriminant
 from verger.ml import PCA, PCAModel
-from verger.places import LocalPlace
-from verger.projection import fit_pca
+from verger.projections.discriminant import fit_discriminant
+from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
 from verger.spark.reduction import feature_moments
 from verger.spark.session import session
-from verger.tables import Table
+from verger.storage.place import LocalPlace
+from verger.store.tables import Table
 
 K = 256
 

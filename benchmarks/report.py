@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from verger.discriminant import fit_discriminant, save_discriminant
-from verger.layout import FEATURES, MATRIX, PROJECTION, REJECTS
-from verger.moments import Moments, merge_all, unit_length
-from verger.photos.render import VARIETIES, render_photo
-from verger.projection import fit_pca, save_pca
+from verger.demo.render import VARIETIES, render_photo
+from verger.projections.discriminant import fit_discriminant, save_discriminant
+from verger.projections.moments import Moments, merge_all, unit_length
+from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.store import Store, now
+from verger.store.layout import FEATURES, MATRIX, PROJECTION, REJECTS
+from verger.store.store import Store, now
 
 _ROWS = 20_000  # a file
 _FEATURES = 1280

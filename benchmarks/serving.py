@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from benchmarks.table import machine
-from verger.identify import Identifier
+from verger.gallery.identify import Identifier
 from verger.photos.decode import decode
 
 CLIENTS = 4

@@ -19,8 +19,8 @@ from typing import get_args
 from verger.cloud import rates
 from verger.cloud.job import DEFAULT_BUDGET_EUR, DEFAULT_REGION, Architecture
 from verger.cloud.plan import Estimate, Plan, Workload, estimate
+from verger.cloud.plan_lines import clock
 from verger.cloud.prices import Prices, regions, sources, table_prices
-from verger.cloud.telling import clock
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cloud-costs.md"
 _MADE = "<!-- Written by scripts/cloud_costs.py from the code: `make docs` writes it again. -->\n"

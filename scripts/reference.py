@@ -23,16 +23,16 @@ import click
 import numpy as np
 import pyarrow as pa
 
-import verger.cli
-from verger.cli import cli
-from verger.discriminant import fit_discriminant, save_discriminant
+import verger.cli.main
+from verger.cli.main import cli
 from verger.errors import VergerError
-from verger.layout import FEATURES, MATRIX
-from verger.moments import Moments
-from verger.parts import SCHEMAS
 from verger.photos.reasons import Reason
-from verger.projection import fit_pca, save_pca
+from verger.projections.discriminant import fit_discriminant, save_discriminant
+from verger.projections.moments import Moments
+from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings, ServeSettings
+from verger.store.layout import FEATURES, MATRIX
+from verger.store.parts import SCHEMAS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 96
@@ -225,8 +225,8 @@ def _store() -> str:
         "The principal components and, where there are two labels or more, the discriminant "
         "projection. Each is one JSON file that names its arrays, and the arrays as `.npy` "
         "(float64, little-endian), for d features and k components. No pickle. "
-        "`verger.projection.load_pca` and `verger.discriminant.load_discriminant` check and read "
-        "them.\n\n"
+        "`verger.projections.pca.load_pca` and `verger.projections.discriminant.load_discriminant` "
+        "check and read them.\n\n"
     )
     text += _table(("file", "what it holds"), list(_projection_files()))
     text += (
@@ -298,8 +298,8 @@ def _errors() -> str:
         (str(error.exit_code), f"`{error.__name__}`", (error.__doc__ or "").splitlines()[0])
         for error in _below(VergerError)
     ]
-    rows.append((str(verger.cli._CTRL_C), "", "Stopped by Ctrl-C."))
-    rows.append((str(verger.cli._TERMINATED), "", "Stopped by SIGTERM."))
+    rows.append((str(verger.cli.main._CTRL_C), "", "Stopped by Ctrl-C."))
+    rows.append((str(verger.cli.main._TERMINATED), "", "Stopped by SIGTERM."))
     rows.sort(key=lambda row: int(row[0]))
     return (
         "# Errors and exit codes\n\n"

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from install_chromium import found
-from verger.photos.render import render_photo
+from verger.demo.render import render_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

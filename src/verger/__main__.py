@@ -1,5 +1,5 @@
 """`python -m verger`."""
 
-from verger.cli import main
+from verger.cli.main import main
 
 main()

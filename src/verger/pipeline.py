@@ -9,20 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from verger.backbones import Backbone, open_backbone
-from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
+from verger.embed import Backbone, open_backbone
+from verger.embed.features import Embedder
 from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
-from verger.features import Embedder
 from verger.gallery import build_gallery
-from verger.inventory import Tally, edits_of, sizes_of
-from verger.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PAGE, PROJECTION, REJECTS, REPORT
-from verger.listing import Stock, label_notes, take_stock
-from verger.parts import all_denied, empty_table, merge_rejects, too_small
-from verger.photos.source import Labeller, labeller_from
-from verger.places import Source, source_of
+from verger.photos.references import Labeller, labeller_from
 from verger.progress import Reporter, Silent
-from verger.projection import PCA, fit_pca, save_pca
-from verger.record import (
+from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
+from verger.projections.pca import PCA, fit_pca, save_pca
+from verger.settings import RunSettings, parse_components
+from verger.spark.spans import cut
+from verger.storage.place import Source, source_of
+from verger.store.inventory import Tally, edits_of, sizes_of
+from verger.store.layout import (
+    FEATURES,
+    GALLERY,
+    MATRIX,
+    MATRIX_CSV,
+    PAGE,
+    PROJECTION,
+    REJECTS,
+    REPORT,
+)
+from verger.store.parts import all_denied, empty_table, merge_rejects, too_small
+from verger.store.record import (
     Clock,
     backbone_record,
     discriminant_notes,
@@ -31,10 +41,9 @@ from verger.record import (
     projection_record,
     versions,
 )
-from verger.settings import RunSettings, parse_components
-from verger.spark.spans import cut
-from verger.store import Publication, Store, Work, fingerprint, now
-from verger.tables import Table, rows_of, write_csv
+from verger.store.stock import Stock, label_notes, take_stock
+from verger.store.store import Publication, Store, Work, fingerprint, now
+from verger.store.tables import Table, rows_of, write_csv
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -196,22 +205,6 @@ def _report(
     return {"report": page}
 
 
-def prepare(folder: Path, reporter: Reporter) -> None:
-    """Make Spark start faster on this machine from now on.
-
-    Runs the chain once on a few photos rendered into `folder`, and has Java keep the classes that
-    it loaded.
-    """
-    from verger.photos.render import render_orchard
-    from verger.spark import session
-
-    render_orchard(folder / "photos", varieties=2, views=2, test_views=1)
-    settings = RunSettings(report=False)
-    reporter.say("Java keeps the classes that Spark loads; this takes about half a minute, once.")
-    with session.session(settings, archive=True):
-        run(folder / "photos", folder / "store", settings)
-
-
 class _Reduced(NamedTuple):
     """What was made of the features: the models, of how many labels, and the files of both."""
 
@@ -236,12 +229,12 @@ class _Chain:
         self, photos: Source, stock: Stock, backbone: Backbone
     ) -> tuple[dict[str, Any], Publication]:
         """Embed, fit, project; return this part of the record, and the files to publish."""
-        from verger.spark import workers
+        from verger.spark import executors
 
         with ExitStack() as stack:
             spark, engine = self._start(stack, stock.tally.to_embed)
             with self.clock.time("start"):
-                cores = workers.cores(spark, self.reporter)
+                cores = executors.cores(spark, self.reporter)
             features = self._embed(spark, photos, stock, backbone, cores)
             counts = self._count(photos, stock, features)
             reduced = self._reduce(spark, features, backbone.card.features, counts["embedded"])

@@ -20,7 +20,7 @@ import obstore
 
 from faults import faulty
 from seaweed import S3, serve
-from verger.photos.render import render_orchard
+from verger.demo.render import render_orchard
 
 HERE = Path(__file__).parent
 STORE = "s3://results/fruits/store"

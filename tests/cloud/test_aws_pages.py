@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import click
 import pytest
 
-from verger.cli import cli
+from verger.cli.main import cli
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOWTO = REPOSITORY / "docs" / "howto"

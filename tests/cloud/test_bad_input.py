@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.errors import UsageError, VergerError
 
 from .nobody import sign_out

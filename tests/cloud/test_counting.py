@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from seaweed import S3
-from verger.backbones import open_backbone
 from verger.cloud.counting import count
+from verger.embed import open_backbone
 from verger.errors import PhotosError, StoreError
-from verger.layout import FEATURES
-from verger.listing import list_place
-from verger.parts import SCHEMAS
-from verger.photos.source import labeller_from
-from verger.places import place_of
+from verger.photos.references import labeller_from
 from verger.progress import Silent
-from verger.record import backbone_record
-from verger.store import Publication, Store
+from verger.storage.place import place_of
+from verger.store.layout import FEATURES
+from verger.store.parts import SCHEMAS
+from verger.store.record import backbone_record
+from verger.store.stock import list_place
+from verger.store.store import Publication, Store
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from debian import Root
 from seaweed import S3
 from verger.cloud import machine, ship
 from verger.cloud.job import Job
+from verger.demo.render import render_orchard
 from verger.errors import EngineError
-from verger.photos.render import render_orchard
 from verger.spark.connectors import Installed, connector_jars
 
 PHOTOS = 30

@@ -16,8 +16,8 @@ from verger.cloud.plan import (
     check_budget,
     estimate,
 )
+from verger.cloud.plan_lines import clock, plan_lines
 from verger.cloud.prices import regions, table_prices
-from verger.cloud.telling import clock, plan_lines
 from verger.errors import BudgetError, UsageError
 
 PRICES = table_prices("eu-west-1")

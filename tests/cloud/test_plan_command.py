@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.cloud import planning
 from verger.cloud.plan import Workload, as_json, estimate
 from verger.cloud.prices import Prices, live_prices, table_prices
@@ -165,7 +165,7 @@ def test_an_old_table_is_said_to_be_old(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_help_imports_no_boto3() -> None:
     code = (
-        "import sys; from click.testing import CliRunner; from verger.cli import cli; "
+        "import sys; from click.testing import CliRunner; from verger.cli.main import cli; "
         "CliRunner().invoke(cli, ['cloud', 'plan', '--help']); "
         "sys.exit(bool({'boto3', 'botocore', 'pyarrow', 'numpy'} & set(sys.modules)))"
     )

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.cloud import parameters, tunnel
 from verger.cloud.job import Job, Platform
 from verger.cloud.show import dry_run

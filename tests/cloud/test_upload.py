@@ -9,7 +9,7 @@ import pytest
 from verger.cloud.aws import Aws
 from verger.cloud.upload import upload
 from verger.errors import CloudError, PhotosError
-from verger.photos.source import STORE_MARK
+from verger.photos.references import STORE_MARK
 
 from .pretended import REGION, Account, Said
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from browser import browser  # noqa: F401 - a fixture
-from verger.photos.render import VARIETIES, render_photo
+from verger.demo.render import VARIETIES, render_photo
 from verger.report import write_report
-from verger.store import Store
+from verger.store.store import Store
 
 from .stores import lay, make_store
 

@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verger.backbones import Network, open_backbone
-from verger.discriminant import Discriminant, fit_discriminant, save_discriminant
-from verger.features import Embedder, embed
-from verger.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
-from verger.moments import Moments, unit_length
-from verger.parts import SCHEMAS
-from verger.photos.source import labeller_from, list_photos
-from verger.projection import fit_pca, save_pca
-from verger.record import backbone_record, discriminant_record, projection_record
+from verger.embed import Network, open_backbone
+from verger.embed.features import Embedder, embed
+from verger.photos.references import labeller_from, list_photos
+from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
+from verger.projections.moments import Moments, unit_length
+from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.store import Publication, Store, now
+from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
+from verger.store.parts import SCHEMAS
+from verger.store.record import backbone_record, discriminant_record, projection_record
+from verger.store.store import Publication, Store, now
 
 _VERSIONS = {"verger": "0", "python": "3", "spark": "none", "java": "none"}
 _POOL = 5

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from verger.errors import StoreError
-from verger.places import place_of
 from verger.report.drift import SUMMARY, Summary, compare, load_summaries, save_summaries, summarise
 from verger.report.reading import Photos
+from verger.storage.place import place_of
 
 Floats = npt.NDArray[np.float32]
 Q = 6

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from verger.moments import Moments
+from verger.demo.render import VARIETIES
 from verger.photos.decode import decode
-from verger.photos.render import VARIETIES
-from verger.projection import fit_pca
+from verger.projections.moments import Moments
+from verger.projections.pca import fit_pca
 from verger.report.alike import WIDE, Pictures, alike, differences, small_pictures
 from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge

@@ -16,17 +16,17 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from verger.cli import cli
+from verger.cli.main import cli
+from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
-from verger.layout import MATRIX
-from verger.photos.render import VARIETIES
 from verger.pipeline import _report as at_the_end
 from verger.progress import Silent
 from verger.report import positions, render, write_report
 from verger.report.build import build
-from verger.report.pictures import picture, sheets
+from verger.report.thumbnails import picture, sheets
 from verger.settings import RunSettings
-from verger.store import Store
+from verger.store.layout import MATRIX
+from verger.store.store import Store
 
 from .conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
 from .stores import lay, make_store

@@ -17,10 +17,10 @@ from PIL import Image, ImageFont
 from pptx import Presentation
 from pptx.util import Emu
 
-from verger.cli import cli
+from verger.cli.main import cli
+from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
 from verger.photos.reasons import Reason
-from verger.photos.render import VARIETIES
 from verger.report.build import Report, build
 from verger.settings import RunSettings
 from verger.slides import LANGUAGES, draw, write_slides

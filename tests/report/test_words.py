@@ -14,7 +14,7 @@ import verger.report
 from verger.photos.reasons import Reason
 from verger.report import checks, view
 from verger.report.render import _environment
-from verger.report.words import LANGUAGES, Words
+from verger.report.translations import LANGUAGES, Words
 
 PAGE = files("verger.report") / "page"
 FRENCH = json.loads((PAGE / "fr.json").read_text(encoding="utf-8"))
@@ -130,4 +130,4 @@ def test_every_language_has_a_page() -> None:
         "en",
         *(f.name[:2] for f in PAGE.iterdir() if f.name.endswith("json")),
     }
-    assert verger.report.words.LANGUAGES == LANGUAGES
+    assert verger.report.translations.LANGUAGES == LANGUAGES

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from verger.photos.render import render_orchard, render_photo
+from verger.demo.render import render_orchard, render_photo
 
 from .stores import build_store
 

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verger.backbones import open_backbone
-from verger.discriminant import fit_discriminant, save_discriminant
-from verger.features import Embedder, embed
+from verger.embed import open_backbone
+from verger.embed.features import Embedder, embed
 from verger.gallery import build_gallery
-from verger.moments import Moments, root_unit
-from verger.photos.source import labeller_from, list_photos
-from verger.projection import fit_pca, save_pca
+from verger.photos.references import labeller_from, list_photos
+from verger.projections.discriminant import fit_discriminant, save_discriminant
+from verger.projections.moments import Moments, root_unit
+from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.store import RECORD_FORMAT
+from verger.store.store import RECORD_FORMAT
 
 
 def build_store(photos: Path, store: Path) -> None:

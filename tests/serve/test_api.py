@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from verger.identify import Identifier
+from verger.gallery.identify import Identifier
 
 from .conftest import HOSTILE_LABEL, VARIETIES, VIEWS, Photo, Server
 from .wellformed import problem

@@ -15,7 +15,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PROBE = """
 import sys
-import verger.cli, verger.serve.server, PIL.Image, pi_heif, onnxruntime
+import verger.cli.main, verger.serve.server, PIL.Image, pi_heif, onnxruntime
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

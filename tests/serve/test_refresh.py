@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from verger.photos.render import render_orchard
+from verger.demo.render import render_orchard
 
 from .conftest import Photo, Server
 from .stores import build_store

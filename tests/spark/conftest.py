@@ -14,9 +14,9 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from verger.cli import main
+from verger.cli.main import main
+from verger.demo.render import render_orchard
 from verger.errors import EngineError
-from verger.photos.render import render_orchard
 from verger.pipeline import run
 from verger.settings import RunSettings
 from verger.spark.connectors import Installed, connector_jars

@@ -64,7 +64,7 @@ def watch(event, args):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(watch)
-from verger.cli import main
+from verger.cli.main import main
 main()
 """
 

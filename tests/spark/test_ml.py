@@ -20,11 +20,11 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from verger.demo.render import render_orchard
 from verger.errors import StoreError, UsageError, VergerError
 from verger.ml import PCA, Discriminant, DiscriminantModel, PCAModel, PhotoEmbedder
-from verger.moments import Moments, root_unit
-from verger.photos.render import render_orchard
-from verger.projection import fit_pca
+from verger.projections.moments import Moments, root_unit
+from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
 from verger.spark.ml.columns import width_ahead
 from verger.spark.packing import _partitions
@@ -125,7 +125,7 @@ def test_whitening_gives_unit_variance(table: DataFrame) -> None:
 
 
 def test_the_discriminant_leaves_null_labels_out(table: DataFrame, rows: np.ndarray) -> None:
-    from verger.discriminant import fit_discriminant
+    from verger.projections.discriminant import fit_discriminant
 
     model = Discriminant(shrinkage=0.2).fit(table)
     labels = [f"label {i % 3}" for i in range(N) if i % 10 != 9]

@@ -17,7 +17,7 @@ import numpy as np
 import pyspark
 import pytest
 
-from verger.photos.render import render_orchard
+from verger.demo.render import render_orchard
 from verger.spark.java import find_java, java_home
 
 HOME = Path(pyspark.__file__).parent

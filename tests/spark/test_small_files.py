@@ -14,7 +14,7 @@ from verger.pipeline import run
 def test_small_files_of_many_days_become_one(
     spark: SparkSession, few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verger.parts.MOST_SMALL", 2)
+    monkeypatch.setattr("verger.store.parts.MOST_SMALL", 2)
     photos, store = tmp_path / "photos", tmp_path / "store"
     photos.mkdir()
     files = []

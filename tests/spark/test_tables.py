@@ -23,11 +23,11 @@ from PIL import Image
 from pyspark.sql import SparkSession
 
 import verger
-from verger.backbones import open_backbone
+from verger.embed import open_backbone
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason
-from verger.projection import load_pca
-from verger.store import RECORD_FORMAT
+from verger.projections.pca import load_pca
+from verger.store.store import RECORD_FORMAT
 
 from .awkward import MTIME_NS
 from .conftest import Whole
@@ -297,7 +297,7 @@ def test_the_saved_projection_makes_the_matrix_again(
 
 def test_projecting_needs_no_spark(whole: Whole) -> None:
     script = (
-        "import sys, pathlib, numpy; from verger.projection import load_pca; "
+        "import sys, pathlib, numpy; from verger.projections.pca import load_pca; "
         "pca = load_pca(pathlib.Path(sys.argv[1])); "
         "assert pca.transform(numpy.zeros((2, 1280), numpy.float32)).shape == (2, pca.k); "
         "assert not {'pyspark', 'py4j', 'onnxruntime'} & set(sys.modules)"

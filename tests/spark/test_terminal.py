@@ -97,7 +97,7 @@ def test_version() -> None:
 def test_help_starts_without_spark_or_networks() -> None:
     """What a person only asks for help must not take seconds."""
     script = (
-        "import sys, verger.cli; "
+        "import sys, verger.cli.main; "
         "heavy = {'pyspark', 'py4j', 'onnxruntime', 'pandas', 'PIL.Image'}; "
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )

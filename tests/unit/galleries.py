@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verger.discriminant import fit_discriminant, save_discriminant
 from verger.gallery import build_gallery
-from verger.moments import Moments, root_unit
-from verger.projection import fit_pca, save_pca
+from verger.projections.discriminant import fit_discriminant, save_discriminant
+from verger.projections.moments import Moments, root_unit
+from verger.projections.pca import fit_pca, save_pca
 
 D = 24
 LABELS = (

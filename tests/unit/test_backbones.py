@@ -15,12 +15,12 @@ from onnx_bytes import FLOAT, INT64, Node, Value, model, one_node, pooled_bytes,
 from pictures import encoded, smooth
 from PIL import Image
 
-from verger.backbones import Backbone, Card, InputSpec, Network, open_backbone
-from verger.backbones.backbone import shipped_names, to_input
-from verger.backbones.card import IMAGENET_MEAN, IMAGENET_STD, guessed_input
+from verger.demo.render import render_photo
+from verger.embed import Backbone, Card, InputSpec, Network, open_backbone
+from verger.embed.backbone import shipped_names, to_input
+from verger.embed.card import IMAGENET_MEAN, IMAGENET_STD, guessed_input
 from verger.errors import BackboneError
 from verger.photos.decode import Framing, decode
-from verger.photos.render import render_photo
 from verger.settings import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:

@@ -25,17 +25,18 @@ from names import NFC, NFD, ODD
 
 from faults import Faults, faulty
 from seaweed import S3
-from verger import buckets, sorting
-from verger.buckets import Bucket
+from verger.embed.features import Embedder, embed
 from verger.errors import PhotosError, StoreError, VergerError
-from verger.features import Embedder, embed
-from verger.inventory import Known
-from verger.listing import list_place
-from verger.photos.objects import refs_of_objects
 from verger.photos.reasons import Reason
-from verger.photos.source import PhotoRef
-from verger.places import place_of
-from verger.store import Publication, Store
+from verger.photos.references import PhotoRef
+from verger.storage import bucket as buckets
+from verger.storage import sorting
+from verger.storage.bucket import Bucket
+from verger.storage.objects import refs_of_objects
+from verger.storage.place import place_of
+from verger.store.inventory import Known
+from verger.store.stock import list_place
+from verger.store.store import Publication, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -406,10 +407,10 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
 MILLION = """
 import datetime as dt, itertools, resource, sys, time
 from pathlib import Path
-from verger import buckets
-from verger.inventory import Known, OrderBook, compare
-from verger.photos.objects import refs_of_objects
-from verger.sorting import in_order
+from verger.storage import bucket as buckets
+from verger.store.inventory import Known, OrderBook, compare
+from verger.storage.objects import refs_of_objects
+from verger.storage.sorting import in_order
 
 def peak():
     unit = 1 if sys.platform == "darwin" else 1024
@@ -599,7 +600,7 @@ def test_no_secret_shows(s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch) 
 
 def embedded(place: Bucket, refs: list[PhotoRef], picture: bytes) -> list[tuple[str, str]]:
     """Run the reader and the decoder over photos; return the rejects."""
-    from verger.backbones import open_backbone
+    from verger.embed import open_backbone
 
     embedder = Embedder(open_backbone("efficientnet-lite0"), 8, 10**8)
 
@@ -728,7 +729,7 @@ def fast(monkeypatch: pytest.MonkeyPatch, beat: float, lapse: float) -> Iterator
 
 HOLD = """
 import os, sys
-from verger.buckets import Bucket
+from verger.storage.bucket import Bucket
 from verger.errors import StoreError
 with Bucket.of(sys.argv[1], StoreError).lock("lock"):
     print("held", flush=True)

@@ -9,7 +9,6 @@ import pytest
 from galleries import LABELS, features_of
 from sklearn.linear_model import LogisticRegression
 
-from verger.discriminant import fit_discriminant
 from verger.gallery.calibration import (
     Calibration,
     by_group,
@@ -21,7 +20,8 @@ from verger.gallery.calibration import (
 )
 from verger.gallery.evidence import Evidence, label_means
 from verger.gallery.rehearsal import rehearse
-from verger.moments import Moments, root_unit, unit_length
+from verger.projections.discriminant import fit_discriminant
+from verger.projections.moments import Moments, root_unit, unit_length
 
 RNG = np.random.default_rng(0)
 

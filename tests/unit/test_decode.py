@@ -30,7 +30,7 @@ from PIL import Image
 
 from verger.photos.decode import Framing, Photo, decode
 from verger.photos.reasons import Reason, Reject
-from verger.photos.source import EXTENSIONS
+from verger.photos.references import EXTENSIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

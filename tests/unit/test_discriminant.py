@@ -9,10 +9,10 @@ import pytest
 import scipy.linalg
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from verger.discriminant import fit_discriminant, load_discriminant, save_discriminant
 from verger.errors import StoreError, UsageError
-from verger.moments import Moments, merge_all, root_unit
-from verger.projection import fixed_signs
+from verger.projections.discriminant import fit_discriminant, load_discriminant, save_discriminant
+from verger.projections.moments import Moments, merge_all, root_unit
+from verger.projections.pca import fixed_signs
 
 D, LABELS = 8, ("Apple", "Lemon", "Pear", "Plum")
 

@@ -11,10 +11,10 @@ import pytest
 from pictures import encoded, smooth
 
 from seaweed import S3
-from verger import doctor
-from verger.doctor import FAIL, OK, WARN, Check
+from verger.cli import doctor
+from verger.cli.doctor import FAIL, OK, WARN, Check
 from verger.errors import PhotosError, StoreError
-from verger.places import place_of
+from verger.storage.place import place_of
 
 PHOTO = encoded(smooth(40, 30), "JPEG")
 Env = Callable[[S3], None]

@@ -8,7 +8,7 @@ import re
 from click.testing import CliRunner
 
 from verger import errors
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.errors import CountError, VergerError
 
 

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import corners, encoded, smooth
 
-from verger.ahead import ahead
-from verger.backbones import Backbone, Card, InputSpec
-from verger.features import (
+from verger.embed import Backbone, Card, InputSpec
+from verger.embed.features import (
     MOST_ROWS_HELD,
     READ_AHEAD_BYTES,
     READ_AHEAD_PHOTOS,
@@ -28,7 +27,8 @@ from verger.features import (
 )
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason
-from verger.photos.source import PhotoRef
+from verger.photos.references import PhotoRef
+from verger.storage.prefetch import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from verger.features import Embedded
+    from verger.embed.features import Embedded
 
 SIZE, FEATURES = 16, 5
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=dt.UTC)

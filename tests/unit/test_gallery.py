@@ -20,8 +20,8 @@ from seaweed import S3
 from verger.errors import StoreError
 from verger.gallery import Answer, Gallery, Verdict, build_gallery
 from verger.gallery.evidence import label_means, nearest_by_label, nearest_rows
-from verger.gallery.layout import sha256_of
-from verger.moments import unit_length
+from verger.gallery.files import sha256_of
+from verger.projections.moments import unit_length
 
 Rows = npt.NDArray[np.float32]
 

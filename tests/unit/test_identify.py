@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from galleries import write_store
 
-from verger.backbones import open_backbone
-from verger.evaluate import Case, measure
+from verger.demo.render import render_orchard
+from verger.embed import open_backbone
 from verger.gallery import Answer, Gallery, Guess, Verdict
-from verger.identify import Identifier
-from verger.layout import RECORD
+from verger.gallery.evaluate import Case, measure
+from verger.gallery.identify import Identifier
 from verger.photos.decode import decode
 from verger.photos.reasons import Reject
-from verger.photos.render import render_orchard
 from verger.settings import RunSettings
-from verger.store import RECORD_FORMAT
+from verger.store.layout import RECORD
+from verger.store.store import RECORD_FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_no_store_is_one_line(tmp_path: Path) -> None:
 def test_looking_up_imports_no_spark(made: tuple[Path, Path]) -> None:
     photos, store = made
     code = (
-        "import sys; from pathlib import Path; from verger.identify import Identifier; "
+        "import sys; from pathlib import Path; from verger.gallery.identify import Identifier; "
         "Identifier.open(Path(sys.argv[1])).identify([Path(sys.argv[2]).read_bytes()]); "
         "sys.exit(any(name in sys.modules for name in ('pyspark', 'py4j', 'pandas')))"
     )

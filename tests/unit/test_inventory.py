@@ -21,7 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verger.errors import StoreError
-from verger.inventory import (
+from verger.photos.reasons import Reason
+from verger.photos.references import PhotoRef
+from verger.storage.place import LocalPlace
+from verger.store.inventory import (
     Known,
     OrderBook,
     Tally,
@@ -32,11 +35,8 @@ from verger.inventory import (
     refs_schema,
     sizes_of,
 )
-from verger.layout import FEATURES, REJECTS
-from verger.parts import SCHEMAS, merge_rejects, rewrite_part
-from verger.photos.reasons import Reason
-from verger.photos.source import PhotoRef
-from verger.places import LocalPlace
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.parts import SCHEMAS, merge_rejects, rewrite_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -433,8 +433,8 @@ def test_spans_of_the_references_are_each_of_them_once(tmp_path: Path) -> None:
 ALONE = """
 import sys
 from pathlib import Path
-from verger.inventory import Known, OrderBook, edits_of
-from verger.places import LocalPlace
+from verger.store.inventory import Known, OrderBook, edits_of
+from verger.storage.place import LocalPlace
 folder = Path(sys.argv[1])
 with OrderBook(folder / "refs", folder / "edits") as book:
     book.drop(Known("a", None, 1, 2, "file", False))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verger.demo.orchard import RECIPES
+from verger.demo.render import VARIETIES
 from verger.knowledge import all_species, group_of, species_of
-from verger.knowledge.labels import _rules, labelled_keys, words
-from verger.photos.orchard import RECIPES
-from verger.photos.render import VARIETIES
+from verger.knowledge.naming import _rules, labelled_keys, words
 
 LISTS = Path(__file__).parent.parent / "fixtures" / "labels"
 

@@ -10,24 +10,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.backbones import open_backbone
+from verger.embed import open_backbone
 from verger.errors import PhotosError
-from verger.inventory import edits_of, refs_of
-from verger.layout import FEATURES, REJECTS
-from verger.listing import label_notes, take_stock
-from verger.parts import SCHEMAS
-from verger.photos.source import list_photos
+from verger.photos.references import list_photos
 from verger.pipeline import _Chain, plan, run
-from verger.places import LocalPlace
 from verger.progress import Silent
-from verger.record import backbone_record
 from verger.settings import RunSettings
-from verger.store import RECORD_FORMAT, Publication, Store, fingerprint
+from verger.storage.place import LocalPlace
+from verger.store.inventory import edits_of, refs_of
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.parts import SCHEMAS
+from verger.store.record import backbone_record
+from verger.store.stock import label_notes, take_stock
+from verger.store.store import RECORD_FORMAT, Publication, Store, fingerprint
 
 if TYPE_CHECKING:
-    from verger.listing import Stock
-    from verger.photos.source import Labeller, PhotoRef
-    from verger.places import Place
+    from verger.photos.references import Labeller, PhotoRef
+    from verger.storage.place import Place
+    from verger.store.stock import Stock
 
 SETTINGS = RunSettings(components="2")
 BACKBONE = backbone_record(open_backbone(SETTINGS.backbone, SETTINGS.image_size))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from verger.errors import StoreError
-from verger.models import FORMAT, load_model, save_model
+from verger.projections.model_files import FORMAT, load_model, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

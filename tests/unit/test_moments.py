@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verger.errors import UsageError
-from verger.moments import Moments, NotFinite, check_width, merge_all, root_unit, unit_length
+from verger.projections.moments import (
+    Moments,
+    NotFinite,
+    check_width,
+    merge_all,
+    root_unit,
+    unit_length,
+)
 
 WIDTH = 6
 LABELS = ("Apple", "Lemon", "Éclair", None)
@@ -160,7 +167,7 @@ def test_the_memory_that_a_worker_is_limited_to_counts() -> None:
     """Spark limits the address space of its workers where it is told how much they may have."""
     program = """
 import resource
-from verger.moments import check_width
+from verger.projections.moments import check_width
 check_width(4096)
 resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20))
 check_width(4096)

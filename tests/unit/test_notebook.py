@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.errors import VergerError
 from verger.notebook import LANGUAGES, filled, text, write_notebook
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verger.discriminant import load_discriminant
 from verger.errors import StoreError
-from verger.projection import load_pca, save_pca
+from verger.projections.discriminant import load_discriminant
+from verger.projections.pca import load_pca, save_pca
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 MODELS = FIXTURES / "models-format-1"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from verger.errors import EngineError
-from verger.moments import Moments
+from verger.projections.moments import Moments
 from verger.spark.packing import UnlikeLengths, _chunks, _merged, blocks, matrix
 
 ROWS = np.random.default_rng(0).normal(size=(50, 1100)).astype(np.float32)

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.features import DENIED, Embedded
-from verger.layout import FEATURES, REJECTS
-from verger.parts import (
+from verger.embed.features import DENIED, Embedded
+from verger.storage.place import LocalPlace
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.parts import (
     SCHEMAS,
     Done,
     all_denied,
@@ -30,14 +31,13 @@ from verger.parts import (
     too_small,
     write_part,
 )
-from verger.places import LocalPlace
-from verger.store import Work
-from verger.tables import ROWS_A_GROUP
+from verger.store.store import Work
+from verger.store.tables import ROWS_A_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from verger.parts import Edits
+    from verger.store.parts import Edits
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=dt.UTC)
 WIDTH = 5
@@ -172,9 +172,9 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_parts
-from verger.parts import write_part
-from verger.places import LocalPlace
-from verger.store import Work
+from verger.store.parts import write_part
+from verger.storage.place import LocalPlace
+from verger.store.store import Work
 place = LocalPlace(Path(sys.argv[1]))
 work = Work(place, "run", "made-by", Path(sys.argv[1]))
 moment = 0
@@ -386,17 +386,17 @@ def write_rows(place: LocalPlace, counts: list[int]) -> list[str]:
 def test_small_files_are_merged_when_they_are_many(
     place: LocalPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verger.parts.SMALL", 10)
-    monkeypatch.setattr("verger.parts.LARGE", 100)
-    monkeypatch.setattr("verger.parts.MOST_SMALL", 4)
+    monkeypatch.setattr("verger.store.parts.SMALL", 10)
+    monkeypatch.setattr("verger.store.parts.LARGE", 100)
+    monkeypatch.setattr("verger.store.parts.MOST_SMALL", 4)
     files = write_rows(place, [3, 10, 4, 50, 5, 6, 9, 11])
     small = [files[n] for n in (0, 2, 4, 5, 6)]
     assert too_small(place, files[:-3]) == []
     assert too_small(place, files[:6] + files[7:]) == []  # four, and longer ones
     assert too_small(place, files) == [small]
-    monkeypatch.setattr("verger.parts.LARGE", 12)
+    monkeypatch.setattr("verger.store.parts.LARGE", 12)
     assert too_small(place, files) == [small[:3]]  # the others would be too large with a neighbour
-    monkeypatch.setattr("verger.parts.LARGE", 16)
+    monkeypatch.setattr("verger.store.parts.LARGE", 16)
     assert too_small(place, files) == [small[:3], small[3:]]
     assert too_small(place, []) == []
 

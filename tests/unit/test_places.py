@@ -19,12 +19,12 @@ import pytest
 from names import ODD
 
 from seaweed import S3
-from verger.buckets import Bucket
 from verger.errors import PhotosError, StoreError
-from verger.places import LocalPlace, place_of, store_place
+from verger.storage.bucket import Bucket
+from verger.storage.place import LocalPlace, place_of, store_place
 
 if TYPE_CHECKING:
-    from verger.places import Place
+    from verger.storage.place import Place
 
 OF_A_DISK = ["two\nlines.bin", "back\\slash.bin"]  # the S3 server of the tests takes neither
 
@@ -288,7 +288,7 @@ def test_nothing_is_written_by_looking(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from verger.places import LocalPlace
+from verger.storage.place import LocalPlace
 with LocalPlace(Path(sys.argv[1])).lock("deep/lock"):
     print("held", flush=True)
     sys.stdin.readline()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 
-from verger.moments import Moments, merge_all
-from verger.projection import PCA, fit_pca, fixed_signs, load_pca, save_pca
+from verger.projections.moments import Moments, merge_all
+from verger.projections.pca import PCA, fit_pca, fixed_signs, load_pca, save_pca
 
 Oracle = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 

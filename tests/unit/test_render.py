@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from verger.photos.render import VARIETIES, render_orchard, render_photo
+from verger.demo.render import VARIETIES, render_orchard, render_photo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from importlib import resources
 import pytest
 
 from verger.errors import UsageError
+from verger.serve.admission import Places
 from verger.serve.assets import LANGUAGES, preferred
-from verger.serve.places import Places
 from verger.serve.problems import Kind, Problem
 from verger.serve.server import allowed_hosts
 from verger.settings import ServeSettings

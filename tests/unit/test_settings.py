@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from verger.cli import cli
+from verger.cli.main import cli
 from verger.errors import UsageError
 from verger.settings import Price, RunSettings, parse_components, setting_help
 

@@ -15,14 +15,14 @@ import pytest
 
 from verger.errors import PhotosError, UsageError
 from verger.photos.reasons import Reason
-from verger.photos.source import (
+from verger.photos.references import (
     EXTENSIONS,
     CsvLabels,
     PhotoRef,
     labeller_from,
     list_photos,
 )
-from verger.places import LocalPlace
+from verger.storage.place import LocalPlace
 
 
 def put(file: Path, data: bytes = b"photo") -> Path:
@@ -266,7 +266,7 @@ AS_ANOTHER_USER = """
 import json, os, sys
 from pathlib import Path
 from verger.errors import PhotosError
-from verger.photos.source import list_photos
+from verger.photos.references import list_photos
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 root = Path(sys.argv[1])

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from verger.errors import StoreError
-from verger.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
-from verger.store import RECORD_FORMAT, Publication, Store, Work, fingerprint
+from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.store.store import RECORD_FORMAT, Publication, Store, Work, fingerprint
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 MADE_BY = "made-by"
@@ -353,7 +353,7 @@ def test_what_a_killed_run_left_is_cleared_before_work_begins(tmp_path: Path) ->
 HOLD = """
 import sys
 from pathlib import Path
-from verger.store import Store
+from verger.store.store import Store
 with Store(Path(sys.argv[1])).working() as work:
     work.place.put(work.built("matrix/half"), b"half")
     print("held", flush=True)
@@ -464,7 +464,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_store
-from verger.store import Store
+from verger.store.store import Store
 root = Path(sys.argv[1])
 EVENTS = {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.mkdir", "open"}
 
@@ -763,7 +763,7 @@ def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
 CLAIMS = """
 import os, signal, sys
 from pathlib import Path
-from verger.store import Store
+from verger.store.store import Store
 
 backbone = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.summary import summary
+from verger.store.summary import summary
 
 
 def record(**changes: Any) -> dict[str, Any]:

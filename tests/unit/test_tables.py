@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from verger.places import LocalPlace
-from verger.tables import ROWS_A_GROUP, TableWriter, batches, rows_of, write_csv
+from verger.storage.place import LocalPlace
+from verger.store.tables import ROWS_A_GROUP, TableWriter, batches, rows_of, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

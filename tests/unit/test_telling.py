@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from verger.spark.telling import Address, Teller, listening
+from verger.spark.task_progress import Address, Teller, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable

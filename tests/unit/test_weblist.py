@@ -14,14 +14,14 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from faults import Faults, faulty
-from verger import sorting, web
 from verger.errors import PhotosError
-from verger.inventory import Known
-from verger.listing import label_notes, list_place
 from verger.photos.reasons import Reason
-from verger.photos.source import Labeller, PhotoRef, labeller_from
-from verger.places import source_of
-from verger.weblist import WebList
+from verger.photos.references import Labeller, PhotoRef, labeller_from
+from verger.storage import http, sorting
+from verger.storage.place import source_of
+from verger.storage.url_list import WebList
+from verger.store.inventory import Known
+from verger.store.stock import label_notes, list_place
 from webserver import Page, Site, serve
 
 WHEN = "Fri, 01 May 2026 10:00:00 GMT"
@@ -37,7 +37,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between attempts, and ask no proxy of this machine."""
-    monkeypatch.setattr(web, "_RETRY", web._RETRY.new(backoff_factor=0.01, backoff_jitter=0.01))
+    monkeypatch.setattr(http, "_RETRY", http._RETRY.new(backoff_factor=0.01, backoff_jitter=0.01))
     monkeypatch.setattr("random.uniform", lambda *_: 0.01)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -82,7 +82,7 @@ def test_a_text_of_one_url_a_line(site: Site) -> None:
         PhotoRef("Plum/1.jpg", "Plum", 3, AT, e_tag='"a"'),
         PhotoRef(
             f"{site.url}/elsewhere?id=3&f=a/b", site.url.partition("://")[2], 0,
-            web.UNKNOWN.modified, e_tag="",
+            http.UNKNOWN.modified, e_tag="",
         ),
     ]  # fmt: skip
     assert site.gets() == ["/photos/list.txt"]  # nothing is opened to list it
@@ -129,7 +129,7 @@ def test_the_label_comes_from_where_it_is_asked_for(site: Site, tmp_path: object
     assert [ref.label for ref in refs_of(place, parent)] == ["Quetsche"]
     assert [ref.label for ref in refs_of(place, labeller_from("regex:/(.)", ""))] == ["1"]
     assert [ref.label for ref in refs_of(place, labeller_from("none", ""))] == [None]
-    from verger.inventory import Tally
+    from verger.store.inventory import Tally
 
     assert label_notes("parent", Tally(by_path_alone=3), parent) == [
         "Nothing but the URL is known of 3 photos: their servers say no size, time or ETag, so "
@@ -172,7 +172,7 @@ def test_what_is_no_photo_on_the_web_is_a_reject(site: Site) -> None:
 
 def test_a_long_list_is_sorted_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorting, "_AT_ONCE", 40)
-    monkeypatch.setattr(web, "facts", lambda _url: web.UNKNOWN)
+    monkeypatch.setattr(http, "facts", lambda _url: http.UNKNOWN)
     names = [f"{n:03}.jpg" for n in range(250)]
     heard: list[int] = []
     place = photos_of(site, "\n".join(reversed(names)))
@@ -312,7 +312,7 @@ def test_a_body_without_end_is_given_up(site: Site) -> None:
 
 def test_a_list_without_end_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.pages["/photos/list.txt"] = endless
-    monkeypatch.setattr("verger.weblist._MOST_BYTES", 10**6)
+    monkeypatch.setattr("verger.storage.url_list._MOST_BYTES", 10**6)
     said = refused(WebList.of(f"{site.url}/photos/list.txt", PhotosError))
     assert "longer than 1,000,000 bytes" in said
 
@@ -328,7 +328,7 @@ def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPat
             handler.wfile.write(b"x")
 
     site.pages["/photos/a.jpg"] = drip
-    monkeypatch.setattr(web._body, "__defaults__", (0.5,))
+    monkeypatch.setattr(http._body, "__defaults__", (0.5,))
     start = time.monotonic()
     with pytest.raises(TimeoutError, match="not sent within"):
         photos_of(site, "a.jpg").read("a.jpg")

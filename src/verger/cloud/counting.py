@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verger.buckets import Bucket
 from verger.cloud.bill import Workload
 from verger.errors import PhotosError, StoreError, UsageError
-from verger.inventory import Known, Tally, compare, known_photos
-from verger.layout import FEATURES, REJECTS
-from verger.listing import list_place
-from verger.photos.source import EXTENSIONS, PhotoRef, labeller_from
-from verger.places import LocalPlace, Place, place_of
+from verger.photos.references import EXTENSIONS, PhotoRef, labeller_from
 from verger.progress import Reporter
-from verger.store import Store
+from verger.storage.bucket import Bucket
+from verger.storage.place import LocalPlace, Place, place_of
+from verger.store.inventory import Known, Tally, compare, known_photos
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.stock import list_place
+from verger.store.store import Store
 
 _Tables = tuple[Place | None, list[str], list[str]]  # of features, and of rejects
 _NONE: _Tables = (None, [], [])

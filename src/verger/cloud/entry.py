@@ -32,7 +32,7 @@ from urllib.parse import unquote
 import boto3
 
 import verger
-from verger.summary import summary
+from verger.store.summary import summary
 
 RESULT_KEY = "result.json"
 LOG_KEY = "logs/progress.log"

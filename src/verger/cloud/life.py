@@ -136,7 +136,7 @@ class Life:
         import json
 
         from verger.errors import CountError
-        from verger.layout import RECORD
+        from verger.store.layout import RECORD
 
         bucket, prefix = parameters.s3_folder(job.store, StoreError)
         with told(f"read {job.store}"):

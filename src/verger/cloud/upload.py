@@ -12,7 +12,7 @@ from typing import Any
 from verger.cloud.aws import Aws, told
 from verger.cloud.parameters import s3_folder
 from verger.errors import PhotosError
-from verger.photos.source import EXTENSIONS, STORE_MARK
+from verger.photos.references import EXTENSIONS, STORE_MARK
 from verger.progress import Reporter
 
 _AT_ONCE = 16

@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from verger.discriminant import Discriminant
 from verger.gallery.calibration import Calibration, calibrate
 from verger.gallery.evidence import Floats, add_by_label, label_means
-from verger.gallery.layout import paths_schema, write_header
+from verger.gallery.files import paths_schema, write_header
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
-from verger.moments import root_unit, unit_length
-from verger.places import LocalPlace
-from verger.tables import Table, rows_of
+from verger.projections.discriminant import Discriminant
+from verger.projections.moments import root_unit, unit_length
+from verger.storage.place import LocalPlace
+from verger.store.tables import Table, rows_of
 
 REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
 _NOT_REHEARSED = (

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from verger.moments import unit_length
+from verger.projections.moments import unit_length
 
 NEIGHBOURS = 64  # that have a say: a label with none among them counts as near as the last
 _ROWS_AT_ONCE = 4096

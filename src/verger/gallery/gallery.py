@@ -24,11 +24,11 @@ from verger.gallery.evidence import (
     nearest_by_label,
     nearest_rows,
 )
-from verger.gallery.layout import AGAIN, checked_file, map_array, map_paths, read_header
+from verger.gallery.files import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
-from verger.layout import FEATURES, GALLERY, PROJECTION
-from verger.moments import root_unit, unit_length
-from verger.places import LocalPlace, Place, store_place
+from verger.projections.moments import root_unit, unit_length
+from verger.storage.place import LocalPlace, Place, store_place
+from verger.store.layout import FEATURES, GALLERY, PROJECTION
 
 _SHOWN = 5
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from verger.discriminant import Discriminant, load_discriminant
-from verger.gallery.layout import sha256_of
-from verger.moments import unit_length
-from verger.projection import PCA, load_pca
+from verger.gallery.files import sha256_of
+from verger.projections.discriminant import Discriminant, load_discriminant
+from verger.projections.moments import unit_length
+from verger.projections.pca import PCA, load_pca
 
 Kind = Literal["discriminant", "pca"]
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from verger.discriminant import Discriminant, fit_discriminant
 from verger.gallery.calibration import HeldOut
 from verger.gallery.evidence import (
     ABSENT,
@@ -26,7 +25,8 @@ from verger.gallery.evidence import (
     nearest_by_label,
     nearest_rows,
 )
-from verger.moments import Moments, merge_all, root_unit, unit_length
+from verger.projections.discriminant import Discriminant, fit_discriminant
+from verger.projections.moments import Moments, merge_all, root_unit, unit_length
 
 FOLDS = 4
 AN_OCCASION = 5  # photos

@@ -1,6 +1,6 @@
 """What is known of the species in the photos, and which labels name them. No Spark, no NumPy."""
 
-from verger.knowledge.labels import group_of
+from verger.knowledge.naming import group_of
 from verger.knowledge.species import Name, Season, Source, Species, Text, all_species, species_of
 
 __all__ = [

@@ -14,7 +14,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from verger.knowledge.labels import key_of
+from verger.knowledge.naming import key_of
 
 LANGUAGES = ("en", "fr")
 FACTS = ("scientific_name", "names", "origin", "season", "keeping", "diversity")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.errors import PhotosError, StoreError, UsageError
-from verger.places import place_of
-from verger.store import Store
+from verger.storage.place import place_of
+from verger.store.store import Store
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -61,9 +61,9 @@ from verger.errors import PhotosError, StoreError
 from verger.ml import PCA, Discriminant, PhotoEmbedder
 from verger.photos.decode import decode
 from verger.photos.reasons import Reject
-from verger.places import place_of
 from verger.settings import RunSettings
 from verger.spark.session import session
+from verger.storage.place import place_of
 
 root = PHOTOS if "://" in PHOTOS else os.path.abspath(PHOTOS)
 photos_place, store_place = place_of(root, PhotosError), place_of(STORE, StoreError)

@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 from verger.errors import StoreError
-from verger.layout import PAGE, REPORT
 from verger.report import drift, positions
 from verger.report.build import build as build_report
 from verger.report.findings import write_findings
 from verger.report.render import render as render_page
-from verger.store import Store
+from verger.store.layout import PAGE, REPORT
+from verger.store.store import Store
 
 
 def write_report(

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from verger.discriminant import KIND, Discriminant, load_discriminant
-from verger.layout import FEATURES, PROJECTION, REJECTS, REPORT
 from verger.photos.reasons import Reason
-from verger.projection import PCA, load_pca
+from verger.projections.discriminant import KIND, Discriminant, load_discriminant
+from verger.projections.pca import PCA, load_pca
 from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
@@ -35,8 +34,9 @@ from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
 from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
 from verger.report.variance import Spectrum, components_of, spectrum
-from verger.store import Store
-from verger.tables import Table, batches
+from verger.store.layout import FEATURES, PROJECTION, REJECTS, REPORT
+from verger.store.store import Store
+from verger.store.tables import Table, batches
 
 MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from verger.layout import FEATURES, MATRIX, REJECTS
-from verger.projection import PCA
+from verger.projections.pca import PCA
 from verger.report.reading import Photos
-from verger.store import Store
-from verger.tables import batches, rows_of
+from verger.store.layout import FEATURES, MATRIX, REJECTS
+from verger.store.store import Store
+from verger.store.tables import batches, rows_of
 
 _TOLERANCE = 1e-3
 

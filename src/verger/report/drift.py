@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verger.places import Place
-from verger.projection import PCA
+from verger.projections.pca import PCA
 from verger.report.reading import Floats, Photos
+from verger.storage.place import Place
 
 DIRECTIONS = 16
 SMALL, CLEAR = 0.2, 0.5  # spreads

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from verger.layout import REJECTS
 from verger.report.build import Report
-from verger.store import Store
-from verger.tables import batches
+from verger.store.layout import REJECTS
+from verger.store.store import Store
+from verger.store.tables import batches
 
 _REJECT_COLUMNS = ["path", "label", "reason", "detail", "bytes"]
 

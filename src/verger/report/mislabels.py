@@ -19,8 +19,8 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from verger.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
-from verger.moments import Moments
+from verger.projections.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
+from verger.projections.moments import Moments
 from verger.report.neighbours import Neighbours
 from verger.report.reading import Floats, Ints
 

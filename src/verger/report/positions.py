@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verger.discriminant import Discriminant
 from verger.errors import UsageError
+from verger.projections.discriminant import Discriminant
 from verger.report.reading import Floats
 
 PCA_MAP, LABEL_MAP, NEIGHBOUR_MAP = "pca", "labels", "neighbours"

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from verger.errors import StoreError
 from verger.report.alike import WIDE, Pictures, small_pictures
-from verger.tables import Table, batches, rows_of
+from verger.store.tables import Table, batches, rows_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

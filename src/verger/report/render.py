@@ -23,8 +23,8 @@ from markupsafe import Markup
 
 from verger.report import view
 from verger.report.build import Report
-from verger.report.pictures import TILE, TILES_A_ROW, sheets
-from verger.report.words import Words
+from verger.report.thumbnails import TILE, TILES_A_ROW, sheets
+from verger.report.translations import Words
 
 MOST_BYTES = 8_000_000
 _SPARE = 50_000

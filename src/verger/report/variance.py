@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verger.projection import PCA
+from verger.projections.pca import PCA
 from verger.report.reading import Floats
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)

@@ -15,8 +15,8 @@ from verger.report.checks import Check
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.outliers import SPREADS
-from verger.report.pictures import Picture, picture
-from verger.report.words import Words
+from verger.report.thumbnails import Picture, picture
+from verger.report.translations import Words
 
 _FIRST = 8  # rows of a finding that are open on the page
 _SHOWN = 48  # and those that can be opened; the tables beside it hold all

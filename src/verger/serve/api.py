@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 import verger
 from verger.serve import metrics, schemas
+from verger.serve.admission import Places
 from verger.serve.current import Current
-from verger.serve.places import Places
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
 from verger.serve.upload import FIELD, Limits, read_photos
 from verger.serve.workers import Workers

@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 import verger
 from verger.serve import api, pages, schemas
+from verger.serve.admission import Places
 from verger.serve.current import Current
 from verger.serve.guard import Guard
 from verger.serve.metrics import Metrics
-from verger.serve.places import Places
 from verger.serve.problems import Kind, Problem
 from verger.serve.upload import Limits
 from verger.serve.workers import Workers

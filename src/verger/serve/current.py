@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verger.errors import VergerError
-from verger.identify import Identifier
+from verger.gallery.identify import Identifier
 from verger.serve.assets import Asset
 from verger.serve.catalogue import Catalogue
-from verger.store import Store
+from verger.store.store import Store
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from verger.gallery import Answer
-from verger.identify import Identifier
+from verger.gallery.identify import Identifier
 from verger.photos.reasons import Reject
 from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem

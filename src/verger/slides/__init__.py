@@ -11,8 +11,6 @@ from pathlib import Path
 
 from verger.errors import StoreError, UsageError
 from verger.gallery.calibration import Calibration
-from verger.layout import GALLERY
-from verger.places import Place, place_of
 from verger.report.build import Report
 from verger.report.build import build as build_report
 from verger.slides.deck import Deck, made_by_verger
@@ -21,7 +19,9 @@ from verger.slides.pdf import as_pdf, libreoffice
 from verger.slides.subject import Subject
 from verger.slides.text import isolated
 from verger.slides.words import LANGUAGES, Words
-from verger.store import Store
+from verger.storage.place import Place, place_of
+from verger.store.layout import GALLERY
+from verger.store.store import Store
 
 __all__ = ["LANGUAGES", "Written", "draw", "write_slides"]
 

@@ -14,13 +14,13 @@ import pyarrow.parquet  # noqa: F401
 import pyspark.daemon
 import pyspark.worker
 
-import verger.backbones
-import verger.features
+import verger.embed
+import verger.embed.features
 import verger.spark.embedding
 import verger.spark.reduction
 
 if __name__ == "__main__":
-    verger.backbones.preload()
+    verger.embed.preload()
     # Workers collect garbage after each task, and need not look through all that was imported.
     gc.collect()
     gc.freeze()

@@ -14,16 +14,16 @@ from functools import cache, partial
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from verger.backbones import Backbone, Network
-from verger.features import Embedder, embed
-from verger.inventory import edits_of, refs_of
-from verger.layout import FEATURES
-from verger.parts import Done, rewrite_part, write_part
-from verger.places import Source
+from verger.embed import Backbone, Network
+from verger.embed.features import Embedder, embed
 from verger.spark.failures import job_errors
 from verger.spark.spans import Span
-from verger.spark.telling import Address, Teller, listening
-from verger.store import Work
+from verger.spark.task_progress import Address, Teller, listening
+from verger.storage.place import Source
+from verger.store.inventory import edits_of, refs_of
+from verger.store.layout import FEATURES
+from verger.store.parts import Done, rewrite_part, write_part
+from verger.store.store import Work
 
 _SCHEMA = "task long, embedded long, rejected long"
 

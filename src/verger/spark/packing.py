@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from verger.errors import EngineError
-from verger.moments import Moments
+from verger.projections.moments import Moments
 from verger.spark.failures import job_errors
 
 Parts = dict[str, Moments]  # moments of several spaces, by name

@@ -13,11 +13,11 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from verger.errors import BackboneError, StoreError
-from verger.moments import Moments, NotFinite, check_width, root_unit
-from verger.projection import PCA
+from verger.projections.moments import Moments, NotFinite, check_width, root_unit
+from verger.projections.pca import PCA
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
-from verger.tables import Table
+from verger.store.tables import Table
 
 # Small row groups: little memory while writing, and readers can share a file out.
 _ROW_GROUP_BYTES = str(16 * 2**20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from verger.slides.deck import Deck
-from verger.slides.pages import chain, closing, findings, opening, running
+from verger.slides.pages import chain, closing, opening, results, running
 from verger.slides.subject import Subject
 
 PAGES: Sequence[Callable[[Deck, Subject], None]] = (
@@ -15,11 +15,11 @@ PAGES: Sequence[Callable[[Deck, Subject], None]] = (
     chain.architecture,
     chain.bricks,
     chain.steps,
-    findings.components,
-    findings.map_of_photos,
-    findings.separation,
-    findings.neighbours,
-    findings.identification,
+    results.components,
+    results.map_of_photos,
+    results.separation,
+    results.neighbours,
+    results.identification,
     running.health,
     running.speed,
     running.aws,

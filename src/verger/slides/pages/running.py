@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from verger.cloud.plan_lines import clock
 from verger.cloud.planning import planned
-from verger.cloud.telling import clock
 from verger.progress import reporter
 from verger.slides import charts
 from verger.slides.deck import BODY, Box, Deck, Page, columns, rows

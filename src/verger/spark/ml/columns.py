@@ -18,7 +18,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
 from verger.errors import UsageError
-from verger.moments import Moments, NotFinite, check_width, root_unit
+from verger.projections.moments import Moments, NotFinite, check_width, root_unit
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
 

@@ -15,13 +15,13 @@ from pyspark.ml.util import (
 )
 from pyspark.sql import DataFrame
 
-from verger.discriminant import (
+from verger.projections.discriminant import (
     DEFAULT_SHRINKAGE,
     fit_discriminant,
     load_discriminant,
     save_discriminant,
 )
-from verger.discriminant import Discriminant as FittedDiscriminant
+from verger.projections.discriminant import Discriminant as FittedDiscriminant
 from verger.spark.ml.columns import moments_of, with_projected
 from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable
 
@@ -99,7 +99,10 @@ class Discriminant(
 
 
 class DiscriminantModel(Model, _DiscriminantParams, MLReadable["DiscriminantModel"], MLWritable):
-    """A fitted discriminant projection; `projection` is the `verger.discriminant.Discriminant`."""
+    """A fitted discriminant projection.
+
+    projection: the `verger.projections.discriminant.Discriminant` behind it
+    """
 
     def __init__(self, projection: FittedDiscriminant) -> None:
         super().__init__()

@@ -18,11 +18,11 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import BinaryType, StringType
 
-from verger.backbones import open_backbone
+from verger.embed import open_backbone
+from verger.embed.features import Embedder, embed
 from verger.errors import UsageError
-from verger.features import Embedder, embed
 from verger.photos.reasons import Reason
-from verger.photos.source import PhotoRef
+from verger.photos.references import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
 from verger.spark.embedding import network
 from verger.spark.ml.persistence import ParamsWritable

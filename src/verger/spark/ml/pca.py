@@ -18,9 +18,9 @@ from pyspark.ml.util import (
 )
 from pyspark.sql import DataFrame, SparkSession
 
-from verger import projection
 from verger.errors import UsageError
-from verger.projection import fit_pca, load_pca, save_pca
+from verger.projections import pca
+from verger.projections.pca import fit_pca, load_pca, save_pca
 from verger.settings import parse_components
 from verger.spark.ml.columns import moments_of, with_projected
 from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable, is_classic
@@ -129,9 +129,9 @@ class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], Param
 
 
 class PCAModel(Model, _PCAParams, MLReadable["PCAModel"], MLWritable):
-    """Principal components, fitted. `projection` is the `verger.projection.PCA` behind it."""
+    """Principal components, fitted. `projection` is the `verger.projections.pca.PCA` behind it."""
 
-    def __init__(self, projection: projection.PCA) -> None:
+    def __init__(self, projection: pca.PCA) -> None:
         super().__init__()
         self.projection = projection
 

@@ -1,7 +1,7 @@
 """Saving where Spark can write: Params as Spark saves them, fitted projections as our files.
 
 path/metadata/   what pyspark.ml writes for any Params
-path/data/       a Parquet table (name, content) with the files of `verger.models`
+path/data/       a Parquet table (name, content) with the files of `verger.projections.model_files`
 
 All of it works through Spark Connect, but for `overwrite()`, which pyspark does in Java.
 """

@@ -1,6 +1,0 @@
-"""Backbones: pretrained networks as ONNX files, each with a card that says how to feed it."""
-
-from verger.backbones.backbone import Backbone, Network, open_backbone, preload
-from verger.backbones.card import Card, InputSpec
-
-__all__ = ["Backbone", "Card", "InputSpec", "Network", "open_backbone", "preload"]

@@ -1,0 +1,146 @@
+"""How the outcomes of `identify` and `evaluate` are told: a table for a person, plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from verger.gallery import Answer, Verdict
+from verger.gallery.identify import Identified
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLUMNS = ("photo", "verdict", "answer", "confidence", "then", "nearest photo")
+
+
+def identified_json(fruits: Sequence[Identified]) -> list[dict[str, Any]]:
+    """Return what `verger identify --json` prints."""
+    return [
+        {
+            "photos": list(fruit.photos),
+            "rejects": [
+                {"path": path, "reason": reject.reason.value, "detail": reject.detail}
+                for path, reject in fruit.rejects
+            ],
+            "answer": fruit.answer and fruit.answer.as_json(),
+        }
+        for fruit in fruits
+    ]
+
+
+def identified_lines(fruits: Sequence[Identified]) -> list[str]:
+    """Write one line a photo, with tabs between the columns, and a first line that names them."""
+    return ["\t".join(row) for row in (_COLUMNS, *_all_rows(fruits))]
+
+
+def identified_table(fruits: Sequence[Identified]) -> Table:
+    """Lay the same out as a table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in _all_rows(fruits):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def claim(answer: Answer) -> str:
+    """Say in words what an answer claims."""
+    if answer.verdict is Verdict.VARIETY:
+        return str(answer.label)
+    if answer.verdict is Verdict.GROUP:
+        return f"{answer.group}, the variety is not certain"
+    return "not sure, or none of these"
+
+
+def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
+    """Write the measures of `verger evaluate` as lines."""
+    labels, groups, never = measured["labels"], measured["groups"], measured["never_seen"]
+    rejected = ", ".join(f"{n} {reason}" for reason, n in measured["rejected_by_reason"].items())
+    lines = [
+        f"{measured['photos']:,} labelled photos; {measured['rejected']} rejected"
+        + (f" ({rejected})" if rejected else "")
+        + f"; {measured['unlabelled']} without a label.",
+        "",
+        f"{'':<28}{'photos':>8}{'top 1':>9}{'top 5':>9}",
+        f"{'by label':<28}{labels['photos']:>8,}{_percent(labels['top_1'])}"
+        f"{_percent(labels['top_5'])}",
+        f"{'by species or group':<28}{groups['photos']:>8,}{_percent(groups['top_1'])}"
+        f"{_percent(groups['top_5'])}",
+        "",
+        f"{'verdict':<28}{'photos':>8}{'share':>9}{'right':>9}",
+    ]
+    for name, verdict in measured["verdicts"].items():
+        lines.append(
+            f"{name:<28}{verdict['photos']:>8,}{_percent(verdict['share'])}"
+            f"{_percent(verdict['right'])}"
+        )
+    error = measured["calibration"]
+    lines += [
+        "",
+        f"Calibration error, {error['bins']} bins: by label {_number(error['label_error'])} "
+        f"(chance alone: {_number(error['label_error_by_chance'])}), by group "
+        f"{_number(error['group_error'])} (chance: {_number(error['group_error_by_chance'])}).",
+    ]
+    if never["photos"]:
+        nothing = never["of_groups_never_seen"]
+        lines.append(
+            f"Of {never['photos']:,} photos of labels never seen, no variety was claimed in "
+            f"{_percent(never['no_variety_claimed']).strip()}; AUROC {_number(never['auroc'])}."
+        )
+        if nothing["photos"]:
+            lines.append(
+                f"Of the {nothing['photos']:,} whose species or group was never seen either, "
+                f"{_percent(nothing['unsure']).strip()} were refused; "
+                f"AUROC {_number(nothing['auroc'])}."
+            )
+    return lines
+
+
+def _all_rows(fruits: Sequence[Identified]) -> list[tuple[str, ...]]:
+    return [row for fruit in fruits for row in _rows(fruit)]
+
+
+def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
+    for path, reject in fruit.rejects:
+        yield (
+            _plain(path),
+            "rejected",
+            f"{reject.reason.value}: {_plain(reject.detail)}",
+            "",
+            "",
+            "",
+        )
+    if fruit.answer is None:
+        return
+    answer = fruit.answer
+    sure = answer.group_confidence
+    if answer.verdict is Verdict.VARIETY and answer.labels:
+        sure = answer.labels[0].confidence
+    first = answer.verdict is Verdict.VARIETY
+    then = [f"{_plain(g.name)} {g.confidence:.0%}" for g in answer.labels[int(first) :][:3]]
+    nearest = answer.neighbours[0] if answer.neighbours else None
+    yield (
+        " + ".join(_plain(photo) for photo in fruit.photos),
+        answer.verdict.value,
+        _plain(claim(answer)),
+        "" if answer.verdict is Verdict.UNSURE else f"{sure:.0%}",
+        ", ".join(then),
+        f"{_plain(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
+    )
+
+
+def _plain(text: str) -> str:
+    """Write a name on one line: names of files may hold anything, escapes of a terminal too."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _percent(share: float | None) -> str:
+    return f"{'–':>9}" if share is None else f"{share:>9.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

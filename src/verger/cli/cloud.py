@@ -1,0 +1,82 @@
+"""`verger cloud …`: options become arguments, outcomes lines. No logic, and no boto3 here."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import click
+
+from verger.cli.cloud_jobs import COMMANDS
+from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
+
+
+@click.group("cloud")
+def cloud() -> None:
+    """Run Verger on AWS, for cents, and switch everything off after.
+
+    `verger cloud plan` says what a run takes and costs, before anything is spent; it needs no
+    account.
+
+    Exit codes: those of `verger run`, and 9 AWS refuses or what runs there fails, 10 the plan costs
+    more than --budget allows, 11 nobody is signed in to AWS, 12 AWS cannot be reached.
+    """
+
+
+@cloud.command("plan")
+@click.argument("photos", required=False)
+@click.argument("store", required=False)
+@all_of(BUDGET, *SIZES, REGION)
+@click.option(
+    "--photos-count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Plan for N photos, without looking.",
+)
+@click.option(
+    "--photo-kb",
+    type=click.FloatRange(0, 10**6, min_open=True),
+    default=100.0,
+    show_default=True,
+    metavar="KB",
+    help="Their mean size, with --photos-count.",
+)
+@click.option("--csv/--no-csv", default=True, help="Whether the run writes the matrix as CSV too.")
+@click.option(
+    "--live-prices/--no-live-prices",
+    "live",
+    default=None,
+    help="Ask AWS for its prices of today. By default: if this machine is signed in to AWS, and "
+    "else, or where AWS does not tell, the package's own dated table is used.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON, on stdout.")
+def plan_command(
+    photos: str | None, store: str | None, budget: float, as_json: bool, **options: Any
+) -> None:
+    """Say how long a run on AWS takes and what it costs; nothing is started.
+
+    PHOTOS is s3://bucket/folder, or a folder of this machine; STORE is s3://bucket/folder. Photos
+    that the STORE knows are not counted again. The plan works without an account: give a folder, or
+    --photos-count.
+    """
+    from verger.cloud.plan import as_json as record
+    from verger.cloud.plan import check_budget
+    from verger.cloud.plan_lines import plan_lines
+    from verger.cloud.planning import planned
+    from verger.progress import reporter
+
+    plan = planned(photos, store, reporter(quiet=as_json), **options)
+    if as_json:
+        click.echo(json.dumps(record(plan, budget), indent=2))
+    else:
+        click.echo("\n".join(plan_lines(plan, budget)))
+    if photos and store and not as_json and plan.recommended.eur <= budget:
+        upload = ["--upload", "s3://BUCKET/FOLDER"] if plan.workload.upload else []
+        words = ["verger", "cloud", "run", photos, store, *upload]
+        click.echo(f"\nNext:\n  {shlex.join(words)}")
+    check_budget(plan.recommended, budget)
+
+
+for command in COMMANDS:
+    cloud.add_command(command)

@@ -1,0 +1,371 @@
+"""`verger cloud run` and what looks after a run: options become arguments, outcomes lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
+
+if TYPE_CHECKING:
+    from verger.cloud.job import Job
+    from verger.cloud.life import Life
+    from verger.cloud.plan import Plan
+    from verger.progress import Reporter
+
+_KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; they are tagged.")
+_SIZES = (
+    *SIZES,
+    click.option("--release", default="", metavar="LABEL",
+                 help="The EMR release, such as emr-7.13.0 (default: emr-spark-8.0.0)."),
+    click.option("--spot", is_flag=True,
+                 help="Spot servers, cheaper; others where AWS has none, or takes them back."),
+    BUDGET,
+    click.option("--limit-minutes", type=click.IntRange(10, 10080), metavar="N",
+                 help="End everything after so long, whatever happens (default: by the plan)."),
+    click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
+    REGION,
+)  # fmt: skip
+
+
+@click.command("run")
+@click.argument("photos")
+@click.argument("store")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@all_of(*_SIZES)
+@click.option(
+    "--upload", default="", metavar="S3_FOLDER", help="Send PHOTOS, a folder here, there first."
+)
+@_KEEP
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+def run_command(
+    photos: str,
+    store: str,
+    options: tuple[str, ...],
+    upload: str,
+    keep: bool,
+    email: str,
+    as_json: bool,
+    **sizes: Any,
+) -> None:
+    """Run on AWS: plan, make the stacks, send, follow, verify, take all down.
+
+    PHOTOS and STORE are s3://bucket/folder. OPTIONS after -- are those of verger run, such as
+    -- --components 0.95. Once it is under way, this machine may sleep: the run ends by itself, and
+    verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
+    """
+    from verger.cloud.kit import kit_of
+    from verger.cloud.parameters import check, check_email, s3_folder, scratch_bucket
+    from verger.cloud.runs import run_to_end
+    from verger.cloud.upload import is_local, refuse_local
+    from verger.cloud.upload import upload as send
+    from verger.errors import StoreError
+    from verger.progress import reporter
+    from verger.store.summary import summary
+
+    told = reporter(quiet=as_json)
+    s3_folder(store, StoreError)
+    if not upload:
+        refuse_local(photos)
+    check_email(email)
+    _check_options(photos, store, options)
+    life = _life(sizes["region"], told)
+    account = life.aws.account  # who is not signed in shall know it first
+    job, plan = _planned(photos, upload or photos, store, options, told, sizes)
+    check(job)
+    life.check_places(job)
+    estimate = plan.of(job.on)
+    told.say(
+        f"{job.on}, {estimate.size}: about {estimate.seconds / 60:.0f} minutes, "
+        f"{estimate.eur:.2f} EUR; {estimate.eur_at(job.limit_minutes):.2f} EUR at most, when it is "
+        f"ended after {job.limit_minutes} minutes."
+    )
+    if upload and is_local(photos):
+        send(life.aws, photos, upload, told)
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        kit = kit_of(job, scratch_bucket(job.id, account), Path(folder))
+        budget_usd = job.budget_eur * plan.prices.usd_per_eur
+        record = run_to_end(life, job, kit, told, budget_usd=budget_usd, email=email, keep=keep)
+    click.echo(json.dumps(record, indent=2) if as_json else summary(record, store))
+
+
+@click.command("show")
+@click.argument("photos")
+@click.argument("store")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@all_of(*_SIZES)
+@click.option("--photos-count", type=click.IntRange(1), metavar="N", help="Do not look, say N.")
+@click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
+@click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FOLDER", help="Write files, print none."
+)
+def show_command(
+    photos: str,
+    store: str,
+    options: tuple[str, ...],
+    email: str,
+    name: str,
+    account: str,
+    to: Path | None,
+    **sizes: Any,
+) -> None:
+    """Print every file and parameter of a run, and make nothing of it.
+
+    Needs no account (with --photos-count: PHOTOS is not looked at). The files are what a person
+    needs to deploy by hand; README.txt among them says how.
+    """
+    from verger.cloud.parameters import check_account, check_email
+    from verger.cloud.show import ACCOUNT, dry_run, printed
+    from verger.progress import reporter
+
+    told = reporter(quiet=True)
+    check_email(email)
+    check_account(account)
+    _check_options(photos, store, options)
+    job, plan = _planned(photos, photos, store, options, told, sizes, name=name)
+    budget_usd = job.budget_eur * plan.prices.usd_per_eur
+    now = dt.datetime.now(dt.UTC)
+    files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
+    if to is None:
+        click.echo(printed(files), nl=False)
+        return
+    for file, text in files.items():
+        path = to / file
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        click.echo(path)
+
+
+@click.command("pack")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--on", type=click.Choice(["ec2", "emr", "serverless"]), required=True, help="For what."
+)
+@ARCHITECTURE
+def pack_command(folder: Path, on: Any, architecture: Any) -> None:
+    """Make in FOLDER what a scratch bucket holds: wheels or archive, and scripts.
+
+    For who deploys by hand; verger cloud run does it itself.
+    """
+    from verger.cloud.job import Job
+    from verger.cloud.ship import artefacts
+
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    job = Job(id="verger-pack", photos="", store="", on=on, architecture=architecture)
+    with tempfile.TemporaryDirectory(prefix="verger-") as made:
+        for artefact in artefacts(job, Path(made)):
+            path = folder / artefact.key
+            with _writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(artefact.path, path)
+            click.echo(path)
+
+
+@click.command("status")
+@click.argument("job_id", metavar="[ID]", required=False)
+@click.option("--follow", is_flag=True, help="Follow it to its end, verify, and take all down.")
+@_KEEP
+@REGION
+def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
+    """Say what a job does, or list the jobs there are; --follow comes back to it."""
+    from verger.cloud import runs, watch
+    from verger.progress import reporter
+    from verger.store.summary import summary
+
+    told = reporter(quiet=False)
+    life = _life(region, told)
+    if job_id is None:
+        jobs = life.jobs()
+        click.echo("\n".join(f"{job}  {what}" for job, what in jobs) or f"No job in {region}.")
+        return
+    job = life.job(job_id)
+    if follow:
+        state = runs.follow(life, job, told)
+        click.echo(summary(runs.finish(life, job, state, told, keep=keep), job.store))
+        return
+    state = watch.look(life.aws, job, life.scratch(job.id))
+    ends = f" Ended in any case at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
+    click.echo(f"{state.phase}: {state.line}.{'' if state.is_over else ends}")
+
+
+@click.command("logs")
+@click.argument("job_id", metavar="ID")
+@click.option("--lines", type=click.IntRange(1), default=40, show_default=True, metavar="N")
+@REGION
+def logs_command(job_id: str, lines: int, region: str) -> None:
+    """Print the last lines of a job's logs."""
+    from verger.progress import reporter
+
+    life = _life(region, reporter(quiet=False))
+    for line in life.logs(life.job(job_id), lines):
+        click.echo(line)
+
+
+@click.command("stop")
+@click.argument("job_id", metavar="ID")
+@REGION
+def stop_command(job_id: str, region: str) -> None:
+    """Terminate what a job runs on, at once. Its logs and stacks stay; down deletes them."""
+    from verger.progress import reporter
+
+    ended = _life(region, reporter(quiet=False)).stop(job_id)
+    click.echo(f"Terminated: {', '.join(ended)}." if ended else "Nothing of it was running.")
+
+
+@click.command("down")
+@click.argument("job_id", metavar="ID")
+@REGION
+def down_command(job_id: str, region: str) -> None:
+    """Delete all that AWS has of a job, and check that nothing is left.
+
+    The photos and the STORE stay: they lie in buckets of yours. May be said twice.
+    """
+    from verger.progress import reporter
+
+    for note in _life(region, reporter(quiet=False)).down(job_id):
+        click.echo(f"Note: {note}")
+    click.echo(f"Nothing of {job_id} is left in {region}.")
+
+
+@click.command("ui")
+@click.argument("job_id", metavar="ID")
+@click.option("--port", type=click.IntRange(1024, 65535), default=4040, show_default=True,
+              help="The port on this machine.")  # fmt: skip
+@click.option("--print", "only_print", is_flag=True, help="Print the commands and run none.")
+@click.option("--ssh", is_flag=True, help="Print the commands of an SSH tunnel instead.")
+@click.option("--foxyproxy", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write settings for FoxyProxy, for the SSH tunnel.")  # fmt: skip
+@REGION
+def ui_command(
+    job_id: str, port: int, only_print: bool, ssh: bool, foxyproxy: Path | None, region: str
+) -> None:
+    """Bring the Spark UI or history server of a job to this machine; no port is opened on AWS.
+
+    Through SSM port forwarding, where the aws command and its session-manager-plugin are installed;
+    else the command is printed. On EMR and Serverless AWS's own page is printed too.
+    """
+    from verger.cloud import tunnel, watch
+    from verger.progress import reporter
+
+    if foxyproxy is not None:
+        with _writing(foxyproxy):
+            foxyproxy.write_text(tunnel.foxyproxy(region), encoding="utf-8")
+        click.echo(f"Wrote {foxyproxy}: FoxyProxy, Options, Import.")
+    life = _life(region, reporter(quiet=False))
+    job = life.job(job_id)
+    if ssh or foxyproxy is not None:
+        if job.on == "serverless":
+            raise click.UsageError("EMR Serverless has no server to reach by SSH.")
+        server = tunnel.server_of(life.aws, job, watch.compute_id(life.aws, job))
+        key = str(Path("~/.ssh/id_ed25519").expanduser())
+        for command in tunnel.ssh(region, server, job.on, key):
+            click.echo(shlex.join(command))
+        return
+    way = tunnel.way(life.aws, job, port)
+    if way.url:
+        click.echo(f"AWS's own page, for a short while: {way.url}")
+    if not way.forward:
+        return
+    if only_print or not (shutil.which("aws") and shutil.which("session-manager-plugin")):
+        click.echo(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
+        return
+    click.echo(f"Open {way.local}; Ctrl-C ends it.")
+    subprocess.run(way.forward, check=False)  # noqa: S603 - a list, no shell
+
+
+COMMANDS = (
+    run_command, status_command, logs_command, stop_command, down_command, show_command,
+    pack_command, ui_command,
+)  # fmt: skip
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    from verger.errors import UsageError
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _life(region: str, told: Reporter) -> Life:
+    from verger.cloud.aws import Aws
+    from verger.cloud.life import Life
+
+    return Life(Aws(region), told)
+
+
+def _check_options(photos: str, store: str, options: tuple[str, ...]) -> None:
+    """Read the options of `verger run` here as the server will, before it costs anything."""
+    from verger.cloud.parameters import check_settings
+    from verger.settings import RunSettings
+
+    context = click.get_current_context()
+    group = context.find_root().command
+    assert isinstance(group, click.Group)  # noqa: S101 - verger itself
+    line = [photos, store, *options]
+    given = group.commands["run"].make_context("verger run", line).params
+    if given["dry_run"]:
+        raise click.UsageError("--dry-run makes nothing on AWS either: verger cloud plan counts.")
+    names = [field.name for field in dataclasses.fields(RunSettings)]
+    check_settings(RunSettings(**{name: given[name] for name in names}))
+
+
+def _planned(
+    photos: str,
+    on_aws: str,
+    store: str,
+    options: tuple[str, ...],
+    told: Reporter,
+    sizes: dict[str, Any],
+    name: str = "",
+) -> tuple[Job, Plan]:
+    """Plan what is asked for; refuse what exceeds the budget."""
+    from verger.cloud.plan import check_budget
+    from verger.cloud.planning import planned
+    from verger.cloud.runs import job_of
+
+    plan = planned(
+        photos,
+        store,
+        told,
+        hours=sizes["hours"],
+        on=sizes["on"],
+        architecture=sizes["architecture"],
+        instance_type=sizes["instance_type"],
+        nodes=sizes["nodes"],
+        region=sizes["region"],
+        photos_count=sizes.get("photos_count"),
+        photo_kb=100.0,
+        csv="--no-csv" not in options,
+        live=None,
+    )
+    check_budget(plan.recommended, sizes["budget"])
+    job = job_of(
+        plan.recommended,
+        on_aws,
+        store,
+        region=sizes["region"],
+        release=sizes["release"],
+        spot=sizes["spot"],
+        limit_minutes=sizes["limit_minutes"],
+        budget_eur=sizes["budget"],
+        options=options,
+        name=name,
+    )
+    return job, plan

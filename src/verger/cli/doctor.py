@@ -1,0 +1,220 @@
+"""`verger doctor`: is all here that a run needs? Each check says what it found, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from verger.embed import open_backbone
+from verger.errors import PhotosError, StoreError, VergerError
+from verger.photos.references import EXTENSIONS
+from verger.settings import DEFAULT_BACKBONE, RunSettings
+from verger.storage.place import LocalPlace, Place, Source, source_of, store_place
+from verger.storage.url_list import WebList
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+_GB = 10**9
+_LEAST_MEMORY, _GOOD_MEMORY = 0.8 * _GB, 2 * _GB
+_LEAST_DISK, _GOOD_DISK = 0.2 * _GB, 2 * _GB
+_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, what was found, and what to do if it is not well."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"
+
+    def as_json(self) -> dict[str, str]:
+        """Return the check as a JSON-ready mapping."""
+        return asdict(self)
+
+
+def examine(photos: str | None = None, store: str | None = None) -> Iterator[Check]:
+    """Yield one check after another, each as soon as it is known.
+
+    `photos` and `store` are folders or URLs as `verger run` takes them; what is not given is not
+    looked at. In STORE a small object is written under `.verger/`, read, and deleted.
+    """
+    yield _python()
+    yield _told("Java", _java)
+    yield _memory()
+    yield _disk("disk", Path(tempfile.gettempdir()), "Set TMPDIR to a larger disk.")
+    yield _told("backbone", _backbone)
+    if photos is not None:
+        yield _told("PHOTOS", lambda: _photos(source_of(photos)))
+    if store is not None:
+        yield _told("STORE", lambda: _store(store_place(store)))
+        if "://" not in store:
+            yield _disk("STORE", _nearest(Path(store)), "Make room, or choose another disk.")
+    yield _told("Spark", _spark)
+
+
+def _told(name: str, check: Callable[[], str]) -> Check:
+    """Make a check of what a function returns, or raises."""
+    try:
+        return Check(name, OK, check())
+    except VergerError as error:
+        return Check(name, FAIL, error.what, error.hint)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return Check(name, FAIL, f"{error.strerror or error}{where}.", "Look at its permissions.")
+
+
+def _python() -> Check:
+    found = f"{sys.version.split()[0]}, {sys.executable}"
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Check("Python", OK, found)
+    return Check("Python", FAIL, found, "Verger needs Python 3.11, 3.12 or 3.13.")
+
+
+def _java() -> str:
+    from verger.spark.java import find_java
+
+    java = find_java()
+    return f"{java.version}, {'brought by pip' if java.bundled else java.executable}"
+
+
+def _memory() -> Check:
+    from verger.spark.memory import memory_available, memory_limit
+
+    available, limit = memory_available(), memory_limit()
+    if available is None:
+        return Check("memory", WARN, "not known on this system.")
+    found = f"{available / _GB:.1f} GB available"
+    found += f" of the {limit / _GB:.1f} GB that this container may use." if limit else "."
+    return _graded("memory", available, _LEAST_MEMORY, _GOOD_MEMORY, found, "Give less --memory.")
+
+
+def _disk(name: str, folder: Path, remedy: str) -> Check:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check(name, FAIL, f"{folder}: {error.strerror}.", remedy)
+    found = f"{free / _GB:.1f} GB free in {folder}."
+    return _graded(name, free, _LEAST_DISK, _GOOD_DISK, found, remedy)
+
+
+def _graded(name: str, value: float, least: float, good: float, found: str, remedy: str) -> Check:
+    state = OK if value >= good else WARN if value >= least else FAIL
+    return Check(name, state, found, "" if state == OK else remedy)
+
+
+def _backbone() -> str:
+    card = open_backbone(DEFAULT_BACKBONE).card
+    return f"{card.name}, whose checksum is right."
+
+
+def _photos(place: Source) -> str:
+    photo = _first_photo(place)
+    data = place.read(photo)
+    return f"{place} can be listed and read ({photo}, {len(data):,} bytes)."
+
+
+def _first_photo(place: Source) -> str:
+    """Return the path of one photo, of those that a listing names first."""
+    if isinstance(place, WebList):
+        return _first_link(place)
+    names = list(islice(_names(place), _LOOKED_AT))
+    if photo := next((name for name in names if Path(name).suffix.lower() in EXTENSIONS), None):
+        return photo
+    among = f" among its first {len(names):,} files" if len(names) == _LOOKED_AT else ""
+    raise PhotosError(f"{place} holds no photo{among}.", hint=f"Looked for {' '.join(EXTENSIONS)}.")
+
+
+def _first_link(photos: WebList) -> str:
+    with closing(photos.walk()) as links:
+        if link := next((link for link in links if not link.problem), None):
+            return link.path
+    raise PhotosError(f"{photos} names no photo that is there.")
+
+
+def _names(place: Source) -> Iterator[str]:
+    from verger.storage.bucket import Bucket
+
+    if isinstance(place, Bucket):
+        yield from (one.path for one in place.walk())
+    if not isinstance(place, LocalPlace):
+        return
+    if not place.root.is_dir():
+        raise PhotosError(f"{place} is no folder.", hint="Look at the path.")
+    for folder, _, files in os.walk(place.root, onerror=_raise, followlinks=True):
+        yield from (str((Path(folder) / file).relative_to(place.root)) for file in files)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _store(place: Place) -> str:
+    name = f".verger/doctor-{uuid.uuid4().hex}"
+    there = _nearest(place.root / ".verger") if isinstance(place, LocalPlace) else None
+    try:
+        place.put(name, b"doctor")
+        if place.read(name) != b"doctor":
+            raise StoreError(f"{place} gives back other bytes than were written.")
+        if name not in place.entries(".verger"):
+            raise StoreError(f"{place} does not list what was written.")
+        place.delete(name)
+        if place.exists(name):
+            raise StoreError(f"{place} keeps what was deleted.")
+    finally:
+        if isinstance(place, LocalPlace):
+            with suppress(OSError):
+                place.delete(name)
+            _remove_empty(place.root / ".verger", there)
+    return f"{place} can be listed, read, written, and deleted from."
+
+
+def _remove_empty(folder: Path, there: Path | None) -> None:
+    """Remove folders that hold nothing, from one upwards to one that was there before."""
+    while folder != there and folder != folder.parent:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that is there."""
+    return next((f for f in (folder.absolute(), *folder.absolute().parents) if f.is_dir()), folder)
+
+
+def _spark() -> str:
+    from verger.spark.session import session, versions
+
+    with session(RunSettings(cores=1), short=True) as spark:
+        found: dict[str, Any] = versions(spark)
+        worker = next(iter(spark.range(1).mapInArrow(_interpreters, "name string").collect()))[0]
+    if worker != sys.executable:
+        raise VergerError(f"Workers run another Python: {worker}.", hint="Unset PYSPARK_PYTHON.")
+    return f"{found['spark']} starts and runs a job, on Java {found['java']}, with this Python."
+
+
+def _interpreters(batches: Iterator[Any]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for batch in batches:
+        yield pa.RecordBatch.from_pydict({"name": [sys.executable] * batch.num_rows})
+
+
+def is_well(checks: list[Check]) -> bool:
+    """Say whether nothing failed."""
+    return all(check.state != FAIL for check in checks)

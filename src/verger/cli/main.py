@@ -1,0 +1,389 @@
+"""The commands. No logic: options become settings, outcomes become lines, errors exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+import verger
+from verger.cli.cloud import cloud
+from verger.errors import PhotosError, VergerError
+from verger.progress import reporter
+from verger.settings import RunSettings, ServeSettings
+from verger.store.summary import opening, planned, summary
+
+if typing.TYPE_CHECKING:
+    from verger.pipeline import Outcome
+
+_CTRL_C, _TERMINATED = 130, 143
+# What `verger reduce` has no use for: it opens no photo.
+_OF_PHOTOS = (
+    "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
+    "retry_rejects", "price",
+)  # fmt: skip
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def main() -> NoReturn:
+    """Run the command line; every ending has its exit code, and no traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(standalone_mode=False)
+    except VergerError as error:
+        click.echo(f"verger: {error}", err=True)
+        code = error.exit_code
+    except click.exceptions.Abort:
+        code = _stopped(_CTRL_C)
+    except KeyboardInterrupt:
+        code = _stopped(_CTRL_C)
+    except _Terminated:
+        code = _stopped(_TERMINATED)
+        # As it ends, Python puts back the default of what has a function, which would end it by 15.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" See {context.command_path} --help." if context else ""
+        click.echo(f"verger: {error.format_message()}{hint}", err=True)
+        code = error.exit_code
+    sys.stdout.flush()
+    sys.exit(code or 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
+    # Who asks again does not disturb the ending in good order. Not SIG_IGN: children inherit that.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    raise _Terminated
+
+
+def _stopped(code: int) -> int:
+    click.echo("verger: stopped; nothing half-made was published.", err=True)
+    return code
+
+
+def _settings_options(
+    *left_out: str, of: type[RunSettings | ServeSettings] = RunSettings
+) -> Callable[[_Command], _Command]:
+    """Give a command one option for each setting."""
+    hints = typing.get_type_hints(of)
+
+    def decorate(command: _Command) -> _Command:
+        for setting in reversed(dataclasses.fields(of)):
+            if setting.name not in left_out:
+                command = _option(setting, hints[setting.name])(command)
+        return command
+
+    return decorate
+
+
+def _setting_option(name: str) -> Callable[[_Command], _Command]:
+    """Give a command the option of one setting of a run."""
+    setting = next(field for field in dataclasses.fields(RunSettings) if field.name == name)
+    return _option(setting, typing.get_type_hints(RunSettings)[name])
+
+
+def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
+    flag = "--" + setting.name.replace("_", "-")
+    names = [flag, setting.name]
+    if setting.metadata["short"]:
+        names.insert(0, setting.metadata["short"])
+    kind: dict[str, Any] = {"help": setting.metadata["help"], "default": setting.default}
+    if hint is bool:
+        names[-2] = f"{flag}/--no-{setting.name}" if setting.default else flag
+        return click.option(*names, is_flag=True, **kind)
+    if typing.get_origin(hint) is tuple:
+        return click.option(*names, multiple=True, metavar=setting.metadata["metavar"], **kind)
+    plain = next((t for t in typing.get_args(hint) if t is not type(None)), hint)
+    shown = setting.default is not None
+    return click.option(
+        *names, type=plain, metavar=setting.metadata["metavar"], show_default=shown, **kind
+    )
+
+
+_language = click.option(
+    "--language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="English or French.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(verger.__version__, prog_name="verger")
+def cli() -> None:
+    """Turn a folder of labelled fruit photos into a reduced feature matrix."""
+
+
+@cli.command("run")
+@click.argument("photos")
+@click.argument("store")
+@_settings_options()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def run_command(
+    photos: str, store: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Embed the photos of PHOTOS and write the matrix into STORE.
+
+    PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs:// or
+    az://, or the http(s):// address of a list of photos. PHOTOS is searched in any depth for
+    .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif; the photos of a list may have any name.
+
+    Run again on the same STORE, it embeds only photos that are new or have changed, drops those
+    that are gone, and makes the matrix anew from all of them. A run that was stopped is continued.
+
+    STORE then holds features/, rejects/ and matrix/ (Parquet), matrix.csv, projection/ and
+    run.json.
+
+    Exit codes: 0 done, 2 a wrong option, 3 PHOTOS, 4 STORE, 5 the backbone, 6 Java or Spark,
+    7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
+    from verger.pipeline import plan, run
+
+    settings = RunSettings(**options)
+    if dry_run:
+        tally = plan(photos, store, settings, reporter(quiet=quiet))
+        click.echo(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
+        return
+    outcome = run(photos, store, settings, reporter(quiet=quiet))
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
+
+
+@cli.command("reduce")
+@click.argument("store")
+@_settings_options(*_OF_PHOTOS)
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Fit again to the features in STORE and rewrite projection, matrix and CSV.
+
+    No photo is opened, and the features stay as they are.
+    """
+    from verger.pipeline import reduce
+
+    outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
+    _tell(outcome, store, as_json=as_json, quiet=quiet)
+
+
+def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = False) -> None:
+    if as_json:
+        click.echo(json.dumps(outcome.record, indent=2))
+    elif not quiet:
+        click.echo(summary(outcome.record, store, has_report=outcome.report is not None))
+    if outcome.warning:
+        click.echo(f"verger: {outcome.warning}", err=True)
+
+
+@cli.command("identify")
+@click.argument("store")
+@click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
+@click.option("--together", is_flag=True, help="The photos all show one fruit: one better answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON, on stdout.")
+def identify_command(store: str, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
+    """Say what fruit is in each PHOTO, by the photos of the run in STORE.
+
+    The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
+    sure", where the photo is unlike all that was run on. A photo that cannot be read is told with
+    its reason; if none can be read, the exit code is 3.
+    """
+    from verger.cli.answers import identified_json, identified_lines, identified_table
+    from verger.gallery.identify import Identifier
+
+    identifier = Identifier.open(store)
+    files = [Path(photo) for photo in photos]
+    fruits = [identifier.identify_files(one) for one in ([files] if together else zip(files))]
+    if as_json:
+        click.echo(json.dumps(identified_json(fruits), indent=2))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(identified_table(fruits))
+    else:
+        click.echo("\n".join(identified_lines(fruits)))
+    if not any(fruit.answer for fruit in fruits):
+        raise PhotosError("None of the photos could be read.")
+
+
+@cli.command("evaluate")
+@click.argument("store")
+@click.argument("photos")
+@_setting_option("label_from")
+@_setting_option("cores")
+@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def evaluate_command(
+    store: str, photos: str, label_from: str, cores: int | None, as_json: bool, quiet: bool
+) -> None:
+    """Identify every labelled photo of PHOTOS, a folder or a bucket, and measure the answers.
+
+    Told are the share of right answers (the first, and among the first five) by label and by
+    species or group, each verdict and how often it was right, how far confidences are from what
+    came true, and what was said of labels that the run in STORE has never seen.
+    """
+    from verger.cli.answers import evaluation_lines
+    from verger.gallery.evaluate import evaluate
+    from verger.gallery.identify import Identifier
+
+    RunSettings(label_from=label_from, cores=cores)
+    identifier = Identifier.open(store)
+    with reporter(quiet=quiet or as_json).stage("Identifying", None, "photos") as stage:
+        threads = cores or os.cpu_count() or 1
+        measured = evaluate(identifier, photos, label_from, threads, stage.update)
+    click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
+
+
+@cli.command("serve")
+@click.argument("store")
+@_settings_options(of=ServeSettings)
+def serve_command(store: str, **options: Any) -> None:
+    """Serve the page that names the fruit in a photo, and its HTTP API, from STORE.
+
+    The API is described at /docs. Uploads stay in memory until they are answered, and are not
+    kept. Ctrl-C or SIGTERM ends the server once the requests under way are answered; the exit code
+    is then 0.
+    """
+    from verger.serve.server import serve
+
+    serve(store, ServeSettings(**options), click.echo)
+
+
+@cli.command("report")
+@click.argument("store")
+@click.option(
+    "--map",
+    "map_kind",
+    type=click.Choice(["pca", "neighbours"]),
+    default="pca",
+    show_default=True,
+    help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
+)
+@_language
+def report_command(store: str, map_kind: str, language: str) -> None:
+    """Look at the run in STORE and write report/report.html, one file that opens offline.
+
+    The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
+    Parquet and CSV.
+    """
+    from verger.report import write_report
+
+    click.echo(write_report(store, map_kind, language))
+
+
+@cli.command("notebook")
+@click.argument("store")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, .ipynb or .py (default: verger.LANGUAGE.ipynb here).",
+)
+@click.option(
+    "--photos", help="Where the photos are now (default: where the run in STORE found them)."
+)
+@_language
+@click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
+@click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
+def notebook_command(
+    store: str, file: Path | None, photos: str | None, language: str, execute: bool, overwrite: bool
+) -> None:
+    """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
+
+    Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
+    step; in Jupyter, on EMR, or in an editor. Needs pip install 'verger[notebook]'.
+    """
+    from verger.notebook import write_notebook
+
+    file = file or Path(f"verger.{language}.ipynb")
+    write_notebook(
+        store, file, photos=photos, language=language, execute=execute, overwrite=overwrite
+    )
+    click.echo(file)
+    click.echo(f"Next: {opening(file)}", err=True)
+
+
+@cli.command("slides")
+@click.argument("store")
+@_language
+@click.option(
+    "--output",
+    metavar="FILE.pptx",
+    help="Where to write them (default: STORE/slides/slides-LANGUAGE.pptx).",
+)
+def slides_command(store: str, language: str, output: str | None) -> None:
+    """Make a presentation of the run in STORE: about 15 slides with charts and speaker notes.
+
+    It is a PowerPoint file whose charts and diagrams can be edited. Where LibreOffice is there, a
+    PDF lies beside it. A file that was edited since, or that Verger did not write, is not replaced.
+    """
+    from verger.slides import write_slides
+
+    written = write_slides(store, language, output)
+    click.echo(written.pptx)
+    click.echo(written.pdf or written.note, err=not written.pdf)
+
+
+@cli.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
+@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")
+def demo_command(folder: Path, cores: int | None) -> None:
+    """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
+    from verger.demo import demo
+
+    outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
+    _tell(outcome, str(folder / "store"))
+
+
+@cli.command("doctor")
+@click.argument("photos", required=False)
+@click.argument("store", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
+def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
+    """Check that all is here that a run needs: Java, Spark, memory, disk, the backbone.
+
+    Also that the folder PHOTOS can be read and the folder STORE written, where they are given.
+    Ends with 0, or with 1 if a check failed; a warning is no failure.
+    """
+    from verger.cli.doctor import examine, is_well
+
+    checks = []
+    for check in examine(photos, store):
+        checks.append(check)
+        if not as_json:
+            click.echo(str(check))
+    if as_json:
+        click.echo(json.dumps([check.as_json() for check in checks], indent=2))
+    return 0 if is_well(checks) else 1
+
+
+@cli.command("prepare")
+def prepare_command() -> None:
+    """Make Spark start faster on this machine, once and for all (200 MB in the cache folder)."""
+    import tempfile
+
+    from verger.demo import prepare
+
+    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+        prepare(Path(folder), reporter(quiet=False))
+    click.echo("Ready: Spark starts faster from now on.")
+
+
+cli.add_command(cloud)
+
+
+if os.name == "nt":  # pragma: no cover - said in the README, with the way round it
+    raise SystemExit("verger: Windows is supported through WSL; see the README.")

@@ -1,0 +1,32 @@
+"""`verger demo`: the whole chain, on photos that it renders itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from verger.demo.render import render_orchard
+from verger.pipeline import Outcome, run
+from verger.progress import Reporter
+from verger.settings import RunSettings
+
+
+def demo(folder: Path, reporter: Reporter, settings: RunSettings) -> Outcome:
+    """Render an orchard into `folder/photos`, and run the chain on it into `folder/store`."""
+    with reporter.stage("Rendering", None, "photos") as stage:
+        render_orchard(folder / "photos", on_photo=lambda done, _total: stage.update(done))
+    return run(folder / "photos", folder / "store", settings, reporter)
+
+
+def prepare(folder: Path, reporter: Reporter) -> None:
+    """Make Spark start faster on this machine from now on.
+
+    Runs the chain once on a few photos rendered into `folder`, and has Java keep the classes that
+    it loaded.
+    """
+    from verger.spark import session
+
+    render_orchard(folder / "photos", varieties=2, views=2, test_views=1)
+    settings = RunSettings(report=False)
+    reporter.say("Java keeps the classes that Spark loads; this takes about half a minute, once.")
+    with session.session(settings, archive=True):
+        run(folder / "photos", folder / "store", settings)

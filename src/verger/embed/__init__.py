@@ -1,0 +1,6 @@
+"""Backbones: pretrained networks as ONNX files, each with a card that says how to feed it."""
+
+from verger.embed.backbone import Backbone, Network, open_backbone, preload
+from verger.embed.card import Card, InputSpec
+
+__all__ = ["Backbone", "Card", "InputSpec", "Network", "open_backbone", "preload"]

@@ -1,0 +1,218 @@
+"""Opening a backbone, and running it: photos in, features out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from verger.embed.card import Card, InputSpec, guessed_input
+from verger.errors import BackboneError
+
+_ONNX_LOG_FATAL = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backbone:
+    """A checked backbone: its card, and where the file is.
+
+    It is small and holds no model, so it travels to workers; `network()` loads the model.
+    """
+
+    card: Card
+    file: Path | None  # None: the file that the package ships, wherever a worker has it
+    notes: tuple[str, ...] = ()  # what the user should know of choices made for them
+
+    def network(self) -> Network:
+        """Load the model. Raises `BackboneError` if the file changed since it was checked."""
+        return Network(self.card, self.model())
+
+    def model(self) -> bytes:
+        """Read the ONNX file. Raises `BackboneError` where its SHA-256 is not the card's."""
+        file = self.file or _shipped_folder() / f"{self.card.name}.onnx"
+        return _read_checked(file, self.card.sha256)
+
+
+class Network:
+    """A loaded model on one thread: uint8 RGB photos (N, size, size, 3) → float32 (N, features)."""
+
+    def __init__(self, card: Card, model: bytes) -> None:
+        self._card = card
+        self._session = _session(model, card.name)
+
+    def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the features of a batch.
+
+        Raises `BackboneError` if the model fails on it, or gives no row of finite numbers a photo.
+        """
+        feed = {self._card.input.name: to_input(photos, self._card.input)}
+        try:
+            (out,) = self._session.run([self._card.output], feed)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+            raise BackboneError(
+                f"Backbone {self._card.name} failed: {_first_line(error)}"
+            ) from None
+        out = np.asarray(out)
+        shape, dtype = out.shape, out.dtype
+        if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(photos):
+            raise BackboneError(
+                f"Backbone {self._card.name} gives no row of numbers a photo: its output "
+                f"{self._card.output!r} is {dtype}, shape {shape}, for {len(photos)} photos."
+            )
+        features = np.ascontiguousarray(out, dtype=np.float32).reshape(len(photos), -1)
+        if not np.isfinite(features).all():
+            raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
+        return features
+
+
+def open_backbone(name: str, image_size: int | None = None) -> Backbone:
+    """Open a backbone by name (one that the package ships) or by the path of an ONNX file.
+
+    The card of FILE.onnx is FILE.json; without one, the input is guessed from the graph. Raises
+    `BackboneError` for an unknown name, a file that is no model, a model that takes no image or
+    that does not give features, and an image size that it does not take.
+    """
+    if not name.endswith(".onnx"):
+        return _shipped(name, image_size)
+    return _from_file(Path(name), image_size)
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the backbones that the package ships."""
+    return sorted(file.stem for file in _shipped_folder().glob("*.onnx"))
+
+
+def preload() -> None:
+    """Import ONNX Runtime ahead of its use, in a process that workers are forked from."""
+    import onnxruntime  # noqa: F401
+
+
+def to_input(photos: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[Any]:
+    """Turn uint8 RGB photos (N, H, W, 3) into what the network's input is."""
+    batch: npt.NDArray[Any] = photos if spec.color == "RGB" else photos[..., ::-1]
+    if spec.dtype == "float32":
+        batch = batch.astype(np.float32) / np.float32(255)
+        if spec.mean is not None and spec.std is not None:
+            mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+            batch = (batch - mean) / std
+    if spec.layout == "NCHW":
+        batch = batch.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(batch)
+
+
+def _shipped_folder() -> Path:
+    return Path(str(resources.files("verger.embed") / "networks"))
+
+
+def _shipped(name: str, image_size: int | None) -> Backbone:
+    if name not in shipped_names():
+        raise BackboneError(
+            f"No backbone is called {name!r}.",
+            hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx.",
+        )
+    backbone = Backbone(Card.read(_shipped_folder() / f"{name}.json"), None)
+    if image_size in (None, backbone.card.input.size):
+        return backbone
+    return _tried(backbone, image_size)
+
+
+def _from_file(file: Path, image_size: int | None) -> Backbone:
+    try:
+        model = file.read_bytes()
+    except FileNotFoundError:
+        raise BackboneError(f"No such backbone file: {file}") from None
+    except OSError as error:
+        raise BackboneError(f"Cannot read {file}: {error.strerror}.") from None
+    sha256 = hashlib.sha256(model).hexdigest()
+    beside = file.with_suffix(".json")
+    if beside.exists():
+        card = Card.read(beside)
+        if card.sha256 != sha256:
+            raise BackboneError(f"{beside} is the card of another file: the SHA-256 differ.")
+        return _tried(Backbone(card, file.resolve()), image_size)
+    return _tried(_without_card(file, model, sha256), image_size)
+
+
+def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
+    session = _session(model, str(file))
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1:
+        raise BackboneError(f"{file} cannot be a backbone: it has {len(inputs)} inputs, not one.")
+    try:
+        spec = guessed_input(inputs[0].name, list(inputs[0].shape), inputs[0].type)
+    except BackboneError as error:
+        raise BackboneError(
+            f"{file} cannot be a backbone: {error.what}.", hint=error.hint
+        ) from None
+    card = Card(file.stem, sha256, spec, outputs[0].name, features=0)
+    taken = f"{spec.dtype} {spec.layout}, {spec.size} px"
+    taken += ", ImageNet mean and spread" if spec.mean else ""
+    card_name = file.with_suffix(".json").name
+    note = f"{file.name} has no card ({card_name}): its input is taken as {taken}."
+    return Backbone(card, file.resolve(), (note,))
+
+
+def _tried(backbone: Backbone, image_size: int | None) -> Backbone:
+    """Run the model once on a blank photo: it must take the size and give a row of features."""
+    card = backbone.card
+    if image_size is not None:
+        card = dataclasses.replace(card, input=card.input.resized(image_size))
+    backbone = dataclasses.replace(backbone, card=card)
+    model = backbone.model()
+    size = card.input.size
+    blank = np.zeros((2, size, size, 3), dtype=np.uint8)
+    try:
+        features = Network(card, model)(blank).shape[1]
+    except BackboneError as error:
+        raise BackboneError(
+            f"Backbone {card.name} cannot be used on photos of {size} × {size} pixels.",
+            hint=f"({error.what})",
+        ) from None
+    if card.features not in (0, features):
+        raise BackboneError(
+            f"Backbone {card.name} gives {features} features; its card says {card.features}."
+        )
+    return dataclasses.replace(backbone, card=dataclasses.replace(card, features=features))
+
+
+@cache
+def _read_checked(file: Path, sha256: str) -> bytes:
+    """Read a model file whose SHA-256 must be the one given, once a process."""
+    try:
+        model = file.read_bytes()
+    except OSError as error:
+        raise BackboneError(f"Cannot read the backbone {file}: {error.strerror}.") from None
+    if hashlib.sha256(model).hexdigest() != sha256:
+        raise BackboneError(
+            f"The backbone {file} is damaged: its SHA-256 is not the one on its card.",
+            hint="Install Verger again, or restore the file.",
+        )
+    return model
+
+
+def _session(model: bytes, name: str) -> Any:
+    """Load a model from bytes, so that it can name no other file, on one thread."""
+    import onnxruntime as ort
+
+    ort.disable_telemetry_events()  # photos and their features are nobody else's business
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ONNX_LOG_FATAL
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+        raise BackboneError(
+            f"{name} is no ONNX model that can be run: {_first_line(error)}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

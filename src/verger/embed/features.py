@@ -1,0 +1,244 @@
+"""Photo references → features and rejects, as Arrow record batches. No Spark.
+
+Photos are read some way ahead of the decoder, decoded a little ahead of the network, and put into
+batches, all at the same time and in order, within a bounded amount of memory:
+
+    references ─► read (threads) ─► decode (a thread) ─► batches ─► network ─► record batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from verger.embed import Backbone
+from verger.photos.decode import Photo, decode
+from verger.photos.reasons import Reason, Reject
+from verger.photos.references import PhotoRef
+from verger.storage.prefetch import ahead
+
+READ_AHEAD_PHOTOS = 32  # or twice as many as are read at once
+READ_AHEAD_BYTES = 32 * 2**20  # of encoded photos; one larger photo is still read, alone
+READ_THREADS = 8
+ROWS_A_RECORD_BATCH = 64
+MOST_ROWS_HELD = 512
+DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
+
+DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
+
+_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
+
+Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
+Report = Callable[[int, int], None]  # photos embedded and rejected so far
+
+
+class Infer(Protocol):
+    """uint8 (N, size, size, 3) → float32 (N, features)."""
+
+    def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]:
+        """Return the features of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """Everything that turns one reference into one row, but the network itself."""
+
+    backbone: Backbone
+    batch_size: int
+    max_pixels: int
+
+
+class _Decoded(NamedTuple):
+    ref: PhotoRef
+    outcome: Photo | Reject
+
+
+class Embedded(NamedTuple):
+    """Some references, embedded: the rows of both tables, each in the order of the references."""
+
+    features: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
+def features_schema() -> pa.Schema:
+    """Schema of the table of features: one row a photo that was embedded."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("label", pa.string()),
+            pa.field("features", pa.list_(pa.float32())),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("bytes", pa.int64()),
+            pa.field("modified", pa.timestamp("us", tz="UTC")),
+            pa.field("thumbnail", pa.binary()),
+            pa.field("e_tag", pa.string()),
+        ]
+    )
+
+
+def rejects_schema() -> pa.Schema:
+    """Schema of the table of rejects: one row a photo that could not be used."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("label", pa.string()),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("detail", pa.string()),
+            pa.field("bytes", pa.int64()),
+            pa.field("modified", pa.timestamp("us", tz="UTC")),
+            pa.field("e_tag", pa.string()),
+        ]
+    )
+
+
+def embed(
+    refs: Iterable[PhotoRef],
+    embedder: Embedder,
+    read: Read,
+    infer: Infer,
+    report: Report | None = None,
+    *,
+    reads_at_once: int = READ_THREADS,
+) -> Iterator[Embedded]:
+    """Embed photos: one row for each reference, kept or rejected, in the same order, in batches.
+
+    `read` may raise OSError, which makes that photo a reject and no other. A batch of the network
+    is always full but for the last, so that one bad photo changes none of its neighbours' features.
+    """
+    rows = _Rows(embedder.backbone.card.features, infer)
+    with ThreadPoolExecutor(reads_at_once) as readers, ThreadPoolExecutor(1) as decoder:
+        ahead_of = max(READ_AHEAD_PHOTOS, 2 * reads_at_once)
+        for decoded in _decoded(refs, embedder, read, readers, decoder, ahead_of):
+            rows.add(decoded)
+            if len(rows.waiting) == embedder.batch_size:
+                rows.infer()
+                if report:
+                    report(rows.embedded, rows.rejected)
+            if (len(rows) >= ROWS_A_RECORD_BATCH and not rows.waiting) or len(
+                rows
+            ) >= MOST_ROWS_HELD:
+                yield rows.flush()
+                if report:
+                    report(rows.embedded, rows.rejected)
+        if len(rows):
+            yield rows.flush()
+    if report:
+        report(rows.embedded, rows.rejected)
+
+
+def _decoded(
+    refs: Iterable[PhotoRef],
+    embedder: Embedder,
+    read: Read,
+    readers: ThreadPoolExecutor,
+    decoder: ThreadPoolExecutor,
+    read_ahead: int,
+) -> Iterator[_Decoded]:
+    framing = embedder.backbone.card.input.framing
+
+    def fetch(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
+        if ref.reason is not None:
+            return ref, Reject(Reason(ref.reason), ref.detail or "")
+        try:
+            return ref, read(ref.path)
+        except PermissionError:
+            return ref, Reject(Reason.UNREADABLE, DENIED)
+        except OSError as error:
+            return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
+
+    def open_(fetched: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
+        ref, data = fetched
+        if isinstance(data, Reject):
+            return _Decoded(ref, data)
+        try:
+            return _Decoded(ref, decode(data, framing, embedder.max_pixels))
+        except Reject as reject:
+            return _Decoded(ref, reject)
+
+    fetched = ahead(
+        readers,
+        fetch,
+        refs,
+        most=read_ahead,
+        weight=lambda ref: ref.bytes,
+        most_weight=READ_AHEAD_BYTES,
+    )
+    return ahead(decoder, open_, fetched, most=DECODE_AHEAD)
+
+
+class _Rows:
+    """Rows in the order of the references, and the photos among them that wait for the network."""
+
+    def __init__(self, features: int, infer: Infer) -> None:
+        self._width = features
+        self._infer = infer
+        self._rows: list[_Decoded] = []
+        self._features: list[npt.NDArray[np.float32]] = []
+        self.waiting: list[npt.NDArray[np.uint8]] = []
+        self.embedded = 0
+        self.rejected = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: _Decoded) -> None:
+        if isinstance(row.outcome, Photo):
+            self.waiting.append(row.outcome.pixels)
+            row = _Decoded(row.ref, replace(row.outcome, pixels=_NO_PIXELS))
+        else:
+            self.rejected += 1
+        self._rows.append(row)
+
+    def infer(self) -> None:
+        if self.waiting:
+            self._features.append(self._infer(np.stack(self.waiting)))
+            self.embedded += len(self.waiting)
+            self.waiting.clear()
+
+    def flush(self) -> Embedded:
+        self.infer()
+        rows, self._rows = self._rows, []
+        kept = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Photo)]
+        rejected = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Reject)]
+        features = [
+            [ref.path for ref, _ in kept],
+            [ref.label for ref, _ in kept],
+            self._feature_lists(),
+            [photo.width for _, photo in kept],
+            [photo.height for _, photo in kept],
+            [ref.bytes for ref, _ in kept],
+            [ref.modified for ref, _ in kept],
+            [photo.thumbnail for _, photo in kept],
+            [ref.e_tag for ref, _ in kept],
+        ]
+        rejects = [
+            [ref.path for ref, _ in rejected],
+            [ref.label for ref, _ in rejected],
+            [reject.reason.value for _, reject in rejected],
+            [reject.detail for _, reject in rejected],
+            [ref.bytes for ref, _ in rejected],
+            [ref.modified for ref, _ in rejected],
+            [ref.e_tag for ref, _ in rejected],
+        ]
+        return Embedded(_batch(features, features_schema()), _batch(rejects, rejects_schema()))
+
+    def _feature_lists(self) -> pa.Array:
+        values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
+        self._features.clear()
+        offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(self._width)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+
+
+def _batch(columns: list[Any], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

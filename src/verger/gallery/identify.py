@@ -1,0 +1,104 @@
+"""Naming new photos: decode, embed, look up in a gallery. No Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from verger.embed import Backbone, open_backbone
+from verger.errors import StoreError
+from verger.gallery import Answer, Gallery
+from verger.photos.decode import decode
+from verger.photos.reasons import Reason, Reject
+from verger.settings import RunSettings
+from verger.store.store import Store
+
+MAX_PIXELS = RunSettings().max_pixels
+
+
+class Identified(NamedTuple):
+    """One fruit: the photos of it that could be read, the rejects, and the answer, if any."""
+
+    photos: tuple[str, ...]
+    rejects: tuple[tuple[str, Reject], ...]
+    answer: Answer | None
+
+
+class Identifier:
+    """A gallery and the backbone that its photos were embedded with; threads may share it."""
+
+    def __init__(self, gallery: Gallery, backbone: Backbone, max_pixels: int = MAX_PIXELS) -> None:
+        self.gallery = gallery
+        self.backbone = backbone
+        self._network = backbone.network()
+        self._max_pixels = max_pixels
+
+    @classmethod
+    def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS) -> Identifier:
+        """Open the gallery of a STORE and its backbone.
+
+        Raises `StoreError` where there is no whole run, no usable gallery, or where the backbone is
+        not the one that the run used; `BackboneError` where it cannot be opened.
+        """
+        record = Store(store).record()
+        if record is None:
+            raise StoreError(
+                f"{store} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+            )
+        gallery = Gallery.open(store)
+        try:
+            settings, made = record["settings"], record["backbone"]
+            name, size, sha256 = settings["backbone"], settings["image_size"], made["sha256"]
+        except (KeyError, TypeError):
+            raise StoreError(f"The run record in {store} names no backbone.") from None
+        backbone = open_backbone(str(name), size)
+        if backbone.card.sha256 != sha256 or backbone.card.features != gallery.width:
+            raise StoreError(
+                f"{store} was made with another backbone than the {backbone.card.name} that is "
+                "here (SHA-256 or number of features differ).",
+                hint="Use the file that it was made with, or run again with --overwrite.",
+            )
+        return cls(gallery, backbone, max_pixels)
+
+    def features(self, photo: bytes) -> npt.NDArray[np.float32]:
+        """Return the features (width,) of a photo, from its file's bytes.
+
+        Raises `Reject` with its reason for bytes that give no photo.
+        """
+        framing = self.backbone.card.input.framing
+        decoded = decode(photo, framing, self._max_pixels, thumbnail=False)
+        (row,) = self._network(decoded.pixels[None])
+        return np.asarray(row)
+
+    def identify(self, photos: Sequence[bytes]) -> Answer:
+        """Say what one fruit is, from photos of it. Raises `Reject` for the first bad one."""
+        return self.gallery.identify(np.stack([self.features(photo) for photo in photos]))
+
+    def identify_files(self, files: Sequence[Path]) -> Identified:
+        """Say what one fruit is, from the files of photos of it; bad ones are left out."""
+        good: list[str] = []
+        rejects: list[tuple[str, Reject]] = []
+        rows = []
+        for file in files:
+            try:
+                rows.append(self.features(_read(file)))
+            except Reject as reject:
+                rejects.append((str(file), reject))
+            else:
+                good.append(str(file))
+        answer = self.gallery.identify(np.stack(rows)) if rows else None
+        return Identified(tuple(good), tuple(rejects), answer)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except IsADirectoryError:
+        raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        said = getattr(error, "strerror", None) or str(error)
+        raise Reject(Reason.UNREADABLE, said) from None

@@ -1,0 +1,1 @@
+"""Moments that merge, and the projections that are fitted to them. No Spark."""

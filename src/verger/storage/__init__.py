@@ -1,0 +1,1 @@
+"""Where bytes lie: folders, buckets, lists on the web. One interface for all."""

@@ -1,0 +1,291 @@
+"""Where photos and STOREs lie. The rooms below name files in a place by their path, with slashes.
+
+A place is small and can be sent to workers, each of which opens it for itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from verger.errors import PhotosError, StoreError, VergerError
+
+
+class Source(Protocol):
+    """Where photos lie. What fails for one of them raises OSError."""
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many files are best read at the same time."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL: `file` for a folder of this machine."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the place's path."""
+
+    def read(self, path: str) -> bytes:
+        """Return all of a file."""
+
+    def absolute(self) -> Source:
+        """Name the place so that a process in another folder finds it."""
+
+
+class Place(Source, Protocol):
+    """A folder, on this machine or in an object store. What fails raises OSError."""
+
+    def open(self, path: str) -> Any:
+        """Open a file for reading, as what Arrow takes: it can seek."""
+
+    def incoming(self, path: str) -> AbstractContextManager[Path]:
+        """Give a local file to write, which appears at `path`, whole and durable, at the end."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small file, whole or not at all."""
+
+    def settle(self, path: str) -> None:
+        """Make a file durable that another program wrote here."""
+
+    def move(self, path: str, to: str) -> None:
+        """Move a file over another one, if there is one."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all in it; nothing happens if there is none."""
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is such a file."""
+
+    def files(self, folder: str, suffix: str = "") -> list[str]:
+        """Return the paths of the files right in a folder, in order; none if there is no folder."""
+
+    def entries(self, folder: str) -> list[str]:
+        """Return the paths of all that lies right in a folder; none if there is no folder."""
+
+    def delete_if_empty(self, folder: str) -> None:
+        """Delete a folder that holds nothing."""
+
+    def is_empty(self) -> bool | None:
+        """Say whether nothing lies here; None if there is no such place yet."""
+
+    def lock(self, path: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Hold a lock for as long as this process lives; BlockingIOError if another holds it.
+
+        What it gives says whether the lock is still this process's own: one may lapse, and be taken
+        over, while a machine sleeps.
+        """
+
+    def for_spark(self, path: str) -> str:
+        """Name a path as Spark's own readers and writers want it."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL: `file` for a folder of this machine."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the place's path."""
+
+    def holds(self, other: Source) -> bool:
+        """Say whether another place is this one or lies in it."""
+
+    def absolute(self) -> Place:
+        """Name the place so that a process in another folder finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A folder of this machine, or of a disk that all machines share at the same path."""
+
+    root: Path
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many files are best read at the same time."""
+        return 8
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL."""
+        return "file"
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.root.resolve().name
+
+    def absolute(self) -> LocalPlace:
+        """Name the folder from the root on."""
+        return LocalPlace(self.root.absolute())
+
+    def holds(self, other: Source) -> bool:
+        """Say whether another place is this one or lies in it."""
+        if not isinstance(other, LocalPlace):
+            return False
+        inner, outer = other.root.resolve(), self.root.resolve()
+        return inner == outer or outer in inner.parents
+
+    def read(self, path: str) -> bytes:
+        """Return all of a file."""
+        return (self.root / path).read_bytes()
+
+    def open(self, path: str) -> str:
+        """Name the file: Arrow opens local files itself."""
+        return str(self.root / path)
+
+    @contextmanager
+    def incoming(self, path: str) -> Iterator[Path]:
+        """Give a file beside `path`, which takes its place at the end."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            yield unfinished
+            _sync(unfinished)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        _sync(target.parent)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small file, whole or not at all."""
+        with self.incoming(path) as file:
+            file.write_bytes(data)
+
+    def settle(self, path: str) -> None:
+        """Have the disk hold a file that another program wrote here, and its name."""
+        _sync(self.root / path)
+        _sync((self.root / path).parent)
+
+    def move(self, path: str, to: str) -> None:
+        """Move a file over another one, if there is one."""
+        target = self.root / to
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).replace(target)
+        _sync(target.parent)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all in it; nothing happens if there is none."""
+        target = self.root / path
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is such a file."""
+        return (self.root / path).is_file()
+
+    def files(self, folder: str, suffix: str = "") -> list[str]:
+        """Return the paths of the files right in a folder, in order; none if there is no folder."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_file())
+        except FileNotFoundError:
+            return []
+        return [f"{folder}/{n}" for n in names if n.endswith(suffix) and not n.startswith(".")]
+
+    def entries(self, folder: str) -> list[str]:
+        """Return the paths of all that lies right in a folder; none if there is no folder."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return sorted(f"{folder}/{entry.name}".lstrip("/") for entry in entries)
+        except FileNotFoundError:
+            return []
+
+    def delete_if_empty(self, folder: str) -> None:
+        """Delete a folder that holds nothing."""
+        with suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def is_empty(self) -> bool | None:
+        """Say whether nothing lies here; None if there is no such folder yet."""
+        try:
+            with os.scandir(self.root) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+        """Hold a lock of the operating system's, which no killed process leaves behind.
+
+        It is lost where somebody deletes its file: then another run can lock a new one.
+        """
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+            def is_held() -> bool:
+                try:
+                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
+                except FileNotFoundError:
+                    return False
+
+            yield is_held
+
+    def for_spark(self, path: str) -> str:
+        """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
+        return str((self.root / path).absolute())
+
+
+def source_of(where: str | Path) -> Source:
+    """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
+    if isinstance(where, str) and where.startswith(("http://", "https://")):
+        from verger.storage.url_list import WebList
+
+        return WebList.of(where, PhotosError)
+    return place_of(where, PhotosError)
+
+
+def store_place(where: str | Path) -> Place:
+    """Take STORE as a user writes it. Raises `StoreError` where it cannot be one."""
+    place = place_of(where, StoreError)
+    if place.scheme not in ("file", "s3"):
+        raise StoreError(
+            f"{place}: a STORE cannot lie there.",
+            hint="Name a folder or s3://bucket/folder; PHOTOS may stay where they are.",
+        )
+    return place
+
+
+def place_of(where: str | Path, error: type[VergerError]) -> Place:
+    """Take a path or a URL as a user writes it.
+
+    `error` is what is raised where it names nothing that can be, or where a bucket cannot be used.
+    """
+    if isinstance(where, Path) or "://" not in where:
+        return LocalPlace(Path(where))
+    from verger.storage import bucket
+
+    scheme, _, rest = where.partition("://")
+    if scheme == "file":
+        return LocalPlace(Path("/" + rest.lstrip("/")))
+    if scheme in ("s3a", "s3n"):  # Hadoop's names for it
+        scheme, where = "s3", f"s3://{rest}"
+    if scheme in bucket.SCHEMES:
+        return bucket.Bucket.of(where, error)
+    known = [f"{name}://" for name in bucket.SCHEMES]
+    known = [*known, "http(s)://"] if error is PhotosError else known[:1]
+    raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's entries, before anything builds on it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

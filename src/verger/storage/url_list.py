@@ -1,0 +1,255 @@
+"""PHOTOS as a list on the web: a text file of one URL a line, or CSV with a header.
+
+The columns of CSV are `url` or `path`, and perhaps `label`. A relative URL is resolved against the
+list's own address. A photo is known by its path from the folder of the list, decoded, if its URL is
+what that path gives; else by the whole URL.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import IO, NamedTuple
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+
+import pyarrow as pa
+
+from verger.errors import VergerError
+from verger.storage import http
+from verger.storage.prefetch import ahead
+from verger.storage.sorting import in_order
+
+SCHEMES = ("http", "https")
+_MOST_BYTES = 2**30  # of the list
+_PATIENCE = 600.0  # seconds, for the list
+_LONGEST_LINE = 16_384
+_ASKED_AHEAD = 4 * http.AT_ONCE
+_IN_A_PATH = "/!$&'()*+,;=:@"  # what RFC 3986 allows there as it is, beside letters and digits
+_IN_A_QUERY = _IN_A_PATH + "?%"
+
+
+class Linked(NamedTuple):
+    """One photo of a list.
+
+    label:   what the list says: empty if nothing, None if it has no column of labels
+    problem: why there can be no photo, or empty
+    """
+
+    path: str
+    bytes: int
+    modified: datetime
+    e_tag: str | None
+    label: str | None
+    problem: str
+
+
+class _Row(NamedTuple):
+    path: str
+    label: str
+    problem: str = ""
+
+
+_ROWS = pa.schema([(name, pa.string()) for name in _Row._fields])
+
+
+@dataclass(frozen=True, slots=True)
+class WebList:
+    """The photos that a list names. What fails for one raises OSError, for the list `error`.
+
+    url:   the list's address; hidden, for its query may hold a secret
+    error: the error to raise where the list cannot be used
+    """
+
+    url: str = field(repr=False)
+    error: type[VergerError]
+
+    @classmethod
+    def of(cls, url: str, error: type[VergerError]) -> WebList:
+        """Take a URL as a user writes it. Raises `error` if it cannot be one."""
+        try:
+            return cls(_address(url), error)
+        except ValueError as reason:
+            raise error(
+                f"{_without_secrets(url)!r} is no address of a list: {reason}.",
+                hint="Write https://host/folder/list.csv.",
+            ) from None
+
+    def __str__(self) -> str:
+        return _without_secrets(self.url)
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many photos are best read at the same time."""
+        return http.AT_ONCE
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the URL."""
+        return self.url.partition("://")[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the folder that the list lies in, or of the host."""
+        return unquote(self._base.rstrip("/").rpartition("/")[2])
+
+    def absolute(self) -> WebList:
+        """Return itself: a URL is the same everywhere."""
+        return self
+
+    def read(self, path: str) -> bytes:
+        """Return all of a photo."""
+        return http.get(self._url_of(path))
+
+    def walk(
+        self, hear: Callable[[int], None] = lambda _found: None
+    ) -> Generator[Linked, None, None]:
+        """Read the list, and ask the servers about each photo; in order of path, each path once.
+
+        `hear` is told how many the list names: all are read, before the first is given.
+        """
+        with tempfile.TemporaryFile() as file, ThreadPoolExecutor(http.AT_ONCE) as threads:
+            self._download(file)
+            rows, has_labels = self._rows(file)
+            photos = self._once(in_order(rows, _Row, _ROWS, hear))
+
+            def ask(row: _Row) -> Linked:
+                problem, facts = row.problem, http.UNKNOWN
+                if not problem:
+                    try:
+                        facts = http.facts(self._url_of(row.path))
+                    except OSError as error:
+                        problem = error.strerror or "not there"
+                return Linked(row.path, *facts, row.label if has_labels else None, problem)
+
+            yield from ahead(threads, ask, photos, most=_ASKED_AHEAD)
+
+    @property
+    def _base(self) -> str:
+        """The folder of the list."""
+        return self.url.partition("?")[0].rpartition("/")[0] + "/"
+
+    def _url_of(self, path: str) -> str:
+        if path.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
+            return path
+        return self._base + quote(path, safe=_IN_A_PATH)
+
+    def _download(self, file: IO[bytes]) -> None:
+        def write(pieces: Iterator[bytes]) -> None:
+            file.seek(0)
+            file.truncate()
+            file.writelines(pieces)
+
+        try:
+            http.download(self.url, _MOST_BYTES, _PATIENCE, write)
+        except OSError as error:
+            raise self.error(
+                f"Cannot read the list {self}: {error.strerror}.",
+                hint="Check its address; a browser should show it.",
+            ) from None
+        file.seek(0)
+
+    def _rows(self, file: IO[bytes]) -> tuple[Iterator[_Row], bool]:
+        """Return what the list names, and whether it gives labels."""
+        lines = self._lines(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+        first = next((line for line in lines if line.strip()), "")
+        if first.lstrip().startswith("<"):
+            raise self.error(
+                f"{self} is a web page, or other markup, not a list of photos.",
+                hint="Give the address of a text file of one URL a line, or of CSV.",
+            )
+        names = [name.strip().lower() for name in next(csv.reader([first.strip()]), [])]
+        column = next((name for name in ("url", "path") if name in names), None)
+        if column is None:
+            urls = (line.strip() for line in chain([first], lines))
+            return (self._row(url) for url in urls if url and not url.startswith("#")), False
+        return self._of_csv(csv.DictReader(lines, names), column), "label" in names
+
+    def _of_csv(self, rows: csv.DictReader[str], column: str) -> Iterator[_Row]:
+        try:
+            for row in rows:
+                written, label = (row.get(column) or "").strip(), row.get("label") or ""
+                if not written:
+                    raise self.error(f"Line {rows.line_num + 1} of {self} has no {column}.")
+                if column == "path" and "://" not in written:
+                    # Characters of a name, not of a URL: a percent sign is one.
+                    quoted = quote(written, safe=_IN_A_PATH)
+                    written = quoted if quoted.startswith("/") else f"./{quoted}"
+                yield self._row(written, label)
+        except csv.Error as error:
+            raise self.error(f"Line {rows.line_num + 1} of {self} is no CSV ({error}).") from None
+
+    def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
+        number = 0
+        try:
+            while line := text.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise self.error(
+                        f"Line {number} of {self} is longer than {_LONGEST_LINE:,} characters.",
+                        hint="Give a list of one URL a line, or CSV.",
+                    )
+                yield line
+        except UnicodeDecodeError:
+            raise self.error(
+                f"{self} is no text in UTF-8, so it is no list of photos.",
+                hint="Give the address of a text file of one URL a line, or of CSV.",
+            ) from None
+
+    def _row(self, written: str, label: str = "") -> _Row:
+        try:
+            return _Row(self._path_of(_address(written, self.url)), label)
+        except ValueError as error:
+            return _Row(_without_secrets(written), label, str(error))
+
+    def _path_of(self, url: str) -> str:
+        """Name a photo: by its path from the list's folder, if that alone gives its URL."""
+        if url.startswith(self._base):
+            try:
+                path = unquote(url.removeprefix(self._base), errors="strict")
+            except UnicodeDecodeError:
+                return url
+            parts = path.split("/")
+            is_plain = not {"", ".", ".."}.intersection(parts) and "://" not in path
+            if is_plain and path.isprintable() and self._url_of(path) == url:
+                return path
+        return url
+
+    def _once(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        for path, same in groupby(rows, key=itemgetter(0)):
+            row, *others = sorted(set(same))[:2]
+            if others:
+                raise self.error(
+                    f"{self} gives {path} two labels: {row.label!r} and {others[0].label!r}."
+                )
+            yield row
+
+
+def _address(url: str, base: str = "") -> str:
+    """Write a URL, relative to another one, as it is asked for. Raises ValueError if it is none."""
+    if re.search(r"[\0-\x1f\x7f]", url):
+        raise ValueError("it holds a control character")
+    has_scheme = re.match(r"[A-Za-z][\w+.-]*:", url)
+    parts = urlsplit(url if has_scheme else urljoin(base, url))
+    if parts.scheme.lower() not in SCHEMES or not parts.hostname:
+        raise ValueError("it begins with neither http:// nor https:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("it holds a user or a password")
+    _ = parts.port  # raises ValueError if it is no number
+    host = parts.netloc.encode("idna").decode().lower()
+    path = re.sub("%(?![0-9A-Fa-f]{2})", "%25", parts.path)  # one that begins no escape
+    path = quote(path or "/", safe=_IN_A_PATH + "%")
+    path = re.sub("%[0-9a-f]{2}", lambda found: found[0].upper(), path, flags=re.IGNORECASE)
+    return urlunsplit((parts.scheme.lower(), host, path, quote(parts.query, safe=_IN_A_QUERY), ""))
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without its query, and without a user and a password."""
+    return re.sub(r"//[^/]*@", "//…@", url.partition("?")[0])

@@ -1,0 +1,1 @@
+"""STORE: what a run leaves behind, how it grows, and how it is published."""

@@ -1,0 +1,124 @@
+"""Taking stock: the photos of PHOTOS, beside those that the STORE knows already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+from verger.errors import PhotosError
+from verger.photos.references import (
+    EXTENSIONS,
+    CsvLabels,
+    Labeller,
+    ParentLabels,
+    PhotoRef,
+    list_photos,
+)
+from verger.progress import Reporter, Silent
+from verger.storage.bucket import Bucket
+from verger.storage.links import refs_of_links
+from verger.storage.objects import refs_of_objects
+from verger.storage.place import LocalPlace, Source
+from verger.storage.url_list import WebList
+from verger.store.inventory import OrderBook, Tally, compare, known_photos
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.store import Store, Work
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What there is and what has to be done.
+
+    tally:    the counts
+    features: the files of features that the STORE or a run that was stopped holds
+    rejects:  their files of rejects
+    edited:   the files among them in which something has to change, their format included
+    """
+
+    tally: Tally
+    features: list[str]
+    rejects: list[str]
+    edited: set[str]
+
+
+def take_stock(
+    store: Store,
+    work: Work,
+    photos: Source,
+    labeller: Labeller,
+    reporter: Reporter,
+    orders: tuple[Path, Path],
+    *,
+    anew: bool,
+    retry_rejects: bool,
+) -> Stock:
+    """List the photos, and write to `orders` what has to be done: photos to embed, and edits.
+
+    `anew` takes nothing from what the STORE holds. Raises `PhotosError` where there is no photo.
+    """
+    features, rejects = work.finished(FEATURES), work.finished(REJECTS)
+    if not anew and store.record() is not None:
+        features = store.table(FEATURES) + features
+        rejects = store.table(REJECTS) + rejects
+    older: set[str] = set()
+    known = known_photos(work.place, features, rejects, older)
+    listed = list_place(photos, labeller, reporter)
+    comparing = "Listing" if isinstance(photos, LocalPlace) else "Comparing"
+    with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
+        tally = Tally()
+        for tally in compare(listed, known, book, retry_rejects=retry_rejects):
+            stage.update(tally.listed)
+    if not tally.listed:
+        raise PhotosError(
+            f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
+        )
+    return Stock(tally, features, rejects, book.files | older)
+
+
+def list_place(
+    photos: Source, labeller: Labeller, reporter: Reporter | None = None
+) -> Iterator[PhotoRef]:
+    """List the photos of a place, in order of path.
+
+    A folder is listed as its photos are taken; anything else before, which `reporter` is told.
+    """
+    if isinstance(photos, LocalPlace):
+        return list_photos(photos.root, labeller)
+    if isinstance(photos, Bucket):
+        objects = _found(photos.walk, reporter or Silent())
+        return refs_of_objects(objects, labeller, photos.exists)
+    if isinstance(photos, WebList):
+        return refs_of_links(_found(photos.walk, reporter or Silent()), labeller)
+    raise PhotosError(f"{photos} cannot be listed.")
+
+
+def _found(
+    walk: Callable[[Callable[[int], None]], Iterator[_T]], reporter: Reporter
+) -> Iterator[_T]:
+    """Walk a place, and show how far that is: all is found before the first comes in order."""
+    with reporter.stage("Listing", None, "files") as stage:
+        walked = walk(stage.update)
+        first = list(islice(walked, 1))
+    return chain(first, walked)
+
+
+def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
+    """Say which photos have no label, and which labels no photo."""
+    notes = []
+    if label_from != "none" and tally.unlabelled:
+        notes.append(f"{tally.unlabelled} of {tally.listed} photos have no label.")
+    if tally.by_path_alone:
+        notes.append(
+            f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
+            "size, time or ETag, so that another photo at the same URL would not be noticed."
+        )
+    if isinstance(labeller, ParentLabels) and labeller.overruled:
+        notes.append("Labels are those of the list of photos, not of folders.")
+    if isinstance(labeller, CsvLabels) and labeller.unused:
+        notes.append(f"{labeller.unused} rows of {label_from} name no photo that was found.")
+    return notes

@@ -1,0 +1,119 @@
+"""The few lines that end a run, made from its record."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verger.store.layout import (
+    FEATURES,
+    GALLERY,
+    MATRIX,
+    MATRIX_CSV,
+    PAGE,
+    PROJECTION,
+    RECORD,
+    REJECTS,
+    REPORT,
+)
+
+if TYPE_CHECKING:
+    from verger.store.inventory import Tally
+
+
+def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
+    """Write what was done, where it is, and what to do next."""
+    counts, projection = record["counts"], record["projection"]
+    took = sum(record.get("reduced", record)["seconds"].values())
+    rate = ""
+    if record["photos_per_second"] and "reduced" not in record:
+        rate = f", {record['photos_per_second']:.1f} photos/s on {record['cores']} cores"
+    lines = [
+        "",
+        f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
+        f"{record['backbone']['name']}{rate}; {took:.0f} s in all.",
+        *_growth(record.get("changes", {})),
+    ]
+    if counts["rejected"]:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
+        lines.append(f"{counts['rejected']:,} rejected: {reasons}.")
+    if projection["k"]:
+        lines.append(
+            f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
+            f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
+        )
+    if cost := record.get("cost"):
+        lines.append(
+            f"It cost {cost['amount']:.2f} {cost['currency']} on {cost['where']}, by --price."
+        )
+    lines += [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
+    lines += ["", f"In {store}:"]
+    has_csv = record["settings"]["csv"]
+    for name, what in (
+        (f"{MATRIX}/", f"path, label, {projection['k']} components (Parquet)"),
+        (MATRIX_CSV, "the same as one CSV file" if has_csv else ""),
+        (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
+        (f"{REJECTS}/", "each photo that could not be used, with its reason"),
+        (f"{PROJECTION}/", "the projections, to place new photos"),
+        (f"{GALLERY}/", "the photos to compare new ones with"),
+        (f"{REPORT}/", f"{PAGE}: look at it all in a browser" if has_report else ""),
+        (RECORD, "settings, counts, versions, seconds"),
+    ):
+        if what:
+            lines.append(f"  {name:<12} {what}")
+    table = f"{store}/{MATRIX}"
+    show = f"import pandas; print(pandas.read_parquet({table!r}))"
+    again = f"reduce {shlex.quote(str(store))} --components 50"
+    lines += ["", "Next:"]
+    ask = f"identify {shlex.quote(store)} PHOTO.jpg"
+    verger = _beside("verger")
+    lines += [
+        f"  {_beside('python')} -c {_quoted(show)}",
+        f"  {verger} {ask}",
+        f"  {verger} {again}",
+    ]
+    return "\n".join(lines)
+
+
+def planned(tally: Tally) -> str:
+    """Say what a run would do."""
+    changes = tally.as_record()
+    done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
+    return (
+        f"{tally.listed:,} photos: {done}.\n"
+        f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB)."
+    )
+
+
+def opening(notebook: Path) -> str:
+    """Write the command that opens a notebook."""
+    name = shlex.quote(str(notebook))
+    if notebook.suffix == ".ipynb":
+        return f"jupyter lab {name}, or open it in an editor that knows Jupyter"
+    return f"{_beside('python')} {name}, or open it in an editor"
+
+
+def _growth(changes: Mapping[str, int]) -> list[str]:
+    """Say what a run found changed since the last one; nothing after the first."""
+    if not any(changes.get(name) for name in changes if name != "new"):
+        return []
+    return [", ".join(f"{changes[name]:,} {name}" for name in changes) + "."]
+
+
+def _beside(command: str) -> str:
+    """Name a command as it can be typed here: bare if it is on the PATH, else where it lies."""
+    ours = Path(sys.executable).parent / command
+    if shutil.which(command) == str(ours) or not ours.exists():
+        return command
+    return shlex.quote(os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours))
+
+
+def _quoted(text: str) -> str:
+    """Quote for a shell; in double quotes where that is safe, as a person would."""
+    return shlex.quote(text) if re.search(r'[\\"$`!]', text) else f'"{text}"'

@@ -1,0 +1,129 @@
+"""Parquet and CSV, written and read in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from verger.storage.place import Place
+
+ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
+_CSV_CELLS_A_BLOCK = 1_000_000
+# JPEG and the noise of float32 do not compress, and nobody searches by one feature's least value.
+_BULKY = {"features", "thumbnail"}
+_REPEATED = {"label", "reason"}
+
+
+class Table(NamedTuple):
+    """A table by its Parquet files, which tasks read for themselves."""
+
+    place: Place
+    files: list[str]
+
+    def batches(self, numbers: Iterable[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Read some columns of the files of these numbers."""
+        for number in numbers:
+            yield from batches(self.place, self.files[number], columns)
+
+
+class TableWriter:
+    """Writes record batches to a local Parquet file, a group of rows at a time."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._waiting: list[pa.RecordBatch] = []
+        self._held = 0
+        self._writer = pq.ParquetWriter(
+            file,
+            schema,
+            use_dictionary=[name for name in schema.names if name in _REPEATED],
+            compression={
+                column: "none" if name in _BULKY else "snappy" for name, column in _leaves(schema)
+            },
+            write_statistics=[name for name in schema.names if name not in _BULKY],
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Write the rows of a batch, now or with others."""
+        if len(batch):
+            self._waiting.append(batch)
+            self._held += len(batch)
+            self.rows += len(batch)
+        if self._held >= ROWS_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.Table.from_batches(self._waiting, self._schema)
+            self._writer.write_table(table, row_group_size=max(len(table), 1))
+        self._waiting, self._held = [], 0
+
+
+def write_csv(
+    place: Place, matrix: Iterable[str], out: Path, k: int, tell: Callable[[int], None]
+) -> None:
+    """Write a matrix, given its files, as one CSV file with the header `path,label,pc1,…,pck`.
+
+    Paths and labels are quoted; a missing label is empty and unquoted. Floats are the shortest
+    that read back as the same float32.
+    """
+    names = ["path", "label", *(f"pc{i}" for i in range(1, k + 1))]
+    schema = pa.schema([(n, pa.string() if n in names[:2] else pa.float32()) for n in names])
+    done = 0
+    with out.open("wb") as csv:
+        csv.write((",".join(names) + "\n").encode())
+        options = pyarrow.csv.WriteOptions(include_header=False)
+        with pyarrow.csv.CSVWriter(csv, schema, write_options=options) as writer:
+            rows = max(1, _CSV_CELLS_A_BLOCK // (k + 2))
+            for batch in chain.from_iterable(batches(place, file, rows=rows) for file in matrix):
+                values = np.asarray(batch.column("components").flatten()).reshape(len(batch), k)
+                columns = [pa.array(np.ascontiguousarray(column)) for column in values.T]
+                arrays = [batch.column("path"), batch.column("label"), *columns]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                done += len(batch)
+                tell(done)
+
+
+def batches(
+    place: Place, path: str, columns: list[str] | None = None, rows: int = ROWS_A_GROUP
+) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file in constant memory."""
+    with pq.ParquetFile(place.open(path)) as file:
+        yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def rows_of(place: Place, paths: Iterable[str]) -> int:
+    """Count rows, from the footers of the files."""
+    total = 0
+    for path in paths:
+        with pq.ParquetFile(place.open(path)) as file:
+            total += file.metadata.num_rows
+    return total
+
+
+def _leaves(schema: pa.Schema) -> Iterator[tuple[str, str]]:
+    """Name each column, and as Parquet does: a list holds its elements below itself."""
+    for field in schema:
+        is_list = pa.types.is_list(field.type)
+        yield field.name, f"{field.name}.list.element" if is_list else field.name
