@@ -11,6 +11,8 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 # Two processes: Spark's sessions wait as often as they compute. A file's tests stay together, for
 # what they share.
 PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# The rooms among whose tests some need Spark.
+WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
 
 .PHONY: demo test check lint test-unit debian test-serve test-cloud test-spark test-spark35 bench docs format clean
 
@@ -37,12 +39,12 @@ test-cloud: $(STAMP) debian
 # Where the connector cannot be fetched, the tests that need it are skipped by name.
 test-spark: $(STAMP)
 	-$(BIN)/python scripts/fetch_connectors.py
-	$(BIN)/python $(PYTEST) tests/spark
+	$(BIN)/python $(PYTEST) -m spark $(WITH_SPARK)
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
 	-$(VENV35)/bin/python scripts/fetch_connectors.py
-	$(VENV35)/bin/python $(PYTEST) tests/spark
+	$(VENV35)/bin/python $(PYTEST) -m spark $(WITH_SPARK)
 else
 test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
@@ -60,7 +62,7 @@ lint: $(STAMP)
 	$(BIN)/python scripts/draw_cloud.py --check
 
 test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) tests/unit tests/report
+	$(BIN)/python $(PYTEST) -m "not spark" --ignore tests/serve --ignore tests/cloud tests
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from report_orchard import again, jpeg
 from verger.demo.render import VARIETIES
 from verger.photos.decode import decode
 from verger.projections.moments import Moments
@@ -25,8 +26,6 @@ from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_lab
 from verger.report.outliers import find_outliers
 from verger.report.reading import Photos, stratified
 from verger.report.variance import components_of, spectrum
-
-from .conftest import again, jpeg
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from browser import DESKTOP, PHONE, Watched, needs_browser, watched
+from report_orchard import NAMES, SCRIPT
 from verger.report import write_report
-
-from .conftest import NAMES, SCRIPT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -213,7 +212,7 @@ def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str) -> None:
 
 
 def test_a_store_without_a_photo_still_opens(browser: Browser, tmp_path: Path) -> None:
-    from .stores import lay, make_store
+    from report_stores import lay, make_store
 
     store = make_store(lay(tmp_path / "photos", {"a/none.jpg": b""}), tmp_path / "store")
     with watched(browser) as tab:

@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from report_orchard import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
+from report_stores import lay, make_store
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
@@ -27,9 +29,6 @@ from verger.report.thumbnails import picture, sheets
 from verger.settings import RunSettings
 from verger.store.layout import MATRIX
 from verger.store.store import Store
-
-from .conftest import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
-from .stores import lay, make_store
 
 
 class Reading(HTMLParser):

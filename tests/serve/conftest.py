@@ -20,7 +20,7 @@ from PIL import Image
 
 from verger.demo.render import render_orchard, render_photo
 
-from .stores import build_store
+from .galleries_served import build_store
 
 VARIETIES = 9
 VIEWS = 6

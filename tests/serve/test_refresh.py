@@ -14,7 +14,7 @@ import pytest
 from verger.demo.render import render_orchard
 
 from .conftest import Photo, Server
-from .stores import build_store
+from .galleries_served import build_store
 
 _PARTS = ("features", "projection", "gallery")
 

@@ -20,10 +20,11 @@ import pyspark
 import pytest
 from obstore.store import S3Store
 
+from program import command, finish, start, verger
 from seaweed import S3, with_parent
 from verger.spark.java import find_java, java_home
 
-from .program import command, finish, start, verger
+pytestmark = pytest.mark.spark
 
 DEPLOY = "org.apache.spark.deploy"
 PLACE = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from program import execute, verger
 from verger.errors import EngineError
 from verger.spark.java import NEWEST, Java, archiving_flags, find_java, java_home
 
-from .program import execute, verger
+pytestmark = pytest.mark.spark
 
 # What Spark's scripts and Hadoop call; everything else of the PATH, Java included, is left out.
 TOOLS = [

@@ -1,7 +1,7 @@
 """What the report says, in each language: messages, numbers, plurals.
 
 The English text is the key, in the template, the scripts and `view.py`; `page/fr.json` holds the
-French one, or both its forms where a number decides. `tests/report/test_words.py` compares keys.
+French one, or both its forms where a number decides. A test compares keys.
 """
 
 from __future__ import annotations

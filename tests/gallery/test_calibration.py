@@ -1,0 +1,142 @@
+"""Calibration: probabilities that mean what they say, on data whose truth is known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from galleries import LABELS, features_of
+from verger.gallery.calibration import (
+    Calibration,
+    by_group,
+    calibrate,
+    calibration_error,
+    fit_trust,
+    fit_weights,
+    softmax,
+)
+from verger.gallery.evidence import Evidence, label_means
+from verger.gallery.rehearsal import rehearse
+from verger.projections.discriminant import fit_discriminant
+from verger.projections.moments import Moments, root_unit, unit_length
+
+RNG = np.random.default_rng(0)
+
+
+def test_the_weights_that_made_the_labels_are_found() -> None:
+    features = RNG.uniform(-1, 1, (20_000, 6, 2)).astype(np.float32)
+    shares = softmax(features @ np.array([3.0, 8.0]))
+    labels = np.array([RNG.choice(6, p=row) for row in shares])
+    assert fit_weights(features, labels) == pytest.approx((3.0, 8.0), rel=0.1)
+
+
+def test_a_weight_is_never_negative() -> None:
+    features = RNG.uniform(-1, 1, (2_000, 4, 2)).astype(np.float32)
+    labels = (2 * features[..., 0] - 5 * features[..., 1]).argmax(axis=1)
+    nearest, mean = fit_weights(features, labels)
+    assert mean == 0
+    assert nearest > 0
+
+
+def test_trust_is_logistic_regression() -> None:
+    confidences, familiar = RNG.uniform(0.05, 0.95, 5_000), RNG.normal(size=5_000)
+    logits = np.log(confidences / (1 - confidences))
+    right = RNG.random(5_000) < 1 / (1 + np.exp(-(0.8 * logits + 0.5 * familiar + 0.2)))
+    trust = fit_trust(confidences, familiar, right, np.full(5_000, 1 / 5_000))
+    oracle = LogisticRegression(C=1e4).fit(np.stack([logits, familiar], axis=1), right)
+    ours = [trust.confidence, trust.familiarity, trust.offset]
+    np.testing.assert_allclose(ours, [*oracle.coef_[0], *oracle.intercept_], rtol=0.02, atol=0.02)
+    assert right[trust.allows(confidences, familiar)].mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_more_confidence_or_familiarity_never_costs_a_claim() -> None:
+    confidences = np.linspace(0, 1, 50)
+    right = RNG.random(50) < confidences
+    trust = fit_trust(confidences, RNG.normal(size=50), right, np.full(50, 0.02))
+    assert (np.diff(trust.probability(confidences, np.zeros(50))) >= 0).all()
+    assert (np.diff(trust.probability(np.full(50, 0.7), np.linspace(-3, 3, 50))) >= 0).all()
+
+
+def test_the_calibration_error_of_honest_confidences_is_small() -> None:
+    confidences = RNG.random(50_000)
+    assert calibration_error(confidences, RNG.random(50_000) < confidences) < 0.01
+    assert calibration_error(confidences, RNG.random(50_000) < 0.5) == pytest.approx(0.25, abs=0.01)
+    assert calibration_error(np.ones(4), np.array([True, True, False, False])) == 0.5
+    assert calibration_error(np.zeros(0), np.zeros(0, bool)) == 0
+
+
+def test_known_is_a_share_and_grows_with_familiarity() -> None:
+    knots = tuple(np.linspace(-2, 3, 101).tolist())
+    known = Calibration(familiarity=knots).known(np.linspace(-30, 6, 500))
+    assert (np.diff(known) >= 0).all()
+    assert 0 < known[0] < 1e-6
+    assert known[-1] == 1
+
+
+def test_groups_add_up() -> None:
+    shares = np.array([[0.5, 0.2, 0.3]])
+    np.testing.assert_allclose(by_group(shares, np.array([1, 0, 1])), [[0.2, 0.8]])
+
+
+def test_a_rehearsal_tells_how_often_new_photos_will_be_named_right() -> None:
+    labels = [label for _ in range(40) for label in LABELS]
+    ids = np.array([LABELS.index(label) for label in labels])
+    groups = np.array([0, 0, 0, 1, 2, 3, 4])
+    held = rehearse(features_of(list(labels)), ids, groups, 0.3)
+    assert held is not None
+    assert set(held.labels.tolist()) == set(range(7))
+    assert (~held.seen).any()
+    fitted = calibrate(held)
+    known = Evidence(*(part[held.seen] for part in held.evidence))
+    shares = fitted.confidences(known)
+    right = shares.argmax(axis=1) == held.labels[held.seen]
+    assert calibration_error(shares.max(axis=1), right) < 0.06
+    assert fitted.photos == len(held.labels)
+    # Nine in ten claims are right, and few are made of labels that were hidden.
+    everything = fitted.confidences(held.evidence)
+    familiar = fitted.familiarities(held.evidence)
+    claimed = fitted.variety.allows(everything.max(axis=1), familiar)
+    assert claimed[~held.seen].mean() <= 0.26
+    assert right[claimed[held.seen]].mean() > 0.88
+
+
+def test_a_rehearsal_projects_photos_as_the_gallery_does() -> None:
+    """Prepared rows that go through `transform` are prepared twice: the wrong space, in silence."""
+    labels = [label for _ in range(24) for label in LABELS]
+    ids = np.array([LABELS.index(label) for label in labels])
+    rows = features_of(list(labels))
+    held = rehearse(rows, ids, np.arange(len(LABELS)), 0.3)
+    assert held is not None
+    hidden = ids % 4 == 0  # the first of the rounds that hide labels, after each photo's own turn
+    shown = [label for label, gone in zip(labels, hidden, strict=True) if not gone]
+    model = fit_discriminant(Moments.of(root_unit(rows[~hidden]), shown), 0.3)
+    near, far = (unit_length(model.transform(part)) for part in (rows[~hidden], rows[hidden]))
+    means = label_means(near.astype(np.float32), ids[~hidden], len(LABELS))
+    there = np.flatnonzero(np.arange(len(LABELS)) % 4)
+    of_round = held.evidence.means[len(rows) :][: hidden.sum()]
+    np.testing.assert_allclose(of_round[:, there], (far @ means.T)[:, there], atol=1e-4)
+    assert not held.seen[len(rows) :].any()
+    assert held.seen[: len(rows)].all()
+
+
+def test_too_few_photos_are_not_rehearsed() -> None:
+    ids = np.repeat([0, 1, 2], 20)
+    rows = np.abs(RNG.normal(size=(60, 5))).astype(np.float32)
+    assert rehearse(rows, ids, np.arange(3), 0.3) is None
+    assert rehearse(np.tile(rows, (4, 1)), np.repeat([0, 1], 120), np.arange(2), 0.3) is None
+
+
+def test_photos_that_are_all_alike_do_no_harm() -> None:
+    ids = np.repeat(np.arange(4), 30)
+    held = rehearse(np.ones((120, 5), np.float32), ids, np.arange(4), 0.3)
+    assert held is not None
+    assert np.isfinite(calibrate(held).scores(held.evidence)[:, :1]).all()
+
+
+def test_a_calibration_comes_back_as_it_was() -> None:
+    knots = tuple(np.linspace(-2, 3, 101).tolist())
+    one = dataclasses.replace(Calibration(), familiarity=knots, centre=(0.5, 0.8), photos=7)
+    assert Calibration.parse(one.as_record()) == one

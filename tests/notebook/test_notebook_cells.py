@@ -1,0 +1,53 @@
+"""The notebook, run top to bottom in a session that is given; in a kernel: `test_kernel.py`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from verger.notebook import write_notebook
+from whole_runs import Whole
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def agg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
+        yield
+
+
+def test_a_session_that_is_given_is_used(
+    spark: SparkSession,
+    whole: Whole,
+    copy_of: Callable[[Path], Path],
+    photos_of: Callable[..., Path],
+    tmp_path: Path,
+    agg: None,
+) -> None:
+    names = ["été [x]/{a}*.JPG", "été [x]/b?.jpg", "it's/100% #1.jpeg", "it's/d.jpg", "root.jpg"]
+    photos = photos_of(*names).rename(tmp_path / "photos {1} [x] é")
+    (photos / "it's" / "cut.jpg").write_bytes((photos / "it's" / "d.jpg").read_bytes()[:700])
+    (photos / "notes.txt").write_text("no photo")
+    store = copy_of(whole.store).rename(tmp_path / "store [x] {1}")
+    file = tmp_path / "notebook.py"
+    write_notebook(store, file, photos=str(photos), language="fr")
+    given: dict[str, Any] = {"spark": spark, "__name__": "notebook"}
+    exec(compile(file.read_text(), str(file), "exec"), given)  # noqa: S102 - our own text
+    assert spark.range(3).count() == 3  # it goes on
+    written = pq.read_table(store / "notebook" / "matrix").to_pandas()
+    assert dict(zip(written["path"], written["label"], strict=True)) == {
+        name: Path(photos.name, name).parent.name for name in names
+    }
+    assert written["components"].map(len).unique().tolist() == [given["pca"].projection.k]
+    embedded = pq.read_table(store / "notebook" / "features").to_pandas()
+    rejected = embedded[embedded["features"].isna()]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["it's/cut.jpg", "truncated"]]

@@ -1,0 +1,45 @@
+"""A STORE that grows a little each day: its small files are merged when they are many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from verger.pipeline import run
+
+pytestmark = pytest.mark.spark
+
+
+def test_small_files_of_many_days_become_one(
+    spark: SparkSession, few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verger.store.parts.MOST_SMALL", 2)
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    photos.mkdir()
+    files = []
+    for day in range(4):
+        for number in range(3):
+            (photos / f"{number}-{day}.jpg").hardlink_to(few[3 * day + number])
+        if day == 3:  # one is gone, from a file that is merged
+            (photos / "1-0.jpg").unlink()
+        record = run(photos, store).record
+        files.append(len(list((store / "features").glob("*.parquet"))))
+        assert record["changes"]["new"] == 3
+        table = pq.read_table(store / "features")
+        there = sorted(file.name for file in photos.iterdir())
+        assert sorted(table["path"].to_pylist()) == there
+        assert pq.read_table(store / "matrix")["path"].to_pylist() == there
+    # Two files a day at most, one a task; whatever there was on the day before has become one.
+    assert files[0] <= 2
+    assert files[2] <= 3
+    assert files[3] <= 3
+    fresh = tmp_path / "fresh"
+    run(photos, fresh)
+    mine, whole = (
+        pq.read_table(folder / "features").sort_by("path")["features"].combine_chunks().flatten()
+        for folder in (store, fresh)
+    )
+    assert mine.to_numpy() == pytest.approx(whole.to_numpy(), abs=1e-5)

@@ -1,0 +1,135 @@
+"""One Spark session, and one run over an awkward folder, for all tests that can share them."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyspark
+import pytest
+from pyspark.sql import SparkSession
+
+from awkward import Awkward, make_awkward
+from program import Ended, words
+from verger.cli.main import main
+from verger.demo.render import render_orchard
+from verger.errors import EngineError
+from verger.pipeline import run
+from verger.settings import RunSettings
+from verger.spark.connectors import Installed, connector_jars
+from verger.spark.session import session
+
+Here = Callable[..., Ended]
+
+
+# Two processes share the files out (see the Makefile): what takes longest begins first.
+LONGEST = ("bucket_runs", "kills", "ml", "cluster", "stopping", "bad_input", "java", "commands")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; leave out what this Spark does not have."""
+    if pyspark.__version__ < "4":  # Spark Connect's server comes with pyspark since 4
+        through = [item for item in items if "connect" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=through)
+        items[:] = [item for item in items if item not in through]
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that is done: what went in, what came out."""
+
+    photos: Awkward
+    store: Path
+    record: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """Start Spark as the program does; each run in this process joins it."""
+    with session(RunSettings(cores=2), short=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def orchard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render 30 photos of 5 varieties."""
+    folder = tmp_path_factory.mktemp("orchard") / "photos"
+    assert render_orchard(folder, varieties=5, views=4, test_views=2) == 30
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few(orchard: Path) -> list[Path]:
+    """Photos of the orchard, one each of its varieties and then another."""
+    return sorted(orchard.rglob("*.jpg"), key=lambda file: (file.name, file.parent.name))
+
+
+@pytest.fixture(scope="session")
+def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Run over the awkward folder, into a STORE whose own path is awkward."""
+    folder = tmp_path_factory.mktemp("whole")
+    photos = make_awkward(folder / "photos é %20 [x]", few)
+    store = folder / "store {1} #2*"
+    record = run(photos.root, store, RunSettings()).record
+    return Whole(photos, store, record)
+
+
+@pytest.fixture(scope="session")
+def connector() -> None:
+    """Have the jars that Spark needs for s3://, or skip."""
+    try:
+        connector_jars(Installed.find())
+    except EngineError as error:
+        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
+
+
+@pytest.fixture
+def here(
+    spark: SparkSession, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Here:
+    """Run the program in this process, where it joins the session that is running."""
+
+    def execute(*args: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["verger", *words(*args)])
+        before = signal.getsignal(signal.SIGTERM)
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        out, err = capfd.readouterr()
+        return Ended(int(str(ended.value.code)), out, err)
+
+    return execute
+
+
+@pytest.fixture
+def photos_of(tmp_path: Path, few: list[Path]) -> Callable[..., Path]:
+    """Make a folder of copies of photos of the orchard, by their new names."""
+
+    def make(*names: str, same: bool = False) -> Path:
+        root = tmp_path / "some photos"
+        for number, name in enumerate(names):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(few[0 if same else number % len(few)], root / name)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copy a STORE, so that a test may change it."""
+
+    def copy(store: Path) -> Path:
+        return Path(shutil.copytree(store, tmp_path / "copy"))
+
+    return copy
