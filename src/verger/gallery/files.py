@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from verger.errors import StoreError
+from verger.projections.npy import array_in
 
 FORMAT = 1
 KIND = "gallery"
 HEADER = "gallery.json"
 _DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4", "likenesses": "<f4"}
 _VALUES_AT_ONCE = 2**20
-_NPY_MAGIC = b"\x93NUMPY\x01\x00"
 AGAIN = "`verger reduce STORE` makes it again."
 
 
@@ -82,17 +81,8 @@ def checked_file(folder: Path, header: Mapping[str, Any], name: str, file: str) 
 
 def map_array(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Map an array of a known dtype and shape. Raises ValueError for any other."""
-    data = np.memmap(path, dtype=np.uint8, mode="r")
-    if data[:8].tobytes() != _NPY_MAGIC:
-        raise ValueError(f"{path.name} is no .npy file of version 1.0")
-    start = 10 + int.from_bytes(data[8:10].tobytes(), "little")
     dtype = _DTYPES[name]
-    header = data[10:start].tobytes().decode("latin-1").rstrip()
-    wanted = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if header != wanted or len(data) - start != size:
-        raise ValueError(f"{path.name} is not an array {dtype} of shape {shape}")
-    array = data[start:].view(dtype).reshape(shape)
+    array = array_in(np.memmap(path, dtype=np.uint8, mode="r"), path.name, dtype, shape)
     if dtype == "<f4" and not _all_finite(array):
         raise ValueError(f"{path.name} holds values that are no numbers")
     return array

@@ -9,12 +9,9 @@ SHA-256, dtype and shape.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import json
-import math
-import operator
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError
+from verger.projections.npy import array_in
 
 FORMAT = 2  # since 2, the discriminant projection takes the square root of features
 _MOST_BYTES = 4 * 2**30
@@ -128,40 +126,15 @@ def _load_array(
     data = (folder / name).read_bytes()
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise ValueError(f"the SHA-256 of {name} is not the one that was saved")
-    array = _parse_npy(data, name)
     if entry["dtype"] != "<f8":
         raise ValueError(f"{name} has dtype {entry['dtype']}")
-    if array.ndim != len(dims) or list(array.shape) != list(entry["shape"]):
-        raise ValueError(f"{name} has shape {array.shape}")
-    for dim, size in zip(dims, array.shape, strict=True):
+    shape = tuple(entry["shape"])
+    if len(shape) != len(dims) or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"{name} has shape {str(shape)[:40]}")
+    array = array_in(np.frombuffer(data, np.uint8), name, "<f8", shape).astype(np.float64)
+    for dim, size in zip(dims, shape, strict=True):
         if sizes.setdefault(dim, size) != size:
-            raise ValueError(f"{name} has shape {array.shape}, which does not fit the other arrays")
+            raise ValueError(f"{name} has shape {shape}, which does not fit the other arrays")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds values that are no numbers")
     return array
-
-
-def _parse_npy(data: bytes, name: str) -> npt.NDArray[np.float64]:
-    """Read what `np.save` writes for a float64 array in C order.
-
-    `np.load` takes more, such as archives, and allocates what a header asks for before it looks at
-    the data. Raises `ValueError` for anything else.
-    """
-    if data[: len(_NPY_MAGIC)] != _NPY_MAGIC or len(data) < _NPY_HEADER_AT:
-        raise ValueError(f"{name} is no .npy file of version 1.0")
-    end = _NPY_HEADER_AT + int.from_bytes(data[_NPY_HEADER_AT - 2 : _NPY_HEADER_AT], "little")
-    try:
-        header = ast.literal_eval(data[_NPY_HEADER_AT:end].decode("ascii").strip())
-        dtype, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
-        sizes = [operator.index(size) for size in shape]
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
-        raise ValueError(f"{name} has a damaged header") from None
-    if dtype != "<f8" or fortran is not False:
-        raise ValueError(f"{name} has dtype {dtype}, Fortran order {fortran}")
-    if min(sizes, default=0) < 0 or math.prod(sizes) * 8 != len(data) - end:
-        raise ValueError(f"{name} has shape {shape}, which is not the length of its data")
-    return np.frombuffer(data, "<f8", offset=end).reshape(sizes).astype(np.float64)
-
-
-_NPY_MAGIC = b"\x93NUMPY\1\0"
-_NPY_HEADER_AT = 10  # after the magic and a length of two bytes
