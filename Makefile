@@ -13,8 +13,9 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
+WITHOUT := --ignore tests/serve --ignore tests/cloud --ignore tests/pipeline --ignore tests/ml tests
 
-.PHONY: demo test check lint test-unit debian test-serve test-cloud test-spark test-spark35 bench docs format clean
+.PHONY: demo test check lint test-quick test-unit debian test-serve test-cloud test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
@@ -50,7 +51,7 @@ test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
 endif
 
-check: lint test-unit
+check: lint test-quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -61,8 +62,12 @@ lint: $(STAMP)
 	$(BIN)/python scripts/cloud_costs.py --check
 	$(BIN)/python scripts/draw_cloud.py --check
 
+# No Spark, no server, no cloud, and nothing that takes seconds.
+test-quick: $(STAMP)
+	$(BIN)/python $(PYTEST) -m "not spark and not slow" $(WITHOUT)
+
 test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark" --ignore tests/serve --ignore tests/cloud tests
+	$(BIN)/python $(PYTEST) -m "not spark" $(WITHOUT)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

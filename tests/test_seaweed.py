@@ -52,6 +52,7 @@ def test_each_user_may_do_what_it_may(s3: S3) -> None:
         obstore.put(s3.store("no-such-bucket"), "key", b"!")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     program = (

@@ -77,6 +77,7 @@ def test_there_are_at_least_24_varieties_in_order() -> None:
     assert list(VARIETIES) == sorted(set(VARIETIES))
 
 
+@pytest.mark.slow
 def test_every_variety_has_its_training_and_test_photos(orchard: Path) -> None:
     for part, count in (("Training", VIEWS), ("Test", TEST_VIEWS)):
         assert tuple(sorted(p.name for p in (orchard / part).iterdir())) == VARIETIES
@@ -123,6 +124,7 @@ def test_no_ground_shines_through_a_rugged_fruit() -> None:
             assert not (white & np.logical_and.reduce(near)).any(), f"{name}, view {view}"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(tmp_path: Path) -> None:
     for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
         render_orchard(tmp_path / folder, varieties=3, views=1, test_views=1, seed=seed)

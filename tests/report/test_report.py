@@ -199,6 +199,7 @@ def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path)
     write_report(store.root)  # again, over the first
 
 
+@pytest.mark.slow
 def test_a_second_run_is_compared_with_the_first(tmp_path: Path) -> None:
     photos = {f"{v}/{n}.jpg": jpeg(v, n, views=40) for v in VARIETIES[:3] for n in range(0, 40, 2)}
     folder = lay(tmp_path / "photos", photos)

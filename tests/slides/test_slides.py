@@ -32,6 +32,8 @@ from verger.slides.pictures import scattered
 from verger.slides.text import Line, clean, fit, height, on_one_line, width
 from verger.slides.words import Words, catalogue
 
+pytestmark = pytest.mark.slow  # each deck takes seconds to draw
+
 _LONG = "a very long name of a variety of fruit " * 8
 _HOSTILE = ("=1+1", "@SUM(A1)", "+cmd|calc", "a\x01\x0b\x1b[31m\tb", _LONG[:240].strip(),
             "\u202egpj.exe", "苹果" * 40, "M" * 200)  # fmt: skip

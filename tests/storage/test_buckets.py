@@ -295,6 +295,7 @@ def many(s3: S3) -> dict[str, list[str]]:
     return shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", ["flat", "nested", "one", "mixed", "loose first"])
 @pytest.mark.parametrize("sorted_at_once", [100_000, 700])
 def test_thousands_are_listed_each_once_and_in_order(
@@ -451,6 +452,7 @@ print(tally.listed, tally.new, tally.kept, tally.gone, peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_million_keys_are_listed_in_the_memory_of_some(tmp_path: Path) -> None:
     """Slow: some 15 s. Listed out of order, laid beside half a million known, written down."""
     ran = subprocess.run(

@@ -463,6 +463,7 @@ def many(count: int, *, drop_every: int) -> Iterator[PhotoRef]:
             yield PhotoRef(f"folder/{n:09d}.jpg", "plum", 1 + (n % 10 == 0), EPOCH)
 
 
+@pytest.mark.slow
 def test_any_number_of_photos_is_laid_side_by_side_in_constant_memory(tmp_path: Path) -> None:
     """Of 200,000 rows (60 MB as Python objects), known and listed, few are held at once."""
     count = 200_000
