@@ -28,9 +28,10 @@ from verger.gallery.evidence import ABSENT, NEIGHBOURS, label_means, nearest_by_
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
 from verger.photos.decode import Framing, decode
-from verger.photos.references import labeller_from, list_photos
+from verger.photos.labels import labeller_from
 from verger.projections.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
 from verger.projections.moments import Moments, root_unit, unit_length
+from verger.storage.folder import list_photos
 
 _SHRINKAGES = (0.1, 0.3, 0.5, 0.7)
 _BATCH = 8

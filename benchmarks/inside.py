@@ -25,8 +25,10 @@ from benchmarks.plain import Recipe, frame, infer, load
 from verger.embed import open_backbone
 from verger.embed.features import Embedder, embed
 from verger.photos.decode import decode
-from verger.photos.references import PhotoRef, labeller_from, list_photos
+from verger.photos.labels import labeller_from
+from verger.photos.references import PhotoRef
 from verger.settings import RunSettings
+from verger.storage.folder import list_photos
 
 
 def main() -> None:

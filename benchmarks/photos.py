@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from verger.demo.render import VARIETIES, render_orchard
-from verger.photos.references import labeller_from, list_photos
+from verger.photos.labels import labeller_from
+from verger.storage.folder import list_photos
 
 _VIEWS = 16
 A_SEED = _VIEWS * len(VARIETIES)  # photos that one seed gives

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from verger.photos.references import labeller_from, list_photos
+from verger.photos.labels import labeller_from
+from verger.storage.folder import list_photos
 
 # How a copy differs from its original: byte for byte, or encoded again in one of these ways.
 _WAYS = ("exact", "exact", "jpeg 60", "smaller", "webp 70")

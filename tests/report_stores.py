@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from verger.embed import Network, open_backbone
 from verger.embed.features import Embedder, embed
-from verger.photos.references import labeller_from, list_photos
+from verger.photos.labels import labeller_from
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, unit_length
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
+from verger.storage.folder import list_photos
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.store.parts import SCHEMAS
 from verger.store.record import backbone_record, discriminant_record, projection_record

@@ -13,7 +13,7 @@ from verger.embed import Backbone, open_backbone
 from verger.embed.features import Embedder
 from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
 from verger.gallery import build_gallery
-from verger.photos.references import Labeller, labeller_from
+from verger.photos.labels import Labeller, labeller_from
 from verger.progress import Reporter, Silent
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.pca import PCA, fit_pca, save_pca

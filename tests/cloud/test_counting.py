@@ -14,7 +14,7 @@ from seaweed import S3
 from verger.cloud.counting import count
 from verger.embed import open_backbone
 from verger.errors import PhotosError, StoreError
-from verger.photos.references import labeller_from
+from verger.photos.labels import labeller_from
 from verger.progress import Silent
 from verger.storage.place import place_of
 from verger.store.layout import FEATURES

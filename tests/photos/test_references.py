@@ -14,14 +14,10 @@ from pathlib import Path
 import pytest
 
 from verger.errors import PhotosError, UsageError
+from verger.photos.labels import CsvLabels, labeller_from
 from verger.photos.reasons import Reason
-from verger.photos.references import (
-    EXTENSIONS,
-    CsvLabels,
-    PhotoRef,
-    labeller_from,
-    list_photos,
-)
+from verger.photos.references import EXTENSIONS, PhotoRef
+from verger.storage.folder import list_photos
 from verger.storage.place import LocalPlace
 
 
@@ -266,7 +262,7 @@ AS_ANOTHER_USER = """
 import json, os, sys
 from pathlib import Path
 from verger.errors import PhotosError
-from verger.photos.references import list_photos
+from verger.storage.folder import list_photos
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 root = Path(sys.argv[1])

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 from verger.embed import open_backbone
 from verger.embed.features import Embedder, embed
 from verger.gallery import build_gallery
-from verger.photos.references import labeller_from, list_photos
+from verger.photos.labels import labeller_from
 from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
+from verger.storage.folder import list_photos
 from verger.store.store import RECORD_FORMAT
 
 

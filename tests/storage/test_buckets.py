@@ -29,9 +29,10 @@ from verger.embed.features import Embedder, embed
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
-from verger.storage import bucket as buckets
-from verger.storage import sorting
+from verger.storage import limits
 from verger.storage.bucket import Bucket
+from verger.storage.bucket_client import attempts_of
+from verger.storage.lock import Lock, is_gone, this_machine
 from verger.storage.objects import refs_of_objects
 from verger.storage.place import place_of
 from verger.store.inventory import Known
@@ -91,7 +92,7 @@ def test_an_object_is_a_file_that_can_seek(laws: Bucket) -> None:
 def test_a_large_object_is_sent_again_where_it_cannot_be_copied(
     laws: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buckets, "_COPIED_AT_MOST", 100)
+    monkeypatch.setattr(limits, "COPIED_AT_MOST", 100)
     data = os.urandom(12_000_000)  # more than one part of an upload
     laws.put("large", data)
     laws.move("large", "moved")
@@ -172,7 +173,7 @@ def test_a_worker_elsewhere_is_told_what_the_environment_says_here(
     for name in said:
         monkeypatch.delenv(name)
     there: Bucket = pickle.loads(sent)  # noqa: S301
-    store: Any = there._store
+    store: Any = there.store
     assert told.items() <= store.config.items()
 
 
@@ -306,7 +307,7 @@ def test_thousands_are_listed_each_once_and_in_order(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(sorting, "_AT_ONCE", sorted_at_once)
+    monkeypatch.setattr(limits, "SORTED_AT_ONCE", sorted_at_once)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     place = at(s3, f"s3://many/{top}")
@@ -321,7 +322,7 @@ def test_thousands_are_listed_each_once_and_in_order(
 def test_a_listing_that_nobody_finishes_leaves_nothing(
     s3: S3, many: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sorting, "_AT_ONCE", 100)
+    monkeypatch.setattr(limits, "SORTED_AT_ONCE", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = threading.active_count()
     listing = at(s3, "s3://many/nested").walk()
@@ -408,7 +409,7 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
 MILLION = """
 import datetime as dt, itertools, resource, sys, time
 from pathlib import Path
-from verger.storage import bucket as buckets
+from verger.storage.bucket_listing import LISTED, Listed, objects_of
 from verger.store.inventory import Known, OrderBook, compare
 from verger.storage.objects import refs_of_objects
 from verger.storage.sorting import in_order
@@ -437,7 +438,7 @@ def known(count):  # every second one is known
 
 def take(count):
     listed = refs_of_objects(
-        in_order(buckets._objects("", pages(count)), buckets.Listed, buckets.LISTED),
+        in_order(objects_of("", pages(count)), Listed, LISTED),
         lambda path: path[:7], None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:
@@ -580,7 +581,7 @@ def test_a_server_that_asks_for_patience_for_ever_is_asked_as_often_as_is_said(
             place = at(s3.behind(proxy.endpoint), guarded, AWS_MAX_ATTEMPTS=attempts)
             fails(place, "read")
             assert proxy.counts()["requests"] == int(attempts)
-    assert buckets._attempts({}) == buckets._attempts({"AWS_MAX_ATTEMPTS": "some"}) == 9
+    assert attempts_of({}) == attempts_of({"AWS_MAX_ATTEMPTS": "some"}) == 9
 
 
 def test_no_secret_shows(s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -591,7 +592,7 @@ def test_no_secret_shows(s3: S3, guarded: str, monkeypatch: pytest.MonkeyPatch) 
     secrets = [s3.keys.secret_key, s3.keys.access_key, TOKEN]
     for shown in (
         repr(place), str(place), f"{place!r:}", repr(pickle.loads(pickle.dumps(place))),  # noqa: S301
-        repr([place]), repr(place._store), repr(buckets._Lock(place._store, "x", 2)),
+        repr([place]), repr(place.store), repr(Lock(place, "x")),
         repr(place.lock("x")), repr(place.walk()),
     ):  # fmt: skip
         assert not any(secret in shown for secret in secrets), shown
@@ -724,8 +725,8 @@ def holder(place: Bucket) -> dict[str, Any]:
 
 @contextmanager
 def fast(monkeypatch: pytest.MonkeyPatch, beat: float, lapse: float) -> Iterator[None]:
-    monkeypatch.setattr(buckets, "_BEAT", beat)
-    monkeypatch.setattr(buckets, "_LAPSE", lapse)
+    monkeypatch.setattr(limits, "BEAT", beat)
+    monkeypatch.setattr(limits, "LAPSE", lapse)
     yield
 
 
@@ -786,7 +787,7 @@ def test_of_many_who_want_a_lock_one_gets_it(locked: Bucket) -> None:
         for thread in threads:
             thread.join()
         assert not locked.exists("lock")
-        gone = {"machine": buckets._machine(), "pid": 2**22 + 5, "run": "dead"}
+        gone = {"machine": this_machine(), "pid": 2**22 + 5, "run": "dead"}
         if round_ % 2 == 0:
             locked.put("lock", json.dumps(gone).encode())
 
@@ -795,10 +796,10 @@ def test_a_lock_is_renewed_so_that_nobody_takes_it_for_left(
     locked: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fast(monkeypatch, 0.2, 6.0), locked.lock("lock"):
-        first = obstore.head(locked._store, "lock")["last_modified"]
+        first = obstore.head(locked.store, "lock")["last_modified"]
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            if obstore.head(locked._store, "lock")["last_modified"] > first:
+            if obstore.head(locked.store, "lock")["last_modified"] > first:
                 break
             time.sleep(0.1)
         else:
@@ -816,7 +817,7 @@ def test_a_lock_that_was_left_is_taken_over_by_its_age(
     with pytest.raises(BlockingIOError), locked.lock("lock"):
         pass
     assert locked.read("lock") == other
-    monkeypatch.setattr(buckets, "_LAPSE", 0.0)
+    monkeypatch.setattr(limits, "LAPSE", 0.0)
     with locked.lock("lock"):
         assert holder(locked)["pid"] == os.getpid()
     assert not locked.exists("lock")
@@ -839,15 +840,15 @@ def test_a_run_whose_lock_was_taken_over_publishes_nothing_and_clears_nothing_aw
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     late, other = Store(f"{guarded}/taken"), Store(f"{guarded}/taken")
-    monkeypatch.setattr(buckets, "_BEAT", 1000.0)  # this machine sleeps
+    monkeypatch.setattr(limits, "BEAT", 1000.0)  # this machine sleeps
     with ExitStack() as stack:
         lost = "Another run has taken over s3://.*/taken while this one stood still"
         with late.working("x") as work:
             work.place.put(work.built("matrix/part-late.parquet"), b"late")
-            monkeypatch.setattr(buckets, "_LAPSE", 0.0)
+            monkeypatch.setattr(limits, "LAPSE", 0.0)
             theirs = stack.enter_context(other.working("x"))
             work.place.put(theirs.built("matrix/part-two.parquet"), b"two")
-            monkeypatch.setattr(buckets, "_LAPSE", 90.0)
+            monkeypatch.setattr(limits, "LAPSE", 90.0)
             files = {"matrix": [work.built("matrix/part-late.parquet")]}
             with pytest.raises(StoreError, match=lost):
                 late.publish(work, {"is": "late"}, Publication(files))
@@ -934,22 +935,22 @@ def test_what_is_no_lock_is_respected_for_as_long_as_one(
     locked.put("lock", junk)
     with pytest.raises(BlockingIOError), locked.lock("lock"):
         pass
-    monkeypatch.setattr(buckets, "_LAPSE", 0.0)
+    monkeypatch.setattr(limits, "LAPSE", 0.0)
     with locked.lock("lock"):
         pass
 
 
 @pytest.mark.parametrize("pid", [-1, 0, 10**30, None, [], "1; x"])
 def test_a_process_number_that_is_none_is_not_gone(pid: object) -> None:
-    assert not buckets._is_gone({"machine": buckets._machine(), "pid": pid})
-    assert not buckets._is_gone({"machine": buckets._machine()})
-    assert not buckets._is_gone({"machine": "another", "pid": 2**22 + 5})
-    assert buckets._is_gone({"machine": buckets._machine(), "pid": 2**22 + 5})
+    assert not is_gone({"machine": this_machine(), "pid": pid})
+    assert not is_gone({"machine": this_machine()})
+    assert not is_gone({"machine": "another", "pid": 2**22 + 5})
+    assert is_gone({"machine": this_machine(), "pid": 2**22 + 5})
 
 
 def test_a_lock_whose_answer_was_lost_is_one_s_own(locked: Bucket) -> None:
     """The client asks again, and finds the lock there already: its own."""
-    lock = buckets._Lock(locked._store, "lock", 2)
+    lock = Lock(locked, "lock")
     lock._put("create")
     lock.take()
     lock.release()

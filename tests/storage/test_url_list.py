@@ -15,9 +15,10 @@ import pytest
 
 from faults import Faults, faulty
 from verger.errors import PhotosError
+from verger.photos.labels import Labeller, labeller_from
 from verger.photos.reasons import Reason
-from verger.photos.references import Labeller, PhotoRef, labeller_from
-from verger.storage import http, sorting
+from verger.photos.references import PhotoRef
+from verger.storage import http, limits
 from verger.storage.place import source_of
 from verger.storage.url_list import WebList
 from verger.store.inventory import Known
@@ -171,7 +172,7 @@ def test_what_is_no_photo_on_the_web_is_a_reject(site: Site) -> None:
 
 
 def test_a_long_list_is_sorted_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorting, "_AT_ONCE", 40)
+    monkeypatch.setattr(limits, "SORTED_AT_ONCE", 40)
     monkeypatch.setattr(http, "facts", lambda _url: http.UNKNOWN)
     names = [f"{n:03}.jpg" for n in range(250)]
     heard: list[int] = []
@@ -312,7 +313,7 @@ def test_a_body_without_end_is_given_up(site: Site) -> None:
 
 def test_a_list_without_end_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.pages["/photos/list.txt"] = endless
-    monkeypatch.setattr("verger.storage.url_list._MOST_BYTES", 10**6)
+    monkeypatch.setattr(limits, "LIST_BYTES", 10**6)
     said = refused(WebList.of(f"{site.url}/photos/list.txt", PhotosError))
     assert "longer than 1,000,000 bytes" in said
 
@@ -328,7 +329,7 @@ def test_a_body_that_drips_is_given_up(site: Site, monkeypatch: pytest.MonkeyPat
             handler.wfile.write(b"x")
 
     site.pages["/photos/a.jpg"] = drip
-    monkeypatch.setattr(http._body, "__defaults__", (0.5,))
+    monkeypatch.setattr(limits, "PHOTO_PATIENCE", 0.5)
     start = time.monotonic()
     with pytest.raises(TimeoutError, match="not sent within"):
         photos_of(site, "a.jpg").read("a.jpg")

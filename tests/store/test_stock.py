@@ -12,10 +12,10 @@ import pytest
 
 from verger.embed import open_backbone
 from verger.errors import PhotosError
-from verger.photos.references import list_photos
 from verger.pipeline import _Chain, plan, run
 from verger.progress import Silent
 from verger.settings import RunSettings
+from verger.storage.folder import list_photos
 from verger.storage.place import LocalPlace
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES, REJECTS
@@ -25,7 +25,8 @@ from verger.store.stock import label_notes, take_stock
 from verger.store.store import RECORD_FORMAT, Publication, Store, fingerprint
 
 if TYPE_CHECKING:
-    from verger.photos.references import Labeller, PhotoRef
+    from verger.photos.labels import Labeller
+    from verger.photos.references import PhotoRef
     from verger.storage.place import Place
     from verger.store.stock import Stock
 

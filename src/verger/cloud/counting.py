@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from verger.cloud.bill import Workload
 from verger.errors import PhotosError, StoreError, UsageError
-from verger.photos.references import EXTENSIONS, PhotoRef, labeller_from
+from verger.photos.labels import labeller_from
+from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.progress import Reporter
 from verger.storage.bucket import Bucket
 from verger.storage.place import LocalPlace, Place, place_of

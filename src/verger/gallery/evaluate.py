@@ -16,8 +16,9 @@ from verger.gallery import Answer, Verdict
 from verger.gallery.calibration import calibration_error
 from verger.gallery.identify import Identifier
 from verger.knowledge import group_of
+from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reason, Reject
-from verger.photos.references import PhotoRef, labeller_from
+from verger.photos.references import PhotoRef
 from verger.storage.place import Source, source_of
 from verger.storage.prefetch import ahead
 from verger.store.stock import list_place

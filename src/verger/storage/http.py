@@ -8,7 +8,6 @@ five times at most. A body that is too long, or that takes too long, is given up
 from __future__ import annotations
 
 import errno
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,31 +22,28 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
 
 import verger
+from verger.storage import limits
+from verger.storage.retry import repeated
 
 _T = TypeVar("_T")
 
-MOST_BYTES = 64 * 2**20  # of a photo
-AT_ONCE = 16  # connections: more would be rude to a server that is somebody's own
-_ATTEMPTS = 5
-_PATIENCE = 60.0  # seconds, for one body
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
+_TIMEOUT = urllib3.Timeout(connect=limits.WEB_CONNECT_TIMEOUT, read=limits.WEB_TIMEOUT)
 _RETRY = urllib3.Retry(
     total=None,
-    connect=_ATTEMPTS - 1,
-    read=_ATTEMPTS - 1,
-    status=_ATTEMPTS - 1,
+    connect=limits.WEB_ATTEMPTS - 1,
+    read=limits.WEB_ATTEMPTS - 1,
+    status=limits.WEB_ATTEMPTS - 1,
     other=0,
-    redirect=5,
+    redirect=limits.WEB_REDIRECTS,
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=("GET", "HEAD"),
-    backoff_factor=0.1,
+    backoff_factor=limits.FIRST_PAUSE,
     backoff_jitter=0.2,
-    backoff_max=10.0,
+    backoff_max=limits.LONGEST_PAUSE,
     respect_retry_after_header=False,  # a server could ask for a day
     raise_on_status=False,
 )
 _PIECE = 2**16
-_LONGEST_TAG = 256
 
 
 class Facts(NamedTuple):
@@ -62,9 +58,12 @@ _NOTHING = Facts(0, datetime.fromtimestamp(0, tz=UTC), None)
 UNKNOWN = _NOTHING._replace(e_tag="")  # so that it is told from a photo that has no ETag
 
 
-def get(url: str, most: int = MOST_BYTES) -> bytes:
-    """Return a body, whole. Raises OSError where there is none, or one of over `most` bytes."""
-    return _repeated(url, lambda: b"".join(_body(url, most)))
+def get(url: str, most: int, patience: float) -> bytes:
+    """Return a body, whole. Raises OSError where there is none.
+
+    It may be of `most` bytes, and take `patience` seconds.
+    """
+    return download(url, most, patience, b"".join)
 
 
 def download(url: str, most: int, patience: float, write: Callable[[Iterator[bytes]], _T]) -> _T:
@@ -72,7 +71,15 @@ def download(url: str, most: int, patience: float, write: Callable[[Iterator[byt
 
     It may be of `most` bytes, and take `patience` seconds.
     """
-    return _repeated(url, lambda: write(_body(url, most, patience)))
+
+    def breaks_off(error: Exception) -> bool:
+        """Say whether it does so in the midst: urllib3 repeats all else by itself."""
+        return isinstance(error, ProtocolError | ReadTimeoutError)
+
+    try:
+        return repeated(lambda: write(_body(url, most, patience)), breaks_off, limits.WEB_ATTEMPTS)
+    except (HTTPError, ValueError) as error:
+        raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
 
 
 def facts(url: str) -> Facts:
@@ -94,14 +101,14 @@ def facts(url: str) -> Facts:
             modified = _utc(parsedate_to_datetime(answer.headers.get("Last-Modified", "")))
         is_number = length.isascii() and length.isdigit() and len(length) < 16
         tag = answer.headers.get("ETag")
-        tag = tag if tag and len(tag) < _LONGEST_TAG else None
+        tag = tag if tag and len(tag) < limits.E_TAG else None
         found = Facts(int(length) if is_number else 0, modified, tag)
         return UNKNOWN if found == _NOTHING else found
     finally:
         answer.release_conn()
 
 
-def _body(url: str, most: int, patience: float = _PATIENCE) -> Iterator[bytes]:
+def _body(url: str, most: int, patience: float) -> Iterator[bytes]:
     """Yield the pieces of a body, as they come."""
     until = time.monotonic() + patience
     answer = _client(url).request("GET", url, retries=_RETRY, preload_content=False)
@@ -134,20 +141,6 @@ def _check(status: int, url: str) -> None:
     raise OSError(errno.EIO, f"the server answers HTTP {status}", _shown(url))
 
 
-def _repeated(url: str, action: Callable[[], _T]) -> _T:
-    """Do again what urllib3 does not repeat by itself: bodies that break off."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return action()
-        except (ProtocolError, ReadTimeoutError) as error:
-            if attempt == _ATTEMPTS:
-                raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
-        except (HTTPError, ValueError) as error:
-            raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
-        time.sleep(random.uniform(0, min(0.1 * 2**attempt, 10)))  # noqa: S311 - no secret
-    raise AssertionError
-
-
 def _meaning(error: Exception) -> str:
     """Say in a few words what is wrong, without the URL, which may hold a secret."""
     cause = error.reason if isinstance(error, MaxRetryError) else error
@@ -177,7 +170,7 @@ def _pool(proxy: str | None) -> urllib3.PoolManager:
     """Keep the connections of a process."""
     options = {
         "timeout": _TIMEOUT,
-        "maxsize": AT_ONCE,
+        "maxsize": limits.WEB_AT_ONCE,
         # A body is taken as it is sent: a compressed one could swell without end.
         "headers": {"User-Agent": f"verger/{verger.__version__}", "Accept-Encoding": "identity"},
     }

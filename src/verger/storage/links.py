@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator
 
+from verger.photos.labels import Labeller, ParentLabels
 from verger.photos.reasons import Reason
-from verger.photos.references import Labeller, ParentLabels, PhotoRef
+from verger.photos.references import PhotoRef
 
 # path, bytes, modified, ETag, the list's own label (None: it has no such column), problem
 _Linked = tuple[str, int, dt.datetime, str | None, str | None, str]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
-from verger.photos.references import EXTENSIONS, STORE_MARK, Labeller, PhotoRef
+from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef
 
 _MARKED = f"{STORE_MARK}/"
 

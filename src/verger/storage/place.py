@@ -5,17 +5,15 @@ A place is small and can be sent to workers, each of which opens it for itself.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.storage.folder import LocalPlace
+
+__all__ = ["LocalPlace", "Place", "Source", "place_of", "source_of", "store_place"]
 
 
 class Source(Protocol):
@@ -101,146 +99,6 @@ class Place(Source, Protocol):
         """Name the place so that a process in another folder finds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPlace:
-    """A folder of this machine, or of a disk that all machines share at the same path."""
-
-    root: Path
-
-    @property
-    def reads_at_once(self) -> int:
-        """How many files are best read at the same time."""
-        return 8
-
-    def __str__(self) -> str:
-        return str(self.root)
-
-    @property
-    def scheme(self) -> str:
-        """The scheme of the place's URL."""
-        return "file"
-
-    @property
-    def name(self) -> str:
-        """The folder's own name."""
-        return self.root.resolve().name
-
-    def absolute(self) -> LocalPlace:
-        """Name the folder from the root on."""
-        return LocalPlace(self.root.absolute())
-
-    def holds(self, other: Source) -> bool:
-        """Say whether another place is this one or lies in it."""
-        if not isinstance(other, LocalPlace):
-            return False
-        inner, outer = other.root.resolve(), self.root.resolve()
-        return inner == outer or outer in inner.parents
-
-    def read(self, path: str) -> bytes:
-        """Return all of a file."""
-        return (self.root / path).read_bytes()
-
-    def open(self, path: str) -> str:
-        """Name the file: Arrow opens local files itself."""
-        return str(self.root / path)
-
-    @contextmanager
-    def incoming(self, path: str) -> Iterator[Path]:
-        """Give a file beside `path`, which takes its place at the end."""
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            yield unfinished
-            _sync(unfinished)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync(target.parent)
-
-    def put(self, path: str, data: bytes) -> None:
-        """Write a small file, whole or not at all."""
-        with self.incoming(path) as file:
-            file.write_bytes(data)
-
-    def settle(self, path: str) -> None:
-        """Have the disk hold a file that another program wrote here, and its name."""
-        _sync(self.root / path)
-        _sync((self.root / path).parent)
-
-    def move(self, path: str, to: str) -> None:
-        """Move a file over another one, if there is one."""
-        target = self.root / to
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).replace(target)
-        _sync(target.parent)
-
-    def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all in it; nothing happens if there is none."""
-        target = self.root / path
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
-
-    def exists(self, path: str) -> bool:
-        """Say whether there is such a file."""
-        return (self.root / path).is_file()
-
-    def files(self, folder: str, suffix: str = "") -> list[str]:
-        """Return the paths of the files right in a folder, in order; none if there is no folder."""
-        try:
-            with os.scandir(self.root / folder) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_file())
-        except FileNotFoundError:
-            return []
-        return [f"{folder}/{n}" for n in names if n.endswith(suffix) and not n.startswith(".")]
-
-    def entries(self, folder: str) -> list[str]:
-        """Return the paths of all that lies right in a folder; none if there is no folder."""
-        try:
-            with os.scandir(self.root / folder) as entries:
-                return sorted(f"{folder}/{entry.name}".lstrip("/") for entry in entries)
-        except FileNotFoundError:
-            return []
-
-    def delete_if_empty(self, folder: str) -> None:
-        """Delete a folder that holds nothing."""
-        with suppress(OSError):
-            (self.root / folder).rmdir()
-
-    def is_empty(self) -> bool | None:
-        """Say whether nothing lies here; None if there is no such folder yet."""
-        try:
-            with os.scandir(self.root) as entries:
-                return next(entries, None) is None
-        except FileNotFoundError:
-            return None
-
-    @contextmanager
-    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
-        """Hold a lock of the operating system's, which no killed process leaves behind.
-
-        It is lost where somebody deletes its file: then another run can lock a new one.
-        """
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-            def is_held() -> bool:
-                try:
-                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
-                except FileNotFoundError:
-                    return False
-
-            yield is_held
-
-    def for_spark(self, path: str) -> str:
-        """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
-        return str((self.root / path).absolute())
-
-
 def source_of(where: str | Path) -> Source:
     """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
     if isinstance(where, str) and where.startswith(("http://", "https://")):
@@ -280,12 +138,3 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
     known = [f"{name}://" for name in bucket.SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold a file's content, or a folder's entries, before anything builds on it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-_Row = TypeVar("_Row", bound=tuple[Any, ...])
+from verger.storage import limits
 
-_AT_ONCE = 50_000  # rows; longer listings are sorted on the disk
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 def in_order(
@@ -28,8 +28,8 @@ def in_order(
     are, before the first is given.
     """
     rows = _counted(rows, hear)
-    held = sorted(islice(rows, _AT_ONCE))
-    if len(held) < _AT_ONCE:
+    held = sorted(islice(rows, limits.SORTED_AT_ONCE))
+    if len(held) < limits.SORTED_AT_ONCE:
         yield from held
         return
     with tempfile.TemporaryDirectory(prefix="verger-") as folder, ExitStack() as stack:
@@ -38,7 +38,7 @@ def in_order(
             file = f"{folder}/{len(runs)}"
             _write_run(file, held, schema)
             runs.append(stack.enter_context(closing(_read_run(file, row))))
-            held = sorted(islice(rows, _AT_ONCE))
+            held = sorted(islice(rows, limits.SORTED_AT_ONCE))
         yield from heapq.merge(*runs)
 
 

@@ -23,15 +23,11 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import pyarrow as pa
 
 from verger.errors import VergerError
-from verger.storage import http
+from verger.storage import http, limits
 from verger.storage.prefetch import ahead
 from verger.storage.sorting import in_order
 
 SCHEMES = ("http", "https")
-_MOST_BYTES = 2**30  # of the list
-_PATIENCE = 600.0  # seconds, for the list
-_LONGEST_LINE = 16_384
-_ASKED_AHEAD = 4 * http.AT_ONCE
 _IN_A_PATH = "/!$&'()*+,;=:@"  # what RFC 3986 allows there as it is, beside letters and digits
 _IN_A_QUERY = _IN_A_PATH + "?%"
 
@@ -88,7 +84,7 @@ class WebList:
     @property
     def reads_at_once(self) -> int:
         """How many photos are best read at the same time."""
-        return http.AT_ONCE
+        return limits.WEB_AT_ONCE
 
     @property
     def scheme(self) -> str:
@@ -106,7 +102,7 @@ class WebList:
 
     def read(self, path: str) -> bytes:
         """Return all of a photo."""
-        return http.get(self._url_of(path))
+        return http.get(self._url_of(path), limits.PHOTO_BYTES, limits.PHOTO_PATIENCE)
 
     def walk(
         self, hear: Callable[[int], None] = lambda _found: None
@@ -115,7 +111,7 @@ class WebList:
 
         `hear` is told how many the list names: all are read, before the first is given.
         """
-        with tempfile.TemporaryFile() as file, ThreadPoolExecutor(http.AT_ONCE) as threads:
+        with tempfile.TemporaryFile() as file, ThreadPoolExecutor(limits.WEB_AT_ONCE) as threads:
             self._download(file)
             rows, has_labels = self._rows(file)
             photos = self._once(in_order(rows, _Row, _ROWS, hear))
@@ -129,7 +125,7 @@ class WebList:
                         problem = error.strerror or "not there"
                 return Linked(row.path, *facts, row.label if has_labels else None, problem)
 
-            yield from ahead(threads, ask, photos, most=_ASKED_AHEAD)
+            yield from ahead(threads, ask, photos, most=4 * limits.WEB_AT_ONCE)
 
     @property
     def _base(self) -> str:
@@ -148,7 +144,7 @@ class WebList:
             file.writelines(pieces)
 
         try:
-            http.download(self.url, _MOST_BYTES, _PATIENCE, write)
+            http.download(self.url, limits.LIST_BYTES, limits.LIST_PATIENCE, write)
         except OSError as error:
             raise self.error(
                 f"Cannot read the list {self}: {error.strerror}.",
@@ -189,11 +185,11 @@ class WebList:
     def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
         number = 0
         try:
-            while line := text.readline(_LONGEST_LINE):
+            while line := text.readline(limits.LIST_LINE):
                 number += 1
-                if len(line) == _LONGEST_LINE:
+                if len(line) == limits.LIST_LINE:
                     raise self.error(
-                        f"Line {number} of {self} is longer than {_LONGEST_LINE:,} characters.",
+                        f"Line {number} of {self} is longer than {limits.LIST_LINE:,} characters.",
                         hint="Give a list of one URL a line, or CSV.",
                     )
                 yield line

@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from verger.errors import PhotosError
-from verger.photos.references import (
-    EXTENSIONS,
-    CsvLabels,
-    Labeller,
-    ParentLabels,
-    PhotoRef,
-    list_photos,
-)
+from verger.photos.labels import CsvLabels, Labeller, ParentLabels
+from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.progress import Reporter, Silent
 from verger.storage.bucket import Bucket
+from verger.storage.folder import list_photos
 from verger.storage.links import refs_of_links
 from verger.storage.objects import refs_of_objects
 from verger.storage.place import LocalPlace, Source

@@ -1,0 +1,292 @@
+"""A folder of this machine, or of a disk that all machines share at the same path."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verger.errors import PhotosError
+from verger.photos.labels import Labeller
+from verger.photos.reasons import Reason
+from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef, escaped
+from verger.storage import limits
+
+if TYPE_CHECKING:
+    from verger.storage.place import Source
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A folder of this machine, or of a disk that all machines share at the same path."""
+
+    root: Path
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many files are best read at the same time."""
+        return limits.FOLDER_AT_ONCE
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the place's URL."""
+        return "file"
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.root.resolve().name
+
+    def absolute(self) -> LocalPlace:
+        """Name the folder from the root on."""
+        return LocalPlace(self.root.absolute())
+
+    def holds(self, other: Source) -> bool:
+        """Say whether another place is this one or lies in it."""
+        if not isinstance(other, LocalPlace):
+            return False
+        inner, outer = other.root.resolve(), self.root.resolve()
+        return inner == outer or outer in inner.parents
+
+    def read(self, path: str) -> bytes:
+        """Return all of a file."""
+        return (self.root / path).read_bytes()
+
+    def open(self, path: str) -> str:
+        """Name the file: Arrow opens local files itself."""
+        return str(self.root / path)
+
+    @contextmanager
+    def incoming(self, path: str) -> Iterator[Path]:
+        """Give a file beside `path`, which takes its place at the end."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            yield unfinished
+            _sync(unfinished)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        _sync(target.parent)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small file, whole or not at all."""
+        with self.incoming(path) as file:
+            file.write_bytes(data)
+
+    def settle(self, path: str) -> None:
+        """Have the disk hold a file that another program wrote here, and its name."""
+        _sync(self.root / path)
+        _sync((self.root / path).parent)
+
+    def move(self, path: str, to: str) -> None:
+        """Move a file over another one, if there is one."""
+        target = self.root / to
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).replace(target)
+        _sync(target.parent)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all in it; nothing happens if there is none."""
+        target = self.root / path
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is such a file."""
+        return (self.root / path).is_file()
+
+    def files(self, folder: str, suffix: str = "") -> list[str]:
+        """Return the paths of the files right in a folder, in order; none if there is no folder."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_file())
+        except FileNotFoundError:
+            return []
+        return [f"{folder}/{n}" for n in names if n.endswith(suffix) and not n.startswith(".")]
+
+    def entries(self, folder: str) -> list[str]:
+        """Return the paths of all that lies right in a folder; none if there is no folder."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return sorted(f"{folder}/{entry.name}".lstrip("/") for entry in entries)
+        except FileNotFoundError:
+            return []
+
+    def delete_if_empty(self, folder: str) -> None:
+        """Delete a folder that holds nothing."""
+        with suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def is_empty(self) -> bool | None:
+        """Say whether nothing lies here; None if there is no such folder yet."""
+        try:
+            with os.scandir(self.root) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+        """Hold a lock of the operating system's, which no killed process leaves behind.
+
+        It is lost where somebody deletes its file: then another run can lock a new one.
+        """
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+            def is_held() -> bool:
+                try:
+                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
+                except FileNotFoundError:
+                    return False
+
+            yield is_held
+
+    def for_spark(self, path: str) -> str:
+        """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
+        return str((self.root / path).absolute())
+
+
+def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
+    """Walk `root` in a fixed order and yield a reference for each photo.
+
+    Symbolic links are followed, unless they lead back to a folder that they lie in. A folder that
+    cannot be listed, and a name that is not Unicode, are yielded with their reason. Raises
+    `PhotosError` if `root` is no folder that can be listed.
+    """
+    try:
+        identity = _identity(root.stat())
+        entries = _sorted_entries(root)
+    except FileNotFoundError:
+        raise PhotosError(f"No such folder: {root}", hint="Check the path of PHOTOS.") from None
+    except NotADirectoryError:
+        raise PhotosError(f"Not a folder: {root}", hint="PHOTOS is a folder of photos.") from None
+    except OSError as error:
+        raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
+    yield from _walk(entries, identity, labeller)
+
+
+# The entries of a folder that are left, its path, and the identities of the folders around it.
+_Level = tuple[Iterator[os.DirEntry[str]], str, tuple[tuple[int, int], ...]]
+
+
+def _walk(
+    top: list[os.DirEntry[str]], identity: tuple[int, int], labeller: Labeller
+) -> Iterator[PhotoRef]:
+    """Walk depth first, without recursion: folders nest deeper than Python's stack may."""
+    levels: list[_Level] = [(iter(top), "", (identity,))]
+    while levels:
+        entries, prefix, ancestors = levels[-1]
+        entry = next(entries, None)
+        if entry is None:
+            levels.pop()
+            continue
+        path = prefix + entry.name
+        is_photo_name = entry.name.lower().endswith(EXTENSIONS)
+        try:
+            info = entry.stat()
+        except OSError as error:  # a broken or looping link, a closed folder, a file that just went
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_photo_name or is_folder:
+                shown = path + "/" if is_folder else path
+                yield _unusable(shown, labeller, Reason.UNREADABLE, error.strerror or "no stat")
+            continue
+        if not stat.S_ISDIR(info.st_mode):
+            if is_photo_name:
+                yield _reference(path, info, labeller)
+        elif _identity(info) not in ancestors:
+            try:
+                inner = _sorted_entries(Path(entry.path))
+            except OSError as error:
+                detail = f"the folder cannot be listed: {error.strerror}"
+                yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
+                continue
+            if not any(e.name == STORE_MARK and e.is_dir() for e in inner):
+                levels.append((iter(inner), path + "/", (*ancestors, _identity(info))))
+
+
+def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
+    modified = _utc(info.st_mtime)
+    if not _is_unicode(path):
+        return _unusable(path, labeller, Reason.BAD_NAME, "the name is not valid UTF-8", info)
+    label = labeller(path)
+    if not stat.S_ISREG(info.st_mode):
+        return PhotoRef(path, label, 0, modified, Reason.UNREADABLE, "not a regular file")
+    if info.st_size == 0:
+        return PhotoRef(path, label, 0, modified, Reason.EMPTY, "zero bytes")
+    return PhotoRef(path, label, info.st_size, modified)
+
+
+def _unusable(
+    path: str,
+    labeller: Labeller,
+    reason: Reason,
+    detail: str,
+    info: os.stat_result | None = None,
+) -> PhotoRef:
+    """Make a reference that is a reject already; bytes that are no Unicode are shown escaped."""
+    shown = escaped(path)
+    size, mtime = (info.st_size, info.st_mtime) if info else (0, 0.0)
+    return PhotoRef(shown, labeller(shown), size, _utc(mtime), reason, detail)
+
+
+def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder so that the paths of all photos come in order, those of its folders included.
+
+    An object store lists its keys in this order, and a STORE keeps its rows in it.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=_place_in_order)
+
+
+def _place_in_order(entry: os.DirEntry[str]) -> str:
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        is_folder = False
+    return escaped(entry.name) + ("/" if is_folder else "")
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _utc(seconds: float) -> dt.datetime:
+    try:
+        return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
+    except (OverflowError, ValueError, OSError):  # a file system with a nonsensical clock
+        return dt.datetime.fromtimestamp(0, tz=dt.UTC)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's entries, before anything builds on it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
