@@ -32,6 +32,7 @@ from urllib.parse import unquote
 import boto3
 
 import verger
+from verger.machine.cores import cores
 from verger.store.summary import summary
 
 RESULT_KEY = "result.json"
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = [unquote(word) for word in given.verger]
     watched = Watched(given.job, given.since or time.time(), Path.cwd() / "progress.log")
     put = _putter(given.scratch)
-    watched.say(f"Verger {verger.__version__}, job {given.job}, on {os.cpu_count()} cores")
+    watched.say(f"Verger {verger.__version__}, job {given.job}, on {cores()} cores")
     process = _start(words)
     # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
     for number in (signal.SIGTERM, signal.SIGINT):

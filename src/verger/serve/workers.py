@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ from PIL import Image
 
 from verger.gallery import Answer
 from verger.gallery.identify import Identifier
+from verger.machine.cores import cores
 from verger.photos.reasons import Reject
 from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem
@@ -50,7 +49,7 @@ class Workers:
     """Threads that share one network: ONNX Runtime and Pillow let go of Python's lock."""
 
     def __init__(self, count: int | None, metrics: Metrics) -> None:
-        self.count = count or _cores()
+        self.count = count or cores()
         self.seconds_each = 0.1
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="verger-worker")
@@ -132,10 +131,3 @@ class Workers:
         """Take no more work; what is under way ends by itself."""
         for pool in (self._pool, self._readers):
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use; all, where the system does not say."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

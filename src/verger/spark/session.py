@@ -23,6 +23,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
+from verger.machine.cores import cores
 from verger.progress import Reporter
 from verger.settings import RunSettings
 from verger.spark.connectors import (
@@ -270,11 +271,7 @@ def _share(settings: RunSettings, master: str | None) -> Share:
     named = settings.cores or (int(asked.group(1) or 1) if asked else None)
     automatic = settings.memory == "auto"
     fewer = automatic and named is None and master is None
-    return share_of(memory_available() if automatic else None, named or _cores(), fewer=fewer)
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
+    return share_of(memory_available() if automatic else None, named or cores(), fewer=fewer)
 
 
 @contextmanager
