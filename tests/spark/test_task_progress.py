@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from verger.spark.task_progress import Address, Teller, listening
 
@@ -107,3 +110,55 @@ def test_listening_ends_with_its_thread() -> None:
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
     assert time.monotonic() - start < 5
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"),
+    [
+        ("localhost", None),
+        ("127.0.0.1", "0.0.0.0"),  # noqa: S104 - in a container: bound to all
+        ("127.0.0.1", "203.0.113.7"),  # an address that this machine has not
+        ("127.0.0.1", "no.such.host.invalid"),
+        ("127.0.0.1", "::"),
+        ("::1", None),
+        ("[::1]", None),  # as Spark writes it
+        ("::1", "203.0.113.7"),
+    ],
+)
+def test_an_address_that_is_advertised_is_not_always_one_to_bind(
+    host: str, bind: str | None
+) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    heard = Heard()
+    with listening(host, heard, bind) as address:
+        assert address.host == host
+        tell(address, 0, 3, 1)
+        heard.until(lambda counts: (4, 1) in counts)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid", "a" * 70, "é..x", ""])
+def test_where_there_is_no_way_nothing_is_heard_and_nothing_fails(host: str) -> None:
+    with listening(host, Heard()) as address:
+        tell(address, 0, 3, 1)
+
+
+def test_without_any_socket_a_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where all descriptors are in use, or sockets are forbidden."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", refused)
+        with listening(HOST, Heard()) as address:
+            tell(address, 0, 3, 1)

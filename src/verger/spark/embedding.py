@@ -55,7 +55,8 @@ def embed_photos(
         return []
     photos = photos.absolute()
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-    with listening(host, hear) as address, job_errors():
+    bind = spark.conf.get("spark.driver.bindAddress", None)
+    with listening(host, hear, bind) as address, job_errors():
 
         def run(ids: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in ids:
