@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -90,7 +91,7 @@ def shipped_names() -> list[str]:
 
 def preload() -> None:
     """Import ONNX Runtime ahead of its use, in a process that workers are forked from."""
-    import onnxruntime  # noqa: F401
+    _onnxruntime()
 
 
 def to_input(photos: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[Any]:
@@ -196,11 +197,22 @@ def _read_checked(file: Path, sha256: str) -> bytes:
     return model
 
 
+def _onnxruntime() -> Any:
+    """Import ONNX Runtime, the only way that it is: so that it reports to nobody.
+
+    On its import it would write an id of this machine into the home folder, and open connections to
+    its maker. It reads the variable on its import; told later, it has done both.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # where the user had imported it before
+    return onnxruntime
+
+
 def _session(model: bytes, name: str) -> Any:
     """Load a model from bytes, so that it can name no other file, on one thread."""
-    import onnxruntime as ort
-
-    ort.disable_telemetry_events()  # photos and their features are nobody else's business
+    ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
