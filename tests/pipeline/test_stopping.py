@@ -19,13 +19,23 @@ from program import command, finish, start, verger
 pytestmark = pytest.mark.spark
 
 MANY = 1500
+SOON = 12  # seconds; about one on a quiet machine, and what is under way takes a minute
 
 
 @pytest.fixture(scope="module")
 def many(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos for some ten seconds of work, on two fast cores."""
-    folder = tmp_path_factory.mktemp("many")
-    for number in range(MANY):
+    return copies(few, tmp_path_factory.mktemp("many"), MANY)
+
+
+@pytest.fixture(scope="module")
+def endless(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos for a minute of work."""
+    return copies(few, tmp_path_factory.mktemp("endless"), 6 * MANY)
+
+
+def copies(few: list[Path], folder: Path, count: int) -> Path:
+    for number in range(count):
         (folder / f"{number}.jpg").hardlink_to(few[number % len(few)])
     return folder
 
@@ -89,17 +99,19 @@ def only_parts(store: Path) -> None:
     ("number", "to_group", "code"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)]
 )
 def test_stopped_while_embedding(
-    many: Path, tmp_path: Path, number: signal.Signals, to_group: bool, code: int
+    endless: Path, tmp_path: Path, number: signal.Signals, to_group: bool, code: int
 ) -> None:
     """Ctrl-C goes to all processes of a terminal's job, SIGTERM to the program alone, and again."""
     store = tmp_path / "store"
-    process, running = embedding(many, store)
+    process, running = embedding(endless, store)
     (os.killpg if to_group else os.kill)(process.pid, number)
+    told = time.monotonic()
     while number == signal.SIGTERM and process.poll() is None:
         time.sleep(0.2)
         process.terminate()
     ended = finish(process)
     assert ended.code == code, ended.err
+    assert time.monotonic() - told < SOON, "it waited for what was under way"
     assert ended.out == ""
     assert "stopped" in ended.error
     nothing_left(running)

@@ -18,6 +18,7 @@ import click
 import verger
 from verger.cli.cloud import cloud
 from verger.errors import PhotosError, VergerError
+from verger.machine.cores import cores as usable_cores
 from verger.progress import reporter
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
@@ -42,14 +43,12 @@ def main() -> NoReturn:
     except VergerError as error:
         click.echo(f"verger: {error}", err=True)
         code = error.exit_code
-    except click.exceptions.Abort:
-        code = _stopped(_CTRL_C)
-    except KeyboardInterrupt:
-        code = _stopped(_CTRL_C)
-    except _Terminated:
-        code = _stopped(_TERMINATED)
-        # As it ends, Python puts back the default of what has a function, which would end it by 15.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
+        terminated = isinstance(stopped.__cause__ or stopped, _Terminated)
+        code = _stopped(_TERMINATED if terminated else _CTRL_C)
+        if terminated:
+            # As it ends, Python puts back the default of what has a function: it would end by 15.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""
@@ -59,8 +58,12 @@ def main() -> NoReturn:
     sys.exit(code or 0)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came.
+
+    A kind of KeyboardInterrupt, the one exception for which py4j closes its connection to Java.
+    Left open, pyspark's next call, on the way out, would wait for the end of the job under way.
+    """
 
 
 def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
@@ -242,7 +245,7 @@ def evaluate_command(
     RunSettings(label_from=label_from, cores=cores)
     identifier = Identifier.open(store)
     with reporter(quiet=quiet or as_json).stage("Identifying", None, "photos") as stage:
-        threads = cores or os.cpu_count() or 1
+        threads = cores or usable_cores()
         measured = evaluate(identifier, photos, label_from, threads, stage.update)
     click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
 
@@ -339,7 +342,7 @@ def slides_command(store: str, language: str, output: str | None) -> None:
 
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
-@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all).")
+@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all that this process may).")
 def demo_command(folder: Path, cores: int | None) -> None:
     """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
     from verger.demo import demo
