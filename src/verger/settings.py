@@ -108,7 +108,7 @@ class RunSettings:
     master: str | None = _choice(
         None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
     )
-    cores: int | None = _choice(None, "Cores to use (default: all that this process may).", metavar="N")
+    cores: int | None = _choice(None, "Cores to use (default: all that it may).", metavar="N")
     memory: str = _choice(
         "auto",
         "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine, "

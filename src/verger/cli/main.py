@@ -342,7 +342,7 @@ def slides_command(store: str, language: str, output: str | None) -> None:
 
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
-@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all that this process may).")
+@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all that it may).")
 def demo_command(folder: Path, cores: int | None) -> None:
     """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
     from verger.demo import demo
