@@ -19,8 +19,9 @@ from verger.settings import RunSettings
 from verger.storage.folder import list_photos
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.store.parts import SCHEMAS
+from verger.store.publication import Publication
 from verger.store.record import backbone_record, discriminant_record, projection_record
-from verger.store.store import Publication, Store, now
+from verger.store.store import Store, now
 
 _VERSIONS = {"verger": "0", "python": "3", "spark": "none", "java": "none"}
 _POOL = 5

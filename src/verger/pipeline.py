@@ -32,6 +32,7 @@ from verger.store.layout import (
     REPORT,
 )
 from verger.store.parts import all_denied, empty_table, merge_rejects, too_small
+from verger.store.publication import Publication
 from verger.store.record import (
     Clock,
     backbone_record,
@@ -42,8 +43,9 @@ from verger.store.record import (
     versions,
 )
 from verger.store.stock import Stock, label_notes, take_stock
-from verger.store.store import Publication, Store, Work, fingerprint, now
+from verger.store.store import Store, fingerprint, now
 from verger.store.tables import Table, rows_of, write_csv
+from verger.store.work import Work
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

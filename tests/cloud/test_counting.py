@@ -19,9 +19,10 @@ from verger.progress import Silent
 from verger.storage.place import place_of
 from verger.store.layout import FEATURES
 from verger.store.parts import SCHEMAS
+from verger.store.publication import Publication
 from verger.store.record import backbone_record
 from verger.store.stock import list_place
-from verger.store.store import Publication, Store
+from verger.store.store import Store
 
 
 @pytest.fixture

@@ -36,8 +36,9 @@ from verger.storage.lock import Lock, is_gone, this_machine
 from verger.storage.objects import refs_of_objects
 from verger.storage.place import place_of
 from verger.store.inventory import Known
+from verger.store.publication import Publication
 from verger.store.stock import list_place
-from verger.store.store import Publication, Store
+from verger.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

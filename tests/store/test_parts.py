@@ -31,8 +31,8 @@ from verger.store.parts import (
     too_small,
     write_part,
 )
-from verger.store.store import Work
 from verger.store.tables import ROWS_A_GROUP
+from verger.store.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,7 @@ sys.path.insert(0, sys.argv[2])
 import test_parts
 from verger.store.parts import write_part
 from verger.storage.place import LocalPlace
-from verger.store.store import Work
+from verger.store.work import Work
 place = LocalPlace(Path(sys.argv[1]))
 work = Work(place, "run", "made-by", Path(sys.argv[1]))
 moment = 0

@@ -20,9 +20,10 @@ from verger.storage.place import LocalPlace
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.parts import SCHEMAS
+from verger.store.publication import Publication
 from verger.store.record import backbone_record
 from verger.store.stock import label_notes, take_stock
-from verger.store.store import RECORD_FORMAT, Publication, Store, fingerprint
+from verger.store.store import RECORD_FORMAT, Store, fingerprint
 
 if TYPE_CHECKING:
     from verger.photos.labels import Labeller

@@ -14,7 +14,9 @@ import pytest
 
 from verger.errors import StoreError
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
-from verger.store.store import RECORD_FORMAT, Publication, Store, Work, fingerprint
+from verger.store.publication import Publication
+from verger.store.store import RECORD_FORMAT, Store, fingerprint
+from verger.store.work import Work
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 MADE_BY = "made-by"

@@ -23,7 +23,7 @@ from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
 from verger.store.parts import Done, rewrite_part, write_part
-from verger.store.store import Work
+from verger.store.work import Work
 
 _SCHEMA = "task long, embedded long, rejected long"
 

@@ -20,7 +20,8 @@ from verger.storage.place import LocalPlace, Source
 from verger.storage.url_list import WebList
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
 from verger.store.layout import FEATURES, REJECTS
-from verger.store.store import Store, Work
+from verger.store.store import Store
+from verger.store.work import Work
 
 _T = TypeVar("_T")
 

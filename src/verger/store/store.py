@@ -12,11 +12,8 @@
         work/                         what a run builds; finished parts outlive a run that stops
         publish.json                  what a run is about to move into place
 
-A run builds everything under `.verger/work/`. When all of it is there, it writes down which files
-go where and which go (`publish.json`): from then on the new state is decided. It takes the old
-record away, moves the files, and puts the new record last. Killed before, the STORE is what it was;
-killed after, whoever opens it next carries out what is written. While there is a record, all that
-lies beside it belongs to it.
+A run builds everything under `.verger/work/` (`work.py`). When all of it is there, it is put into
+place as one (`publication.py`): while there is a record, all that lies beside it belongs to it.
 """
 
 from __future__ import annotations
@@ -25,85 +22,20 @@ import datetime as dt
 import errno
 import hashlib
 import json
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from verger.errors import StoreError
 from verger.photos.references import STORE_MARK
-from verger.storage.place import Place, store_place
-from verger.store.layout import FEATURES, GALLERY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.storage.place import store_place
+from verger.store.layout import FAILED_REJECTS, LOCK, MARK, RECORD, REJECTS, WORK
+from verger.store.publication import Publication, carry_out, is_pending, publish
+from verger.store.work import Work, put_whole, run_name
 
 RECORD_FORMAT = 2  # 1 had no ETags
-_MARK = f"{STORE_MARK}/store.json"
-_LOCK = f"{STORE_MARK}/lock"
-_WORK = f"{STORE_MARK}/work"
-_JOURNAL = f"{STORE_MARK}/publish.json"
-FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Where a run that is under way builds what it will publish.
-
-    run:     the name of the run, part of the names of its files
-    made_by: what decides what a photo becomes; only parts made by the same are taken up again
-    scratch: a folder of this machine, for what is put together before it is sent
-    """
-
-    place: Place
-    run: str
-    made_by: str
-    scratch: Path
-
-    @property
-    def refs(self) -> str:
-        """The photos to embed, one Parquet file."""
-        return f"{_WORK}/refs.parquet"
-
-    @property
-    def edits(self) -> str:
-        """What has to change in files that are there, one Parquet file."""
-        return f"{_WORK}/edits.parquet"
-
-    @property
-    def parts(self) -> str:
-        """The folder of the parts that tasks have finished."""
-        return f"{_WORK}/parts-{self.made_by}"
-
-    @property
-    def rewritten(self) -> str:
-        """The folder of the files that take the place of published ones."""
-        return f"{_WORK}/rewritten"
-
-    def built(self, name: str) -> str:
-        """Where the part of a STORE that is called `name` is built."""
-        return f"{_WORK}/{name}"
-
-    def finished(self, table: str) -> list[str]:
-        """Return the finished parts, their files of one table; rejects of no finished part go."""
-        features = self.place.files(f"{self.parts}/{FEATURES}", ".parquet")
-        if table == FEATURES:
-            return features
-        done = {path.rpartition("/")[2] for path in features}
-        rejects = self.place.files(f"{self.parts}/{REJECTS}", ".parquet")
-        return [path for path in rejects if path.rpartition("/")[2] in done]
-
-
-@dataclass
-class Publication:
-    """The files that a STORE shall consist of from now on.
-
-    folders: for each folder that is renewed, the paths of the files that make it up
-    files:   for each single file that is renewed, where it lies, or None if there is none
-    """
-
-    folders: dict[str, list[str]] = field(default_factory=dict)
-    files: dict[str, str | None] = field(default_factory=dict)
 
 
 class Store:
@@ -125,9 +57,9 @@ class Store:
         A run that was killed while it put its files into place is completed first. Raises
         `StoreError` for a record that is none, or of a newer Verger.
         """
-        if self.place.exists(_JOURNAL):
-            with suppress(BlockingIOError, OSError), self.place.lock(_LOCK):
-                self._carry_out()
+        if is_pending(self.place):
+            with suppress(BlockingIOError, OSError), self.place.lock(LOCK):
+                carry_out(self.place)
         return self._read_record()
 
     def whole_run(self) -> dict[str, Any]:
@@ -148,10 +80,10 @@ class Store:
         """
         is_new = self.check(backbone=backbone, overwrite=overwrite)
         try:
-            with self.place.lock(_LOCK):
-                if not self.place.exists(_MARK):
-                    self._put(_MARK, _json({"format": RECORD_FORMAT}))
-                    self.place.delete_if_empty(_WORK)
+            with self.place.lock(LOCK):
+                if not self.place.exists(MARK):
+                    put_whole(self.place, MARK, {"format": RECORD_FORMAT})
+                    self.place.delete_if_empty(WORK)
         except BlockingIOError:
             raise self._is_busy() from None
         except OSError as error:
@@ -202,12 +134,12 @@ class Store:
         """
         try:
             with (
-                self.place.lock(_LOCK) as self._is_held,
+                self.place.lock(LOCK) as self._is_held,
                 tempfile.TemporaryDirectory(prefix="verger-") as scratch,
             ):
-                self._carry_out()
-                work = Work(self.place, _run_name(), made_by, Path(scratch))
-                self._tidy(work)
+                carry_out(self.place)
+                work = Work(self.place, run_name(), made_by, Path(scratch))
+                work.tidy()
                 try:
                     yield work
                 finally:
@@ -215,8 +147,8 @@ class Store:
                         # What is decided is carried out before its sources are cleared away. Where
                         # another run has taken the lock over, all of it is that run's.
                         if self._is_held():
-                            self._carry_out()
-                            self._tidy(work)
+                            carry_out(self.place)
+                            work.tidy()
         except BlockingIOError:
             raise self._is_busy() from None
         except OSError as error:
@@ -245,79 +177,15 @@ class Store:
 
         Raises `StoreError`, and changes nothing, where another run has taken the lock over.
         """
-        moves: list[tuple[str, str]] = []
-        gone: list[str] = []
-        for folder, sources in publication.folders.items():
-            targets = {f"{folder}/{source.rpartition('/')[2]}": source for source in sources}
-            moves += [(source, to) for to, source in targets.items() if source != to]
-            gone += [path for path in self.place.files(folder) if path not in targets]
-        for name, source in publication.files.items():
-            if source is not None:
-                moves.append((source, name))
-            elif self.place.exists(name):
-                gone.append(name)
-        whole = {"format": RECORD_FORMAT, **record}
         if not self._is_held():
             raise StoreError(
                 f"Another run has taken over {self.root} while this one stood still; this one "
                 "published nothing.",
                 hint="Wait until that run has ended, and run again.",
             )
-        for source, _ in moves:  # Spark leaves the matrix to the system, to be written some day
-            self.place.settle(source)
-        if moves or gone:
-            self._put(_JOURNAL, _json({"moves": moves, "gone": gone, "record": whole}))
-            self._carry_out()
-        else:
-            self._put(RECORD, _json(whole))
+        publish(self.place, {"format": RECORD_FORMAT, **record}, publication)
         self.place.delete(work.parts)
         self.place.delete(FAILED_REJECTS)  # of a run before this one
-
-    def _carry_out(self) -> None:
-        """Do what the journal says; what is done already is not done again."""
-        if not self.place.exists(_JOURNAL):
-            return
-        journal = self._journal()
-        self.place.delete(RECORD)
-        for source, to in journal["moves"]:
-            if self.place.exists(source):
-                self.place.move(source, to)
-        for path in journal["gone"]:
-            self.place.delete(path)
-        self._put(RECORD, _json(journal["record"]))
-        self.place.delete(_JOURNAL)
-        self.place.delete_if_empty(_WORK)
-
-    def _put(self, path: str, data: bytes) -> None:
-        """Write a small file by way of the work folder, where no killed run leaves a trace."""
-        built = f"{_WORK}/{path.rpartition('/')[2]}"
-        self.place.put(built, data)
-        self.place.move(built, path)
-
-    def _journal(self) -> dict[str, Any]:
-        """Read the journal; what it names lies in the STORE, whoever wrote it."""
-        try:
-            journal = json.loads(self.place.read(_JOURNAL))
-            dict(journal["record"])
-            targets = [*(to for _, to in journal["moves"]), *journal["gone"]]
-            sources = [source for source, _ in journal["moves"]]
-            allowed = all(_lies_in(path, _PUBLISHED) for path in targets)
-            if not (allowed and all(_lies_in(path, {STORE_MARK}) for path in sources)):
-                raise ValueError("it names what is no part of a STORE")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{self.place}/{_JOURNAL} does not say what a run was about to publish ({error}).",
-                hint="Delete it, and run again with --overwrite.",
-            ) from None
-        return dict(journal)
-
-    def _tidy(self, work: Work) -> None:
-        """Clear the work folder, but for parts that a later run can take up."""
-        for path in self.place.entries(_WORK):
-            may_keep = path == work.parts or (not work.made_by and path.startswith(work.parts))
-            if not (may_keep and self.place.files(f"{path}/{FEATURES}", ".parquet")):
-                self.place.delete(path)
-        self.place.delete_if_empty(_WORK)
 
     def _read_record(self) -> dict[str, Any] | None:
         file = f"{self.place}/{RECORD}"
@@ -341,14 +209,6 @@ class Store:
         )
 
 
-_PUBLISHED = {FEATURES, REJECTS, MATRIX, PROJECTION, GALLERY, MATRIX_CSV}
-
-
-def _lies_in(path: str, tops: set[str]) -> bool:
-    names = path.split("/")
-    return names[0] in tops and not {"", ".", ".."}.intersection(names)
-
-
 # What decides what a photo becomes, in the description of a backbone.
 _DECIDES = ("sha256", "image_size", "resize_shorter_side")
 
@@ -362,14 +222,6 @@ def fingerprint(backbone: Mapping[str, Any], **others: Any) -> str:
 def now() -> str:
     """Return the time in UTC, as it stands in a record."""
     return dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
-
-
-def _run_name() -> str:
-    return f"{dt.datetime.now(tz=dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def _cannot_write(root: str, error: OSError) -> StoreError:
