@@ -23,8 +23,7 @@ import click
 import numpy as np
 import pyarrow as pa
 
-import verger.cli.main
-from verger.cli.main import cli
+from verger.cli.main import CTRL_C, TERMINATED, cli
 from verger.errors import VergerError
 from verger.photos.reasons import Reason
 from verger.projections.discriminant import fit_discriminant, save_discriminant
@@ -298,8 +297,8 @@ def _errors() -> str:
         (str(error.exit_code), f"`{error.__name__}`", (error.__doc__ or "").splitlines()[0])
         for error in _below(VergerError)
     ]
-    rows.append((str(verger.cli.main._CTRL_C), "", "Stopped by Ctrl-C."))
-    rows.append((str(verger.cli.main._TERMINATED), "", "Stopped by SIGTERM."))
+    rows.append((str(CTRL_C), "", "Stopped by Ctrl-C."))
+    rows.append((str(TERMINATED), "", "Stopped by SIGTERM."))
     rows.sort(key=lambda row: int(row[0]))
     return (
         "# Errors and exit codes\n\n"

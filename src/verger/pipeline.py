@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from verger import _moved
 from verger.embed import Backbone, open_backbone
 from verger.embed.features import Embedder
 from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
@@ -49,6 +50,8 @@ from verger.store.work import Work
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+else:
+    __getattr__ = _moved.names_of(__name__)  # `prepare`, which is in verger.demo
 
 _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 # The settings that decide what is made of the features.

@@ -26,7 +26,7 @@ from verger.store.summary import opening, planned, summary
 if typing.TYPE_CHECKING:
     from verger.pipeline import Outcome
 
-_CTRL_C, _TERMINATED = 130, 143
+CTRL_C, TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
     "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
@@ -45,7 +45,7 @@ def main() -> NoReturn:
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
         terminated = isinstance(stopped.__cause__ or stopped, _Terminated)
-        code = _stopped(_TERMINATED if terminated else _CTRL_C)
+        code = _stopped(TERMINATED if terminated else CTRL_C)
         if terminated:
             # As it ends, Python puts back the default of what has a function: it would end by 15.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

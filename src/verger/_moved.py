@@ -1,0 +1,118 @@
+"""Old import paths: they still work, and a DeprecationWarning names the new one.
+
+A module of the left column is the module of the right one, loaded when it is asked for; so
+classes and patches are the same under both names. Nothing of Verger's own takes an old path:
+`tests/test_old_paths.py` looks.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# Both without "verger.".
+MODULES = {
+    "ahead": "storage.prefetch",
+    "answers": "cli.answers",
+    "backbones": "embed",
+    "backbones.backbone": "embed.backbone",
+    "backbones.card": "embed.card",
+    "buckets": "storage.bucket",
+    "cloud.commands": "cli.cloud",
+    "cloud.job_commands": "cli.cloud_jobs",
+    "cloud.options": "cli.cloud_options",
+    "cloud.telling": "cloud.plan_lines",
+    "discriminant": "projections.discriminant",
+    "doctor": "cli.doctor",
+    "evaluate": "gallery.evaluate",
+    "features": "embed.features",
+    "gallery.layout": "gallery.files",
+    "identify": "gallery.identify",
+    "inventory": "store.inventory",
+    "knowledge.labels": "knowledge.naming",
+    "layout": "store.layout",
+    "listing": "store.stock",
+    "models": "projections.model_files",
+    "moments": "projections.moments",
+    "parts": "store.parts",
+    "photos.berries": "demo.berries",
+    "photos.exotics": "demo.exotics",
+    "photos.links": "storage.links",
+    "photos.objects": "storage.objects",
+    "photos.orchard": "demo.orchard",
+    "photos.render": "demo.render",
+    "photos.solids": "demo.solids",
+    "photos.source": "photos.references",
+    "photos.stone": "demo.stone",
+    "photos.textures": "demo.textures",
+    "places": "storage.place",
+    "projection": "projections.pca",
+    "record": "store.record",
+    "report.pictures": "report.thumbnails",
+    "report.words": "report.translations",
+    "serve.places": "serve.admission",
+    "slides.pages.findings": "slides.pages.results",
+    "sorting": "storage.sorting",
+    "spark.telling": "spark.task_progress",
+    "spark.workers": "spark.executors",
+    "summary": "store.summary",
+    "tables": "store.tables",
+    "web": "storage.http",
+    "weblist": "storage.url_list",
+}
+# What left a module that is still there: module -> name -> where it is now.
+NAMES = {
+    "pipeline": {"prepare": "demo"},
+    "store": dict.fromkeys(
+        ("FAILED_REJECTS", "RECORD_FORMAT", "Publication", "Work", "fingerprint", "now"),
+        "store.store",
+    ),
+}
+
+
+class _Moved:
+    """Finds and loads what moved. First in line: a package's path would give a second copy."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        moved = name.startswith("verger.") and name.removeprefix("verger.") in MODULES
+        return ModuleSpec(name, self) if moved else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python: the new module must not take the old one's spec."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = f"verger.{MODULES[module.__name__.removeprefix('verger.')]}"
+        _warn(module.__name__, new)
+        sys.modules[module.__name__] = import_module(new)  # what `import` gives to its caller
+
+
+def install() -> None:
+    """Make Python find the modules that moved."""
+    sys.meta_path.insert(0, _Moved())
+
+
+def names_of(module: str) -> Callable[[str], object]:
+    """Return the `__getattr__` of a module that names have left."""
+
+    def find(name: str) -> object:
+        home = NAMES[module.removeprefix("verger.")].get(name)
+        if home is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        _warn(f"{module}.{name}", f"verger.{home}.{name}")
+        value = getattr(import_module(f"verger.{home}"), name)
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return find
+
+
+def _warn(old: str, new: str) -> None:
+    # 3: past this function and its caller; Python passes over the frames of `import` itself.
+    warnings.warn(f"{old} is now {new}.", DeprecationWarning, stacklevel=3)
