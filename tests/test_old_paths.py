@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -71,7 +72,11 @@ def program(tmp_path: Path) -> Path:
     return tmp_path / "program.py"
 
 
-@pytest.mark.parametrize("old", sorted(MODULES))
+WHOLE = [old for old in sorted(MODULES) if " " not in MODULES[old]]
+DIVIDED = [old for old in sorted(MODULES) if " " in MODULES[old]]
+
+
+@pytest.mark.parametrize("old", WHOLE)
 def test_an_old_path_gives_the_module_itself(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
     new = import_module(f"verger.{MODULES[old]}")
     monkeypatch.delitem(sys.modules, f"verger.{old}", raising=False)
@@ -83,6 +88,30 @@ def test_an_old_path_gives_the_module_itself(old: str, monkeypatch: pytest.Monke
     assert new.__spec__ is not None
     assert new.__spec__.name == new.__name__
     assert f"verger.{old} is now {new.__name__}." in [str(warning.message) for warning in told]
+
+
+@pytest.mark.parametrize("old", DIVIDED)
+def test_a_module_that_was_divided_finds_its_names(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, f"verger.{old}", raising=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        was = import_module(f"verger.{old}")
+    homes = [f"verger.{home}" for home in MODULES[old].split()]
+    assert [str(warning.message) for warning in told] == [
+        f"verger.{old} is now {' and '.join(homes)}."
+    ]
+    for home in map(import_module, homes):
+        mine = [name for name, value in vars(home).items() if is_made_in(home, value)]
+        assert mine != []
+        assert all(getattr(was, name) is vars(home)[name] for name in mine)
+    with pytest.raises(AttributeError, match=rf"'verger\.{old}' has no attribute 'orchards'"):
+        was.orchards  # noqa: B018
+
+
+def is_made_in(module: ModuleType, value: object) -> bool:
+    return getattr(value, "__module__", None) == module.__name__
 
 
 def test_no_module_is_where_a_row_says_that_it_is_gone() -> None:
@@ -120,7 +149,7 @@ def test_the_warning_names_the_new_path_and_the_callers_line(program: Path) -> N
     assert told == [
         f"{program}:{line}: DeprecationWarning: verger.{old} is now verger.{new}."
         for line, old, new in [
-            (1, "places", MODULES["places"]),
+            (1, "places", " and verger.".join(MODULES["places"].split())),
             (3, "projection", "projections.pca"),
             (4, "pipeline.prepare", "demo.prepare"),
             (5, "store.now", f"{NAMES['store']['now']}.now"),

@@ -1,8 +1,8 @@
 """Old import paths: they still work, and a DeprecationWarning names the new one.
 
-A module of the left column is the module of the right one, loaded when it is asked for; so
-classes and patches are the same under both names. Nothing of Verger's own takes an old path:
-`tests/test_old_paths.py` looks.
+A module of the left column is the module of the right one, loaded when it is asked for: classes
+and patches are the same under both names. One that was divided finds its names in several.
+Nothing of Verger's own takes an old path: `tests/test_old_paths.py` looks.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-# Both without "verger.".
+# All without "verger.".
 MODULES = {
     "ahead": "storage.prefetch",
     "answers": "cli.answers",
     "backbones": "embed",
     "backbones.backbone": "embed.backbone",
     "backbones.card": "embed.card",
-    "buckets": "storage.bucket",
+    "buckets": "storage.bucket storage.bucket_listing",
     "cloud.commands": "cli.cloud",
     "cloud.job_commands": "cli.cloud_jobs",
     "cloud.options": "cli.cloud_options",
@@ -46,10 +46,10 @@ MODULES = {
     "photos.orchard": "demo.orchard",
     "photos.render": "demo.render",
     "photos.solids": "demo.solids",
-    "photos.source": "photos.references",
+    "photos.source": "photos.references photos.labels storage.folder",
     "photos.stone": "demo.stone",
     "photos.textures": "demo.textures",
-    "places": "storage.place",
+    "places": "storage.place storage.folder",
     "projection": "projections.pca",
     "record": "store.record",
     "report.pictures": "report.thumbnails",
@@ -88,9 +88,13 @@ class _Moved:
         """Leave it to Python: the new module must not take the old one's spec."""
 
     def exec_module(self, module: ModuleType) -> None:
-        new = f"verger.{MODULES[module.__name__.removeprefix('verger.')]}"
-        _warn(module.__name__, new)
-        sys.modules[module.__name__] = import_module(new)  # what `import` gives to its caller
+        old = module.__name__
+        homes = [f"verger.{home}" for home in MODULES[old.removeprefix("verger.")].split()]
+        _warn(old, " and ".join(homes))
+        if len(homes) == 1:
+            sys.modules[old] = import_module(homes[0])  # what `import` gives to its caller
+        else:
+            vars(module)["__getattr__"] = lambda name: _found(name, old, homes)
 
 
 def install() -> None:
@@ -103,14 +107,20 @@ def names_of(module: str) -> Callable[[str], object]:
 
     def find(name: str) -> object:
         home = NAMES[module.removeprefix("verger.")].get(name)
-        if home is None:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", f"verger.{home}.{name}")
-        value = getattr(import_module(f"verger.{home}"), name)
+        if home is not None:
+            _warn(f"{module}.{name}", f"verger.{home}.{name}")
+        value = _found(name, module, [f"verger.{home}"] if home else [])
         setattr(sys.modules[module], name, value)
         return value
 
     return find
+
+
+def _found(name: str, old: str, homes: Sequence[str]) -> object:
+    for home in homes:
+        if name in vars(import_module(home)):
+            return vars(import_module(home))[name]
+    raise AttributeError(f"module {old!r} has no attribute {name!r}")
 
 
 def _warn(old: str, new: str) -> None:
