@@ -18,7 +18,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from verger.photos.formats import heif_items_are_text, is_complete, kind_of
+from verger.photos.colour import in_srgb
+from verger.photos.declared import declared
+from verger.photos.depth import as_eight_bit
+from verger.photos.formats import (
+    heif_items_are_text,
+    is_complete,
+    kind_of,
+    unread_variant,
+    with_usual_brand,
+)
 from verger.photos.reasons import Reason, Reject
 
 THUMBNAIL_SIDE = 96
@@ -86,7 +95,7 @@ def decode(
     if kind_of(data) == "HEIF" and not heif_items_are_text(data):
         raise _why_not_decoded(data, ValueError("an item's name is no text"))
     try:
-        return _decode(data, framing, max_pixels, thumbnail)
+        return _decode(with_usual_brand(data), framing, max_pixels, thumbnail)
     except Reject:
         raise
     except MemoryError:
@@ -108,7 +117,7 @@ def _decode(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> 
         image.load()
         # Not before: of a PNG, this loads the pixels, and an error would be taken for bad metadata.
         turns = _TURNS.get(_orientation(image), ())
-        whole = _as_eight_bit(image)
+        whole = _in_srgb(image, data, framing)
         pixels = np.asarray(_turned(_on_white(_central_square(whole, framing)), turns))
         small = _jpeg(_turned(_on_white(_small(whole)), turns)) if thumbnail else b""
     if any(turn in _SWAPPING for turn in turns):
@@ -136,6 +145,15 @@ def _prepare_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 
+def _in_srgb(image: ImageFile.ImageFile, data: bytes, framing: Framing) -> Image.Image:
+    """Bring a loaded image to L, RGB or RGBA of eight bits, in the colours of sRGB."""
+    colours = declared(image, data)
+    if colours is not None and image.mode == "CMYK":
+        return in_srgb(image, colours, framing.shorter_side).convert("RGB")
+    whole = as_eight_bit(image, data)
+    return whole if colours is None else in_srgb(whole, colours, framing.shorter_side)
+
+
 def _orientation(image: ImageFile.ImageFile) -> int:
     """Read the EXIF orientation (1 to 8); metadata that cannot be read is no orientation."""
     if image.format in ("HEIF", "TIFF"):  # libheif and Pillow's TIFF reader turn the pixels
@@ -153,29 +171,6 @@ def _draft(image: ImageFile.ImageFile, framing: Framing) -> None:
     if shorter > 2 * framing.shorter_side:
         ratio = framing.shorter_side / shorter
         image.draft(None, (round(image.width * ratio), round(image.height * ratio)))
-
-
-def _as_eight_bit(image: Image.Image) -> Image.Image:
-    """Bring any mode to L, RGB or RGBA, without clipping 16-bit values."""
-    mode = image.mode
-    if mode in ("L", "RGB") and "transparency" not in image.info:
-        return image
-    if mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    if mode == "I":
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise Reject(Reason.UNSUPPORTED, "32-bit integers outside 0 to 65,535")
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    if mode == "F":
-        raise Reject(Reason.UNSUPPORTED, "floating-point pixels, whose white is unknown")
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    if mode == "1":
-        return image.convert("L")
-    if mode == "LAB":
-        raise Reject(Reason.UNSUPPORTED, "colours in CIE L*a*b*")
-    return image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -226,6 +221,8 @@ def _why_not_opened(data: bytes) -> Reject:
         return Reject(Reason.NOT_AN_IMAGE, "the content begins like no image format that is read")
     if not is_complete(data, kind):
         return Reject(Reason.TRUNCATED, f"{kind} that ends within its header")
+    if unread := unread_variant(data, kind):
+        return Reject(Reason.UNSUPPORTED, unread)
     return Reject(Reason.DAMAGED, f"{kind} whose header cannot be read")
 
 
@@ -234,4 +231,8 @@ def _why_not_decoded(data: bytes, error: Exception) -> Reject:
     said = str(error) or type(error).__name__
     if not is_complete(data, kind) or "truncated" in said.lower():
         return Reject(Reason.TRUNCATED, f"{kind} that ends too early: {said}")
+    if unread := unread_variant(data, kind) if kind != "TIFF" else None:
+        return Reject(Reason.UNSUPPORTED, unread)
+    if said.lower().startswith("unsupported"):
+        return Reject(Reason.UNSUPPORTED, f"{kind}: {said}")
     return Reject(Reason.DAMAGED, f"{kind}: {said}")

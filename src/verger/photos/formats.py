@@ -8,7 +8,25 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+from verger.photos import heif, jpeg, tiff
+
+# Brands of ISO 23008-12 and what grew from it: of pictures, whatever codec they are in.
+_PICTURE_BRANDS = frozenset(
+    {
+        b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avif", b"avis",
+        b"avio", b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"MiHB", b"MiHA", b"MiHE", b"MiPr",
+        b"MA1A", b"MA1B", b"1pic", b"tmap", b"avci", b"avcs", b"jpeg", b"jpgs", b"j2ki", b"j2is",
+        b"jxsi", b"vvic", b"vvis", b"evbi", b"unif", b"pred",
+    }
+)  # fmt: skip
+_MOST_BYTES_OF_BRANDS = 1024
+_HEVC, _AV1 = (b"hvc1", b"hev1"), (b"av01",)
+_EITHER = (b"mif1", b"msf1")
+# A codec's names; the usual brand of its pictures; the brands by which its decoder knows them.
+_DECODERS = (
+    (_HEVC, b"heic", (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", *_EITHER)),
+    (_AV1, b"avif", (b"avif", b"avis", *_EITHER)),
+)
 
 
 def kind_of(data: bytes) -> str | None:
@@ -23,7 +41,7 @@ def kind_of(data: bytes) -> str | None:
         return "GIF"
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "TIFF"
-    if data[4:8] == b"ftyp" and (data[8:12] in _HEIF_BRANDS or len(data) < 12):
+    if data[4:8] == b"ftyp" and (len(data) < 12 or not _PICTURE_BRANDS.isdisjoint(_brands(data))):
         return "HEIF"
     if data[:2] == b"BM" and len(data) >= 6:
         return "BMP"
@@ -37,6 +55,48 @@ def is_complete(data: bytes, kind: str) -> bool:
     """
     check = _CHECKS.get(kind)
     return check is None or check(data)
+
+
+def _brands(data: bytes) -> list[bytes]:
+    """Return the brands of an ISO file: the major one, then those that it is compatible with."""
+    end = min(int.from_bytes(data[:4], "big"), len(data), _MOST_BYTES_OF_BRANDS)
+    return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
+
+
+def with_usual_brand(data: bytes) -> bytes:
+    """Give a HEIC or AVIF with a major brand that the decoders do not know a usual one.
+
+    The decoders look at the brand alone to tell whether a file is theirs: an HEVC or AV1 picture of
+    any other brand is the same picture.
+    """
+    if kind_of(data) != "HEIF":
+        return data
+    found = heif.container(data)
+    codec = b"" if found is None else found.codec()
+    usual, known = next(
+        ((usual, known) for codecs, usual, known in _DECODERS if codec in codecs), (b"", ())
+    )
+    if not usual or data[8:12] in known:
+        return data
+    end = int.from_bytes(data[:4], "big")
+    compatible = data[16:end] if usual in _brands(data)[1:] else usual + data[20:end]
+    return data[:8] + usual + data[12:16] + compatible + data[end:]
+
+
+def unread_variant(data: bytes, kind: str) -> str | None:
+    """Say, in words, of which variant a whole file is that is not read, where that can be told."""
+    if kind == "JPEG":
+        return jpeg.unread_variant(data)
+    if kind == "TIFF":
+        found = tiff.directory(data)
+        if found is not None and found.offsets and found.width and found.height:
+            return "TIFF with a layout of pixels that is not read"
+    if kind == "HEIF":
+        found_ = heif.container(data)
+        codec = b"" if found_ is None else found_.codec()
+        if codec and codec.isalnum() and codec not in (*_HEVC, *_AV1):
+            return f"HEIF with pictures of the kind {codec.decode('ascii', 'replace')}"
+    return None
 
 
 def heif_items_are_text(data: bytes) -> bool:
@@ -108,39 +168,10 @@ def _heif(data: bytes) -> bool:
 
 def _tiff(data: bytes) -> bool:
     """Check that the directory of the first image, and the pixels that it names, are there."""
-    order = "<" if data[:2] == b"II" else ">"
-    if data[2:4] != struct.pack(order + "H", 42):  # BigTIFF: its decoder decides alone
-        return True
-    try:
-        (at,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, at)
-        entries = [struct.unpack_from(order + "HHII", data, at + 2 + 12 * i) for i in range(count)]
-        offsets = _tiff_numbers(data, order, entries, _TIFF_OFFSETS)
-        lengths = _tiff_numbers(data, order, entries, _TIFF_LENGTHS)
-    except struct.error:
-        return False
-    return all(start + length <= len(data) for start, length in zip(offsets, lengths, strict=False))
-
-
-_TIFF_OFFSETS, _TIFF_LENGTHS = (273, 324), (279, 325)  # of strips, of tiles
-_TIFF_SHORT, _TIFF_LONG = 3, 4
-
-
-def _tiff_numbers(
-    data: bytes, order: str, entries: list[tuple[int, ...]], tags: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Read the whole numbers of the first entry that bears one of the tags."""
-    for tag, kind, count, value in entries:
-        if tag not in tags or kind not in (_TIFF_SHORT, _TIFF_LONG):
-            continue
-        size, code = (2, "H") if kind == _TIFF_SHORT else (4, "I")
-        if count * size > len(data):
-            raise struct.error("more numbers than the file has room for")
-        if count * size <= 4:  # so few that they stand where others have their place
-            packed = struct.pack(order + "I", value)
-            return struct.unpack_from(f"{order}{count}{code}", packed)
-        return struct.unpack_from(f"{order}{count}{code}", data, value)
-    return ()
+    found = tiff.directory(data)
+    if found is None:
+        return data[2:4] in (b"+\0", b"\0+")  # a big one's decoder decides alone
+    return found.lies_within(len(data))
 
 
 _CHECKS: dict[str, Callable[[bytes], bool]] = {
