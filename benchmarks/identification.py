@@ -31,7 +31,7 @@ from verger.photos.decode import Framing, decode
 from verger.photos.labels import labeller_from
 from verger.projections.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
 from verger.projections.moments import Moments, root_unit, unit_length
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 
 _SHRINKAGES = (0.1, 0.3, 0.5, 0.7)
 _BATCH = 8
@@ -114,7 +114,7 @@ def _embedded(
 ) -> tuple[npt.NDArray[np.float32], Labels]:
     backbone = open_backbone("efficientnet-lite0")
     network, framing = backbone.network(), Framing(224, shorter_side)
-    refs = list(list_photos(folder, labeller_from("parent", folder.name)))
+    refs = list(LocalPlace(folder).list(labeller_from("parent", folder.name)))
     rows = []
     for start in range(0, len(refs), _BATCH):
         batch = [decode((folder / r.path).read_bytes(), framing) for r in refs[start:][:_BATCH]]

@@ -28,7 +28,7 @@ from verger.photos.decode import decode
 from verger.photos.labels import labeller_from
 from verger.photos.references import PhotoRef
 from verger.settings import RunSettings
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _refs(folder: Path) -> Iterable[PhotoRef]:
-    return list_photos(folder, labeller_from("parent", folder.name))
+    return LocalPlace(folder).list(labeller_from("parent", folder.name))
 
 
 def _steps(folder: Path) -> dict[str, Callable[[], object]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from verger.demo.render import VARIETIES, render_orchard
 from verger.photos.labels import labeller_from
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 
 _VIEWS = 16
 A_SEED = _VIEWS * len(VARIETIES)  # photos that one seed gives
@@ -38,7 +38,7 @@ def _render(folder: Path, seed: int) -> None:
 
 def listed(folder: Path) -> list[Path]:
     """List the photos of a folder, as `verger run` does."""
-    refs = list_photos(folder, labeller_from("none", folder.name))
+    refs = LocalPlace(folder).list(labeller_from("none", folder.name))
     return [folder / ref.path for ref in refs if ".part/" not in ref.path]
 
 

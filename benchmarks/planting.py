@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from verger.photos.labels import labeller_from
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 
 # How a copy differs from its original: byte for byte, or encoded again in one of these ways.
 _WAYS = ("exact", "exact", "jpeg 60", "smaller", "webp 70")
@@ -37,7 +37,9 @@ def plant(photos: Path, into: Path, *, duplicates: int, wrong: int, seed: int = 
     random; a copy lies in its original's folder, a wrong label is drawn evenly from the others.
     """
     refs = [
-        ref for ref in list_photos(photos, labeller_from("parent", photos.name)) if not ref.reason
+        ref
+        for ref in LocalPlace(photos).list(labeller_from("parent", photos.name))
+        if not ref.reason
     ]
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(refs))[: duplicates + wrong].tolist()

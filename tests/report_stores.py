@@ -16,7 +16,7 @@ from verger.projections.discriminant import Discriminant, fit_discriminant, save
 from verger.projections.moments import Moments, unit_length
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.store.parts import SCHEMAS
 from verger.store.publication import Publication
@@ -41,7 +41,7 @@ def lay(folder: Path, photos: Mapping[str, bytes]) -> Path:
 def make_store(photos: Path, root: Path, settings: RunSettings = _SETTINGS) -> Store:
     """Embed a folder of photos into a STORE, as `verger run` does but in this process."""
     backbone = open_backbone(settings.backbone, settings.image_size)
-    refs = list(list_photos(photos, labeller_from(settings.label_from, photos.name)))
+    refs = list(LocalPlace(photos).list(labeller_from(settings.label_from, photos.name)))
     network = Network(backbone.card, backbone.model())
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
     some = list(embed(refs, embedder, lambda path: (photos / path).read_bytes(), network))

@@ -51,7 +51,7 @@ def test_this_machine_is_well_but_for_spark() -> None:
 
 
 def test_a_folder_of_photos(tmp_path: Path) -> None:
-    assert "is no folder" in photos(tmp_path / "none").found
+    assert "No such folder" in photos(tmp_path / "none").found
     assert "holds no photo" in photos(tmp_path).found
     (tmp_path / "kind é").mkdir()
     (tmp_path / "kind é" / "notes.txt").touch()

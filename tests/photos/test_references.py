@@ -17,7 +17,6 @@ from verger.errors import PhotosError, UsageError
 from verger.photos.labels import CsvLabels, labeller_from
 from verger.photos.reasons import Reason
 from verger.photos.references import EXTENSIONS, PhotoRef
-from verger.storage.folder import list_photos
 from verger.storage.place import LocalPlace
 
 
@@ -28,7 +27,7 @@ def put(file: Path, data: bytes = b"photo") -> Path:
 
 
 def listed(root: Path, labels: str = "none") -> list[PhotoRef]:
-    return list(list_photos(root, labeller_from(labels, root.name)))
+    return list(LocalPlace(root).list(labeller_from(labels, root.name)))
 
 
 def paths(root: Path) -> list[str]:
@@ -262,18 +261,19 @@ AS_ANOTHER_USER = """
 import json, os, sys
 from pathlib import Path
 from verger.errors import PhotosError
-from verger.storage.folder import list_photos
+from verger.photos.labels import labeller_from
+from verger.storage.place import LocalPlace
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 root = Path(sys.argv[1])
-refs = [[r.path, r.reason, r.detail] for r in list_photos(root, lambda path: None)]
+refs = [[r.path, r.reason, r.detail] for r in LocalPlace(root).list(labeller_from("none", ""))]
 try:
     (root / "file.jpg").read_bytes()
     opened = "yes"
 except OSError as error:
     opened = error.strerror
 try:
-    list(list_photos(root / "closed", lambda path: None))
+    list(LocalPlace(root / "closed").list(labeller_from("none", "")))
 except PhotosError as error:
     refused = str(error)
 print(json.dumps([refs, opened, refused]))
@@ -383,7 +383,8 @@ def test_labels_from_a_csv_file(tmp_path: Path) -> None:
     assert labels("none.jpg") is None
     assert labels("other.jpg") is None
     assert labels("a/1.jpg") == "Apple"
-    assert labels.unused == 1
+    (note,) = labels.notes()
+    assert note.startswith("1 rows of ")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:

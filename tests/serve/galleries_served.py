@@ -17,14 +17,14 @@ from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
-from verger.storage.folder import list_photos
+from verger.storage.folder import LocalPlace
 from verger.store.store import RECORD_FORMAT
 
 
 def build_store(photos: Path, store: Path) -> None:
     """Embed the photos of a folder, and leave what `verger run` leaves for identification."""
     backbone = open_backbone("efficientnet-lite0")
-    listed = list_photos(photos, labeller_from("parent", str(photos)))
+    listed = LocalPlace(photos).list(labeller_from("parent", str(photos)))
     refs = sorted(listed, key=lambda ref: ref.path)
     read = lambda path: (photos / path).read_bytes()  # noqa: E731
     batches = list(embed(refs, Embedder(backbone, 4, 10**8), read, backbone.network()))

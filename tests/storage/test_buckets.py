@@ -27,13 +27,14 @@ from names import NFC, NFD, ODD
 from seaweed import S3
 from verger.embed.features import Embedder, embed
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage import limits
 from verger.storage.bucket import Bucket
 from verger.storage.bucket_client import attempts_of
+from verger.storage.bucket_listing import refs_of_objects
 from verger.storage.lock import Lock, is_gone, this_machine
-from verger.storage.objects import refs_of_objects
 from verger.storage.place import place_of
 from verger.store.inventory import Known
 from verger.store.publication import Publication
@@ -320,6 +321,20 @@ def test_thousands_are_listed_each_once_and_in_order(
     assert list(tmp_path.iterdir()) == []  # what was sorted on the disk is cleared away
 
 
+def test_in_no_order_the_first_photo_comes_before_all_are_found(
+    s3: S3, many: dict[str, list[str]]
+) -> None:
+    """Which is how `doctor` looks at a bucket of millions."""
+    nobody = Labeller(lambda _: None)
+    for top in ("flat", "nested", "mixed"):
+        heard: list[int] = []
+        place = at(s3, f"s3://many/{top}")
+        assert next(place.list(nobody, heard.append, in_order=False)).path in many[top]
+        assert heard[-1] <= 2
+        found = [ref.path for ref in place.list(nobody, in_order=False)]
+        assert sorted(found) == sorted(many[top])
+
+
 def test_a_listing_that_nobody_finishes_leaves_nothing(
     s3: S3, many: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -357,7 +372,7 @@ def test_a_photo_replaced_within_the_clock_s_resolution_is_noticed(s3: S3) -> No
     place = at(s3, "s3://replaced/p")
 
     def listed() -> PhotoRef:
-        (ref,) = list_place(place, lambda _: None)
+        (ref,) = list_place(place, Labeller(lambda _: None))
         return ref
 
     obstore.put(store, "p/a.jpg", b"one")
@@ -370,7 +385,7 @@ def test_a_photo_replaced_within_the_clock_s_resolution_is_noticed(s3: S3) -> No
     assert not known.is_of(two._replace(modified=one.modified))
     assert two.e_tag == obstore.head(store, "p/a.jpg")["e_tag"]
     s3.put_as_is("replaced", "p/tab\there.jpg", b"one")  # which another client lists
-    tags = {ref.path: ref.e_tag for ref in list_place(place, lambda _: None)}
+    tags = {ref.path: ref.e_tag for ref in list_place(place, Labeller(lambda _: None))}
     assert tags == {"a.jpg": two.e_tag, "tab\there.jpg": one.e_tag}
 
 
@@ -381,7 +396,7 @@ def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
     fill(store, ["p/empty.jpg", "p/x.jpg-2.jpg"], b"")
     fill(store, ["p/d/photo.jpg", "p/y.txt", "p/.verger/z.jpg", "p/x.jpg/in.jpg"])
     place = at(s3, "s3://empties/p")
-    refs = list(list_place(place, lambda path: path[:1]))
+    refs = list(list_place(place, Labeller(lambda path: path[:1])))
     assert [(ref.path, ref.label, ref.bytes, ref.reason) for ref in refs] == [
         ("d/photo.jpg", "d", 5, None),
         ("empty.jpg", "e", 0, Reason.EMPTY),
@@ -396,7 +411,7 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     when = dt.datetime(2026, 5, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     some = [("a.jpg", 0), ("a.jpg", 7), ("b.jpg", 0), ("b.jpg", 0)]
     objects = [(path, size, when, None) for path, size in some]
-    refs = list(refs_of_objects(objects, lambda _: None, lambda _: True))
+    refs = list(refs_of_objects(objects, Labeller(lambda _: None), lambda _: True))
     assert [(ref.path, ref.bytes) for ref in refs] == [("a.jpg", 7), ("b.jpg", 0)]
     assert refs[0].modified == when
     assert refs[0].modified.tzinfo == dt.UTC
@@ -404,15 +419,15 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     def refused(path: str) -> bool:
         raise PermissionError(13, "access denied", path)
 
-    assert list(refs_of_objects(objects, lambda _: None, refused)) == refs
+    assert list(refs_of_objects(objects, Labeller(lambda _: None), refused)) == refs
 
 
 MILLION = """
 import datetime as dt, itertools, resource, sys, time
 from pathlib import Path
-from verger.storage.bucket_listing import LISTED, Listed, objects_of
+from verger.photos.labels import Labeller
+from verger.storage.bucket_listing import LISTED, Listed, objects_of, refs_of_objects
 from verger.store.inventory import Known, OrderBook, compare
-from verger.storage.objects import refs_of_objects
 from verger.storage.sorting import in_order
 
 def peak():
@@ -440,7 +455,7 @@ def known(count):  # every second one is known
 def take(count):
     listed = refs_of_objects(
         in_order(objects_of("", pages(count)), Listed, LISTED),
-        lambda path: path[:7], None,
+        Labeller(lambda path: path[:7]), None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:
         for tally in compare(listed, known(count), book, retry_rejects=False):
@@ -633,7 +648,7 @@ def test_a_photo_that_vanishes_is_a_reject_and_no_other_is(s3: S3) -> None:
     store = s3.make_bucket("vanish")
     fill(store, [f"p/{n}.jpg" for n in range(20)], photo)
     place = at(s3, "s3://vanish/p", PhotosError)
-    refs = list(list_place(place, lambda _: None))
+    refs = list(list_place(place, Labeller(lambda _: None)))
     assert len(refs) == 20
     obstore.delete(store, ["p/3.jpg", "p/17.jpg"])
     obstore.put(store, "p/5.jpg", photo[:-200])  # and one is cut short meanwhile

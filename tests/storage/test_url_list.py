@@ -177,7 +177,7 @@ def test_a_long_list_is_sorted_on_the_disk(site: Site, monkeypatch: pytest.Monke
     names = [f"{n:03}.jpg" for n in range(250)]
     heard: list[int] = []
     place = photos_of(site, "\n".join(reversed(names)))
-    assert [link.path for link in place.walk(heard.append)] == names
+    assert [ref.path for ref in place.list(labeller_from("none", ""), heard.append)] == names
     assert heard == [*range(1, 251)]
 
 

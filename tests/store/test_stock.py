@@ -12,10 +12,10 @@ import pytest
 
 from verger.embed import open_backbone
 from verger.errors import PhotosError
+from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline import _Chain, plan, run
 from verger.progress import Silent
 from verger.settings import RunSettings
-from verger.storage.folder import list_photos
 from verger.storage.place import LocalPlace
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES, REJECTS
@@ -26,7 +26,6 @@ from verger.store.stock import label_notes, take_stock
 from verger.store.store import RECORD_FORMAT, Store, fingerprint
 
 if TYPE_CHECKING:
-    from verger.photos.labels import Labeller
     from verger.photos.references import PhotoRef
     from verger.storage.place import Place
     from verger.store.stock import Stock
@@ -54,12 +53,13 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
+@Labeller
 def parent(path: str) -> str | None:
     return path.rsplit("/", 2)[-2] if "/" in path else None
 
 
 def listed(photos: Path, *names: str) -> list[PhotoRef]:
-    refs = {ref.path: ref for ref in list_photos(photos, parent)}
+    refs = {ref.path: ref for ref in LocalPlace(photos).list(parent)}
     return [refs[name] for name in sorted(names)]
 
 
@@ -194,7 +194,7 @@ def test_another_labeller_relabels_and_embeds_nothing(
         store, listed(photos, "a.jpg", "a/1.jpg", "a/2.jpg", "b/3.jpg"), listed(photos, "z.png")
     )
     assert stock(store, photos, tmp_path).tally.is_same
-    found = stock(store, photos, tmp_path, lambda _path: "fruit")
+    found = stock(store, photos, tmp_path, Labeller(lambda _path: "fruit"))
     assert (found.tally.relabelled, found.tally.kept, found.tally.to_embed) == (5, 5, 0)
     assert not found.tally.is_same
     scratch = LocalPlace(tmp_path)
@@ -264,7 +264,7 @@ def test_a_run_that_changes_nothing_starts_no_spark(store: Store, photos: Path) 
 def test_what_a_killed_run_embedded_is_not_taken_for_published(store: Store, photos: Path) -> None:
     """All photos are known, but to parts alone: the STORE lacks them until they are published."""
     settings = RunSettings(components="2", label_from="none")
-    refs = [ref._replace(label=None) for ref in list_photos(photos, lambda _path: None)]
+    refs = list(LocalPlace(photos).list(labeller_from("none", "")))
     publish(store, refs[:3], [])
     leave_a_part(store, "x", refs[3:], [])
     with pytest.raises(Entered):

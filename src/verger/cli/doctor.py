@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -10,16 +9,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from verger.embed import open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.settings import DEFAULT_BACKBONE, RunSettings
-from verger.storage.place import LocalPlace, Place, Source, source_of, store_place
-from verger.storage.url_list import WebList
+from verger.storage.place import Place, Source, address_of, source_of, store_place
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GB = 10**9
@@ -61,8 +59,9 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
         yield _told("STORE", lambda: _store(store_place(store)))
-        if "://" not in store:
-            yield _disk("STORE", _nearest(Path(store)), "Make room, or choose another disk.")
+        scheme, folder = address_of(store)
+        if scheme == "file":
+            yield _disk("STORE", _nearest(Path(folder)), "Make room, or choose another disk.")
     yield _told("Spark", _spark)
 
 
@@ -128,43 +127,22 @@ def _photos(place: Source) -> str:
 
 
 def _first_photo(place: Source) -> str:
-    """Return the path of one photo, of those that a listing names first."""
-    if isinstance(place, WebList):
-        return _first_link(place)
-    names = list(islice(_names(place), _LOOKED_AT))
-    if photo := next((name for name in names if Path(name).suffix.lower() in EXTENSIONS), None):
-        return photo
-    among = f" among its first {len(names):,} files" if len(names) == _LOOKED_AT else ""
-    raise PhotosError(f"{place} holds no photo{among}.", hint=f"Looked for {' '.join(EXTENSIONS)}.")
+    """Return the path of one photo, of those that a listing finds first."""
 
+    def hear(found: int) -> None:
+        if found > _LOOKED_AT:
+            raise PhotosError(f"{place} holds no photo among its first {_LOOKED_AT:,} files.")
 
-def _first_link(photos: WebList) -> str:
-    with closing(photos.walk()) as links:
-        if link := next((link for link in links if not link.problem), None):
-            return link.path
-    raise PhotosError(f"{photos} names no photo that is there.")
-
-
-def _names(place: Source) -> Iterator[str]:
-    from verger.storage.bucket import Bucket
-
-    if isinstance(place, Bucket):
-        yield from (one.path for one in place.walk())
-    if not isinstance(place, LocalPlace):
-        return
-    if not place.root.is_dir():
-        raise PhotosError(f"{place} is no folder.", hint="Look at the path.")
-    for folder, _, files in os.walk(place.root, onerror=_raise, followlinks=True):
-        yield from (str((Path(folder) / file).relative_to(place.root)) for file in files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    with closing(place.list(labeller_from("none", ""), hear, in_order=False)) as refs:
+        if photo := next((ref for ref in refs if ref.reason is None), None):
+            return photo.path
+    looked_for = f"Looked for {' '.join(EXTENSIONS)}."
+    raise PhotosError(f"{place} holds no photo that may be read.", hint=looked_for)
 
 
 def _store(place: Place) -> str:
     name = f".verger/doctor-{uuid.uuid4().hex}"
-    there = _nearest(place.root / ".verger") if isinstance(place, LocalPlace) else None
+    there = _nearest(place.folder / ".verger") if place.folder else None
     try:
         place.put(name, b"doctor")
         if place.read(name) != b"doctor":
@@ -175,10 +153,10 @@ def _store(place: Place) -> str:
         if place.exists(name):
             raise StoreError(f"{place} keeps what was deleted.")
     finally:
-        if isinstance(place, LocalPlace):
+        if place.folder:
             with suppress(OSError):
                 place.delete(name)
-            _remove_empty(place.root / ".verger", there)
+            _remove_empty(place.folder / ".verger", there)
     return f"{place} can be listed, read, written, and deleted from."
 
 

@@ -9,8 +9,7 @@ from verger.errors import PhotosError, StoreError, UsageError
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.progress import Reporter
-from verger.storage.bucket import Bucket
-from verger.storage.place import LocalPlace, Place, place_of
+from verger.storage.place import Place, place_of
 from verger.store.inventory import Known, Tally, compare, known_photos
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.stock import list_place
@@ -30,13 +29,13 @@ def count(photos: str, store: str, reporter: Reporter, *, csv: bool) -> tuple[Wo
     """
     source = place_of(photos, PhotosError)
     notes: list[str] = []
-    if not isinstance(source, LocalPlace) and source.scheme != "s3":
+    if source.scheme not in ("file", "s3"):
         raise UsageError(
             f"PHOTOS ({photos}) is neither a folder nor s3://: what runs on AWS reads S3.",
             hint="Copy the photos into a bucket.",
         )
     check_store(store)
-    upload = isinstance(source, LocalPlace)
+    upload = source.folder is not None
     known = _NONE
     if not upload:
         known, notes = _known(store)
@@ -63,7 +62,7 @@ def count(photos: str, store: str, reporter: Reporter, *, csv: bool) -> tuple[Wo
 def check_store(store: str) -> None:
     """Check that STORE is a place that a run on AWS can write to: `UsageError` if not."""
     place = place_of(store, StoreError)
-    if not isinstance(place, Bucket) or place.scheme != "s3":
+    if place.scheme != "s3":
         raise UsageError(
             f"STORE ({store}) is not s3://: what runs on AWS cannot write to this machine.",
             hint="Write s3://bucket/folder.",

@@ -13,6 +13,7 @@ from typing import Any
 from verger.cloud.job import Job
 from verger.errors import UsageError, VergerError
 from verger.settings import RunSettings
+from verger.storage.place import address_of
 
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
@@ -34,9 +35,9 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
         VergerError: of the class given: it is no folder in S3 that a policy can name.
 
     """
-    scheme, _, rest = url.partition("://")
+    scheme, rest = address_of(url)
     bucket, _, prefix = rest.partition("/")
-    if scheme not in ("s3", "s3a", "s3n") or not _BUCKET.fullmatch(bucket):
+    if scheme != "s3" or not _BUCKET.fullmatch(bucket):
         raise error(f"{url}: on AWS this is a folder in S3.", hint="Give s3://bucket/folder.")
     prefix = prefix.strip("/")
     # In a policy these stand for other names; a role that reads more than the photos is no choice.

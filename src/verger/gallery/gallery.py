@@ -27,7 +27,7 @@ from verger.gallery.evidence import (
 from verger.gallery.files import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
 from verger.projections.moments import root_unit, unit_length
-from verger.storage.place import LocalPlace, Place, store_place
+from verger.storage.place import Place, store_place
 from verger.store.layout import FEATURES, GALLERY, PROJECTION
 
 _SHOWN = 5
@@ -202,8 +202,8 @@ def _at_hand(place: Place, store: str) -> Iterator[Path]:
 
     What was fetched may be deleted once it is mapped: the mapping keeps it.
     """
-    if isinstance(place, LocalPlace):
-        yield place.root
+    if place.folder:
+        yield place.folder
         return
     with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
         try:

@@ -11,7 +11,27 @@ from urllib.parse import unquote
 from verger.errors import UsageError
 from verger.photos.references import escaped
 
-Labeller = Callable[[str], str | None]
+
+class Labeller:
+    """What gives a photo its label, by its path."""
+
+    def __init__(self, of: Callable[[str], str | None]) -> None:
+        self._of = of
+
+    def __call__(self, path: str) -> str | None:
+        """Return the label of a photo; None if it has none."""
+        return self._of(path)
+
+    def given(self, path: str, label: str) -> str | None:  # noqa: ARG002
+        """Return the label of a photo for which the list that names it gives one, or an empty one.
+
+        A source of labels that was asked for comes before the list.
+        """
+        return self(path)
+
+    def notes(self) -> list[str]:
+        """Say what a user should know of the labels, once all are given."""
+        return []
 
 
 def labeller_from(spec: str, top: str) -> Labeller:
@@ -23,7 +43,7 @@ def labeller_from(spec: str, top: str) -> Labeller:
     and for a CSV file that cannot be read as `path,label`.
     """
     if spec == "none":
-        return lambda _path: None
+        return Labeller(lambda _path: None)
     if spec == "parent":
         return ParentLabels(escaped(top))
     if spec.startswith("regex:"):
@@ -31,15 +51,12 @@ def labeller_from(spec: str, top: str) -> Labeller:
     return CsvLabels(Path(spec))
 
 
-class ParentLabels:
-    """Labels from folders: that of a photo, or `top` for those that lie right in PHOTOS.
-
-    overruled: whether labels were given otherwise, by the list that names the photos
-    """
+class ParentLabels(Labeller):
+    """Labels from folders: that of a photo, or `top` for those that lie right in PHOTOS."""
 
     def __init__(self, top: str) -> None:
         self._top = top
-        self.overruled = False
+        self._overruled = False
 
     def __call__(self, path: str) -> str | None:
         """Return the name of the folder; of a whole URL, as a person reads it."""
@@ -47,19 +64,25 @@ class ParentLabels:
             path = unquote(path.partition("?")[0])
         return path.rsplit("/", 2)[-2] if "/" in path else self._top
 
-    def given(self, label: str) -> str | None:
-        """Take a label from elsewhere in place of the folder's; None if it is empty."""
-        self.overruled = True
+    def given(self, path: str, label: str) -> str | None:  # noqa: ARG002
+        """Take the list's label in place of the folder's; None if it is empty."""
+        self._overruled = True
         return label or None
 
+    def notes(self) -> list[str]:
+        """Say whether labels are the list's."""
+        said = "Labels are those of the list of photos, not of folders."
+        return [said] if self._overruled else []
 
-class CsvLabels:
+
+class CsvLabels(Labeller):
     """Labels from a CSV file with the columns `path` (relative to PHOTOS) and `label`.
 
     Calling it looks a path up; a path that the file lacks has no label.
     """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         self._labels: dict[str, str] = {}
         self._used: set[str] = set()
         try:
@@ -97,10 +120,10 @@ class CsvLabels:
             self._used.add(path)
         return self._labels.get(path) or None
 
-    @property
-    def unused(self) -> int:
-        """How many rows of the file were never looked up."""
-        return len(self._labels) - len(self._used)
+    def notes(self) -> list[str]:
+        """Say how many rows of the file were never looked up."""
+        unused = len(self._labels) - len(self._used)
+        return [f"{unused} rows of {self._file} name no photo that was found."] if unused else []
 
 
 def _regex_labeller(expression: str) -> Labeller:
@@ -120,4 +143,4 @@ def _regex_labeller(expression: str) -> Labeller:
         found = pattern.search(path)
         return found.group(1) if found else None
 
-    return label
+    return Labeller(label)

@@ -7,23 +7,37 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import obstore
 from obstore.exceptions import InvalidPathError
 
 from verger.errors import VergerError
+from verger.photos.labels import Labeller
+from verger.photos.references import PhotoRef
 from verger.storage import limits
 from verger.storage.bucket_client import Client
 from verger.storage.bucket_errors import as_obstore_has_it
-from verger.storage.bucket_listing import LISTED, Listed, level_of, objects_of, pages_of, walk
+from verger.storage.bucket_listing import (
+    LISTED,
+    Listed,
+    level_of,
+    objects_of,
+    pages_of,
+    refs_of_objects,
+    walk,
+)
 from verger.storage.lock import Lock
-from verger.storage.sorting import in_order
+from verger.storage.sorting import Hear, counted, ignore
+from verger.storage.sorting import in_order as by_path
+
+if TYPE_CHECKING:
+    from verger.storage.place import Source
 
 SCHEMES = ("s3", "gs", "az")
 _PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that workers are given
@@ -32,6 +46,10 @@ _PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that w
 @dataclass(frozen=True, slots=True)
 class Bucket(Client):
     """A prefix of a bucket, as a place."""
+
+    folder: ClassVar = None
+    reads_at_once: ClassVar = limits.BUCKET_AT_ONCE
+    streams: ClassVar = False
 
     @classmethod
     def of(cls, url: str, error: type[VergerError]) -> Bucket:
@@ -50,11 +68,6 @@ class Bucket(Client):
         return cls(url.rstrip("/"), error, tuple(sorted(settings.items())))
 
     @property
-    def reads_at_once(self) -> int:
-        """How many objects are best read at the same time."""
-        return limits.BUCKET_AT_ONCE
-
-    @property
     def name(self) -> str:
         """The last part of the path, or the bucket's name."""
         return self.url.rpartition("/")[2]
@@ -63,9 +76,9 @@ class Bucket(Client):
         """Return itself: a URL is the same everywhere."""
         return self
 
-    def holds(self, other: object) -> bool:
+    def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
-        return isinstance(other, Bucket) and f"{other.url}/".startswith(f"{self.url}/")
+        return other.folder is None and f"{other}/".startswith(f"{self.url}/")
 
     def read(self, path: str) -> bytes:
         """Return all of an object."""
@@ -151,15 +164,15 @@ class Bucket(Client):
         """Name a path for Spark."""
         return f"{self.url}/{path}"
 
-    def walk(self, hear: Callable[[int], None] = lambda _found: None) -> Iterator[Listed]:
-        """List all objects in order of path, page by page, several folders at once.
+    def walk(self, hear: Hear = ignore, *, in_order: bool = True) -> Iterator[Listed]:
+        """List all objects, page by page, several folders at once.
 
-        Some servers list in another order (`a/1` before `a b`, as folders on a disk), so what comes
-        is sorted: in memory, or by way of the disk where it is long. `hear` is told how many were
-        found: all are, before the first is given.
+        Some servers list in another order than that of paths (`a/1` before `a b`, as folders on a
+        disk), so what comes is sorted: in memory, or by way of the disk where it is long.
         """
         with self.told(""), closing(walk(self, "")) as found:
-            yield from in_order(found, Listed, LISTED, hear)
+            objects = counted(found, hear)
+            yield from by_path(objects, Listed, LISTED) if in_order else objects
 
     @contextmanager
     def lock(self, path: str) -> Iterator[Callable[[], bool]]:
@@ -195,6 +208,12 @@ class Bucket(Client):
         client, bucket, base = self.plain()
         with as_obstore_has_it():
             return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
+
+    def list(
+        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+    ) -> Generator[PhotoRef, None, None]:
+        """List the photos: see `walk`."""
+        yield from refs_of_objects(self.walk(hear, in_order=in_order), labeller, self.exists)
 
 
 class _Object(io.RawIOBase):

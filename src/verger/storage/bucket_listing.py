@@ -1,4 +1,4 @@
-"""What a bucket lists: page by page, several folders at once."""
+"""What a bucket lists, page by page, several folders at once; and the photos among it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import obstore
 import pyarrow as pa
 from obstore.exceptions import GenericError, InvalidPathError
 
+from verger.photos.labels import Labeller
+from verger.photos.reasons import Reason
+from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef
 from verger.storage import limits
 from verger.storage.bucket_client import Client
 from verger.storage.bucket_errors import as_obstore_has_it
+
+_MARKED = f"{STORE_MARK}/"
 
 
 class Listed(NamedTuple):
@@ -176,3 +183,33 @@ def _ahead(pages: Callable[[], Iterator[Any]]) -> Iterator[Iterator[Any]]:
     finally:
         ended.set()
         thread.join(1)
+
+
+def refs_of_objects(
+    objects: Iterable[tuple[str, int, datetime, str | None]],
+    labeller: Labeller,
+    exists: Callable[[str], bool],
+) -> Generator[PhotoRef, None, None]:
+    """Make a reference of each object (path, bytes, modified, ETag) whose name is that of a photo.
+
+    References come as objects do, each path once. `exists` is asked of empty
+    objects, among which there are those that stand for a folder: these are no photos, even if the
+    folder is called `x.jpg`. Where it may not be asked (OSError), the object is taken for a photo.
+    """
+    for path, same in groupby(objects, key=itemgetter(0)):
+        if not path.lower().endswith(EXTENSIONS) or path.startswith(_MARKED):
+            continue
+        # `x.jpg/` beside `x.jpg`: the client lists both by the same name.
+        _, size, modified, e_tag = max(same, key=itemgetter(1))
+        when = modified.astimezone(UTC)
+        if size:
+            yield PhotoRef(path, labeller(path), size, when, e_tag=e_tag)
+        elif _is_there(path, exists):
+            yield PhotoRef(path, labeller(path), 0, when, Reason.EMPTY, "zero bytes", e_tag)
+
+
+def _is_there(path: str, exists: Callable[[str], bool]) -> bool:
+    try:
+        return exists(path)
+    except OSError:
+        return True

@@ -8,17 +8,18 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef, escaped
 from verger.storage import limits
+from verger.storage.sorting import Hear, ignore
 
 if TYPE_CHECKING:
     from verger.storage.place import Source
@@ -28,20 +29,19 @@ if TYPE_CHECKING:
 class LocalPlace:
     """A folder of this machine, or of a disk that all machines share at the same path."""
 
-    root: Path
+    scheme: ClassVar = "file"
+    reads_at_once: ClassVar = limits.FOLDER_AT_ONCE
+    streams: ClassVar = True
 
-    @property
-    def reads_at_once(self) -> int:
-        """How many files are best read at the same time."""
-        return limits.FOLDER_AT_ONCE
+    root: Path
 
     def __str__(self) -> str:
         return str(self.root)
 
     @property
-    def scheme(self) -> str:
-        """The scheme of the place's URL."""
-        return "file"
+    def folder(self) -> Path:
+        """The folder."""
+        return self.root
 
     @property
     def name(self) -> str:
@@ -54,9 +54,9 @@ class LocalPlace:
 
     def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
-        if not isinstance(other, LocalPlace):
+        if other.folder is None:
             return False
-        inner, outer = other.root.resolve(), self.root.resolve()
+        inner, outer = other.folder.resolve(), self.root.resolve()
         return inner == outer or outer in inner.parents
 
     def read(self, path: str) -> bytes:
@@ -163,24 +163,31 @@ class LocalPlace:
         """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
         return str((self.root / path).absolute())
 
+    def list(
+        self,
+        labeller: Labeller,
+        hear: Hear = ignore,
+        *,
+        in_order: bool = True,  # noqa: ARG002 - it is never in another
+    ) -> Generator[PhotoRef, None, None]:
+        """Walk the folder in order of path, and yield a reference for each photo as it is found.
 
-def list_photos(root: Path, labeller: Labeller) -> Iterator[PhotoRef]:
-    """Walk `root` in a fixed order and yield a reference for each photo.
-
-    Symbolic links are followed, unless they lead back to a folder that they lie in. A folder that
-    cannot be listed, and a name that is not Unicode, are yielded with their reason. Raises
-    `PhotosError` if `root` is no folder that can be listed.
-    """
-    try:
-        identity = _identity(root.stat())
-        entries = _sorted_entries(root)
-    except FileNotFoundError:
-        raise PhotosError(f"No such folder: {root}", hint="Check the path of PHOTOS.") from None
-    except NotADirectoryError:
-        raise PhotosError(f"Not a folder: {root}", hint="PHOTOS is a folder of photos.") from None
-    except OSError as error:
-        raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
-    yield from _walk(entries, identity, labeller)
+        Symbolic links are followed, unless they lead back to a folder that they lie in. A folder
+        that cannot be listed, and a name that is not Unicode, are yielded with their reason. Raises
+        `PhotosError` if this is no folder that can be listed.
+        """
+        root = self.root
+        try:
+            identity = _identity(root.stat())
+            entries = _sorted_entries(root)
+        except FileNotFoundError:
+            raise PhotosError(f"No such folder: {root}", hint="Check the path of PHOTOS.") from None
+        except NotADirectoryError:
+            hint = "PHOTOS is a folder of photos."
+            raise PhotosError(f"Not a folder: {root}", hint=hint) from None
+        except OSError as error:
+            raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
+        yield from _walk(entries, identity, labeller, hear)
 
 
 # The entries of a folder that are left, its path, and the identities of the folders around it.
@@ -188,9 +195,10 @@ _Level = tuple[Iterator[os.DirEntry[str]], str, tuple[tuple[int, int], ...]]
 
 
 def _walk(
-    top: list[os.DirEntry[str]], identity: tuple[int, int], labeller: Labeller
+    top: list[os.DirEntry[str]], identity: tuple[int, int], labeller: Labeller, hear: Hear
 ) -> Iterator[PhotoRef]:
     """Walk depth first, without recursion: folders nest deeper than Python's stack may."""
+    found = 0
     levels: list[_Level] = [(iter(top), "", (identity,))]
     while levels:
         entries, prefix, ancestors = levels[-1]
@@ -198,6 +206,8 @@ def _walk(
         if entry is None:
             levels.pop()
             continue
+        found += 1
+        hear(found)
         path = prefix + entry.name
         is_photo_name = entry.name.lower().endswith(EXTENSIONS)
         try:

@@ -5,31 +5,51 @@ A place is small and can be sent to workers, each of which opens it for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.photos.labels import Labeller
+from verger.photos.references import PhotoRef
 from verger.storage.folder import LocalPlace
+from verger.storage.sorting import Hear, ignore
 
-__all__ = ["LocalPlace", "Place", "Source", "place_of", "source_of", "store_place"]
+__all__ = ["LocalPlace", "Place", "Source", "address_of", "place_of", "source_of", "store_place"]
 
 
 class Source(Protocol):
     """Where photos lie. What fails for one of them raises OSError."""
 
     @property
-    def reads_at_once(self) -> int:
-        """How many files are best read at the same time."""
+    def name(self) -> str:
+        """The last part of the place's path."""
 
     @property
     def scheme(self) -> str:
         """The scheme of the place's URL: `file` for a folder of this machine."""
 
     @property
-    def name(self) -> str:
-        """The last part of the place's path."""
+    def folder(self) -> Path | None:
+        """The folder of this machine that it is; None elsewhere."""
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many files are best read at the same time."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether a listing gives what it finds as it goes; else all is found before the first."""
+
+    def list(
+        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+    ) -> Generator[PhotoRef, None, None]:
+        """List the photos, in order of path, or as they are found; each path once.
+
+        `hear` is told how many files were found so far. Raises the place's error if it cannot be
+        listed, as `PhotosError`.
+        """
 
     def read(self, path: str) -> bytes:
         """Return all of a file."""
@@ -84,14 +104,6 @@ class Place(Source, Protocol):
     def for_spark(self, path: str) -> str:
         """Name a path as Spark's own readers and writers want it."""
 
-    @property
-    def scheme(self) -> str:
-        """The scheme of the place's URL: `file` for a folder of this machine."""
-
-    @property
-    def name(self) -> str:
-        """The last part of the place's path."""
-
     def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
 
@@ -99,12 +111,22 @@ class Place(Source, Protocol):
         """Name the place so that a process in another folder finds it."""
 
 
+def address_of(where: str | Path) -> tuple[str, str]:
+    """Return the scheme of a path or a URL, and what follows it: of a path, `file` and itself."""
+    if isinstance(where, Path) or "://" not in where:
+        return "file", str(where)
+    scheme, _, rest = where.partition("://")
+    if scheme == "file":
+        return "file", "/" + rest.lstrip("/")
+    return "s3" if scheme in ("s3a", "s3n") else scheme, rest  # Hadoop's names for it
+
+
 def source_of(where: str | Path) -> Source:
     """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
-    if isinstance(where, str) and where.startswith(("http://", "https://")):
+    if address_of(where)[0] in ("http", "https"):
         from verger.storage.url_list import WebList
 
-        return WebList.of(where, PhotosError)
+        return WebList.of(str(where), PhotosError)
     return place_of(where, PhotosError)
 
 
@@ -124,17 +146,13 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
 
     `error` is what is raised where it names nothing that can be, or where a bucket cannot be used.
     """
-    if isinstance(where, Path) or "://" not in where:
-        return LocalPlace(Path(where))
+    scheme, rest = address_of(where)
+    if scheme == "file":
+        return LocalPlace(Path(rest))
     from verger.storage import bucket
 
-    scheme, _, rest = where.partition("://")
-    if scheme == "file":
-        return LocalPlace(Path("/" + rest.lstrip("/")))
-    if scheme in ("s3a", "s3n"):  # Hadoop's names for it
-        scheme, where = "s3", f"s3://{rest}"
     if scheme in bucket.SCHEMES:
-        return bucket.Bucket.of(where, error)
+        return bucket.Bucket.of(f"{scheme}://{rest}", error)
     known = [f"{name}://" for name in bucket.SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")

@@ -11,40 +11,28 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import IO, NamedTuple
+from typing import IO, ClassVar, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import pyarrow as pa
 
 from verger.errors import VergerError
+from verger.photos.labels import Labeller
+from verger.photos.reasons import Reason
+from verger.photos.references import PhotoRef
 from verger.storage import http, limits
 from verger.storage.prefetch import ahead
-from verger.storage.sorting import in_order
+from verger.storage.sorting import Hear, counted, ignore
+from verger.storage.sorting import in_order as by_path
 
 SCHEMES = ("http", "https")
 _IN_A_PATH = "/!$&'()*+,;=:@"  # what RFC 3986 allows there as it is, beside letters and digits
 _IN_A_QUERY = _IN_A_PATH + "?%"
-
-
-class Linked(NamedTuple):
-    """One photo of a list.
-
-    label:   what the list says: empty if nothing, None if it has no column of labels
-    problem: why there can be no photo, or empty
-    """
-
-    path: str
-    bytes: int
-    modified: datetime
-    e_tag: str | None
-    label: str | None
-    problem: str
 
 
 class _Row(NamedTuple):
@@ -64,6 +52,10 @@ class WebList:
     error: the error to raise where the list cannot be used
     """
 
+    folder: ClassVar = None
+    reads_at_once: ClassVar = limits.WEB_AT_ONCE
+    streams: ClassVar = False
+
     url: str = field(repr=False)
     error: type[VergerError]
 
@@ -80,11 +72,6 @@ class WebList:
 
     def __str__(self) -> str:
         return _without_secrets(self.url)
-
-    @property
-    def reads_at_once(self) -> int:
-        """How many photos are best read at the same time."""
-        return limits.WEB_AT_ONCE
 
     @property
     def scheme(self) -> str:
@@ -104,26 +91,36 @@ class WebList:
         """Return all of a photo."""
         return http.get(self._url_of(path), limits.PHOTO_BYTES, limits.PHOTO_PATIENCE)
 
-    def walk(
-        self, hear: Callable[[int], None] = lambda _found: None
-    ) -> Generator[Linked, None, None]:
-        """Read the list, and ask the servers about each photo; in order of path, each path once.
+    def list(
+        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+    ) -> Generator[PhotoRef, None, None]:
+        """Read the list, and ask the servers about each photo, whatever its name.
 
-        `hear` is told how many the list names: all are read, before the first is given.
+        A label that the list gives comes before the photo's folder, and after any other source.
         """
         with tempfile.TemporaryFile() as file, ThreadPoolExecutor(limits.WEB_AT_ONCE) as threads:
             self._download(file)
             rows, has_labels = self._rows(file)
-            photos = self._once(in_order(rows, _Row, _ROWS, hear))
+            rows = counted(rows, hear)
+            photos = self._once(by_path(rows, _Row, _ROWS) if in_order else rows)
 
-            def ask(row: _Row) -> Linked:
+            def ask(row: _Row) -> PhotoRef:
                 problem, facts = row.problem, http.UNKNOWN
                 if not problem:
                     try:
                         facts = http.facts(self._url_of(row.path))
                     except OSError as error:
                         problem = error.strerror or "not there"
-                return Linked(row.path, *facts, row.label if has_labels else None, problem)
+                path, label = row.path, row.label
+                return PhotoRef(
+                    path,
+                    labeller.given(path, label) if has_labels else labeller(path),
+                    facts.bytes,
+                    facts.modified,
+                    Reason.UNREADABLE if problem else None,
+                    problem or None,
+                    facts.e_tag,
+                )
 
             yield from ahead(threads, ask, photos, most=4 * limits.WEB_AT_ONCE)
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
 
 from verger.errors import PhotosError
-from verger.photos.labels import CsvLabels, Labeller, ParentLabels
+from verger.photos.labels import Labeller
 from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.progress import Reporter, Silent
-from verger.storage.bucket import Bucket
-from verger.storage.folder import list_photos
-from verger.storage.links import refs_of_links
-from verger.storage.objects import refs_of_objects
-from verger.storage.place import LocalPlace, Source
-from verger.storage.url_list import WebList
+from verger.storage.place import Source
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.store import Store
 from verger.store.work import Work
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def take_stock(
     older: set[str] = set()
     known = known_photos(work.place, features, rejects, older)
     listed = list_place(photos, labeller, reporter)
-    comparing = "Listing" if isinstance(photos, LocalPlace) else "Comparing"
+    comparing = "Listing" if photos.streams else "Comparing"
     with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
         tally = Tally()
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
@@ -81,26 +73,14 @@ def list_place(
 ) -> Iterator[PhotoRef]:
     """List the photos of a place, in order of path.
 
-    A folder is listed as its photos are taken; anything else before, which `reporter` is told.
+    Where all is found before the first comes in order, `reporter` is told how far that is.
     """
-    if isinstance(photos, LocalPlace):
-        return list_photos(photos.root, labeller)
-    if isinstance(photos, Bucket):
-        objects = _found(photos.walk, reporter or Silent())
-        return refs_of_objects(objects, labeller, photos.exists)
-    if isinstance(photos, WebList):
-        return refs_of_links(_found(photos.walk, reporter or Silent()), labeller)
-    raise PhotosError(f"{photos} cannot be listed.")
-
-
-def _found(
-    walk: Callable[[Callable[[int], None]], Iterator[_T]], reporter: Reporter
-) -> Iterator[_T]:
-    """Walk a place, and show how far that is: all is found before the first comes in order."""
-    with reporter.stage("Listing", None, "files") as stage:
-        walked = walk(stage.update)
-        first = list(islice(walked, 1))
-    return chain(first, walked)
+    if photos.streams:
+        return photos.list(labeller)
+    with (reporter or Silent()).stage("Listing", None, "files") as stage:
+        refs = photos.list(labeller, stage.update)
+        first = list(islice(refs, 1))
+    return chain(first, refs)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
@@ -113,8 +93,4 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
             f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
             "size, time or ETag, so that another photo at the same URL would not be noticed."
         )
-    if isinstance(labeller, ParentLabels) and labeller.overruled:
-        notes.append("Labels are those of the list of photos, not of folders.")
-    if isinstance(labeller, CsvLabels) and labeller.unused:
-        notes.append(f"{labeller.unused} rows of {label_from} name no photo that was found.")
-    return notes
+    return notes + labeller.notes()
