@@ -24,7 +24,7 @@ def photos(tmp_path: Path) -> Path:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(name.encode())
-    (folder / "store" / STORE_MARK).touch()
+    (folder / "store" / STORE_MARK).mkdir()
     return folder
 
 
@@ -58,3 +58,23 @@ def test_a_photo_that_cannot_be_read_is_named(account: Account, photos: Path, sa
 def test_a_bucket_that_is_not_there_is_one_line(account: Account, photos: Path, said: Said) -> None:
     with pytest.raises(CloudError, match="Cannot list s3://elsewhere-x/photos/"):
         upload(Aws(REGION), str(photos), "s3://elsewhere-x/photos", said)
+
+
+def test_what_a_run_would_embed_is_sent_linked_folders_with_it(
+    account: Account, photos: Path, said: Said
+) -> None:
+    (photos.parent / "elsewhere").mkdir()
+    (photos.parent / "elsewhere" / "5.jpg").write_bytes(b"far away")
+    (photos / "link").symlink_to(photos.parent / "elsewhere")
+    assert upload(Aws(REGION), str(photos), TO, said) == 4
+    assert sent(account)["fruit/photos/link/5.jpg"] == 8
+
+
+def test_no_folder_is_left_out_in_silence(account: Account, photos: Path, said: Said) -> None:
+    (photos / "loop").mkdir()
+    (photos / "loop" / "x.jpg").symlink_to("x.jpg")
+    with pytest.raises(PhotosError, match=r"loop/x\.jpg: cannot be read: "):
+        upload(Aws(REGION), str(photos), TO, said)
+    with pytest.raises(PhotosError, match="No such folder"):
+        upload(Aws(REGION), str(photos / "none"), TO, said)
+    assert sent(account) == {}

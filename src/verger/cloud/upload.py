@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,15 +11,18 @@ from typing import Any
 from verger.cloud.aws import Aws, told
 from verger.cloud.parameters import s3_folder
 from verger.errors import PhotosError
-from verger.photos.references import EXTENSIONS, STORE_MARK
+from verger.photos.labels import labeller_from
+from verger.photos.reasons import Reason
 from verger.progress import Reporter
+from verger.storage.place import LocalPlace, address_of
 
 _AT_ONCE = 16
+_TAKE_OUT = "Take it out of the folder, or make it readable; what was sent is not sent again."
 
 
 def is_local(photos: str) -> bool:
     """Whether PHOTOS is a folder of this machine."""
-    return "://" not in photos or photos.startswith("file://")
+    return address_of(photos)[0] == "file"
 
 
 def refuse_local(photos: str) -> None:
@@ -45,11 +47,9 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
         PhotosError: no such folder, or no photo in it; or `to` is no folder in S3.
 
     """
-    folder = Path(photos.removeprefix("file://"))
-    if not folder.is_dir():
-        raise PhotosError(f"{photos}: no such folder.")
+    folder = Path(address_of(photos)[1])
     bucket, prefix = s3_folder(to, PhotosError)
-    files = {prefix + file.relative_to(folder).as_posix(): file for file in _photos(folder)}
+    files = {prefix + path: folder / path for path in _photos(folder)}
     if not files:
         raise PhotosError(f"{photos}: no photo in it.")
     there = _sizes(aws, bucket, prefix)
@@ -74,12 +74,12 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
     return len(missing)
 
 
-def _photos(folder: Path) -> Iterator[Path]:
-    for parent, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if not (Path(parent, name) / STORE_MARK).exists())
-        for name in sorted(files):
-            if name.lower().endswith(EXTENSIONS):
-                yield Path(parent, name)
+def _photos(folder: Path) -> Iterator[str]:
+    """Name what a run on the folder would embed; nothing that cannot be read is left out."""
+    for ref in LocalPlace(folder).list(labeller_from("none", "")):
+        if ref.reason not in (None, Reason.EMPTY):
+            raise PhotosError(f"{folder / ref.path}: cannot be read: {ref.detail}.", hint=_TAKE_OUT)
+        yield ref.path
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def _reading() -> Iterator[None]:
     except OSError as error:
         raise PhotosError(
             f"{error.filename}: cannot be read: {error.strerror}.",
-            hint="Take it out of the folder, or make it readable; what was sent is not sent again.",
+            hint=_TAKE_OUT,
         ) from None
 
 
