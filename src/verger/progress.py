@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -166,6 +167,19 @@ def reporter(*, quiet: bool) -> Reporter:
         return Silent()
     console = Console(stderr=True)
     return Bars(console) if console.is_terminal else Plain()
+
+
+def open_closed_streams() -> None:
+    """Give each standard stream that was closed (`>&-`, as daemons do) a way to nowhere.
+
+    What is not there cannot be flushed; and the next file to be opened would take its number, and
+    get what the programs that are started here print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
 
 
 def _clock(seconds: float) -> str:

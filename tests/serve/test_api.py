@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
@@ -214,3 +215,19 @@ def test_a_defect_is_a_problem_and_tells_no_secret(
         problem(answer, 500, "internal")
         assert str(store) not in answer.text
         assert broken.get("/healthz").status_code == 200
+
+
+def test_head_says_of_every_address_what_get_says(server: Server) -> None:
+    gallery = ["/api/labels", "/api/labels/Fig", "/api/photos/0/thumbnail"]
+    for path in ("/", "/docs", "/app.js", "/openapi.json", "/healthz", "/metrics", *gallery):
+        head, get = (httpx.request(method, server.url + path, trust_env=False)
+                     for method in ("HEAD", "GET"))  # fmt: skip
+        assert (head.status_code, head.content) == (200, b""), path
+        assert set(head.headers) == set(get.headers), path
+        if path != "/metrics":  # it counts what has been asked
+            assert head.headers["content-length"] == get.headers["content-length"], path
+    assert httpx.head(f"{server.url}/nothing", trust_env=False).status_code == 404
+    refused = httpx.head(f"{server.url}/api/identify", trust_env=False)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    refused = httpx.delete(f"{server.url}/healthz", trust_env=False)
+    assert refused.headers["allow"] == "GET, HEAD"

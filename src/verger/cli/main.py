@@ -19,7 +19,7 @@ import verger
 from verger.cli.cloud import cloud
 from verger.errors import PhotosError, VergerError
 from verger.machine.cores import cores as usable_cores
-from verger.progress import reporter
+from verger.progress import open_closed_streams, reporter
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
 
@@ -37,6 +37,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code, and no traceback."""
+    open_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(standalone_mode=False)

@@ -39,8 +39,13 @@ class Service:
 def router(service: Service) -> APIRouter:
     """Return the routes of the API."""
     routes = APIRouter()
-    current = service.current
+    _add_identify(routes, service)
+    _add_gallery(routes, service)
+    _add_operation(routes, service)
+    return routes
 
+
+def _add_identify(routes: APIRouter, service: Service) -> None:
     @routes.post(
         "/api/identify",
         summary="Say what one fruit is, from one or more photos of it",
@@ -50,22 +55,11 @@ def router(service: Service) -> APIRouter:
         tags=["identify"],
     )
     async def identify(request: Request) -> Response:
-        client = request.client.host if request.client else ""
-        workers = service.workers
-        place = service.places.enter(client, workers.seconds_each, workers.count)
-        service.metrics.inside.set(service.places.inside)
-        under_way: list[Future[Any]] = []
-        shown = current.shown
-        try:
-            photos = await _received(request, service)
-            answer = await workers.identify(shown.identifier, photos, service.timeout, under_way)
-        finally:
-            place.leave(under_way)
-            service.metrics.inside.set(service.places.inside)
-        service.metrics.verdicts.labels(answer.verdict.value).inc()
-        # Written here: FastAPI would check what was built from its own classes once more.
-        told = shown.catalogue.identification(answer)
-        return Response(told.model_dump_json(), media_type=_JSON)
+        return await _identify(service, request)
+
+
+def _add_gallery(routes: APIRouter, service: Service) -> None:
+    current = service.current
 
     @routes.get(
         "/api/labels",
@@ -100,13 +94,16 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         return await _thumbnail(service, photo, request)
 
+
+def _add_operation(routes: APIRouter, service: Service) -> None:
     @routes.get("/healthz", summary="Say that the server is up", tags=["operation"])
     async def healthz() -> schemas.Health:
+        gallery = service.current.shown.catalogue.gallery
         return schemas.Health(
             status="ok",
             version=verger.__version__,
-            photos=current.shown.catalogue.gallery.photos,
-            labels=len(current.shown.catalogue.gallery.labels),
+            photos=gallery.photos,
+            labels=len(gallery.labels),
         )
 
     @routes.get(
@@ -119,7 +116,24 @@ def router(service: Service) -> APIRouter:
     async def prometheus() -> Response:
         return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
-    return routes
+
+async def _identify(service: Service, request: Request) -> Response:
+    client = request.client.host if request.client else ""
+    workers = service.workers
+    place = service.places.enter(client, workers.seconds_each, workers.count)
+    service.metrics.inside.set(service.places.inside)
+    under_way: list[Future[Any]] = []
+    shown = service.current.shown
+    try:
+        photos = await _received(request, service)
+        answer = await workers.identify(shown.identifier, photos, service.timeout, under_way)
+    finally:
+        place.leave(under_way)
+        service.metrics.inside.set(service.places.inside)
+    service.metrics.verdicts.labels(answer.verdict.value).inc()
+    # Written here: FastAPI would check what was built from its own classes once more.
+    told = shown.catalogue.identification(answer)
+    return Response(told.model_dump_json(), media_type=_JSON)
 
 
 async def _thumbnail(service: Service, photo: int, request: Request) -> Response:

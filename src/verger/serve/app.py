@@ -50,23 +50,7 @@ def build_app(current: Current, settings: ServeSettings, hosts: Collection[str] 
         watching.cancel()
         workers.stop()
 
-    app = FastAPI(
-        title="Verger",
-        version=verger.__version__,
-        summary="What fruit is this?",
-        description="Names the fruit in photos by the gallery of a STORE. Every error is "
-        "application/problem+json (RFC 9457).",
-        docs_url=None,  # FastAPI's own pages load scripts from another host; /docs is ours
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=lifespan,
-        exception_handlers={
-            Problem: _problem,
-            HTTPException: _http_exception,
-            RequestValidationError: _invalid,
-            Exception: _internal,
-        },
-    )
+    app = FastAPI(**_DESCRIPTION, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.include_router(api.router(service))
     app.include_router(pages.router(app))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
@@ -96,11 +80,14 @@ async def _problem(_request: Request, error: Any) -> Response:
 
 
 async def _http_exception(request: Request, error: Any) -> Response:
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
     detail = {
         404: "No such address.",
         405: f"{request.method} is not among the methods of this address.",
     }.get(error.status_code, str(error.detail))
-    return Problem.of_status(error.status_code, detail, error.headers).answer()
+    return Problem.of_status(error.status_code, detail, headers).answer()
 
 
 async def _invalid(_request: Request, error: Any) -> Response:
@@ -111,3 +98,21 @@ async def _invalid(_request: Request, error: Any) -> Response:
 
 async def _internal(_request: Request, _error: Any) -> Response:
     return Problem(Kind.INTERNAL, "The server's log says what happened.").answer()
+
+
+_HANDLERS: dict[Any, Any] = {
+    Problem: _problem,
+    HTTPException: _http_exception,
+    RequestValidationError: _invalid,
+    Exception: _internal,
+}
+_DESCRIPTION: dict[str, Any] = {
+    "title": "Verger",
+    "version": verger.__version__,
+    "summary": "What fruit is this?",
+    "description": "Names the fruit in photos by the gallery of a STORE. Every error is "
+    "application/problem+json (RFC 9457).",
+    "docs_url": None,  # FastAPI's own pages load scripts from another host; /docs is ours
+    "redoc_url": None,
+    "redirect_slashes": False,
+}

@@ -53,6 +53,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; uvicorn, whose own scope stays, sends no body
+            scope = {**scope, "method": "GET"}
         exchange = _Exchange(scope, receive, send, self._drain)
         began = time.perf_counter()
         try:

@@ -15,18 +15,18 @@ def router(app: FastAPI) -> APIRouter:
     assets = Assets.load()
     docs: list[Asset] = []
 
-    @routes.api_route("/", methods=["GET", "HEAD"])
+    @routes.get("/")
     async def page(request: Request) -> Response:
         return assets.page(request)
 
-    @routes.api_route("/docs", methods=["GET", "HEAD"])
+    @routes.get("/docs")
     async def about_the_api(request: Request) -> Response:
         if not docs:
             docs.append(Asset(docs_page(app.openapi()).encode(), "text/html; charset=utf-8"))
         return docs[0].answer(request)
 
     for name, asset in assets.files.items():
-        routes.add_api_route(f"/{name}", _sender(asset), methods=["GET", "HEAD"])
+        routes.add_api_route(f"/{name}", _sender(asset))
     return routes
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 
 from verger.errors import UsageError
 from verger.serve.app import build_app
-from verger.serve.connections import connections
+from verger.serve.connections import Connections
 from verger.serve.current import Current
 from verger.settings import ServeSettings
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-_MOST_CONNECTIONS = 1000
-_BACKLOG = 256
-_SECONDS_TO_FINISH = 30
+_MOST_CONNECTIONS = 500
+_BACKLOG = 128
+_SECONDS_TO_FINISH = 2.0
+_SECONDS_BETWEEN_LOOKS = 0.02
 
 
 def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> None:
@@ -36,27 +39,67 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     current = Current(store, settings.max_pixels)
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
-        app = build_app(current, settings, allowed_hosts(settings))
-        config = uvicorn.Config(
-            app,
-            http=connections(settings.timeout),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trust_proxy),
-            forwarded_allow_ips=list(settings.trust_proxy),
-            limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-            ws="none",
-        )
         gallery = current.shown.catalogue.gallery
         shown = f"[{host}]" if ":" in host else host
         ready = (
             f"Serving {gallery.photos:,} photos of {len(gallery.labels):,} labels from {store} at "
             f"http://{shown}:{port}/ (Ctrl-C stops)."
         )
-        _Server(config, lambda: tell(ready)).run(sockets=[listener])
+        asyncio.run(_serving(current, settings, listener, lambda: tell(ready)))
     tell("Stopped.")
+
+
+async def _serving(
+    current: Current, settings: ServeSettings, listener: socket.socket, ready: Callable[[], None]
+) -> None:
+    """Serve until told to stop; what is not answered soon after is broken off."""
+    connections = Connections(_most_connections(), settings.timeout)
+    app = connections.around(build_app(current, settings, allowed_hosts(settings)))
+    config = uvicorn.Config(
+        app,
+        http=cast(Any, connections.protocol),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trust_proxy),
+        forwarded_allow_ips=list(settings.trust_proxy),
+        backlog=_BACKLOG,  # also how many asyncio accepts before it looks at any
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    watching = asyncio.create_task(connections.watch())
+    while not (server.started or serving.done()):
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+    if server.started:
+        _stop_on_signals(server)
+        ready()
+    while not (server.should_exit or serving.done()):
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+    await asyncio.wait([serving], timeout=_SECONDS_TO_FINISH)
+    connections.close()
+    await serving
+    watching.cancel()
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    """Let Ctrl-C and SIGTERM stop the server, however often they come.
+
+    uvicorn's own handlers break off at a second one, and raise the first again at the end; it
+    puts back, at its end, those from before it began.
+    """
+
+    def stop(_signal: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _most_connections() -> int:
+    """Return how many connections there may be: half of the files that may be open at most."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files < 0 else min(_MOST_CONNECTIONS, files // 2)
 
 
 def allowed_hosts(settings: ServeSettings) -> frozenset[str] | None:
@@ -94,27 +137,3 @@ def _listening(settings: ServeSettings) -> socket.socket:
     # it an answer's second packet waits 40 ms for the client to acknowledge the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it is ready, and for which to be stopped is no failure."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._ready()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take the signals while serving, and not raise them again afterwards as uvicorn does."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self.handle_exit) for number in numbers]
-        try:
-            yield
-        finally:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)

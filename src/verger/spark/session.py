@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
 from verger.machine.cores import cores
-from verger.progress import Reporter
+from verger.progress import Reporter, open_closed_streams
 from verger.settings import RunSettings
 from verger.spark.connectors import (
     SCHEMES,
@@ -351,6 +351,7 @@ def _output_of_java(*, verbose: bool) -> Iterator[None]:
     if verbose:
         yield
         return
+    open_closed_streams()
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
