@@ -88,13 +88,14 @@ def photo() -> Photo:
 def start(
     gallery: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., AbstractContextManager[Server]]:
-    """Start a server with options; it is stopped at the end of the `with`."""
+    """Start a server with options, and so many files at most; the end of the `with` stops it."""
 
     @contextlib.contextmanager
-    def started(*options: str, store: Path = gallery) -> Iterator[Server]:
+    def started(*options: str, store: Path = gallery, files: int = 1024) -> Iterator[Server]:
         folder = tmp_path_factory.mktemp("server")
+        command = [sys.executable, "-m", "verger", "serve", str(store), "--port", "0", *options]
         process = subprocess.Popen(
-            [sys.executable, "-m", "verger", "serve", str(store), "--port", "0", *options],
+            ["/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

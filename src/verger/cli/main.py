@@ -258,8 +258,8 @@ def serve_command(store: str, **options: Any) -> None:
     """Serve the page that names the fruit in a photo, and its HTTP API, from STORE.
 
     The API is described at /docs. Uploads stay in memory until they are answered, and are not
-    kept. Ctrl-C or SIGTERM ends the server once the requests under way are answered; the exit code
-    is then 0.
+    kept. Ctrl-C or SIGTERM ends the server; requests under way have two seconds more, and the exit
+    code is 0.
     """
     from verger.serve.server import serve
 
