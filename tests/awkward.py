@@ -28,7 +28,7 @@ ODD_NAMES = (
     "tab\there/a\tb.jpg",
     "brackets [x] {y}/a*b:c.jpg",
     "NULL/null.jpg",
-    "_hidden/.dot.jpg",
+    "_hidden/dot.jpg",
     "x=1/outcome=kept.jpg",
     "UPPER/PHOTO.JPG",
     "at the root.jpg",

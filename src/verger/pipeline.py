@@ -151,7 +151,7 @@ def plan(
         orders = Path(scratch) / "refs.parquet", Path(scratch) / "edits.parquet"
         return take_stock(
             store, work, source, labeller, reporter, orders,
-            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
         ).tally  # fmt: skip
 
 
@@ -430,7 +430,7 @@ def _take_stock(
     with work.place.incoming(work.refs) as refs, work.place.incoming(work.edits) as edits:
         return take_stock(
             store, work, photos, labeller, reporter, (refs, edits),
-            anew=settings.overwrite, retry_rejects=settings.retry_rejects,
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
         )  # fmt: skip
 
 

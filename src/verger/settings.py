@@ -105,6 +105,7 @@ class RunSettings:
     retry_rejects: bool = _choice(
         False, "Try photos again that an earlier run rejected, though they have not changed."
     )
+    hidden: bool = _choice(False, "Take hidden files, and those in hidden folders, too.")
     master: str | None = _choice(
         None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
     )

@@ -30,6 +30,7 @@ from verger.errors import PhotosError, StoreError, VergerError
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
+from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.bucket import Bucket
 from verger.storage.bucket_client import attempts_of
@@ -406,12 +407,27 @@ def test_folders_and_empty_photos_are_told_apart(s3: S3) -> None:
     assert {ref.modified.tzinfo for ref in refs} == {dt.UTC}
 
 
+def test_litter_among_objects_is_no_photo_and_other_files_are_counted(s3: S3) -> None:
+    store = s3.make_bucket("litter")
+    good = ["p/Plum/1.jpg", "p/Plum/2.JFIF"]
+    litter = ["p/__MACOSX/Plum/._1.jpg", "p/Plum/@eaDir/1.jpg", "p/.cache/3.jpg", "p/Plum/._2.jpg"]
+    fill(store, [*good, *litter, "p/Plum/1.jpg.json", "p/README", "p/.DS_Store"])
+    s3.put_as_is("litter", "p/Plum/")
+    place, selection = at(s3, "s3://litter/p"), Selection()
+    found = place.list(Labeller(lambda _: None), selection=selection)
+    assert [f"p/{ref.path}" for ref in found] == good
+    assert selection.notes() == [
+        "4 files are left out: hidden, or left by a system (such as ._* or __MACOSX).",
+        "Files beside the photos: 1 .json, 1 without an extension.",
+    ]
+
+
 def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     """SeaweedFS allows no such pair; S3 does, and the client lists both by one name."""
     when = dt.datetime(2026, 5, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     some = [("a.jpg", 0), ("a.jpg", 7), ("b.jpg", 0), ("b.jpg", 0)]
     objects = [(path, size, when, None) for path, size in some]
-    refs = list(refs_of_objects(objects, Labeller(lambda _: None), lambda _: True))
+    refs = list(refs_of_objects(objects, Labeller(lambda _: None), Selection(), lambda _: True))
     assert [(ref.path, ref.bytes) for ref in refs] == [("a.jpg", 7), ("b.jpg", 0)]
     assert refs[0].modified == when
     assert refs[0].modified.tzinfo == dt.UTC
@@ -419,13 +435,14 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     def refused(path: str) -> bool:
         raise PermissionError(13, "access denied", path)
 
-    assert list(refs_of_objects(objects, Labeller(lambda _: None), refused)) == refs
+    assert list(refs_of_objects(objects, Labeller(lambda _: None), Selection(), refused)) == refs
 
 
 MILLION = """
 import datetime as dt, itertools, resource, sys, time
 from pathlib import Path
 from verger.photos.labels import Labeller
+from verger.photos.selection import Selection
 from verger.storage.bucket_listing import LISTED, Listed, objects_of, refs_of_objects
 from verger.store.inventory import Known, OrderBook, compare
 from verger.storage.sorting import in_order
@@ -455,7 +472,7 @@ def known(count):  # every second one is known
 def take(count):
     listed = refs_of_objects(
         in_order(objects_of("", pages(count)), Listed, LISTED),
-        Labeller(lambda path: path[:7]), None,
+        Labeller(lambda path: path[:7]), Selection(), None,
     )
     with OrderBook(Path(sys.argv[1]) / "refs", Path(sys.argv[1]) / "edits") as book:
         for tally in compare(listed, known(count), book, retry_rejects=False):

@@ -18,6 +18,7 @@ from verger.errors import PhotosError
 from verger.photos.labels import Labeller, labeller_from
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
+from verger.photos.selection import Selection
 from verger.storage import http, limits
 from verger.storage.place import source_of
 from verger.storage.url_list import WebList
@@ -169,6 +170,19 @@ def test_what_is_no_photo_on_the_web_is_a_reject(site: Site) -> None:
     assert {ref.reason for ref in found} == {None, Reason.UNREADABLE}
     assert "hunter2" not in repr(found)
     assert next(ref.detail for ref in found if ref.path == "gone.jpg") == "not there (HTTP 404)"
+
+
+def test_litter_in_a_list_is_no_photo(site: Site) -> None:
+    """As a list is that was made of the files of an unpacked Mac zip."""
+    for name in ("Plum/1.jpg", "__MACOSX/Plum/._1.jpg", "Plum/._1.jpg"):
+        site.put(f"/photos/{name}", b"x", e_tag='"a"')
+    place, selection = (
+        photos_of(site, "Plum/1.jpg\n__MACOSX/Plum/._1.jpg\nPlum/._1.jpg"),
+        Selection(),
+    )
+    found = place.list(labeller_from("none", ""), selection=selection)
+    assert [ref.path for ref in found] == ["Plum/1.jpg"]
+    assert selection.notes()[0].startswith("2 files are left out: ")
 
 
 def test_a_long_list_is_sorted_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

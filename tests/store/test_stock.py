@@ -24,6 +24,7 @@ from verger.store.publication import Publication
 from verger.store.record import backbone_record
 from verger.store.stock import label_notes, take_stock
 from verger.store.store import RECORD_FORMAT, Store, fingerprint
+from verger.store.summary import planned
 
 if TYPE_CHECKING:
     from verger.photos.references import PhotoRef
@@ -289,3 +290,18 @@ def test_notes_say_which_photos_have_no_label(store: Store, photos: Path, tmp_pa
     tally = stock(store, photos, tmp_path).tally
     assert label_notes("parent", tally, parent) == ["2 of 5 photos have no label."]
     assert label_notes("none", tally, parent) == []
+
+
+def test_what_is_left_out_is_told_by_a_run_and_before_it(
+    store: Store, photos: Path, tmp_path: Path
+) -> None:
+    for name in ("a/._1.jpg", "__MACOSX/a/._1.jpg", ".hidden/4.jpg", "a/1.jpg.json", "notes"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(b"x")
+    tally = stock(store, photos, tmp_path).tally
+    assert tally.listed == 5
+    left_out, beside = label_notes("none", tally, parent)
+    assert left_out.startswith("3 files are left out: ")
+    assert beside == "Files beside the photos: 1 .json, 1 without an extension."
+    assert left_out in planned(plan(photos, store.root, SETTINGS))
+    assert plan(photos, store.root, RunSettings(components="2", hidden=True)).listed == 6

@@ -30,7 +30,7 @@ CTRL_C, TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
     "label_from", "backbone", "image_size", "batch_size", "max_pixels", "max_rejects", "overwrite",
-    "retry_rejects", "price",
+    "retry_rejects", "hidden", "price",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -146,7 +146,8 @@ def run_command(
 
     PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs:// or
     az://, or the http(s):// address of a list of photos. PHOTOS is searched in any depth for
-    .jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .avif; the photos of a list may have any name.
+    .jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .tif .tiff .gif .heic .heif .hif .avif; the photos of
+    a list may have any name. Hidden files, and what systems leave beside photos, are no photos.
 
     Run again on the same STORE, it embeds only photos that are new or have changed, drops those
     that are gone, and makes the matrix anew from all of them. A run that was stopped is continued.

@@ -12,7 +12,8 @@ import os
 from typing import NamedTuple
 
 EXTENSIONS = (
-    ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif",
+    ".heic", ".heif", ".hif", ".avif",
 )  # fmt: skip
 STORE_MARK = ".verger"  # the folder that marks a STORE; listing never descends into one
 

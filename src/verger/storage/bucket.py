@@ -20,6 +20,7 @@ from obstore.exceptions import InvalidPathError
 from verger.errors import VergerError
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
+from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.bucket_client import Client
 from verger.storage.bucket_errors import as_obstore_has_it
@@ -210,10 +211,16 @@ class Bucket(Client):
             return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
 
     def list(
-        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+        self,
+        labeller: Labeller,
+        hear: Hear = ignore,
+        *,
+        selection: Selection | None = None,
+        in_order: bool = True,
     ) -> Generator[PhotoRef, None, None]:
         """List the photos: see `walk`."""
-        yield from refs_of_objects(self.walk(hear, in_order=in_order), labeller, self.exists)
+        objects = self.walk(hear, in_order=in_order)
+        yield from refs_of_objects(objects, labeller, selection or Selection(), self.exists)
 
 
 class _Object(io.RawIOBase):

@@ -20,6 +20,7 @@ from obstore.exceptions import GenericError, InvalidPathError
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef
+from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.bucket_client import Client
 from verger.storage.bucket_errors import as_obstore_has_it
@@ -188,6 +189,7 @@ def _ahead(pages: Callable[[], Iterator[Any]]) -> Iterator[Iterator[Any]]:
 def refs_of_objects(
     objects: Iterable[tuple[str, int, datetime, str | None]],
     labeller: Labeller,
+    selection: Selection,
     exists: Callable[[str], bool],
 ) -> Generator[PhotoRef, None, None]:
     """Make a reference of each object (path, bytes, modified, ETag) whose name is that of a photo.
@@ -197,10 +199,11 @@ def refs_of_objects(
     folder is called `x.jpg`. Where it may not be asked (OSError), the object is taken for a photo.
     """
     for path, same in groupby(objects, key=itemgetter(0)):
-        if not path.lower().endswith(EXTENSIONS) or path.startswith(_MARKED):
-            continue
         # `x.jpg/` beside `x.jpg`: the client lists both by the same name.
         _, size, modified, e_tag = max(same, key=itemgetter(1))
+        is_folder = not size and not path.lower().endswith(EXTENSIONS)
+        if is_folder or path.startswith(_MARKED) or not selection.takes(path):
+            continue
         when = modified.astimezone(UTC)
         if size:
             yield PhotoRef(path, labeller(path), size, when, e_tag=e_tag)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
-from verger.photos.references import EXTENSIONS, STORE_MARK, PhotoRef, escaped
+from verger.photos.references import STORE_MARK, PhotoRef, escaped
+from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.sorting import Hear, ignore
 
@@ -168,6 +169,7 @@ class LocalPlace:
         labeller: Labeller,
         hear: Hear = ignore,
         *,
+        selection: Selection | None = None,
         in_order: bool = True,  # noqa: ARG002 - it is never in another
     ) -> Generator[PhotoRef, None, None]:
         """Walk the folder in order of path, and yield a reference for each photo as it is found.
@@ -187,19 +189,18 @@ class LocalPlace:
             raise PhotosError(f"Not a folder: {root}", hint=hint) from None
         except OSError as error:
             raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
-        yield from _walk(entries, identity, labeller, hear)
+        top = iter(entries), "", (identity,)
+        yield from _walk(top, labeller, selection or Selection(), hear)
 
 
 # The entries of a folder that are left, its path, and the identities of the folders around it.
 _Level = tuple[Iterator[os.DirEntry[str]], str, tuple[tuple[int, int], ...]]
 
 
-def _walk(
-    top: list[os.DirEntry[str]], identity: tuple[int, int], labeller: Labeller, hear: Hear
-) -> Iterator[PhotoRef]:
+def _walk(top: _Level, labeller: Labeller, selection: Selection, hear: Hear) -> Iterator[PhotoRef]:
     """Walk depth first, without recursion: folders nest deeper than Python's stack may."""
     found = 0
-    levels: list[_Level] = [(iter(top), "", (identity,))]
+    levels = [top]
     while levels:
         entries, prefix, ancestors = levels[-1]
         entry = next(entries, None)
@@ -209,27 +210,34 @@ def _walk(
         found += 1
         hear(found)
         path = prefix + entry.name
-        is_photo_name = entry.name.lower().endswith(EXTENSIONS)
         try:
             info = entry.stat()
         except OSError as error:  # a broken or looping link, a closed folder, a file that just went
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if is_photo_name or is_folder:
-                shown = path + "/" if is_folder else path
-                yield _unusable(shown, labeller, Reason.UNREADABLE, error.strerror or "no stat")
+            shown = path + "/" * entry.is_dir(follow_symlinks=False)
+            yield from _lost(shown, error.strerror or "no stat", labeller, selection)
             continue
         if not stat.S_ISDIR(info.st_mode):
-            if is_photo_name:
+            if selection.takes(path):
                 yield _reference(path, info, labeller)
         elif _identity(info) not in ancestors:
             try:
                 inner = _sorted_entries(Path(entry.path))
             except OSError as error:
                 detail = f"the folder cannot be listed: {error.strerror}"
-                yield _unusable(path + "/", labeller, Reason.UNREADABLE, detail)
+                yield from _lost(path + "/", detail, labeller, selection)
                 continue
-            if not any(e.name == STORE_MARK and e.is_dir() for e in inner):
+            if not _is_store(inner):
                 levels.append((iter(inner), path + "/", (*ancestors, _identity(info))))
+
+
+def _is_store(entries: list[os.DirEntry[str]]) -> bool:
+    return any(entry.name == STORE_MARK and entry.is_dir() for entry in entries)
+
+
+def _lost(path: str, detail: str, labeller: Labeller, selection: Selection) -> Iterator[PhotoRef]:
+    """Name what cannot be looked at, if it may have been a photo, or a folder of photos."""
+    if not selection.is_litter(path) if path.endswith("/") else selection.takes(path):
+        yield _unusable(path, labeller, Reason.UNREADABLE, detail)
 
 
 def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:

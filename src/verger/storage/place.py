@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
+from verger.photos.selection import Selection
 from verger.storage.folder import LocalPlace
 from verger.storage.sorting import Hear, ignore
 
@@ -43,12 +44,17 @@ class Source(Protocol):
         """Whether a listing gives what it finds as it goes; else all is found before the first."""
 
     def list(
-        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+        self,
+        labeller: Labeller,
+        hear: Hear = ignore,
+        *,
+        selection: Selection | None = None,
+        in_order: bool = True,
     ) -> Generator[PhotoRef, None, None]:
         """List the photos, in order of path, or as they are found; each path once.
 
-        `hear` is told how many files were found so far. Raises the place's error if it cannot be
-        listed, as `PhotosError`.
+        `hear` is told how many files were found so far, `selection` counts what it leaves out.
+        Raises the place's error if it cannot be listed, as `PhotosError`.
         """
 
     def read(self, path: str) -> bytes:

@@ -25,6 +25,7 @@ from verger.errors import VergerError
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
+from verger.photos.selection import Selection
 from verger.storage import http, limits
 from verger.storage.prefetch import ahead
 from verger.storage.sorting import Hear, counted, ignore
@@ -92,17 +93,24 @@ class WebList:
         return http.get(self._url_of(path), limits.PHOTO_BYTES, limits.PHOTO_PATIENCE)
 
     def list(
-        self, labeller: Labeller, hear: Hear = ignore, *, in_order: bool = True
+        self,
+        labeller: Labeller,
+        hear: Hear = ignore,
+        *,
+        selection: Selection | None = None,
+        in_order: bool = True,
     ) -> Generator[PhotoRef, None, None]:
         """Read the list, and ask the servers about each photo, whatever its name.
 
         A label that the list gives comes before the photo's folder, and after any other source.
         """
+        selection = selection or Selection()
         with tempfile.TemporaryFile() as file, ThreadPoolExecutor(limits.WEB_AT_ONCE) as threads:
             self._download(file)
             rows, has_labels = self._rows(file)
             rows = counted(rows, hear)
             photos = self._once(by_path(rows, _Row, _ROWS) if in_order else rows)
+            kept = (row for row in photos if selection.keeps(row.path))
 
             def ask(row: _Row) -> PhotoRef:
                 problem, facts = row.problem, http.UNKNOWN
@@ -122,7 +130,7 @@ class WebList:
                     facts.e_tag,
                 )
 
-            yield from ahead(threads, ask, photos, most=4 * limits.WEB_AT_ONCE)
+            yield from ahead(threads, ask, kept, most=4 * limits.WEB_AT_ONCE)
 
     @property
     def _base(self) -> str:

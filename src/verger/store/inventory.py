@@ -68,6 +68,7 @@ class Tally:
     by_path_alone: int = 0
     bytes_to_read: int = 0
     labels: set[str] = field(default_factory=set)
+    left_out: list[str] = field(default_factory=list)  # what a user is told of other files
 
     @property
     def to_embed(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
 from verger.photos.references import EXTENSIONS, PhotoRef
+from verger.photos.selection import Selection
 from verger.progress import Reporter, Silent
 from verger.storage.place import Source
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
@@ -44,6 +45,7 @@ def take_stock(
     *,
     anew: bool,
     retry_rejects: bool,
+    hidden: bool = False,
 ) -> Stock:
     """List the photos, and write to `orders` what has to be done: photos to embed, and edits.
 
@@ -55,12 +57,14 @@ def take_stock(
         rejects = store.table(REJECTS) + rejects
     older: set[str] = set()
     known = known_photos(work.place, features, rejects, older)
-    listed = list_place(photos, labeller, reporter)
+    selection = Selection(hidden=hidden)
+    listed = list_place(photos, labeller, reporter, selection)
     comparing = "Listing" if photos.streams else "Comparing"
     with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
         tally = Tally()
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
             stage.update(tally.listed)
+    tally.left_out = selection.notes()
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
@@ -69,23 +73,26 @@ def take_stock(
 
 
 def list_place(
-    photos: Source, labeller: Labeller, reporter: Reporter | None = None
+    photos: Source,
+    labeller: Labeller,
+    reporter: Reporter | None = None,
+    selection: Selection | None = None,
 ) -> Iterator[PhotoRef]:
     """List the photos of a place, in order of path.
 
     Where all is found before the first comes in order, `reporter` is told how far that is.
     """
     if photos.streams:
-        return photos.list(labeller)
+        return photos.list(labeller, selection=selection)
     with (reporter or Silent()).stage("Listing", None, "files") as stage:
-        refs = photos.list(labeller, stage.update)
+        refs = photos.list(labeller, stage.update, selection=selection)
         first = list(islice(refs, 1))
     return chain(first, refs)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
-    """Say which photos have no label, and which labels no photo."""
-    notes = []
+    """Say what was left out, which photos have no label, and which labels no photo."""
+    notes = [*tally.left_out]
     if label_from != "none" and tally.unlabelled:
         notes.append(f"{tally.unlabelled} of {tally.listed} photos have no label.")
     if tally.by_path_alone:

@@ -85,10 +85,12 @@ def planned(tally: Tally) -> str:
     """Say what a run would do."""
     changes = tally.as_record()
     done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
-    return (
-        f"{tally.listed:,} photos: {done}.\n"
-        f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB)."
-    )
+    lines = [
+        f"{tally.listed:,} photos: {done}.",
+        f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB).",
+        *tally.left_out,
+    ]
+    return "\n".join(lines)
 
 
 def opening(notebook: Path) -> str:
