@@ -32,19 +32,14 @@ test-serve: $(STAMP)
 debian: $(STAMP)
 	$(BIN)/python scripts/install_debian_root.py
 
-# Spark's connector is among what servers are sent.
 test-cloud: $(STAMP) debian
-	-$(BIN)/python scripts/fetch_connectors.py
 	$(BIN)/python $(PYTEST) tests/cloud
 
-# Where the connector cannot be fetched, the tests that need it are skipped by name.
 test-spark: $(STAMP)
-	-$(BIN)/python scripts/fetch_connectors.py
 	$(BIN)/python $(PYTEST) -m spark $(WITH_SPARK)
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
-	-$(VENV35)/bin/python scripts/fetch_connectors.py
 	$(VENV35)/bin/python $(PYTEST) -m spark $(WITH_SPARK)
 else
 test-spark35:

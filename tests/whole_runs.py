@@ -18,10 +18,8 @@ from awkward import Awkward, make_awkward
 from program import Ended, words
 from verger.cli.main import main
 from verger.demo.render import render_orchard
-from verger.errors import EngineError
 from verger.pipeline import run
 from verger.settings import RunSettings
-from verger.spark.connectors import Installed, connector_jars
 from verger.spark.session import session
 
 Here = Callable[..., Ended]
@@ -79,15 +77,6 @@ def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPat
     store = folder / "store {1} #2*"
     record = run(photos.root, store, RunSettings()).record
     return Whole(photos, store, record)
-
-
-@pytest.fixture(scope="session")
-def connector() -> None:
-    """Have the jars that Spark needs for s3://, or skip."""
-    try:
-        connector_jars(Installed.find())
-    except EngineError as error:
-        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from verger.store.layout import (
     REJECTS,
     REPORT,
 )
+from verger.store.matrix import groups_of, ranges
 from verger.store.parts import all_denied, empty_table, merge_rejects, too_small
 from verger.store.publication import Publication
 from verger.store.record import (
@@ -267,13 +268,7 @@ class _Chain:
 
         with self.clock.time("start"):
             short = photos < _SHORT_RUN
-            opened = session.session(
-                self.settings,
-                short=short,
-                schemes={self.work.place.scheme},
-                reporter=self.reporter,
-            )
-            spark = stack.enter_context(opened)
+            spark = stack.enter_context(session.session(self.settings, short=short))
             found = versions(session.versions(spark))
         return spark, found
 
@@ -354,8 +349,8 @@ class _Chain:
         """Fit the projections, and write the matrix."""
         from verger.spark import reduction
 
-        settings, clock, work, place = self.settings, self.clock, self.work, self.work.place
-        table = Table(place, features)
+        settings, clock = self.settings, self.clock
+        table = Table(self.work.place, features)
         with clock.time("fit"):
             moments = reduction.feature_moments(spark, table, width)
             if moments.raw.n != embedded:
@@ -367,12 +362,11 @@ class _Chain:
                 discriminant = fit_discriminant(moments.unit, settings.shrinkage)
             projection = self._save(pca, discriminant)
         with clock.time("project"):
-            built = work.built(MATRIX)
-            reduction.write_matrix(spark, table, place.for_spark(built), pca)
-            matrix = place.files(built, ".parquet")
-            if (written := rows_of(place, matrix)) != pca.rows:
+            spans = ranges(groups_of(table), pca.k, spark.sparkContext.defaultParallelism)
+            matrix = reduction.write_matrix(spark, self.work, table, spans, pca)
+            if (written := sum(matrix.values())) != pca.rows:
                 raise CountError.of(pca.rows, written, 0)
-        return _Reduced(pca, discriminant, len(moments.unit.labels), projection, matrix)
+        return _Reduced(pca, discriminant, len(moments.unit.labels), projection, [*matrix])
 
     def _finish(self, features: list[str], reduced: _Reduced) -> tuple[dict[str, Any], Publication]:
         """Build the gallery and write the CSV: without Spark, whose memory is free by then."""

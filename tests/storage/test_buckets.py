@@ -127,7 +127,6 @@ def test_a_url_is_meant_as_it_is_written(s3: S3) -> None:
         place = at(s3, f"s3://names/{folder}")
         place.put("key", folder.encode())
         assert bytes(obstore.get(store, f"{folder}/key").bytes()) == folder.encode()
-        assert place.for_spark("matrix") == f"s3://names/{folder}/matrix"
         assert place.name == folder
     assert len(obstore.list(store).collect()) == 8
 

@@ -311,12 +311,6 @@ def test_a_lock_is_held_by_one_process_and_freed_when_it_is_killed(tmp_path: Pat
         pass
 
 
-def test_spark_is_given_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for root in (Path("a:b"), tmp_path / "a:b"):
-        assert LocalPlace(root).for_spark("c d/*") == f"{tmp_path}{os.sep}a:b/c d/*"
-
-
 def test_what_came_in_is_on_the_disk_before_it_takes_its_place(
     folder: LocalPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -727,10 +728,7 @@ def test_a_claim_taken_back_keeps_what_is_not_ours(tmp_path: Path) -> None:
 def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that stops just then must not leave a decision for files that are empty.
-
-    Verger's own files are synced as they are written; Spark's are not, and are plain files here.
-    """
+    """A machine that stops just then must not leave a decision for files that are empty."""
     store = Store(tmp_path / "store")
     claim(store)
     on_disk: set[int] = set()
@@ -746,17 +744,14 @@ def test_all_that_is_published_is_on_the_disk_before_that_is_decided(
             at_decision.append(set(on_disk))
         rename(source, target, **options)
 
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
     with store.working(MADE_BY) as work:
         publication = build(work, "new")
         record = record_of(work, publication, "new")
-        matrix = [mark(store).parent / path for path in publication.folders[MATRIX]]
-        for file in matrix:
-            content = file.read_bytes()
-            file.unlink()
-            file.write_bytes(content)
-        inodes = {file.stat().st_ino for file in (*matrix, matrix[0].parent)}
-        monkeypatch.setattr(os, "fsync", synced)
-        monkeypatch.setattr(os, "replace", renamed)
+        sources = [*chain(*publication.folders.values()), *publication.files.values()]
+        files = [mark(store).parent / path for path in sources if path]
+        inodes = {file.stat().st_ino for one in files for file in (one, one.parent)}
         store.publish(work, record, publication)
     assert at_decision
     assert inodes <= at_decision[-1]

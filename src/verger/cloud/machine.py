@@ -84,8 +84,7 @@ def bootstrap_arguments(scratch: str) -> list[str]:
 def emr_step(job: Job, scratch: str) -> list[str]:
     """Return the command line of the step, for `command-runner.jar`.
 
-    The driver runs on the node that leads. It is the cluster's own Spark, with its own connector
-    for `s3://` and its own committer: nothing is set of either.
+    The driver runs on the node that leads. It is the cluster's own Spark.
     """
     python = f"python{PYTHON}"
     conf = {

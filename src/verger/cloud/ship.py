@@ -2,8 +2,7 @@
 
 All is made from what is installed here, in the same versions, for the Python and the processor of
 the other side; nothing needs a checkout. A server gets Spark and Java too. Spark's wheel is made
-from the installed package, which pip brought as source: without the jars that no run opens, and
-with the connector for `s3://`.
+from the installed package, which pip brought as source: without the jars that no run opens.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from verger.cloud.machine import (
     script,
 )
 from verger.errors import EngineError
-from verger.spark.connectors import Installed, connector_jars
 
 MOST_MEGABYTES = 250
 """What the archive may weigh: each node fetches and unpacks it before it works."""
@@ -118,13 +116,8 @@ def pack(archive: Path, architecture: Architecture | None = None, python: str = 
 
 
 def spark_wheel(folder: Path) -> Path:
-    """Make a wheel of the installed Spark: the jars that a run opens, and the S3 connector's.
-
-    Raises `EngineError` where the connector is not there and cannot be fetched.
-    """
-    installed = Installed.find()
-    spark = installed.jars.parent
-    connector = connector_jars(installed)
+    """Make a wheel of the installed Spark, with the jars that a run opens."""
+    spark = Path(str(metadata.distribution("pyspark").locate_file("pyspark")))
 
     def wanted(name: str) -> bool:
         top, _, rest = name.partition("/")
@@ -132,9 +125,7 @@ def spark_wheel(folder: Path) -> Path:
             return not _UNUSED_JARS.match(rest)
         return top not in ("examples", "data", "licenses")
 
-    there = {jar.name for jar in installed.jars.iterdir()}
-    extra = {f"pyspark/jars/{jar.name}": jar for jar in connector if jar.name not in there}
-    return wheel.of_installed("pyspark", spark, folder, wanted=wanted, extra=extra)
+    return wheel.of_installed("pyspark", spark, folder, wanted=wanted)
 
 
 def requirements() -> list[str]:

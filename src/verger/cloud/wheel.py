@@ -10,7 +10,7 @@ import base64
 import hashlib
 import stat
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -26,13 +26,11 @@ def of_installed(
     folder: Path,
     *,
     wanted: Callable[[str], bool] = lambda _: True,
-    extra: Mapping[str, Path] | None = None,
 ) -> Path:
     """Write a wheel of an installed pure Python distribution into `folder`; return its path.
 
-    `package` is the folder of its files, of which those are taken whose name within it is `wanted`;
-    `extra` adds files by their names in the wheel. Raises `EngineError` where the distribution is
-    not installed.
+    `package` is the folder of its files, of which those are taken whose name within it is `wanted`.
+    Raises `EngineError` where the distribution is not installed.
     """
     try:
         distribution = metadata.distribution(name)
@@ -60,8 +58,6 @@ def of_installed(
             within = file.relative_to(package).as_posix()
             if file.is_file() and "__pycache__" not in file.parts and wanted(within):
                 add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
-        for entry, file in (extra or {}).items():
-            add(entry, file.read_bytes())
         for entry in _KEPT:
             if text := distribution.read_text(entry) or distribution.read_text(
                 _OF_EGGS.get(entry, "")

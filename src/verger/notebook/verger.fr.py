@@ -46,7 +46,6 @@ KEEP = 0.95  # part de la variance à garder
 
 # %%
 import io
-import os
 import re
 import time
 from contextlib import ExitStack, contextmanager
@@ -65,15 +64,16 @@ from verger.settings import RunSettings
 from verger.spark.session import session
 from verger.storage.place import place_of
 
-root = PHOTOS if "://" in PHOTOS else os.path.abspath(PHOTOS)
-photos_place, store_place = place_of(root, PhotosError), place_of(STORE, StoreError)
-out = store_place.for_spark("notebook")
+photos_place = place_of(PHOTOS, PhotosError).absolute()
+store_place = place_of(STORE, StoreError).absolute()
+# Hadoop, by which Spark reads a bucket, calls S3 s3a.
+root, store = (re.sub("^s3:", "s3a:", str(place)) for place in (photos_place, store_place))
+out = f"{store}/notebook"
 
 ending = ExitStack()
 if "spark" not in globals():
     settings = RunSettings(spark_conf=("spark.ui.enabled=true",))
-    schemes = {photos_place.scheme, store_place.scheme}
-    spark = ending.enter_context(session(settings, schemes=schemes))
+    spark = ending.enter_context(session(settings))
 
 # Les photos vont aux workers par lots ; 10 000 lignes, l'usage de Spark, feraient des Go.
 spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "64")
@@ -396,7 +396,7 @@ assert matrix.count() == count, "des lignes ont été perdues"
 means = matrix.select([F.avg(F.col("components")[at]) for at in range(pca.projection.k)]).first()
 checks = [("lignes", f"{matrix.count():,} sur {count:,}")]
 checks.append(("plus grande moyenne d'une colonne", f"{max(map(abs, means), default=0):.1e}"))
-files = [store_place.for_spark(file) for file in store_place.files("features", ".parquet")]
+files = [f"{store}/{file}" for file in store_place.files("features", ".parquet")]
 if files:
     run = spark.read.parquet(*map(plain, files)).select("path", F.col("features").alias("theirs"))
     both = features.join(run, "path").limit(1000).toPandas()

@@ -1,15 +1,16 @@
 """Reducing features on Spark: moments in one pass, and the matrix in another.
 
-Only moments travel to the driver: no row of features does.
+Only moments and counts travel to the driver: no row of features does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
+from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
 from verger.errors import BackboneError, StoreError
@@ -17,11 +18,11 @@ from verger.projections.moments import Moments, NotFinite, check_width, root_uni
 from verger.projections.pca import PCA
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+from verger.store.layout import MATRIX
+from verger.store.matrix import Range, write_range
 from verger.store.tables import Table
+from verger.store.work import Work
 
-# Small row groups: little memory while writing, and readers can share a file out.
-_ROW_GROUP_BYTES = str(16 * 2**20)
-_BYTES_A_MATRIX_FILE = 128 * 2**20
 _TASKS_A_CORE = 2
 _COLUMNS = ["path", "label", "features"]
 
@@ -55,34 +56,32 @@ def feature_moments(spark: SparkSession, features: Table, width: int) -> Feature
     return FeatureMoments(**reduced(spark.range(0, tasks, 1, tasks), of_files))
 
 
-def write_matrix(spark: SparkSession, features: Table, out: str, pca: PCA) -> None:
-    """Project a table of features and write the matrix, in order of path and in large files."""
-    files = max(1, round(pca.rows * (4 * pca.k + 64) / _BYTES_A_MATRIX_FILE))
-    # One file is one task from its start: parts that are coalesced have a worker each, all at once.
-    tasks = 1 if files == 1 else len(features.files)
+def write_matrix(
+    spark: SparkSession, work: Work, features: Table, spans: list[Range], pca: PCA
+) -> dict[str, int]:
+    """Project a table of features: one task a range of paths, one file a task.
 
-    def project(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in features.batches(_dealt(numbers, tasks, len(features.files)), _COLUMNS):
-            values = pca.transform(matrix(batch.column("features"), len(pca.mean)))
-            offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * np.int32(pca.k))
-            components = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
-            yield pa.RecordBatch.from_arrays(
-                [batch.column("path"), batch.column("label"), components],
-                names=["path", "label", "components"],
-            )
+    Every try has a file of its own; returns those of the tries that won, with their rows.
+    """
 
-    schema = "path string not null, label string, components array<float>"
-    rows = spark.range(0, tasks, 1, tasks).mapInArrow(project, schema)
-    if files > 1:
-        rows = rows.repartitionByRange(files, "path")
+    def write(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in chain.from_iterable(batch.column(0).to_pylist() for batch in numbers):
+            name = f"part-{work.run}-{number:05d}-{_this_try()}.parquet"
+            file = work.built(f"{MATRIX}/{name}")
+            rows = write_range(features, spans[number], pca, file)
+            yield pa.RecordBatch.from_pylist([{"file": file, "rows": rows}])
+
+    numbers = spark.range(0, len(spans), 1, len(spans))
     with job_errors():
-        (
-            rows.sortWithinPartitions("path")
-            .write.option("parquet.block.size", _ROW_GROUP_BYTES)
-            .option("parquet.enable.dictionary", "false")
-            .mode("overwrite")
-            .parquet(out)
-        )
+        written = numbers.mapInArrow(write, "file string, rows long").collect()
+    return {row["file"]: row["rows"] for row in sorted(written)}
+
+
+def _this_try() -> int:
+    """Return the number of this task's try, which no other try of the session has."""
+    context = TaskContext.get()
+    assert context is not None  # noqa: S101 - only tasks ask
+    return context.taskAttemptId()
 
 
 def _dealt(tasks: Iterable[pa.RecordBatch], step: int, files: int) -> Iterator[int]:

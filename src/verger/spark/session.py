@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -24,17 +24,8 @@ from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
 from verger.machine.cores import cores
-from verger.progress import Reporter, open_closed_streams
+from verger.progress import open_closed_streams
 from verger.settings import RunSettings
-from verger.spark.connectors import (
-    SCHEMES,
-    Installed,
-    connector_jars,
-    platform_has_s3,
-    running_conf,
-    s3_conf,
-    without_committer,
-)
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
 from verger.spark.memory import (
     TIGHT_CONF,
@@ -52,17 +43,12 @@ _LONGEST_SOCKET_FOLDER = 60  # macOS takes paths of 103 bytes for sockets; Spark
 # Every Spark setting that Verger makes, with its reason.
 _CONF = {
     "spark.app.name": "verger",
-    # Timestamps are UTC wherever the program runs, and other readers understand them.
+    # Timestamps are UTC wherever the program runs.
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Rows of 1,280 floats: the default of 10,000 rows a batch would be 50 MB.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
     # Shuffles here are of a few rows; the default of 200 tasks would cost seconds.
     "spark.sql.shuffle.partitions": "8",
-    # One pass writes two kinds of rows; without this each task would sort all its rows first.
-    "spark.sql.maxConcurrentOutputFileWriters": "16",
-    # Nobody reads a summary file, and a crash leaves none to mislead.
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.sql.adaptive.enabled": "false",
 }
 _LOCAL_CONF = {
@@ -83,15 +69,11 @@ def session(
     *,
     short: bool = False,
     archive: bool = False,
-    schemes: Collection[str] = (),
-    reporter: Reporter | None = None,
 ) -> Iterator[SparkSession]:
     """Start Spark, or join the session that is running, and end what was started.
 
     `short` says that the session will have little to do, and `archive` that Java shall write its
-    class-data archive at the end. `schemes` are those of the addresses that it will read and write:
-    for `s3` Spark needs a connector, and `reporter` is told where it is fetched. Raises
-    `EngineError` where Java or Spark does not start.
+    class-data archive at the end. Raises `EngineError` where Java or Spark does not start.
     """
     running = SparkSession.getActiveSession()
     if running is not None:
@@ -102,8 +84,7 @@ def session(
         try:
             folder = tempfile.TemporaryDirectory(prefix="vg-", ignore_cleanup_errors=True)
             sockets = stack.enter_context(folder)
-            add = _connectors(schemes, reporter)
-            spark = _start(settings, add, sockets, short=short, archive=archive)
+            spark = _start(settings, sockets, short=short, archive=archive)
         except EngineError:
             raise
         except Exception as error:
@@ -159,43 +140,7 @@ def versions(spark: SparkSession) -> dict[str, str]:
     return {"spark": spark.version, "java": str(java)}
 
 
-def _connectors(
-    schemes: Collection[str], reporter: Reporter | None
-) -> Callable[[SparkConf, RunSettings], None]:
-    """Return what adds to Spark's settings what these schemes need."""
-
-    def add(conf: SparkConf, settings: RunSettings) -> None:
-        if not SCHEMES & set(schemes) or platform_has_s3(os.environ):
-            return
-        given = dict(pair.split("=", 1) for pair in settings.spark_conf)
-        if "PYSPARK_GATEWAY_PORT" in os.environ:
-            found = running_conf(SparkContext._jvm, os.environ)
-        else:
-            installed = Installed.find()
-            found = s3_conf(os.environ, modular=installed.modular)
-            brought = " ".join(given.values())  # by the user
-            if "hadoop-aws" in brought:
-                found = found if "spark-hadoop-cloud" in brought else without_committer(found)
-            else:
-                ivy = given.get("spark.jars.ivySettings")
-                jars = connector_jars(installed, reporter, ivy_settings=ivy)
-                listed = [*map(str, jars), *filter(None, [conf.get("spark.jars")])]
-                conf.set("spark.jars", ",".join(listed))
-        for key, value in found.items():
-            if key not in given:
-                conf.set(key, value)
-
-    return add
-
-
-def _start(
-    settings: RunSettings,
-    add: Callable[[SparkConf, RunSettings], None],
-    sockets: str,
-    *,
-    short: bool,
-    archive: bool,
-) -> SparkSession:
+def _start(settings: RunSettings, sockets: str, *, short: bool, archive: bool) -> SparkSession:
     environment = {"PYSPARK_DRIVER_PYTHON": sys.executable}
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
@@ -217,7 +162,6 @@ def _start(
     for pair in settings.spark_conf:
         key, _, value = pair.partition("=")
         conf.set(key, value)
-    add(conf, settings)
     if submitted is None:
         home = _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
         environment["JAVA_HOME"] = str(home)

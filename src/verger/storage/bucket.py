@@ -109,9 +109,6 @@ class Bucket(Client):
         with self.told(path):
             self.again(lambda: obstore.put(self.store, path, data))
 
-    def settle(self, path: str) -> None:
-        """Do nothing: an object that is there is durable."""
-
     def move(self, path: str, to: str) -> None:
         """Copy an object over another one, and delete it."""
         with self.told(path):
@@ -160,10 +157,6 @@ class Bucket(Client):
         """Say whether nothing lies here: None, as for a folder that there is not yet, or False."""
         with self.told(""):
             return None if next(objects_of("", pages_of(self, "")), None) is None else False
-
-    def for_spark(self, path: str) -> str:
-        """Name a path for Spark."""
-        return f"{self.url}/{path}"
 
     def walk(self, hear: Hear = ignore, *, in_order: bool = True) -> Iterator[Listed]:
         """List all objects, page by page, several folders at once.

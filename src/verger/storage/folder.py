@@ -87,11 +87,6 @@ class LocalPlace:
         with self.incoming(path) as file:
             file.write_bytes(data)
 
-    def settle(self, path: str) -> None:
-        """Have the disk hold a file that another program wrote here, and its name."""
-        _sync(self.root / path)
-        _sync((self.root / path).parent)
-
     def move(self, path: str, to: str) -> None:
         """Move a file over another one, if there is one."""
         target = self.root / to
@@ -159,10 +154,6 @@ class LocalPlace:
                     return False
 
             yield is_held
-
-    def for_spark(self, path: str) -> str:
-        """Name a path for Spark: absolute, since it takes `a:b/c` for another file system."""
-        return str((self.root / path).absolute())
 
     def list(
         self,

@@ -76,9 +76,6 @@ class Place(Source, Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Write a small file, whole or not at all."""
 
-    def settle(self, path: str) -> None:
-        """Make a file durable that another program wrote here."""
-
     def move(self, path: str, to: str) -> None:
         """Move a file over another one, if there is one."""
 
@@ -106,9 +103,6 @@ class Place(Source, Protocol):
         What it gives says whether the lock is still this process's own: one may lapse, and be taken
         over, while a machine sleeps.
         """
-
-    def for_spark(self, path: str) -> str:
-        """Name a path as Spark's own readers and writers want it."""
 
     def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""

@@ -61,8 +61,6 @@ class Publication:
 def publish(place: Place, record: Mapping[str, Any], publication: Publication) -> None:
     """Decide that these files, and no others, are the STORE's, with their record; do so."""
     moves, gone = publication.changes(place)
-    for source, _ in moves:  # Spark leaves the matrix to the system, to be written some day
-        place.settle(source)
     if moves or gone:
         put_whole(place, JOURNAL, {"moves": moves, "gone": gone, "record": record})
         carry_out(place)

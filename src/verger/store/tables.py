@@ -18,7 +18,7 @@ from verger.storage.place import Place
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
 _CSV_CELLS_A_BLOCK = 1_000_000
 # JPEG and the noise of float32 do not compress, and nobody searches by one feature's least value.
-_BULKY = {"features", "thumbnail"}
+_BULKY = {"features", "thumbnail", "components"}
 _REPEATED = {"label", "reason"}
 
 
@@ -37,8 +37,9 @@ class Table(NamedTuple):
 class TableWriter:
     """Writes record batches to a local Parquet file, a group of rows at a time."""
 
-    def __init__(self, file: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: Path, schema: pa.Schema, rows_a_group: int = ROWS_A_GROUP) -> None:
         self.rows = 0
+        self._rows_a_group = rows_a_group
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
         self._held = 0
@@ -70,7 +71,7 @@ class TableWriter:
             self._waiting.append(batch)
             self._held += len(batch)
             self.rows += len(batch)
-        if self._held >= ROWS_A_GROUP:
+        if self._held >= self._rows_a_group:
             self._flush()
 
     def _flush(self) -> None:

@@ -1,8 +1,7 @@
 #!/bin/bash
 # What each node of an EMR cluster runs before Spark starts: bootstrap.sh s3://SCRATCH PYTHON
 #
-# Unpacks Verger and what it imports into /opt/verger. Spark, Java and the connector for s3:// are
-# the cluster's own.
+# Unpacks Verger and what it imports into /opt/verger. Spark and Java are the cluster's own.
 set -Eeuo pipefail
 SCRATCH=$1 PYTHON=$2
 
