@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from verger import _moved
 from verger.embed import Backbone, open_backbone
 from verger.embed.features import Embedder
-from verger.errors import CountError, PhotosError, TooManyRejects, VergerError
+from verger.errors import CountError, PhotosError, TooManyRejects, UsageError, VergerError
 from verger.gallery import build_gallery
 from verger.photos.labels import Labeller, labeller_from
 from verger.progress import Reporter, Silent
@@ -125,7 +125,7 @@ def run(
                 record |= {"cost": price.record(clock.elapsed())}
             store.publish(work, record, publication)
             told = _report(store, settings, reporter, anew=bool(publication.folders))
-    except PhotosError:
+    except (PhotosError, UsageError):
         if is_new:
             store.abandon()
         raise

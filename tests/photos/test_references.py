@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from verger.errors import PhotosError, UsageError
-from verger.photos.labels import CsvLabels, labeller_from
+from verger.photos.labels import CsvLabels, labeller_from, normalised
 from verger.photos.reasons import Reason
 from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.storage.place import LocalPlace
@@ -136,7 +136,7 @@ def test_a_name_is_kept_exactly(tmp_path: Path, name: str) -> None:
     put(tmp_path / folder / name)
     (ref,) = listed(tmp_path, "parent")
     assert ref.path == f"{folder}/{name}"
-    assert ref.label == folder
+    assert ref.label == normalised(folder)
     assert (tmp_path / ref.path).read_bytes() == b"photo"
 
 
@@ -399,7 +399,8 @@ def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None
     [
         (b"", "lacks label and path"),
         (b"file,label\na,b\n", "lacks path"),
-        (b"path;label\na;b\n", "lacks label and path"),
+        (b"path;name\na;b\n", "lacks label"),
+        (b"sep=|\npath,label\na,b\n", "lacks label and path"),
         (b"path,label\np\xeache.jpg,x\n", "cannot be read as CSV in UTF-8"),
         (b"path,label\n" + b"a" * 200_000 + b",x\n", "cannot be read as CSV"),
     ],
@@ -425,3 +426,87 @@ def test_a_labeller_that_is_none_of_them_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="--label-from"):
         labeller_from(spec, "top")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "P\u00eache", "Pe\u0302che", " P\u00eache", "P\u00eache ", "P\u00eache\u00a0",
+        "\u200bP\u00eache",
+        "\ufeffPe\u0302che\u2009",
+    ],
+)  # fmt: skip
+def test_labels_that_look_the_same_are_one(tmp_path: Path, written: str) -> None:
+    folders = labeller_from("parent", written)
+    table = csv_of(tmp_path, f'path,label\n1.jpg,"{written}"\n')
+    expression = labeller_from("regex:(.*)/", "top")
+    (label,) = {
+        folders(f"{written}/1.jpg"), folders("1.jpg"), folders.given("x", written), table("1.jpg"),
+        expression(f"{written}/1.jpg"),
+    }  # fmt: skip
+    assert label == "P\u00eache"
+
+
+def test_blanks_between_words_are_one_and_a_blank_label_is_none(tmp_path: Path) -> None:
+    assert labeller_from("parent", "top")("Red \u00a0 Plum/1.jpg") == "Red Plum"
+    assert labeller_from("parent", "top")("Pomme/1.jpg") != labeller_from("parent", "")(
+        "pomme/1.jpg"
+    )
+    assert csv_of(tmp_path, "path,label\n1.jpg,\u00a0\n")("1.jpg") is None
+
+
+PATHS = ["Pear/1.jpg", "Plum red/2.jpg", "Plum red/deep/3.jpg"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffpath;label\r\n{0};a\r\n{1};b\r\n{2};c\r\n",
+        "path\tlabel\n{0}\ta\n{1}\tb\n{2}\tc\n",
+        "sep=;\r\npath;label\r\n{0};a\r\n{1};b\r\n{2};c\r\n",
+        'Path, Label\n{0}, a\n"{1}", "b"\n{2}, c\n',
+        "LABEL,x,PATH\na,,{0}\nb,,{1}\nc,,{2}\n",
+        "path,label\n{0} ,a \n {1},b\n{2} , c\n",
+        "path,label\n/home/me/photos/{0},a\n/home/me/photos/{1},b\n/home/me/photos/{2},c\n",
+        "path,label\n/{0},a\n/{1},b\n/{2},c\n",
+        "path,label\nphotos/{0},a\nphotos/{1},b\nphotos/{2},c\n",
+        "path,label\n1.jpg,a\n2.jpg,b\n3.jpg,c\n",
+    ],
+)
+@pytest.mark.parametrize("windows", [False, True])
+def test_tables_as_people_have_them(tmp_path: Path, text: str, windows: bool) -> None:
+    text = text.format(*PATHS)
+    if windows:
+        text = text.replace("/home", "C:/home").replace("/", "\\")
+    file = put(tmp_path / "labels.csv", text.encode())
+    labels = labeller_from(str(file), "photos")
+    assert [labels(path) for path in PATHS] == ["a", "b", "c"]
+    assert labels("Pear/9.jpg") is None
+    assert labels.notes() == []
+    labels.found_none()  # some were
+
+
+def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
+    file = put(tmp_path / "labels.csv", "path\tlabel\r\na.jpg\tP\u00eache\r\n".encode("utf-16"))
+    assert labeller_from(str(file), "top")("a.jpg") == "P\u00eache"
+
+
+def test_a_path_that_is_written_exactly_comes_first(tmp_path: Path) -> None:
+    labels = csv_of(tmp_path, 'path,label\na\\b.jpg,x\na/b.jpg,y\n" c.jpg",z\nc.jpg,w\n')
+    assert [labels(path) for path in ("a\\b.jpg", "a/b.jpg", " c.jpg", "c.jpg")] == list("xyzw")
+    assert csv_of(tmp_path, "path,label\na/1.jpg,x\n")("1.jpg") is None  # another photo
+
+
+def test_a_name_alone_is_that_of_one_photo(tmp_path: Path) -> None:
+    labels = csv_of(tmp_path, "path,label\n1.jpg,x\n2.jpg,y\n")
+    assert labels("a/1.jpg") == "x"
+    with pytest.raises(UsageError, match=r"1\.jpg names a/1\.jpg and b/1\.jpg"):
+        labels("b/1.jpg")
+
+
+def test_a_table_that_names_no_photo_is_refused(tmp_path: Path) -> None:
+    labels = csv_of(tmp_path, "path,label\nA/1.JPG,x\n")
+    assert labels("a/1.jpg") is None
+    with pytest.raises(UsageError, match=r"no photo finds its label there\. It names A/1\.JPG"):
+        labels.found_none()
+    labeller_from("none", "top").found_none()

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from verger.embed import open_backbone
-from verger.errors import PhotosError
+from verger.errors import PhotosError, UsageError
 from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline import _Chain, plan, run
 from verger.progress import Silent
 from verger.settings import RunSettings
 from verger.storage.place import LocalPlace
-from verger.store.inventory import edits_of, refs_of
+from verger.store.inventory import Tally, edits_of, refs_of
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.parts import SCHEMAS
 from verger.store.publication import Publication
@@ -305,3 +305,21 @@ def test_what_is_left_out_is_told_by_a_run_and_before_it(
     assert beside == "Files beside the photos: 1 .json, 1 without an extension."
     assert left_out in planned(plan(photos, store.root, SETTINGS))
     assert plan(photos, store.root, RunSettings(components="2", hidden=True)).listed == 6
+
+
+def test_labels_that_differ_in_case_alone_are_told() -> None:
+    tally = Tally(labels={"Pomme", "pomme", "POMME", "Prune", "P\u00eache"})
+    assert label_notes("parent", tally, parent) == [
+        "Labels differ in case alone: 'POMME' and 'Pomme' and 'pomme'."
+    ]
+
+
+def test_labels_that_no_photo_finds_stop_a_run_before_it_embeds(
+    photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\nelsewhere/1.jpg,Plum\n")
+    settings = RunSettings(components="2", label_from=str(tmp_path / "labels.csv"))
+    for action in (plan, run):
+        with pytest.raises(UsageError, match="no photo finds its label"):
+            action(photos, tmp_path / "new", settings)
+    assert not (tmp_path / "new").exists()

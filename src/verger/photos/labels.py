@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
 from verger.errors import UsageError
 from verger.photos.references import escaped
+
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks of no width
+
+
+def normalised(label: str | None) -> str | None:
+    """Write labels that look the same in one way; None for an empty one.
+
+    Accents are composed (NFC), blanks of any kind are one plain blank between words.
+    """
+    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", label or "")).split()) or None
 
 
 class Labeller:
@@ -20,7 +34,7 @@ class Labeller:
 
     def __call__(self, path: str) -> str | None:
         """Return the label of a photo; None if it has none."""
-        return self._of(path)
+        return normalised(self._of(path))
 
     def given(self, path: str, label: str) -> str | None:  # noqa: ARG002
         """Return the label of a photo for which the list that names it gives one, or an empty one.
@@ -32,6 +46,9 @@ class Labeller:
     def notes(self) -> list[str]:
         """Say what a user should know of the labels, once all are given."""
         return []
+
+    def found_none(self) -> None:
+        """Raise `UsageError` where it cannot be meant that no photo has a label."""
 
 
 def labeller_from(spec: str, top: str) -> Labeller:
@@ -48,17 +65,18 @@ def labeller_from(spec: str, top: str) -> Labeller:
         return ParentLabels(escaped(top))
     if spec.startswith("regex:"):
         return _regex_labeller(spec.removeprefix("regex:"))
-    return CsvLabels(Path(spec))
+    return CsvLabels(Path(spec), top)
 
 
 class ParentLabels(Labeller):
     """Labels from folders: that of a photo, or `top` for those that lie right in PHOTOS."""
 
     def __init__(self, top: str) -> None:
+        super().__init__(self._folder_of)
         self._top = top
         self._overruled = False
 
-    def __call__(self, path: str) -> str | None:
+    def _folder_of(self, path: str) -> str:
         """Return the name of the folder; of a whole URL, as a person reads it."""
         if "://" in path:
             path = unquote(path.partition("?")[0])
@@ -67,7 +85,7 @@ class ParentLabels(Labeller):
     def given(self, path: str, label: str) -> str | None:  # noqa: ARG002
         """Take the list's label in place of the folder's; None if it is empty."""
         self._overruled = True
-        return label or None
+        return normalised(label)
 
     def notes(self) -> list[str]:
         """Say whether labels are the list's."""
@@ -76,54 +94,124 @@ class ParentLabels(Labeller):
 
 
 class CsvLabels(Labeller):
-    """Labels from a CSV file with the columns `path` (relative to PHOTOS) and `label`.
+    """Labels from a table of text with the columns `path` and `label`.
 
-    Calling it looks a path up; a path that the file lacks has no label.
+    Paths are relative to PHOTOS, whose name is `top`; or all absolute, or all begin with `top`; or
+    all are names of files alone, which then must be those of one photo each. A photo that the file
+    lacks has no label.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, top: str) -> None:
+        super().__init__(self._look_up)
         self._file = file
-        self._labels: dict[str, str] = {}
-        self._used: set[str] = set()
+        self._used: dict[str, str] = {}  # rows that were found, and the photos that they name
         try:
-            with file.open(encoding="utf-8-sig", newline="") as lines:
-                self._read(csv.DictReader(lines), file)
+            self._labels = self._read(_text(file))
         except FileNotFoundError:
             raise UsageError(
                 f"--label-from {file}: no such file.",
                 hint="Give 'parent', 'none', 'regex:…' or a CSV file.",
             ) from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeError, csv.Error) as error:
             raise UsageError(
                 f"--label-from {file}: cannot be read as CSV in UTF-8 ({error})."
             ) from None
+        self._rows = {_slashes(row): row for row in self._labels}
+        self._before = _before(self._rows, top)
+        self._are_names = not any("/" in path for path in self._rows)
 
-    def _read(self, rows: csv.DictReader[str], file: Path) -> None:
-        missing = {"path", "label"} - set(rows.fieldnames or ())
+    def _read(self, text: str) -> dict[str, str]:
+        lines = io.StringIO(text, newline="")
+        delimiter, has_blanks = _form(lines)
+        rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=has_blanks)
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+        missing = {"path", "label"} - set(rows.fieldnames)
         if missing:
             raise UsageError(
-                f"--label-from {file}: its first line lacks {' and '.join(sorted(missing))}.",
+                f"--label-from {self._file}: its first line lacks {' and '.join(sorted(missing))}.",
                 hint="The columns are path,label.",
             )
+        labels: dict[str, str] = {}
         for row in rows:
-            path = (row["path"] or "").removeprefix("./")
-            label = row["label"] or ""
-            if self._labels.get(path, label) != label:
+            path, label = (row["path"] or "").removeprefix("./"), (row["label"] or "").strip()
+            if labels.get(path, label) != label:
                 raise UsageError(
-                    f"--label-from {file}: line {rows.line_num} gives {path} a second label."
+                    f"--label-from {self._file}: line {rows.line_num} gives {path} a second label."
                 )
-            self._labels[path] = label
+            labels[path] = label
+        return labels
 
-    def __call__(self, path: str) -> str | None:
-        """Return the label of a path, or None where the file has none."""
-        if path in self._labels:
-            self._used.add(path)
-        return self._labels.get(path) or None
+    def _look_up(self, path: str) -> str | None:
+        for written in self._ways(path):
+            row = written if written in self._labels else self._rows.get(written)
+            if row is not None:
+                if self._used.setdefault(row, path) != path:
+                    raise UsageError(
+                        f"--label-from {self._file}: {row} names {self._used[row]} and {path}.",
+                        hint="Write their paths, not their names alone.",
+                    )
+                return self._labels[row]
+        return None
+
+    def _ways(self, path: str) -> Iterator[str]:
+        """Give the ways in which a row may write a photo's path."""
+        yield path
+        yield path.strip()
+        yield from (before + path for before in self._before)
+        if self._are_names:
+            yield path.rpartition("/")[2]
+
+    def found_none(self) -> None:
+        """Refuse a file that names none of the photos."""
+        if self._labels and not self._used:
+            raise UsageError(
+                f"--label-from {self._file}: no photo finds its label there.",
+                hint=f"It names {next(iter(self._labels))}; paths are relative to PHOTOS.",
+            )
 
     def notes(self) -> list[str]:
         """Say how many rows of the file were never looked up."""
         unused = len(self._labels) - len(self._used)
         return [f"{unused} rows of {self._file} name no photo that was found."] if unused else []
+
+
+def _text(file: Path) -> str:
+    """Read a text in UTF-8, or in UTF-16 where it begins with that mark."""
+    data = file.read_bytes()
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_wide else "utf-8-sig")
+
+
+def _form(lines: io.StringIO) -> tuple[str, bool]:
+    """Find what separates columns, by a line `sep=` or by the header, and whether blanks follow."""
+    header = lines.readline()
+    said = re.fullmatch(r"sep=(.)\s*", header)
+    start = lines.tell() if said else 0
+    header = lines.readline() if said else header
+    lines.seek(start)
+    delimiter = said[1] if said else max(",;\t", key=header.count)
+    return delimiter, f"{delimiter} " in header
+
+
+def _slashes(path: str) -> str:
+    """Write a path of a table with slashes, without blanks around it, and without `./`."""
+    path = path.strip()
+    if "\\" in path and "/" not in path:  # as Windows writes it
+        path = path.replace("\\", "/")
+    return path.removeprefix("./")
+
+
+def _before(paths: Iterable[str], top: str) -> list[str]:
+    """Return what may stand before the photos' own paths in all of `paths`, the longest first."""
+    folders = [path.split("/")[:-1] for path in paths]
+    first, last = min(folders, default=[]), max(folders, default=[])
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = [name for name, _ in same]
+    if not common:
+        return []
+    if common[0] and not common[0].endswith(":"):  # no absolute path, of Windows neither
+        return [f"{top}/"] if common[0] == top else []
+    return ["/".join(common[:length]) + "/" for length in range(len(common), 0, -1)]
 
 
 def _regex_labeller(expression: str) -> Labeller:

@@ -18,6 +18,8 @@ from verger.store.layout import FEATURES, REJECTS
 from verger.store.store import Store
 from verger.store.work import Work
 
+_SHOWN = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:
@@ -49,7 +51,8 @@ def take_stock(
 ) -> Stock:
     """List the photos, and write to `orders` what has to be done: photos to embed, and edits.
 
-    `anew` takes nothing from what the STORE holds. Raises `PhotosError` where there is no photo.
+    `anew` takes nothing from what the STORE holds. Raises `PhotosError` where there is no photo,
+    `UsageError` where a file of labels names none of them.
     """
     features, rejects = work.finished(FEATURES), work.finished(REJECTS)
     if not anew and store.record() is not None:
@@ -69,6 +72,8 @@ def take_stock(
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
         )
+    if tally.unlabelled == tally.listed:
+        labeller.found_none()
     return Stock(tally, features, rejects, book.files | older)
 
 
@@ -100,4 +105,11 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
             f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
             "size, time or ETag, so that another photo at the same URL would not be noticed."
         )
+    looks: dict[str, list[str]] = {}
+    for label in sorted(tally.labels):
+        looks.setdefault(label.casefold(), []).append(label)
+    alike = [" and ".join(map(repr, labels)) for labels in looks.values() if len(labels) > 1]
+    if alike:
+        more = f", and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""
+        notes.append(f"Labels differ in case alone: {', '.join(alike[:_SHOWN])}{more}.")
     return notes + labeller.notes()
