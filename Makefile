@@ -60,6 +60,7 @@ lint: $(STAMP)
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/cloud_costs.py --check
 	$(BIN)/python scripts/draw_cloud.py --check
+	$(BIN)/python scripts/draw_architecture.py --check
 
 # No Spark, no server, no cloud, and nothing that takes seconds.
 test-quick: $(STAMP)
@@ -78,6 +79,7 @@ docs: $(STAMP)
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/cloud_costs.py
 	$(BIN)/python scripts/draw_cloud.py
+	$(BIN)/python scripts/draw_architecture.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -214,9 +214,9 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_every_room_is_on_the_page_of_architecture() -> None:
     page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawn = page.split("## The rooms, in order")[1].split("```")[1]
+    named = page.split("## The rooms")[1].split("## ")[0]
     source = REPOSITORY / "src" / "verger"
     files = {file.name for file in source.glob("*.py") if not file.name.startswith("_")}
     folders = {f"{file.parent.name}/" for file in source.glob("*/__init__.py")}
     assert "pipeline.py" in files
-    assert set(re.findall(r"^  (\w+(?:\.py|/))", drawn, re.MULTILINE)) == files | folders
+    assert set(re.findall(r"^\| `(\w+(?:\.py|/))`", named, re.MULTILINE)) == files | folders

@@ -1,4 +1,7 @@
-"""`run`: list the photos, embed what is new, fit, project, write. `reduce`: from the features."""
+"""The order of a run: list the photos, embed what is new, fit, project, write.
+
+`run` does all of it and ends with a report; `reduce` begins at the features of a STORE.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress of long work: a bar, plain lines, or nothing when quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every choice of a run and of the server: name, default and one line of help, in one place.
+"""Every choice of a run and of the server, with its default and its help.
 
 The command line, the Python API and the reference page in `docs/` are all read from here.
 """

@@ -450,3 +450,21 @@ def test_large_batches_give_the_same(spark: SparkSession, table: DataFrame) -> N
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(before))
     assert [row["components"] is None for row in out] == [i % 7 == 3 for i in range(5000)]
     assert len({tuple(row["components"]) for row in out if row["components"]}) == 1
+
+
+def test_models_saved_before_the_rooms_load(spark: SparkSession) -> None:
+    """Spark 3.5 saved them on the day before modules moved; their metadata names our classes."""
+    saved = Path(__file__).parents[1] / "fixtures" / "spark-models-0.1"
+    model = PipelineModel.load(str(saved / "pipeline"))
+    assert [type(stage) for stage in model.stages] == [PCAModel, DiscriminantModel]
+    row = [0.5029208660125732, 0.7357902526855469, 2.6404225826263428, 3.052449941635132]
+    rows = spark.createDataFrame([(row,)], "features array<float>")
+    found = model.transform(rows).first()
+    assert found is not None
+    np.testing.assert_allclose(
+        found["components"], [2.3479502201080322, -0.4749663472175598], rtol=1e-6
+    )
+    np.testing.assert_allclose(found["discriminant"], [-1.1405969858169556], rtol=1e-6)
+    embedder = PhotoEmbedder.load(str(saved / "embedder"))
+    assert embedder.getInputCol() == "path"
+    assert embedder.getOrDefault("batchSize") == 4

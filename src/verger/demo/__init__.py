@@ -1,4 +1,7 @@
-"""`verger demo`: the whole chain, on photos that it renders itself."""
+"""`verger demo`: photos that it renders itself, and the whole chain on them.
+
+`verger prepare` takes a few of them to make Spark start faster.
+"""
 
 from __future__ import annotations
 

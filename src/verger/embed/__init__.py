@@ -1,4 +1,7 @@
-"""Backbones: pretrained networks as ONNX files, each with a card that says how to feed it."""
+"""A photo becomes numbers: read ahead, decoded, batched, sent through a network.
+
+The networks are ONNX files, each with a card that says how to feed it. No Spark.
+"""
 
 from verger.embed.backbone import Backbone, Network, open_backbone, preload
 from verger.embed.card import Card, InputSpec

@@ -1,6 +1,6 @@
-"""The gallery: the photos of a run as neighbours of new photos, with calibrated answers.
+"""Names what a new photo shows, by its neighbours among the photos of a run.
 
-No Spark and no Java: what is here runs in the command line, in the server and in a script alike.
+Answers are calibrated and evaluated. No Spark, no Java: a script uses it as the server does.
 """
 
 from verger.gallery.answer import Answer, Guess, Neighbour, Verdict

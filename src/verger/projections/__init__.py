@@ -1,1 +1,4 @@
-"""Moments that merge, and the projections that are fitted to them. No Spark."""
+"""Many numbers become few: moments that merge, and PCA and discriminant of them.
+
+NumPy alone, no Spark: this is where a projection is changed. Model files are here too.
+"""

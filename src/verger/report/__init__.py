@@ -1,4 +1,7 @@
-"""The report of a run: data first (`build`), then tables (`findings`), then a page (`render`)."""
+"""What a run found: one HTML page that opens offline, and tables of findings.
+
+Data first (`build`), then tables (`findings`), then the page (`render`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A presentation of a run: what the report found, as slides that can be edited."""
+"""A presentation of a run: what the report found, as slides that can be edited.
+
+One module a group of slides, in `pages/`; their words are in `words.toml`.
+"""
 
 from __future__ import annotations
 

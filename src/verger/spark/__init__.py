@@ -1,1 +1,4 @@
-"""Spark: the one place that makes a session, and the pure functions mapped over its partitions."""
+"""Spark: its session, and the functions of rooms above mapped over partitions.
+
+The only room that imports Spark. What `verger.ml` shows is in `spark/ml/`.
+"""

@@ -1,1 +1,4 @@
-"""Where bytes lie: folders, buckets, lists on the web. One interface for all."""
+"""Where photos and a STORE lie: folders, buckets, lists of URLs. One interface.
+
+Listing, reading, writing, locks, limits and retries are decided here and nowhere else.
+"""

@@ -1,4 +1,7 @@
-"""STORE: what a run leaves behind, how it grows, and how it is published."""
+"""STORE, what a run leaves behind: its files and tables, and how they grow.
+
+A run works aside and then publishes: while there is a record, all beside it belongs together.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,0 +1,83 @@
+"""The picture of the rooms is drawn from the code, and shows all that the code does."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
+    yield import_module("draw_architecture")
+    sys.modules.pop("draw_architecture")
+
+
+def test_the_committed_picture_is_what_the_code_says(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main(["--check"]) == 0, "run `make docs`"
+    # A picture of another day fails the check, which changes nothing.
+    old = tmp_path / "architecture.svg"
+    old.write_text(script.PICTURE.read_text().replace("gallery/", "galleries/"))
+    monkeypatch.setattr(script, "PICTURE", old)
+    assert script.main(["--check"]) == 1
+    assert f"{old} is stale" in capsys.readouterr().err
+    assert "galleries/" in old.read_text()
+    assert script.main([]) == 0
+    assert "galleries/" not in old.read_text()
+
+
+def test_every_room_is_drawn_with_what_it_is_for(script: Any) -> None:
+    rooms = script.rooms()
+    source = REPOSITORY / "src" / "verger"
+    found = [*source.glob("*.py"), *(init.parent for init in source.glob("*/__init__.py"))]
+    assert {room.name for room in rooms} == {
+        path.stem for path in found if not path.name.startswith("_")
+    }
+    drawn = script.PICTURE.read_text()
+    for room in rooms:
+        assert f">{room.title}</text>" in drawn
+        assert 1 <= len(textwrap.wrap(room.purpose, 29)) <= 3, f"too long for a box: {room}"
+    assert {room.name: room.owns for room in rooms if room.owns} == {
+        "spark": "pyspark",
+        "embed": "onnxruntime",
+        "serve": "fastapi",
+    }
+
+
+def test_no_line_leads_up_and_none_is_lost(script: Any) -> None:
+    rooms = script.rooms()
+    counted = script.imports(rooms)
+    drawn = script.drawn_lines(counted)
+    rows = script.rows_of(rooms, drawn)
+    row = {name: number for number, names in enumerate(rows) for name in names}
+    assert all(row[what] < row[who] for who, what in drawn)
+
+    def reached(who: str) -> set[str]:
+        below = {what for user, what in drawn if user == who}
+        return below.union(*map(reached, below))
+
+    for who, what in counted:
+        assert what in script.GROUND or what in reached(who), f"{who} imports {what}"
+    assert 0 < len(drawn) < len(counted)
+
+
+def test_a_new_import_is_a_new_line(script: Any) -> None:
+    rooms = script.rooms()
+    counted = script.imports(rooms)
+    assert ("notebook", "knowledge") not in counted
+    before, after = (
+        re.findall(r"<title>(\w+ imports \w+)", script.drawing(rooms, imports))
+        for imports in (counted, {**counted, ("notebook", "knowledge"): 1})
+    )
+    assert set(after) - set(before) == {"notebook imports knowledge"}
