@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.planting import Planted, plant
 from verger.pipeline import run
 from verger.progress import reporter
-from verger.report.build import Report, build
+from verger.report.data import Report, build
 from verger.settings import RunSettings
 from verger.store.store import Store
 

@@ -23,8 +23,8 @@ from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
 from verger.pipeline import _report as at_the_end
 from verger.progress import Silent
-from verger.report import positions, render, write_report
-from verger.report.build import build
+from verger.report import html, positions, write_report
+from verger.report.data import build
 from verger.report.thumbnails import picture, sheets
 from verger.settings import RunSettings
 from verger.store.layout import MATRIX
@@ -228,13 +228,13 @@ def test_a_page_of_long_names_stays_small(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = build(orchard.store)
-    whole = render.render(report, "name")
+    whole = html.render(report, "name")
     placed = json.loads(Reading(whole).data)["map"]["pictured"]
     assert placed == len(report.map_rows)
-    monkeypatch.setattr(render, "_SPARE", 2_000)
-    monkeypatch.setattr(render, "MOST_BYTES", len(whole.encode()) - 10_000)
-    small = render.render(report, "name")
-    assert len(small.encode()) <= render.MOST_BYTES
+    monkeypatch.setattr(html, "_SPARE", 2_000)
+    monkeypatch.setattr(html, "MOST_BYTES", len(whole.encode()) - 10_000)
+    small = html.render(report, "name")
+    assert len(small.encode()) <= html.MOST_BYTES
     assert 0 < json.loads(Reading(small).data)["map"]["pictured"] < placed
 
 
@@ -301,9 +301,7 @@ def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
 
 def test_the_page_speaks_french(orchard: Orchard, tmp_path: Path) -> None:
     found = build(orchard.store)
-    english, french = (
-        Reading(render.render(found, "store", language)) for language in ("en", "fr")
-    )
+    english, french = (Reading(html.render(found, "store", language)) for language in ("en", "fr"))
     assert dict(french.tags)["html"]["lang"] == "fr"
     assert "Les 6 contrôles ont réussi" in french.words
     assert "All 6 checks passed" in english.words

@@ -13,7 +13,7 @@ import pytest
 import verger.report
 from verger.photos.reasons import Reason
 from verger.report import checks, view
-from verger.report.render import _environment
+from verger.report.html import _environment
 from verger.report.translations import LANGUAGES, Words
 
 PAGE = files("verger.report") / "page"

@@ -23,12 +23,12 @@ from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
 from verger.photos.reasons import Reason
-from verger.report.build import Report, build
+from verger.report.data import Report, build
 from verger.settings import RunSettings
 from verger.slides import LANGUAGES, draw, write_slides
 from verger.slides.charts import plain
+from verger.slides.images import scattered
 from verger.slides.pdf import libreoffice
-from verger.slides.pictures import scattered
 from verger.slides.text import Line, clean, fit, height, on_one_line, width
 from verger.slides.words import Words, catalogue
 

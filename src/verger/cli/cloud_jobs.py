@@ -68,8 +68,8 @@ def run_command(
     from verger.cloud.kit import kit_of
     from verger.cloud.parameters import check, check_email, s3_folder, scratch_bucket
     from verger.cloud.runs import run_to_end
-    from verger.cloud.upload import is_local, refuse_local
-    from verger.cloud.upload import upload as send
+    from verger.cloud.sync import is_local, refuse_local
+    from verger.cloud.sync import upload as send
     from verger.errors import StoreError
     from verger.progress import reporter
     from verger.store.summary import summary

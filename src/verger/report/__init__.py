@@ -1,6 +1,6 @@
 """What a run found: one HTML page that opens offline, and tables of findings.
 
-Data first (`build`), then tables (`findings`), then the page (`render`).
+First the data (`data`), then tables (`findings`), then the page (`html`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from verger.errors import StoreError
 from verger.report import drift, positions
-from verger.report.build import build as build_report
+from verger.report.data import build as build_report
 from verger.report.findings import write_findings
-from verger.report.render import render as render_page
+from verger.report.html import render as render_page
 from verger.store.layout import PAGE, REPORT
 from verger.store.store import Store
 
@@ -23,9 +23,9 @@ def write_report(
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`, `language` one of `words.LANGUAGES`. What an earlier
-    report left is replaced file by file, each whole or not at all, the page last. Returns where the
-    page is. Raises `StoreError` where STORE holds no whole run or cannot be written, and
+    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`. What an
+    earlier report left is replaced file by file, each whole or not at all, the page last. Returns
+    where the page is. Raises `StoreError` where STORE holds no whole run or cannot be written, and
     `UsageError` where the neighbour map's library is missing.
     """
     store = Store(store_root)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from verger.report.build import Report
+from verger.report.data import Report
 from verger.store.layout import REJECTS
 from verger.store.store import Store
 from verger.store.tables import batches

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from verger.report.build import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejected, Report
 from verger.report.checks import Check
+from verger.report.data import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejected, Report
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.outliers import SPREADS

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from verger.errors import StoreError, UsageError
 from verger.gallery.calibration import Calibration
-from verger.report.build import Report
-from verger.report.build import build as build_report
+from verger.report.data import Report
+from verger.report.data import build as build_report
 from verger.slides.deck import Deck, made_by_verger
 from verger.slides.pages import PAGES
 from verger.slides.pdf import as_pdf, libreoffice

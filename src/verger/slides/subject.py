@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from verger.gallery.calibration import Calibration
-from verger.report.build import Report
-from verger.slides import pictures
+from verger.report.data import Report
+from verger.slides import images
 from verger.slides.deck import Box, Page
 from verger.slides.text import Line, clean, isolated, on_one_line
 from verger.slides.words import Words
@@ -71,12 +71,12 @@ class Subject:
     ) -> None:
         """Show one photo of the sample and, where it is given, a line below it."""
         room = box if caption is None else Box(box.left, box.top, box.width, box.height - 0.26)
-        image = pictures.opened(self.thumbnail(row))
+        image = images.opened(self.thumbnail(row))
         what = self.words("picture.photo", label=self.label_of(row))
         if image is None:
             page.card(room, [Line("?", 16, colour="soft", centred=True)], anchor="middle", margin=0)
         else:
-            page.picture(room, pictures.jpeg(image), what, edge=edge)
+            page.picture(room, images.jpeg(image), what, edge=edge)
         if caption is not None:
             below = Box(box.left, box.bottom - 0.23, box.width, 0.21)
             text = on_one_line(caption, 11, below.width)

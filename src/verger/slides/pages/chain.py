@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from verger.slides import pictures
+from verger.slides import images
 from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
 from verger.slides.subject import Subject
 from verger.slides.text import Line, clean
@@ -105,7 +105,7 @@ def bricks(deck: Deck, about: Subject) -> None:
 def steps(deck: Deck, about: Subject) -> None:
     """One real photo on its way through the chain."""
     words, report = about.words, about.report
-    opened = ((row, pictures.opened(about.thumbnail(row))) for row in about.spread(7)[::-1])
+    opened = ((row, images.opened(about.thumbnail(row))) for row in about.spread(7)[::-1])
     found = [(row, image) for row, image in opened if image is not None]
     if not found:
         return
@@ -121,12 +121,12 @@ def steps(deck: Deck, about: Subject) -> None:
     projected = report.pca.transform(report.sample.features[row : row + 1])[0]
     wide = max(1, round(math.sqrt(len(features))))
     drawn = [
-        (pictures.jpeg(image), "photo"),
-        (pictures.jpeg(pictures.central_square(image, size / shorter)), "square"),
-        (pictures.cells(features, wide), "features"),
+        (images.jpeg(image), "photo"),
+        (images.jpeg(images.central_square(image, size / shorter)), "square"),
+        (images.cells(features, wide), "features"),
     ]
     if len(projected):
-        drawn.append((pictures.cells(projected, min(wide, len(projected))), "row"))
+        drawn.append((images.cells(projected, min(wide, len(projected))), "row"))
     place = report.photos
     at = int(report.sample.rows[row])
     values |= {

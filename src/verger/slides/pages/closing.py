@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verger.report.build import FEW_PHOTOS
+from verger.report.data import FEW_PHOTOS
 from verger.slides.deck import BODY, Box, Deck, rows
 from verger.slides.subject import Subject
 from verger.slides.text import Line

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from verger.slides import pictures
+from verger.slides import images
 from verger.slides.deck import BODY, HIGH, WIDE, Box, Deck, columns, rows
 from verger.slides.subject import Subject
 from verger.slides.text import Line, isolated, on_one_line
@@ -36,9 +36,9 @@ def title(deck: Deck, about: Subject) -> None:
     square = Box(WIDE - 0.9 - 4.96, (HIGH - 4.96) / 2, 4.96, 4.96)
     boxes = [box for line in rows(square, many, 0.12) for box in columns(line, many, 0.12)]
     for box, row in zip(boxes, chosen, strict=False):
-        image = pictures.opened(about.thumbnail(row))
+        image = images.opened(about.thumbnail(row))
         if image is not None:
-            data = pictures.jpeg(pictures.central_square(image, 1))
+            data = images.jpeg(images.central_square(image, 1))
             page.picture(box, data, words("picture.photo", label=about.label_of(row)))
 
 

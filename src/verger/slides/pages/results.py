@@ -9,7 +9,7 @@ import numpy as np
 
 from verger.report.neighbours import MixedPair
 from verger.settings import parse_components
-from verger.slides import charts, pictures
+from verger.slides import charts, images
 from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
 from verger.slides.subject import Subject
 from verger.slides.text import Line, on_one_line
@@ -75,7 +75,7 @@ def map_of_photos(deck: Deck, about: Subject) -> None:
     room = Box(BODY.left, BODY.top, BODY.width, BODY.height - 0.4)
     page.card(room)
     thumbnails = [about.thumbnail(int(row)) for row in chosen]
-    drawn = pictures.scattered(thumbnails, layout.points[: len(chosen)], _MAP_PIXELS, _TILE)
+    drawn = images.scattered(thumbnails, layout.points[: len(chosen)], _MAP_PIXELS, _TILE)
     page.picture(room.inside(0.12), drawn, words("map.picture", **values))
     below = Box(BODY.left, room.bottom + 0.08, BODY.width, 0.3)
     page.text(below, [Line(words("map.axes", **values), 12, colour="soft")])

@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from verger.report import view
-from verger.report.build import Report
+from verger.report.data import Report
 from verger.report.thumbnails import TILE, TILES_A_ROW, sheets
 from verger.report.translations import Words
 

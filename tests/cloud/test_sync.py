@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from verger.cloud.aws import Aws
-from verger.cloud.upload import upload
+from verger.cloud.sync import upload
 from verger.errors import CloudError, PhotosError
 from verger.photos.references import STORE_MARK
 
