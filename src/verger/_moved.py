@@ -42,12 +42,10 @@ MODULES = {
     "parts": "store.parts",
     "photos.berries": "demo.berries",
     "photos.exotics": "demo.exotics",
-    "photos.links": "storage.links",
-    "photos.objects": "storage.objects",
     "photos.orchard": "demo.orchard",
     "photos.render": "demo.render",
     "photos.solids": "demo.solids",
-    "photos.source": "photos.references photos.labels storage.folder",
+    "photos.source": "photos.references photos.labels",
     "photos.stone": "demo.stone",
     "photos.textures": "demo.textures",
     "places": "storage.place storage.folder",
@@ -71,10 +69,14 @@ MODULES = {
 # What left a module that is still there: module -> name -> where it is now.
 NAMES = {
     "pipeline": {"prepare": "demo"},
-    "store": dict.fromkeys(
-        ("FAILED_REJECTS", "RECORD_FORMAT", "Publication", "Work", "fingerprint", "now"),
-        "store.store",
-    ),
+    "store": {
+        "FAILED_REJECTS": "store.layout",
+        "Publication": "store.publication",
+        "RECORD_FORMAT": "store.store",
+        "Work": "store.work",
+        "fingerprint": "store.store",
+        "now": "store.store",
+    },
 }
 
 
