@@ -42,6 +42,7 @@ MODULES = {
     "parts": "store.parts",
     "photos.berries": "demo.berries",
     "photos.exotics": "demo.exotics",
+    "photos.objects": "storage.bucket_listing",
     "photos.orchard": "demo.orchard",
     "photos.render": "demo.render",
     "photos.solids": "demo.solids",
