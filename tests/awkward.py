@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import unicodedata
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def _keep(
     else:
         image.save(file, kind, **options)
     os.utime(file, ns=(MTIME_NS, MTIME_NS))
-    label = Path(name).parent.name or made.root.name
+    label = " ".join(unicodedata.normalize("NFC", Path(name).parent.name or made.root.name).split())
     width, height = reversed(image.size) if turned else image.size
     made.kept[name] = (label, width, height)
 

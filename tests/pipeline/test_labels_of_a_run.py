@@ -22,7 +22,7 @@ NAMES = ("red/one.jpg", "red/two.jpg", "green/three.jpg", "four.jpg")
     [
         ("none", [None, None, None, None], None),
         (r"regex:^(\w+)/", ["red", "red", "green", None], "1 of 4 photos have no label."),
-        ("labels.csv", ["a, b", "c\nd", None, "é"], "1 of 4 photos have no label."),
+        ("labels.csv", ["a, b", "c d", None, "é"], "1 of 4 photos have no label."),
     ],
 )
 def test_label_from(
