@@ -1,13 +1,13 @@
 """`verger notebook`: the chain step by step, as a Jupyter notebook for one STORE.
 
-The text is a program in the percent format, one for each language (`verger.en.py`,
-`verger.fr.py`): their code is the same, what they say to a person is not. Only the cell that is
-tagged `parameters` differs from one STORE to another.
+The text is a program in the percent format, `verger.en.py`; `fr.toml` is what it says in French.
+Only the cell that is tagged `parameters` differs from one STORE to another.
 """
 
 from __future__ import annotations
 
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -26,9 +26,23 @@ _TAG = "parameters"
 _SECONDS_A_CELL = 3600
 
 
-def text(language: str) -> str:
-    """Return the notebook as a program in the percent format."""
-    return (files("verger.notebook") / f"verger.{language}.py").read_text(encoding="utf-8")
+def program(language: str) -> NotebookNode:
+    """Return the notebook: one program, whose texts are in the language."""
+    notebook: NotebookNode = _jupytext().reads(_read("verger.en.py"), fmt="py:percent")
+    if language == "fr":
+        words = tomllib.loads(_read("fr.toml"))
+        texts = iter(words["cells"])
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = next(texts)
+                continue
+            for english, french in words["code"].items():
+                cell.source = cell.source.replace(english, french)
+    return notebook
+
+
+def _read(name: str) -> str:
+    return (files("verger.notebook") / name).read_text(encoding="utf-8")
 
 
 def write_notebook(
@@ -68,7 +82,7 @@ def filled(language: str, parameters: Mapping[str, object]) -> NotebookNode:
 
     Values are written as Python literals, so that no name of a folder can become code.
     """
-    notebook: NotebookNode = _jupytext().reads(text(language), fmt="py:percent")
+    notebook = program(language)
     cell = next(one for one in notebook.cells if _TAG in one.metadata.get("tags", ()))
     lines = cell.source.splitlines()
     for at, line in enumerate(lines):
