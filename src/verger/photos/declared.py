@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-
 from PIL import Image
 
-from verger.photos import heif
+from verger.photos import heif, tiff
 from verger.photos.colour import (
     Declared,
     adobe_rgb,
@@ -16,7 +14,7 @@ from verger.photos.colour import (
 from verger.photos.png import chunks_before_pixels
 
 _EXIF_FOLDER, _INTEROP_FOLDER, _COLOR_SPACE, _INTEROP_INDEX = 0x8769, 0xA005, 0xA001, 1
-_UNCALIBRATED = 0xFFFF
+_UNCALIBRATED = b"\xff\xff"
 _SHADES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 
 
@@ -43,7 +41,7 @@ def _profile(image: Image.Image, data: bytes) -> bytes | None:
         points = None if found is None else heif.code_points(data, found)
         if points is not None and points != heif.UNSPECIFIED:
             return profile_of_code_points(*points)
-    return adobe_rgb() if _exif_says_adobe_rgb(image) else None
+    return adobe_rgb() if _exif_says_adobe_rgb(image, data) else None
 
 
 def _of_png(image: Image.Image, data: bytes) -> tuple[bool, bytes | None]:
@@ -61,14 +59,13 @@ def _of_png(image: Image.Image, data: bytes) -> tuple[bool, bytes | None]:
     return False, None
 
 
-def _exif_says_adobe_rgb(image: Image.Image) -> bool:
+def _exif_says_adobe_rgb(image: Image.Image, data: bytes) -> bool:
     block = image.info.get("exif")
-    if image.format != "TIFF" and not (isinstance(block, bytes) and b"R03" in block):
+    if image.format == "TIFF":
+        block = data
+    if not (isinstance(block, bytes) and b"R03" in block):
         return False
-    try:
-        exif = image.getexif()
-        space = exif.get_ifd(_EXIF_FOLDER).get(_COLOR_SPACE)
-        index = exif.get_ifd(_INTEROP_FOLDER).get(_INTEROP_INDEX)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, AttributeError, struct.error):
-        return False
-    return space == _UNCALIBRATED and str(index).startswith("R03")
+    block = block.removeprefix(b"Exif\0\0")
+    space = tiff.first_bytes(block, (_EXIF_FOLDER, _COLOR_SPACE)) or b""
+    index = tiff.first_bytes(block, (_EXIF_FOLDER, _INTEROP_FOLDER, _INTEROP_INDEX))
+    return space[:2] == _UNCALIBRATED and index is not None and index[:3] == b"R03"

@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from verger.photos import damage, jpeg, limits
 from verger.photos.colour import in_srgb
+from verger.photos.damage import Cut, Damage
 from verger.photos.declared import declared
 from verger.photos.depth import as_eight_bit
 from verger.photos.formats import (
@@ -92,12 +94,21 @@ def decode(
     if not data:
         raise Reject(Reason.EMPTY, "zero bytes")
     _prepare_pillow()
-    if kind_of(data) == "HEIF" and not heif_items_are_text(data):
+    kind = kind_of(data)
+    if kind == "HEIF" and not heif_items_are_text(data):
         raise _why_not_decoded(data, ValueError("an item's name is no text"))
     try:
+        if kind == "JPEG":
+            return _decode_jpeg(data, framing, max_pixels, thumbnail)
+        limits.check(data, kind, max_pixels)
+        damage.check(data, kind)
         return _decode(with_usual_brand(data), framing, max_pixels, thumbnail)
     except Reject:
         raise
+    except Cut as found:
+        raise Reject(Reason.TRUNCATED, f"{kind} that ends too early: {found}") from None
+    except Damage as found:
+        raise Reject(Reason.DAMAGED, f"{kind}: {found}") from None
     except MemoryError:
         raise Reject(Reason.TOO_LARGE, "not enough memory to decode it") from None
     except UnidentifiedImageError:
@@ -106,15 +117,40 @@ def decode(
         raise _why_not_decoded(data, error) from None
 
 
-def _decode(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> Photo:
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+def _decode_jpeg(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> Photo:
+    """Decode a JPEG so that data that are missing or left over are noticed."""
+    found = jpeg.layout(data)
+    limits.check_jpeg(data, found, max_pixels)
+    end = jpeg.end_of_data(data, found)
+    end = jpeg.check(data, found, end)
+    if end is None:
+        return _decode(data, framing, max_pixels, thumbnail)
+    return _decode(
+        jpeg.padded(data, end), framing, max_pixels, thumbnail, jpeg.before_last(data, found, end)
+    )
+
+
+def _decode(
+    data: bytes,
+    framing: Framing,
+    max_pixels: int,
+    thumbnail: bool,
+    needed: int | None = None,
+) -> Photo:
+    """Decode what has been looked at; `needed` is a byte that a decoder of it must come to."""
+    file = io.BytesIO(data)
+    with Image.open(file, formats=_FORMATS) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise Reject(
                 Reason.TOO_LARGE, f"{width} × {height} pixels; --max-pixels is {max_pixels}"
             )
         _draft(image, framing)
+        if needed is not None:
+            image.decodermaxblock = needed
         image.load()
+        if needed is not None and file.tell() <= needed:
+            raise Damage("data are left over")
         # Not before: of a PNG, this loads the pixels, and an error would be taken for bad metadata.
         turns = _TURNS.get(_orientation(image), ())
         whole = _in_srgb(image, data, framing)
@@ -157,6 +193,11 @@ def _in_srgb(image: ImageFile.ImageFile, data: bytes, framing: Framing) -> Image
 def _orientation(image: ImageFile.ImageFile) -> int:
     """Read the EXIF orientation (1 to 8); metadata that cannot be read is no orientation."""
     if image.format in ("HEIF", "TIFF"):  # libheif and Pillow's TIFF reader turn the pixels
+        return 1
+    if "exif" in image.info:
+        if not limits.may_read_exif(image.info["exif"]):
+            return 1
+    elif image.format == "JPEG" and "xmp" not in image.info:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)

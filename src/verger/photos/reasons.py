@@ -28,7 +28,8 @@ _MEANING = {
     Reason.NOT_AN_IMAGE: "The content is no image of a kind that Verger reads, whatever its name.",
     Reason.TRUNCATED: "The image ends too early. Copy it again from where it came.",
     Reason.DAMAGED: "The image is complete in length, but its content cannot be decoded.",
-    Reason.TOO_LARGE: "The image has more pixels than --max-pixels.",
+    Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes, or so many "
+    "parts that decoding it would take far more work than a photo.",
     Reason.UNSUPPORTED: "An image of a known kind, in a variant that cannot be shown as RGB.",
     Reason.UNREADABLE: "The file or folder cannot be read: permission, broken link, disk error.",
     Reason.BAD_NAME: "The file's name is not valid Unicode; the path shows its bytes escaped.",
