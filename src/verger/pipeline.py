@@ -287,7 +287,12 @@ class _Chain:
         from verger.spark.embedding import Rewrite, embed_photos
 
         work, tally = self.work, stock.tally
-        embedder = Embedder(backbone, self.settings.batch_size, self.settings.max_pixels)
+        embedder = Embedder(
+            backbone,
+            self.settings.batch_size,
+            self.settings.max_pixels,
+            self.settings.max_bytes,
+        )
         with self.clock.time("embed"):
             sizes = sizes_of(work.place, work.refs)
             spans = cut(sizes, tally.to_embed, tally.bytes_to_read, cores)

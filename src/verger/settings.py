@@ -90,6 +90,9 @@ class RunSettings:
     max_pixels: int = _choice(
         100_000_000, "Photos with more pixels are rejected before they are decoded.", metavar="N"
     )
+    max_bytes: int = _choice(
+        256_000_000, "Files with more bytes are rejected before they are read.", metavar="N"
+    )
     max_rejects: float = _choice(
         0.5,
         "Share of rejected photos above which the run fails, after the rejects are written.",
@@ -130,7 +133,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         parse_components(self.components)
         _ = self.priced
-        for name, least in (("batch_size", 1), ("max_pixels", 1), ("image_size", 16), ("cores", 1)):
+        for name, least in (("batch_size", 1), ("max_pixels", 1), ("max_bytes", 1),
+                            ("image_size", 16), ("cores", 1)):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(

@@ -150,9 +150,12 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops() -> None:
 # embed --------------------------------------------------------------------------------------------
 
 
-def embedder(batch_size: int = 4, max_pixels: int = 10_000_000) -> Embedder:
+def embedder(
+    batch_size: int = 4, max_pixels: int = 10_000_000, max_bytes: int = 10_000_000
+) -> Embedder:
     spec = InputSpec("x", "NHWC", "uint8", size=SIZE, resize_shorter_side=SIZE)
-    return Embedder(Backbone(Card("fake", "", spec, "y", FEATURES), None), batch_size, max_pixels)
+    backbone = Backbone(Card("fake", "", spec, "y", FEATURES), None)
+    return Embedder(backbone, batch_size, max_pixels, max_bytes)
 
 
 class Fake:
@@ -333,6 +336,28 @@ def test_the_limit_on_pixels_is_the_embedder_s() -> None:
     data = encoded(corners(40, 40), "PNG")
     (row,) = rows_of(references(["0.jpg"]), read=lambda _path: data, max_pixels=1599)
     assert row["reason"] == "too_large"
+
+
+def test_a_file_with_too_many_bytes_is_not_read_and_costs_no_other() -> None:
+    def only_small(path: str) -> bytes:
+        assert path != "huge.jpg"
+        return read(path)
+
+    refs = references(["0.jpg", "huge.jpg", "2.jpg"])
+    refs[1] = refs[1]._replace(bytes=12 * 10**9)
+    rows = [
+        row
+        for tables in embed(refs, embedder(), only_small, Fake())
+        for batch in tables
+        for row in batch.to_pylist()
+    ]
+    reasons = {row["path"]: row.get("reason") for row in rows}
+    assert reasons == {"0.jpg": None, "huge.jpg": "too_large", "2.jpg": None}
+
+
+def test_bytes_that_the_listing_did_not_tell_count_too() -> None:
+    (row,) = rows_of(references(["0.jpg"]), read=lambda _path: bytes(2001), max_bytes=2000)
+    assert (row["reason"], row["detail"]) == ("too_large", "2001 bytes; --max-bytes is 2000")
 
 
 def test_a_network_that_fails_fails_the_whole() -> None:

@@ -21,7 +21,7 @@ from verger.gallery import Answer, Gallery, Guess, Verdict
 from verger.gallery.evaluate import Case, measure
 from verger.gallery.identify import Identifier
 from verger.photos.decode import decode
-from verger.photos.reasons import Reject
+from verger.photos.reasons import Reason, Reject
 from verger.settings import RunSettings
 from verger.store.layout import RECORD
 from verger.store.store import RECORD_FORMAT
@@ -80,6 +80,15 @@ def test_a_bad_photo_is_a_reject(made: tuple[Path, Path]) -> None:
     identifier = Identifier.open(made[1])
     with pytest.raises(Reject, match="not_an_image"):
         identifier.features(b"no photo at all")
+
+
+def test_a_huge_photo_is_a_reject(made: tuple[Path, Path], tmp_path: Path) -> None:
+    huge = tmp_path / "huge.tif"
+    with huge.open("wb") as file:
+        file.truncate(12 * 10**9)  # sparse: it takes no place on the disk
+    _, store = made
+    answer = Identifier.open(store).identify_files([huge])
+    assert [reject.reason for _, reject in answer.rejects] == [Reason.TOO_LARGE]
 
 
 def test_the_table_has_a_line_for_each_photo(made: tuple[Path, Path], tmp_path: Path) -> None:

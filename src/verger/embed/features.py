@@ -21,6 +21,7 @@ from verger.embed import Backbone
 from verger.photos.decode import Photo, decode
 from verger.photos.reasons import Reason, Reject
 from verger.photos.references import PhotoRef
+from verger.settings import RunSettings
 from verger.storage.prefetch import ahead
 
 READ_AHEAD_PHOTOS = 32  # or twice as many as are read at once
@@ -29,6 +30,8 @@ READ_THREADS = 8
 ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512
 DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
+
+MAX_BYTES = RunSettings().max_bytes
 
 DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
 
@@ -52,6 +55,7 @@ class Embedder:
     backbone: Backbone
     batch_size: int
     max_pixels: int
+    max_bytes: int = MAX_BYTES  # of a file
 
 
 class _Decoded(NamedTuple):
@@ -146,12 +150,19 @@ def _decoded(
     def fetch(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
         if ref.reason is not None:
             return ref, Reject(Reason(ref.reason), ref.detail or "")
+        if ref.bytes > embedder.max_bytes:
+            return ref, _too_many_bytes(ref.bytes, embedder.max_bytes)
         try:
-            return ref, read(ref.path)
+            data = read(ref.path)
         except PermissionError:
             return ref, Reject(Reason.UNREADABLE, DENIED)
         except OSError as error:
             return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
+        if (
+            len(data) > embedder.max_bytes
+        ):  # a list on the web does not say how large its photos are
+            return ref, _too_many_bytes(len(data), embedder.max_bytes)
+        return ref, data
 
     def open_(fetched: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
         ref, data = fetched
@@ -171,6 +182,10 @@ def _decoded(
         most_weight=READ_AHEAD_BYTES,
     )
     return ahead(decoder, open_, fetched, most=DECODE_AHEAD)
+
+
+def _too_many_bytes(size: int, most: int) -> Reject:
+    return Reject(Reason.TOO_LARGE, f"{size} bytes; --max-bytes is {most}")
 
 
 class _Rows:

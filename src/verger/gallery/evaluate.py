@@ -14,7 +14,7 @@ import numpy.typing as npt
 from verger.errors import PhotosError
 from verger.gallery import Answer, Verdict
 from verger.gallery.calibration import calibration_error
-from verger.gallery.identify import Identifier
+from verger.gallery.identify import MAX_BYTES, Identifier
 from verger.knowledge import group_of
 from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reason, Reject
@@ -96,6 +96,8 @@ def _answers(
     def answer(ref: PhotoRef) -> tuple[PhotoRef, Answer | Reject]:
         if ref.reason is not None:
             return ref, Reject(Reason(ref.reason), ref.detail or "")
+        if ref.bytes > MAX_BYTES:
+            return ref, Reject(Reason.TOO_LARGE, f"{ref.bytes} bytes; the most is {MAX_BYTES}")
         try:
             return ref, identifier.identify([photos.read(ref.path)])
         except Reject as reject:

@@ -18,6 +18,7 @@ from verger.settings import RunSettings
 from verger.store.store import Store
 
 MAX_PIXELS = RunSettings().max_pixels
+MAX_BYTES = RunSettings().max_bytes
 
 
 class Identified(NamedTuple):
@@ -96,9 +97,13 @@ class Identifier:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as photo:
+            data = photo.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         said = getattr(error, "strerror", None) or str(error)
         raise Reject(Reason.UNREADABLE, said) from None
+    if len(data) > MAX_BYTES:
+        raise Reject(Reason.TOO_LARGE, f"more than {MAX_BYTES} bytes")
+    return data
