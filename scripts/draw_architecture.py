@@ -20,11 +20,11 @@ import textwrap
 import tomllib
 from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -168,10 +168,23 @@ def places(rows: list[list[str]], ways: Imports) -> dict[_Place, float]:
     for _ in range(6):
         for number in [*range(len(rows)), *reversed(range(len(rows)))]:
             near = [pair for pair in links if number in (pair[0][0], pair[1][0])]
-            length = partial(_length, number, near, at)
-            rows[number] = list(min(permutations(rows[number]), key=length))
+            rows[number] = _best(rows[number], partial(_length, number, near, at))
             at |= dict(_spread(number, rows[number]))
     return at
+
+
+def _best(row: list[str], length: Callable[[Sequence[str]], float]) -> list[str]:
+    """Return the row after the swaps that make its lines shorter, until none does."""
+    while True:
+        tried = [row]
+        for i, j in combinations(range(len(row)), 2):
+            other = list(row)
+            other[i], other[j] = other[j], other[i]
+            tried.append(other)
+        best = min(tried, key=length)
+        if length(best) >= length(row):
+            return row
+        row = best
 
 
 def _length(
