@@ -19,6 +19,7 @@ MOST_TILES = 4096  # of a HEIC or AVIF
 MOST_PARTS = 2**17  # strips or tiles of a TIFF
 MOST_VALUES = 64 * 2**20  # bytes of the values in a TIFF's directory, or in EXIF
 MOST_EXIF = 2**20
+_BLOCK = 63
 
 
 def check_jpeg(data: bytes, found: jpeg.Layout, max_pixels: int) -> None:
@@ -87,7 +88,9 @@ def _check_heif(data: bytes, found: heif.Container, max_pixels: int) -> None:
             sizes[item] = coded.size(data, found, item)
         width, height = sizes[item]
         pixels += width * height
-        if width * height > max_pixels or pixels > 4 * max_pixels:
+        # Coding may add rows and columns that are not shown, fewer than a block's.
+        least = max(width - _BLOCK, 0) * max(height - _BLOCK, 0)
+        if least > max_pixels or pixels > 4 * max_pixels + _BLOCK * (width + height):
             raise _too_much(
                 f"its stream has {width} × {height} pixels; --max-pixels is {max_pixels}"
             )
