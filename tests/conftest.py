@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +31,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped := reporter.stats.get("skipped", []):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"CI: {len(skipped)} skipped, which counts as a failure", red=True)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
+    """Mount a file system of memory, by a name and options; or skip where that may not be."""
+    made: list[Path] = []
+
+    def mount(name: str, options: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        line = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        ran = subprocess.run(line, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            pytest.skip(f"nothing may be mounted here: {ran.stderr.strip()}")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from verger.embed import Backbone, open_backbone
 from verger.embed.features import Embedder
 from verger.errors import CountError, PhotosError, TooManyRejects, UsageError, VergerError
 from verger.gallery import build_gallery
+from verger.machine.folders import scratch_folder
 from verger.photos.labels import Labeller, labeller_from
 from verger.progress import Reporter, Silent
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
@@ -150,9 +150,9 @@ def plan(
     _refuse_nesting(source, store)
     store.check(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
-    with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
-        work = Work(store.place, "", made_by, Path(scratch))
-        orders = Path(scratch) / "refs.parquet", Path(scratch) / "edits.parquet"
+    with scratch_folder() as scratch:
+        work = Work(store.place, "", made_by, scratch)
+        orders = scratch / "refs.parquet", scratch / "edits.parquet"
         return take_stock(
             store, work, source, labeller, reporter, orders,
             anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,

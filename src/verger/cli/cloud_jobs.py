@@ -8,7 +8,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
+from verger.machine.folders import scratch_folder
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
@@ -93,8 +93,8 @@ def run_command(
     )
     if upload and is_local(photos):
         send(life.aws, photos, upload, told)
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
-        kit = kit_of(job, scratch_bucket(job.id, account), Path(folder))
+    with scratch_folder() as folder:
+        kit = kit_of(job, scratch_bucket(job.id, account), folder)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         record = run_to_end(life, job, kit, told, budget_usd=budget_usd, email=email, keep=keep)
     click.echo(json.dumps(record, indent=2) if as_json else summary(record, store))
@@ -166,8 +166,8 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     job = Job(id="verger-pack", photos="", store="", on=on, architecture=architecture)
-    with tempfile.TemporaryDirectory(prefix="verger-") as made:
-        for artefact in artefacts(job, Path(made)):
+    with scratch_folder() as made:
+        for artefact in artefacts(job, made):
             path = folder / artefact.key
             with _writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ import verger
 from verger.cli.cloud import cloud
 from verger.errors import PhotosError, VergerError
 from verger.machine.cores import cores as usable_cores
+from verger.machine.folders import scratch_folder
 from verger.progress import open_closed_streams, reporter
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
@@ -378,12 +379,10 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
 @cli.command("prepare")
 def prepare_command() -> None:
     """Make Spark start faster on this machine, once and for all (200 MB in the cache folder)."""
-    import tempfile
-
     from verger.demo import prepare
 
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
-        prepare(Path(folder), reporter(quiet=False))
+    with scratch_folder() as folder:
+        prepare(folder, reporter(quiet=False))
     click.echo("Ready: Spark starts faster from now on.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,6 +25,7 @@ from verger.gallery.evidence import (
 )
 from verger.gallery.files import AGAIN, checked_file, map_array, map_paths, read_header
 from verger.gallery.projector import Projector, open_projector
+from verger.machine.folders import scratch_folder
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import Place, store_place
 from verger.store.layout import FEATURES, GALLERY, PROJECTION
@@ -205,15 +205,15 @@ def _at_hand(place: Place, store: str) -> Iterator[Path]:
     if place.folder:
         yield place.folder
         return
-    with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
+    with scratch_folder() as folder:
         try:
             for part in (GALLERY, PROJECTION):
-                (Path(scratch) / part).mkdir()
+                (folder / part).mkdir()
                 for file in place.files(part):
-                    (Path(scratch) / part / file.rpartition("/")[2]).write_bytes(place.read(file))
+                    (folder / part / file.rpartition("/")[2]).write_bytes(place.read(file))
         except OSError as error:
             raise StoreError(f"Cannot read the gallery of {store}: {error}.") from None
-        yield Path(scratch)
+        yield folder
 
 
 def _ranked(names: Sequence[str], confidences: npt.NDArray[np.float64]) -> tuple[Guess, ...]:

@@ -6,7 +6,6 @@ Only the cell that is tagged `parameters` differs from one STORE to another.
 
 from __future__ import annotations
 
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.errors import PhotosError, StoreError, UsageError
+from verger.machine.folders import scratch_folder
 from verger.storage.place import place_of
 from verger.store.store import Store
 
@@ -122,7 +122,7 @@ def run_cells(notebook: NotebookNode) -> None:
         from nbclient.exceptions import CellExecutionError
     except ImportError:
         raise _missing("nbclient") from None
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+    with scratch_folder() as folder:
         manager = AsyncKernelManager(
             kernel_name="python3",
             # None but ipykernel's own: one that a user installed may be of another Python.

@@ -6,10 +6,10 @@ First the data (`data`), then tables (`findings`), then the page (`html`).
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from verger.errors import StoreError
+from verger.machine.folders import scratch_folder
 from verger.report import drift, positions
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
@@ -35,8 +35,9 @@ def write_report(
     report = build_report(store, map_kind)
     name = store.place.name
     try:
-        with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
-            new = Path(scratch)
+        with scratch_folder() as folder:
+            new = folder / REPORT
+            new.mkdir()
             write_findings(report, store, new)
             drift.save_summaries(new, report.summary, report.previous)
             (new / PAGE).write_text(render_page(report, name, language), encoding="utf-8")

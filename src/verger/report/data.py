@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from verger.machine.folders import scratch_folder
 from verger.photos.reasons import Reason
 from verger.projections.discriminant import KIND, Discriminant, load_discriminant
 from verger.projections.pca import PCA, load_pca
@@ -167,12 +166,12 @@ def build(store: Store, map_kind: str = PCA_MAP) -> Report:
 
 def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
     """Read the projections, by way of a folder of this machine, as their arrays are files."""
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+    with scratch_folder() as folder:
         for path in store.place.files(PROJECTION):
-            (Path(folder) / path.rpartition("/")[2]).write_bytes(store.place.read(path))
-        pca = load_pca(Path(folder))
-        has_model = (Path(folder) / f"{KIND}.json").exists()
-        return pca, load_discriminant(Path(folder)) if has_model else None
+            (folder / path.rpartition("/")[2]).write_bytes(store.place.read(path))
+        pca = load_pca(folder)
+        has_model = (folder / f"{KIND}.json").exists()
+        return pca, load_discriminant(folder) if has_model else None
 
 
 def _looked_over(table: Table) -> tuple[Photos, Duplicates]:

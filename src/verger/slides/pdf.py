@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
+
+from verger.machine.folders import scratch_folder
 
 _NAMES = ("soffice", "libreoffice")
 _SECONDS = 180
@@ -18,13 +18,12 @@ def libreoffice() -> str | None:
 
 def as_pdf(program: str, deck: bytes) -> bytes | None:
     """Return a deck as PDF; None where LibreOffice fails or takes more than three minutes."""
-    with tempfile.TemporaryDirectory(prefix="verger-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         (folder / "deck.pptx").write_bytes(deck)
         # A profile of its own: LibreOffice runs once a profile, and a person may have it open.
         command = [
             program, f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless",
-            "--convert-to", "pdf", "--outdir", scratch, str(folder / "deck.pptx"),
+            "--convert-to", "pdf", "--outdir", str(folder), str(folder / "deck.pptx"),
         ]  # fmt: skip
         try:
             subprocess.run(  # noqa: S603 - a list of arguments, and no shell

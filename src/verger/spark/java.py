@@ -18,15 +18,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 import pyspark
 
 from verger.errors import EngineError
+from verger.machine.folders import cache_folder
 
 # The Javas that Spark runs on. The Arrow of Spark 3.5 (12.0) calls a constructor that Java 21 took
 # away, so that each task which hands rows to Python fails; between the two only 17 is maintained.
@@ -34,6 +33,9 @@ OLDEST = 17
 NEWEST = 25 if int(pyspark.__version__.split(".")[0]) >= 4 else 17
 _FIT = f"Java {OLDEST} to {NEWEST}" if OLDEST < NEWEST else f"Java {OLDEST}"
 _ARCHIVE, _BASE_ARCHIVE = "spark.jsa", "base.jsa"
+# Variables whose options each Java takes: meant for another program, they stop this one (two
+# collectors of garbage at once), take its memory, or print.
+JAVA_OPTIONS = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"})
 _DROPPED = "--add-modules=jdk.incubator.vector"
 
 
@@ -84,22 +86,27 @@ def _no_java(but: str = "") -> EngineError:
     )
 
 
-def java_home(java: Java) -> Path:
+def java_home(java: Java, scratch: Path | None = None) -> Path:
     """Make the folder that Spark is given as JAVA_HOME, and return it.
 
-    It lies in the user's cache folder, or in a temporary one where that cannot be written.
+    It lies in the user's cache folder, or in `scratch` where that cannot be used. Raises
+    `EngineError` where there is no place for it.
     """
     spark = f"{pyspark.__version__} {pyspark.__file__}"
     name = hashlib.sha256(f"{java.executable} {java.version} {spark}".encode()).hexdigest()[:12]
-    for folder in cache_folders():
+    for folder in filter(None, (cache_folder(), scratch)):
         home = folder / f"java-{java.major}-{name}"
+        launcher = home / "bin" / "java"
         try:
-            _write_launcher(home / "bin" / "java", java.executable)
+            _write_launcher(launcher, java.executable)
         except OSError:
             continue
-        return home
+        if os.access(launcher, os.X_OK):  # not where a disk is mounted noexec
+            return home
     raise EngineError(
-        "No folder could be written for Java's launcher.", hint="Set XDG_CACHE_HOME or TMPDIR."
+        "No folder can be used for what Verger keeps: another user can write it, or it is "
+        "full, or no program may run there.",
+        hint="Set XDG_CACHE_HOME to a folder of your own.",
     )
 
 
@@ -142,6 +149,7 @@ def archiving_flags(java: Java, home: Path) -> list[str]:
 
 
 def _forget_what_is_gone(folder: Path) -> None:
+    shutil.rmtree(folder / "jars", ignore_errors=True)  # connectors, which earlier versions fetched
     for launcher in folder.glob("java-*/bin/java"):
         spark = re.search(r"^# Spark: (.+)$", launcher.read_text(), re.MULTILINE)
         if spark and not Path(json.loads(spark.group(1))).exists():
@@ -163,20 +171,16 @@ def _candidates() -> Iterator[Path]:
 
 def _version(executable: Path) -> str | None:
     """Ask a Java for its version, such as '17.0.15'; None where it does not run."""
+    environment = {k: v for k, v in os.environ.items() if k not in JAVA_OPTIONS}
     try:
         ran = subprocess.run(  # noqa: S603 - the user's own Java
-            [str(executable), "-version"], capture_output=True, text=True, timeout=30, check=True
-        )
+            [str(executable), "-version"],
+            capture_output=True, text=True, timeout=30, check=True, env=environment,
+        )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r'version "(\d+(?:\.\d+)*)', ran.stderr + ran.stdout)
     return found.group(1) if found else None
-
-
-def cache_folders() -> Iterator[Path]:
-    """Yield the user's cache folder, and a temporary one for where that cannot be written."""
-    yield Path(platformdirs.user_cache_dir("verger"))
-    yield Path(tempfile.gettempdir()) / f"verger-{os.getuid()}"
 
 
 def _write_launcher(file: Path, real: Path) -> None:

@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import re
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import obstore
 from obstore.exceptions import InvalidPathError
 
 from verger.errors import VergerError
+from verger.machine.folders import scratch_folder
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
@@ -98,8 +98,8 @@ class Bucket(Client):
     @contextmanager
     def incoming(self, path: str) -> Iterator[Path]:
         """Give a local file, which is sent at the end."""
-        with tempfile.TemporaryDirectory(prefix="verger-") as folder:
-            file = Path(folder) / "file"
+        with scratch_folder() as folder:
+            file = folder / "file"
             yield file
             with self.told(path):
                 self.again(lambda: obstore.put(self.store, path, file))

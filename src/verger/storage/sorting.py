@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from verger.machine.folders import scratch_folder
 from verger.storage import limits
 
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ def in_order(rows: Iterator[_Row], row: Callable[..., _Row], schema: pa.Schema) 
     if len(held) < limits.SORTED_AT_ONCE:
         yield from held
         return
-    with tempfile.TemporaryDirectory(prefix="verger-") as folder:
+    with scratch_folder() as folder:
         runs: list[Iterator[_Row]] = []
         while held:
             file = f"{folder}/{len(runs)}"

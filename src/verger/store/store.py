@@ -22,13 +22,13 @@ import datetime as dt
 import errno
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from verger.errors import StoreError
+from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
 from verger.storage.place import store_place
 from verger.store.layout import FAILED_REJECTS, LOCK, MARK, RECORD, REJECTS, WORK
@@ -135,10 +135,10 @@ class Store:
         try:
             with (
                 self.place.lock(LOCK) as self._is_held,
-                tempfile.TemporaryDirectory(prefix="verger-") as scratch,
+                scratch_folder() as scratch,
             ):
                 carry_out(self.place)
-                work = Work(self.place, run_name(), made_by, Path(scratch))
+                work = Work(self.place, run_name(), made_by, scratch)
                 work.tidy()
                 try:
                     yield work
