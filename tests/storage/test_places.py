@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import socket
 import stat
 import subprocess
 import sys
@@ -388,3 +389,24 @@ def test_a_place_has_its_folder_s_name_and_is_found_from_anywhere(
     monkeypatch.chdir(tmp_path)
     assert absolute.read("a") == b"1"
     assert absolute.absolute() == absolute
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "link to a pipe"])
+def test_what_is_no_file_is_not_read(folder: LocalPlace, kind: str) -> None:
+    """It may have been a photo when it was listed; a pipe would never end."""
+    folder.root.mkdir()
+    path = folder.root / "a.jpg"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(os.path.relpath(path))
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(folder.root / "pipe")
+        path.symlink_to(folder.root / "pipe")
+    with pytest.raises(OSError, match=r"not a regular file|directory|No such device"):
+        folder.read("a.jpg")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import fcntl
+import io
 import os
 import shutil
 import stat
@@ -24,6 +26,23 @@ from verger.storage.sorting import Hear, ignore
 
 if TYPE_CHECKING:
     from verger.storage.place import Source
+
+NOT_A_FILE = "not a regular file"
+
+
+def read_file(path: Path) -> bytes:
+    """Return all of a file.
+
+    Raises OSError, also where it is none but a pipe or a device, which might never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+    with io.FileIO(handle) as file:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, NOT_A_FILE, str(path))
+        return file.readall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,7 @@ class LocalPlace:
 
     def read(self, path: str) -> bytes:
         """Return all of a file."""
-        return (self.root / path).read_bytes()
+        return read_file(self.root / path)
 
     def open(self, path: str) -> str:
         """Name the file: Arrow opens local files itself."""
@@ -237,7 +256,7 @@ def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
         return _unusable(path, labeller, Reason.BAD_NAME, "the name is not valid UTF-8", info)
     label = labeller(path)
     if not stat.S_ISREG(info.st_mode):
-        return PhotoRef(path, label, 0, modified, Reason.UNREADABLE, "not a regular file")
+        return PhotoRef(path, label, 0, modified, Reason.UNREADABLE, NOT_A_FILE)
     if info.st_size == 0:
         return PhotoRef(path, label, 0, modified, Reason.EMPTY, "zero bytes")
     return PhotoRef(path, label, info.st_size, modified)
