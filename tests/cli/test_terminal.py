@@ -119,3 +119,10 @@ def test_a_wrong_command_line_says_how_it_goes(words: list[str]) -> None:
         assert "--help" in ended.err
     else:
         assert "Usage: " in ended.err
+
+
+def test_a_file_in_the_current_folder_is_no_module_of_the_program(tmp_path: Path) -> None:
+    for name in ("random", "logging", "click", "dataclasses", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)\n")
+    ended = verger("--version", cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")

@@ -133,7 +133,7 @@ def _start(arguments: list[str]) -> subprocess.Popen[str]:
     here = str(Path(verger.__file__).parent.parent)
     paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return subprocess.Popen(  # noqa: S603 - a list, no shell
-        [sys.executable, "-m", "verger", *arguments, "--json"],
+        [sys.executable, "-P", "-m", "verger", *arguments, "--json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -177,7 +177,7 @@ def _target(architecture: Architecture | None, python: str) -> list[str]:
 
 
 def _pip(*arguments: str) -> None:
-    line = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    line = [sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
         said = [line for line in ended.stderr.splitlines() if line.strip()]
