@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from py4j.protocol import Py4JError
 
@@ -79,3 +81,19 @@ def test_the_line_that_says_most(text: str, kind: type[VergerError], told: str) 
     assert type(error) is kind
     assert str(error).startswith(told)
     assert "\tat " not in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{_CALL}x{_STACK}ModuleNotFoundError: No module named 'verger'\n{_STACK}",
+        f"{_CALL}x{_STACK}pyspark.errors.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in "
+        f"worker has different version: 3.9 than that in driver: 3.12{_STACK}",
+        f'{_CALL}x{_STACK}Caused by: java.io.IOException: Cannot run program "python3": error=2',
+    ],
+)
+def test_on_one_machine_the_remedy_is_this_python(text: str) -> None:
+    assert str(translated(text, alone=True)).endswith(
+        f"Set PYSPARK_PYTHON={sys.executable} before Spark starts."
+    )
+    assert sys.executable not in str(translated(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -12,8 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from verger.embed import open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.machine.folders import cache_folder, scratch_folder
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.settings import DEFAULT_BACKBONE, RunSettings
@@ -53,7 +55,8 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
     yield _python()
     yield _told("Java", _java)
     yield _memory()
-    yield _disk("disk", Path(tempfile.gettempdir()), "Set TMPDIR to a larger disk.")
+    yield _scratch()
+    yield _cache()
     yield _told("backbone", _backbone)
     if photos is not None:
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
@@ -113,6 +116,24 @@ def _disk(name: str, folder: Path, remedy: str) -> Check:
 def _graded(name: str, value: float, least: float, good: float, found: str, remedy: str) -> Check:
     state = OK if value >= good else WARN if value >= least else FAIL
     return Check(name, state, found, "" if state == OK else remedy)
+
+
+def _scratch() -> Check:
+    try:
+        with scratch_folder("vg-", runs_programs=True) as folder:
+            return _disk("disk", folder.parent, "Set TMPDIR to a larger disk.")
+    except VergerError as error:
+        return Check("disk", FAIL, error.what, error.hint)
+
+
+def _cache() -> Check:
+    if folder := cache_folder():
+        return Check("cache", OK, f"{folder} is this user's alone.")
+    where = platformdirs.user_cache_dir("verger")
+    return Check(
+        "cache", WARN, f"{where} is not used: it cannot be written, or another user can write it.",
+        "Set XDG_CACHE_HOME to a folder of your own; Spark starts more slowly without.",
+    )  # fmt: skip
 
 
 def _backbone() -> str:
@@ -178,8 +199,15 @@ def _nearest(folder: Path) -> Path:
 def _spark() -> str:
     from verger.spark.session import session, versions
 
-    with session(RunSettings(cores=1), short=True) as spark:
+    with scratch_folder() as folder, session(RunSettings(cores=1), short=True) as spark:
         found: dict[str, Any] = versions(spark)
+        (folder / "résultats").touch()
+        jvm: Any = spark.sparkContext._jvm
+        if not jvm.java.io.File(str(folder / "résultats")).exists():
+            raise VergerError(
+                f"Java does not find a file whose name is not English ({folder}/résultats).",
+                hint="Set LC_ALL to a locale of UTF-8 that `locale -a` lists.",
+            )
         worker = next(iter(spark.range(1).mapInArrow(_interpreters, "name string").collect()))[0]
     if worker != sys.executable:
         raise VergerError(f"Workers run another Python: {worker}.", hint="Unset PYSPARK_PYTHON.")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
 import verger.errors
 from verger.errors import EngineError, PhotosError, StoreError, VergerError
+
+_THIS_PYTHON = f"Set PYSPARK_PYTHON={sys.executable} before Spark starts."
 
 
 @contextmanager
@@ -20,7 +24,7 @@ def job_errors() -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         _raise_what_stopped_it(error)
-        raise translated(str(error)) from error
+        raise translated(str(error), alone=_on_this_machine()) from error
 
 
 def _raise_what_stopped_it(error: BaseException) -> None:
@@ -35,8 +39,11 @@ def _raise_what_stopped_it(error: BaseException) -> None:
         cause = cause.__context__
 
 
-def translated(text: str) -> VergerError:
-    """Make the error that the text of a failed job tells of."""
+def translated(text: str, *, alone: bool = False) -> VergerError:
+    """Make the error that the text of a failed job tells of.
+
+    `alone` says that Spark has this machine alone.
+    """
     ours = re.search(r"verger\.errors\.(\w+): (.+)", text)
     if ours:
         kind = getattr(verger.errors, ours.group(1), None)
@@ -53,14 +60,29 @@ def translated(text: str) -> VergerError:
     if unknown := re.search(r'Cannot run program "(.+?)"', text):
         return EngineError(
             f"Spark's workers have no Python at {unknown.group(1)}.",
-            hint="Set PYSPARK_PYTHON to one that each machine has.",
+            hint=_THIS_PYTHON if alone else "Set PYSPARK_PYTHON to one that each machine has.",
         )
     if missing := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", text):
         return EngineError(
             f"The Python of Spark's workers has no module {missing.group(1)!r}.",
-            hint="Install Verger there, or send it along: docs/howto/cluster.md says how.",
+            hint=_THIS_PYTHON
+            if alone
+            else "Install Verger there, or send it along: docs/howto/cluster.md says how.",
+        )
+    if "PYTHON_VERSION_MISMATCH" in text or "different version" in text:
+        return EngineError(
+            "Spark's workers run another version of Python.",
+            hint=_THIS_PYTHON
+            if alone
+            else "Set PYSPARK_PYTHON to one of this version that each machine has.",
         )
     return EngineError(f"A Spark job failed: {_told(text)}", hint="--verbose shows all of it.")
+
+
+def _on_this_machine() -> bool:
+    """Say whether the Spark that is running has this machine alone."""
+    context = SparkContext._active_spark_context
+    return context is not None and str(context.master).startswith("local")
 
 
 def _told(text: str) -> str:

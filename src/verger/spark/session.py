@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -20,12 +20,20 @@ from typing import IO, Any
 
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from verger.errors import EngineError
 from verger.machine.cores import cores
+from verger.machine.folders import scratch_folder
 from verger.progress import open_closed_streams
 from verger.settings import RunSettings
+from verger.spark.environment import (
+    check_the_users,
+    own,
+    utf8_locale,
+    without_name_server,
+)
 from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
 from verger.spark.memory import (
     TIGHT_CONF,
@@ -55,9 +63,13 @@ _LOCAL_CONF = {
     # The page is one more server to start; --spark-conf spark.ui.enabled=true brings it back.
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # The driver is the only machine: no name look-up, nothing open to the network.
+    # The driver is the only machine: no name look-up, nothing open to the network, and nothing that
+    # answers to other users of this machine.
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    "spark.authenticate": "true",
+    # A file of the user's in the current folder, random.py or numpy.py, is no module of workers.
+    "spark.executorEnv.PYTHONSAFEPATH": "1",
     # Workers are forked from a process that has imported what they need, once for all.
     "spark.python.daemon.module": "verger.spark.daemon",
 }
@@ -75,25 +87,19 @@ def session(
     `short` says that the session will have little to do, and `archive` that Java shall write its
     class-data archive at the end. Raises `EngineError` where Java or Spark does not start.
     """
-    running = SparkSession.getActiveSession()
-    if running is not None:
-        yield running
-        return
-    _find_master(settings.master)
     with ExitStack() as stack:
-        try:
-            folder = tempfile.TemporaryDirectory(prefix="vg-", ignore_cleanup_errors=True)
-            sockets = stack.enter_context(folder)
-            spark = _start(settings, sockets, short=short, archive=archive)
-        except EngineError:
-            raise
-        except Exception as error:
-            raise EngineError(
-                f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
-            ) from error
-        stack.enter_context(_quiet_bridge(verbose=settings.verbose))
+        with _GUESTS.door:  # of two threads, one starts Spark, and the other joins it
+            running = running_session()
+            if running is not None:
+                stack.enter_context(_GUESTS.one())
+            else:
+                spark = _begin(settings, stack, short=short, archive=archive)
+        if running is not None:
+            yield running
+            return
         try:
             yield spark
+            _GUESTS.see_out()
         except Exception as error:
             gone = _java_is_gone(error)
             _end(spark, _SECONDS_TO_END)
@@ -107,6 +113,81 @@ def session(
             _end(spark, _SECONDS_TO_END, at_once=True)
             raise
         _end(spark, _SECONDS_TO_ARCHIVE if archive else _SECONDS_TO_END)
+
+
+def running_session() -> SparkSession | None:
+    """Return the session that this process has, whichever thread began it; None where it has none.
+
+    A SparkContext alone is given a session.
+    """
+    context: Any = SparkContext._active_spark_context
+    if context is None or context._jsc is None:
+        return None
+    choose_python()
+    running: Any = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    return SparkSession(context) if running is None or running._sc is not context else running
+
+
+def choose_python() -> None:
+    """Have workers on this machine run this Python, where nobody chose one.
+
+    `python3`, which Spark takes by itself, is often another, without Verger.
+    """
+    context = SparkContext._active_spark_context
+    if context is not None and is_local(context.master) and "PYSPARK_PYTHON" not in os.environ:
+        context.pythonExec = sys.executable
+
+
+class _Guests:
+    """The threads that joined the session which another started: it ends after them."""
+
+    def __init__(self) -> None:
+        self.door = threading.Condition()
+        self._threads: list[threading.Thread] = []
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Be a guest for the block."""
+        me = threading.current_thread()
+        with self.door:
+            self._threads.append(me)
+        try:
+            yield
+        finally:
+            with self.door:
+                self._threads.remove(me)
+                self.door.notify_all()
+
+    def see_out(self) -> None:
+        """Wait for the guests of other threads."""
+        with self.door:
+            while any(t.is_alive() for t in self._threads if t is not threading.current_thread()):
+                self.door.wait(1)
+
+
+_GUESTS = _Guests()
+
+
+def _begin(
+    settings: RunSettings,
+    stack: ExitStack,
+    *,
+    short: bool,
+    archive: bool,
+) -> SparkSession:
+    """Start Spark, with a folder of its own that goes with the stack."""
+    _find_master(settings.master)
+    try:
+        folder = stack.enter_context(scratch_folder("vg-", runs_programs=True))
+        spark = _start(settings, folder, short=short, archive=archive)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"Spark did not start: {_first_line(error)}", hint="--verbose shows what Java says."
+        ) from error
+    stack.enter_context(_quiet_bridge(verbose=settings.verbose))
+    return spark
 
 
 def is_local(master: str | None) -> bool:
@@ -140,8 +221,15 @@ def versions(spark: SparkSession) -> dict[str, str]:
     return {"spark": spark.version, "java": str(java)}
 
 
-def _start(settings: RunSettings, sockets: str, *, short: bool, archive: bool) -> SparkSession:
-    environment = {"PYSPARK_DRIVER_PYTHON": sys.executable}
+def _start(
+    settings: RunSettings,
+    folder: Path,
+    *,
+    short: bool,
+    archive: bool,
+) -> SparkSession:
+    environment: dict[str, str | None] = {"PYSPARK_DRIVER_PYTHON": sys.executable}
+    environment |= utf8_locale()
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
         SparkContext._ensure_initialized()
     conf = SparkConf()
@@ -153,7 +241,7 @@ def _start(settings: RunSettings, sockets: str, *, short: bool, archive: bool) -
     conf.setMaster(master)
     environment["PYSPARK_PYTHON"] = _python_of_workers(master)
     if share is not None:
-        conf.setAll(list(_local_conf(settings, share, sockets).items()))
+        conf.setAll(list(_local_conf(settings, share, folder).items()))
         if share.is_tight:
             short = True
             environment |= {k: v for k, v in TIGHT_ENVIRONMENT.items() if k not in os.environ}
@@ -163,16 +251,21 @@ def _start(settings: RunSettings, sockets: str, *, short: bool, archive: bool) -
         key, _, value = pair.partition("=")
         conf.set(key, value)
     if submitted is None:
-        home = _prepare_java(conf, verbose=settings.verbose, short=short, archive=archive)
+        _check_or_clear(environment, folder, alone=share is not None)
+        home = _prepare_java(
+            conf, folder,
+            verbose=settings.verbose, short=short, archive=archive,
+            alone=share is not None and not settings.spark_conf,  # which may name other machines
+        )  # fmt: skip
         environment["JAVA_HOME"] = str(home)
     with (
         _environment(environment),
         _python_answers_signals(),
-        _output_of_java(verbose=settings.verbose),
+        _output_of_java(folder, verbose=settings.verbose) as output,
     ):
         try:
-            with _signals_wait():
-                SparkContext._ensure_initialized(conf=conf)  # launches Java
+            if SparkContext._gateway is None:
+                _launch(conf, output)
             return SparkSession.builder.config(conf=conf).getOrCreate()
         except Exception:
             raise  # Java is still asked what it threw, and ends with this process
@@ -181,9 +274,31 @@ def _start(settings: RunSettings, sockets: str, *, short: bool, archive: bool) -
             raise
 
 
-def _local_conf(settings: RunSettings, share: Share, sockets: str) -> dict[str, str]:
+def _check_or_clear(environment: dict[str, str | None], folder: Path, *, alone: bool) -> None:
+    """A Spark that has this machine alone is ours; one of a cluster is the user's."""
+    if alone:
+        environment |= own(folder)
+    else:
+        check_the_users()
+
+
+def _launch(conf: SparkConf, output: dict[str, Any]) -> None:
+    """Launch Java."""
+    with _signals_wait():
+        gateway: Any = launch_gateway(conf, output)  # type: ignore[no-untyped-call]
+        gateway.is_vergers = True
+        SparkContext._ensure_initialized(gateway=gateway, conf=conf)
+
+
+def _java() -> subprocess.Popen[bytes] | None:
+    """Return the Java that Verger launched, None where there is none: another's is left alone."""
+    gateway: Any = SparkContext._gateway
+    return gateway.proc if vars(gateway or object).get("is_vergers") else None
+
+
+def _local_conf(settings: RunSettings, share: Share, folder: Path) -> dict[str, str]:
     """Return the settings of a Spark that has this machine alone."""
-    conf = _LOCAL_CONF | _socket_conf(sockets)
+    conf = _LOCAL_CONF | _socket_conf(str(folder)) | {"spark.local.dir": str(folder)}
     if settings.memory != "auto":
         return conf | {"spark.driver.memory": settings.memory}
     conf |= {"spark.driver.memory": f"{share.heap}m"}
@@ -241,19 +356,25 @@ def _signals_wait() -> Iterator[None]:
 
 def _kill_java() -> None:
     """End a Java that was stopped while Spark began: left alone, it may wait for itself forever."""
-    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    process = _java()
     if process is not None:
         process.kill()
         process.wait()
         SparkContext._gateway = SparkContext._jvm = None
 
 
-def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool) -> Path:
+def _prepare_java(
+    conf: SparkConf, folder: Path, *, verbose: bool, short: bool, archive: bool, alone: bool
+) -> Path:
     """Choose the Java that this process will start, and its flags; return its JAVA_HOME."""
     java = find_java()
-    home = java_home(java)
+    home = java_home(java, None if archive else folder)
     flags = archiving_flags(java, home) if archive else start_flags(home, short=short)
     flags += _native_access_flags(java)
+    if alone:
+        flags.append(without_name_server(folder))
+    # For what Java unpacks to load; and no file of counters in /tmp, which may be full.
+    flags += [f"-Djava.io.tmpdir={folder}", "-XX:-UsePerfData"]
     if not verbose:
         quiet = Path(str(resources.files("verger.spark"))) / "log4j2.properties"
         flags.append(f"-Dlog4j2.configurationFile={quiet.as_uri()}")
@@ -265,18 +386,22 @@ def _prepare_java(conf: SparkConf, *, verbose: bool, short: bool, archive: bool)
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for Java to inherit, and put back what the user had."""
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables for Java to inherit, or take them away; put back what the user had."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _native_access_flags(java: Java) -> list[str]:
@@ -287,23 +412,18 @@ def _native_access_flags(java: Java) -> list[str]:
 
 
 @contextmanager
-def _output_of_java(*, verbose: bool) -> Iterator[None]:
+def _output_of_java(folder: Path, *, verbose: bool) -> Iterator[dict[str, Any]]:
     """Keep Java's chatter off the terminal; what it says is told if it does not start.
 
-    Java inherits the standard output and error that this process has while it is launched.
+    Yields what Java is to be launched with.
     """
     if verbose:
-        yield
+        yield {}
         return
     open_closed_streams()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile(dir=folder) as said:
         try:
-            yield
+            yield {"stdout": said, "stderr": said}
         except Exception as error:
             if "INVALID_DRIVER_MEMORY" in str(error):
                 raise EngineError(
@@ -313,10 +433,6 @@ def _output_of_java(*, verbose: bool) -> Iterator[None]:
                 f"Spark did not start: {_complaint(said) or _first_line(error)}",
                 hint="--verbose shows all that Java says.",
             ) from error
-        finally:
-            for number, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
 
 
 def _complaint(said: IO[bytes]) -> str:
@@ -365,7 +481,7 @@ def _quiet_bridge(*, verbose: bool) -> Iterator[None]:
 
 def _java_is_gone(error: Exception) -> bool:
     """Say whether an error came of Java's end: then all that it says is that nobody answers."""
-    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    process = _java()
     if process is None or not isinstance(error, ConnectionError | Py4JError | EngineError):
         return False
     unheard = isinstance(error, ConnectionError) or isinstance(error.__cause__, Py4JNetworkError)
@@ -381,8 +497,15 @@ def _end(spark: SparkSession, patience: float, *, at_once: bool = False) -> None
 
     `at_once` does not wait for the tasks under way: Java is told to end, and ends its workers.
     """
+    with _GUESTS.door:  # nobody joins meanwhile
+        if not at_once:
+            _GUESTS.see_out()
+        _end_all(spark, patience, at_once=at_once)
+
+
+def _end_all(spark: SparkSession, patience: float, *, at_once: bool) -> None:
     gateway = SparkContext._gateway
-    process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    process = _java()
     if at_once and process is not None:
         _hush(spark)
         process.terminate()

@@ -21,6 +21,7 @@ from verger.errors import UsageError
 from verger.projections.moments import Moments, NotFinite, check_width, root_unit
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+from verger.spark.session import choose_python
 
 _ROWS_AT_ONCE = 1024
 
@@ -64,6 +65,7 @@ def with_projected(dataset: DataFrame, source: str, target: str, transform: Tran
                 projected[present.to_numpy()] = pd.Series(rows, dtype=object).to_numpy()
             yield projected
 
+    choose_python()
     udf: Any = pandas_udf(project, "array<float>")  # type: ignore[call-overload]
     out: Column = udf(as_array(dataset, source))
     if isinstance(dataset.schema[source].dataType, VectorUDT):
@@ -112,6 +114,7 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
             total = part if total is None else _merge(total, part)
         return {} if total is None else {str(total.features): total}
 
+    choose_python()
     merged = reduced(dataset.select(*columns).dropna(subset=wanted), of_partition)
     if not merged:
         raise UsageError(f"Column {features!r} holds no row to fit to.")

@@ -26,6 +26,8 @@ from verger.photos.references import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
 from verger.spark.embedding import network
 from verger.spark.ml.persistence import ParamsWritable
+from verger.spark.session import choose_python
+from verger.storage.folder import read_file
 
 _MADE = "_verger_embedded"
 
@@ -116,6 +118,7 @@ class PhotoEmbedder(
         kind = dataset.schema[name].dataType
         if not isinstance(kind, StringType | BinaryType):
             raise UsageError(f"Column {name!r} is {kind.simpleString()}; give paths or bytes.")
+        choose_python()
         embedder = Embedder(
             open_backbone(self.getOrDefault(self.backbone)),
             self.getOrDefault(self.batchSize),
@@ -145,7 +148,7 @@ def _embedded(values: list[Any], embedder: Embedder) -> pd.DataFrame:
 
     def read(at: str) -> bytes:
         value = values[int(at)]
-        return bytes(value) if isinstance(value, bytes | bytearray) else _file(value).read_bytes()
+        return bytes(value) if isinstance(value, bytes | bytearray) else read_file(_file(value))
 
     features: list[Any] = [None] * len(values)
     reasons: list[str | None] = [None] * len(values)
