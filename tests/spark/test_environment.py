@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyspark
 import pytest
+from py4j.protocol import Py4JJavaError
 
 from verger.errors import EngineError
 from verger.spark.environment import check_the_users, own, utf8_locale, version_at
@@ -99,8 +100,21 @@ def test_java_reads_names_asks_nobody_and_leaves_nothing_in_tmp(spark: SparkSess
 
 
 @pytest.mark.spark
-def test_spark_s_ports_ask_for_a_secret(spark: SparkSession) -> None:
-    """They are open to all users of this machine, on its loopback address alone."""
-    conf: Any = spark.sparkContext.getConf()
-    assert conf.get("spark.authenticate") == "true"
-    assert conf.get("spark.driver.bindAddress") == "127.0.0.1"
+def test_who_does_not_know_the_secret_is_not_answered(spark: SparkSession) -> None:
+    """Spark's ports are open to all users of this machine: a stranger's call is refused."""
+    jvm: Any = spark.sparkContext._jvm
+    port = int(spark.sparkContext.getConf().get("spark.driver.port") or 0)
+    conf = jvm.org.apache.spark.SparkConf(False)
+    config = getattr(jvm.org.apache.spark.internal.config, "package$")
+    secret = getattr(config, "MODULE$").AUTH_SECRET_FILE()
+    manager = jvm.org.apache.spark.SecurityManager(conf, jvm.scala.Option.empty(), secret)
+    here = "127.0.0.1"
+    stranger = jvm.org.apache.spark.rpc.RpcEnv.create(
+        "stranger", here, here, 0, conf, manager, 1, True
+    )
+    try:
+        address = jvm.org.apache.spark.rpc.RpcAddress(here, port)
+        with pytest.raises(Py4JJavaError, match="awaitResult"):
+            stranger.setupEndpointRef(address, "HeartbeatReceiver")
+    finally:
+        stranger.shutdown()
