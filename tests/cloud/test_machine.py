@@ -95,20 +95,6 @@ def test_user_data_fit_a_parameter_of_cloudformation() -> None:
         machine.user_data(long, "scratch")
 
 
-@pytest.mark.parametrize(
-    ("kind", "cores"),
-    [("t3.micro", 2), ("m5.large", 2), ("c7i.xlarge", 4), ("m5.2xlarge", 8), ("r6g.24xlarge", 96)],
-)
-def test_processors_by_the_name_of_a_size(kind: str, cores: int) -> None:
-    assert machine.vcpus(kind) == cores
-
-
-@pytest.mark.parametrize("kind", ["", "m5", "m5.metal", "m5.xxlarge"])
-def test_a_size_that_does_not_say_is_refused(kind: str) -> None:
-    with pytest.raises(UsageError, match="no kind of server"):
-        machine.vcpus(kind)
-
-
 def run_entry(s3: S3, cwd: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, entry.__file__, "--job", "verger-1", "--scratch", "s3://scratch-entry",

@@ -62,9 +62,9 @@ def root(tmp_path: Path) -> Root:
     return Root.fresh(tmp_path / "root")
 
 
-def fill(scratch: S3Store, artefacts: list[ship.Artefact]) -> None:
-    for artefact in artefacts:
-        obstore.put(scratch, artefact.key, artefact.path)
+def fill(scratch: S3Store, artefacts: dict[str, Path]) -> None:
+    for key, path in artefacts.items():
+        obstore.put(scratch, key, path)
 
 
 def read(scratch: S3Store, key: str) -> str:
@@ -179,7 +179,7 @@ def test_the_cluster_s_step_makes_the_store(orchard: S3, node: Root, tmp_path: P
     (tmp_path / "shipped").mkdir()
     fill(scratch, ship.artefacts(asked, tmp_path / "shipped"))
     node.file("/root/bootstrap.sh").write_text(read(scratch, machine.BOOTSTRAP_KEY))
-    line = ["bash", "/root/bootstrap.sh", *machine.bootstrap_arguments("scratch-emr")]
+    line = ["bash", "/root/bootstrap.sh", "s3://scratch-emr", machine.PYTHON]  # as in emr.yaml
     ran = node.run(line, orchard.environment())
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert node.file("/var/log/dnf").read_text() == "install --quiet --assumeyes python3.11\n"

@@ -77,14 +77,27 @@ def test_a_server_costs_in_proportion_to_its_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("c7i.large", 2), ("c7g.xlarge", 4), ("m7i.24xlarge", 96)]
+    ("kind", "count"),
+    [("c7i.large", 2), ("c7g.xlarge", 4), ("m5.2xlarge", 8), ("m7i.24xlarge", 96)],
 )
 def test_the_size_says_how_many_vcpu(kind: str, count: int) -> None:
     assert vcpus(kind) == count
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "c7i", "c7i.", "c7i.medium", "c7i.0xlarge", "c7i.-1xlarge", "c7i.²xlarge", "…"]
+    "kind",
+    [
+        "",
+        "c7i",
+        "c7i.",
+        "c7i.medium",
+        "c7i.0xlarge",
+        "c7i.-1xlarge",
+        "c7i.²xlarge",
+        "c7i.metal",
+        "c7i.xxlarge",
+        "…",
+    ],
 )
 def test_what_is_no_size_is_refused(kind: str) -> None:
     with pytest.raises(UsageError, match="no size of server"):

@@ -82,7 +82,7 @@ def run_command(
     _check_options(photos, store, options)
     life = _life(sizes["region"], told)
     account = life.aws.account  # who is not signed in shall know it first
-    job, plan = _planned(photos, upload or photos, store, options, told, sizes)
+    job, plan = _planned(photos, upload or photos, store, options, told, **sizes)
     check(job)
     life.check_places(job)
     estimate = plan.of(job.on)
@@ -134,7 +134,7 @@ def show_command(
     check_email(email)
     check_account(account)
     _check_options(photos, store, options)
-    job, plan = _planned(photos, photos, store, options, told, sizes, name=name)
+    job, plan = _planned(photos, photos, store, options, told, name=name, **sizes)
     budget_usd = job.budget_eur * plan.prices.usd_per_eur
     now = dt.datetime.now(dt.UTC)
     files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
@@ -167,11 +167,11 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     job = Job(id="verger-pack", photos="", store="", on=on, architecture=architecture)
     with scratch_folder() as made:
-        for artefact in artefacts(job, made):
-            path = folder / artefact.key
+        for key, file in artefacts(job, made).items():
+            path = folder / key
             with _writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(artefact.path, path)
+                shutil.copyfile(file, path)
             click.echo(path)
 
 
@@ -208,9 +208,7 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
 @REGION
 def logs_command(job_id: str, lines: int, region: str) -> None:
     """Print the last lines of a job's logs."""
-    from verger.progress import reporter
-
-    life = _life(region, reporter(quiet=False))
+    life = _life(region)
     for line in life.logs(life.job(job_id), lines):
         click.echo(line)
 
@@ -220,9 +218,7 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
 @REGION
 def stop_command(job_id: str, region: str) -> None:
     """Terminate what a job runs on, at once. Its logs and stacks stay; down deletes them."""
-    from verger.progress import reporter
-
-    ended = _life(region, reporter(quiet=False)).stop(job_id)
+    ended = _life(region).stop(job_id)
     click.echo(f"Terminated: {', '.join(ended)}." if ended else "Nothing of it was running.")
 
 
@@ -234,9 +230,7 @@ def down_command(job_id: str, region: str) -> None:
 
     The photos and the STORE stay: they lie in buckets of yours. May be said twice.
     """
-    from verger.progress import reporter
-
-    for note in _life(region, reporter(quiet=False)).down(job_id):
+    for note in _life(region).down(job_id):
         click.echo(f"Note: {note}")
     click.echo(f"Nothing of {job_id} is left in {region}.")
 
@@ -259,13 +253,12 @@ def ui_command(
     else the command is printed. On EMR and Serverless AWS's own page is printed too.
     """
     from verger.cloud import tunnel, watch
-    from verger.progress import reporter
 
     if foxyproxy is not None:
         with _writing(foxyproxy):
             foxyproxy.write_text(tunnel.foxyproxy(region), encoding="utf-8")
         click.echo(f"Wrote {foxyproxy}: FoxyProxy, Options, Import.")
-    life = _life(region, reporter(quiet=False))
+    life = _life(region)
     job = life.job(job_id)
     if ssh or foxyproxy is not None:
         if job.on == "serverless":
@@ -303,11 +296,12 @@ def _writing(path: Path) -> Iterator[None]:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
-def _life(region: str, told: Reporter) -> Life:
+def _life(region: str, told: Reporter | None = None) -> Life:
     from verger.cloud.aws import Aws
     from verger.cloud.life import Life
+    from verger.progress import reporter
 
-    return Life(Aws(region), told)
+    return Life(Aws(region), told or reporter(quiet=False))
 
 
 def _check_options(photos: str, store: str, options: tuple[str, ...]) -> None:
@@ -332,39 +326,32 @@ def _planned(
     store: str,
     options: tuple[str, ...],
     told: Reporter,
-    sizes: dict[str, Any],
+    *,
+    region: str,
+    budget: float,
     name: str = "",
+    release: str,
+    spot: bool,
+    limit_minutes: int | None,
+    **sizes: Any,
 ) -> tuple[Job, Plan]:
     """Plan what is asked for; refuse what exceeds the budget."""
     from verger.cloud.plan import check_budget
     from verger.cloud.planning import planned
     from verger.cloud.runs import job_of
 
-    plan = planned(
-        photos,
-        store,
-        told,
-        hours=sizes["hours"],
-        on=sizes["on"],
-        architecture=sizes["architecture"],
-        instance_type=sizes["instance_type"],
-        nodes=sizes["nodes"],
-        region=sizes["region"],
-        photos_count=sizes.get("photos_count"),
-        photo_kb=100.0,
-        csv="--no-csv" not in options,
-        live=None,
-    )
-    check_budget(plan.recommended, sizes["budget"])
+    csv = "--no-csv" not in options
+    plan = planned(photos, store, told, region=region, csv=csv, **sizes)
+    check_budget(plan.recommended, budget)
     job = job_of(
         plan.recommended,
         on_aws,
         store,
-        region=sizes["region"],
-        release=sizes["release"],
-        spot=sizes["spot"],
-        limit_minutes=sizes["limit_minutes"],
-        budget_eur=sizes["budget"],
+        region=region,
+        release=release,
+        spot=spot,
+        limit_minutes=limit_minutes,
+        budget_eur=budget,
         options=options,
         name=name,
     )

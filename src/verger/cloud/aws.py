@@ -54,6 +54,10 @@ class Aws:
         with told(f"open {service}"):
             return self._session.client(service, config=config)
 
+    def all_of(self, service: str, operation: str, path: str, **asked: Any) -> list[Any]:
+        """Return what all pages of an answer hold together at `path`, a JMESPath."""
+        return list(self.client(service).get_paginator(operation).paginate(**asked).search(path))
+
     @functools.cached_property
     def account(self) -> str:
         """The number of the account, which its scratch buckets carry in their names."""
@@ -70,6 +74,18 @@ def code_of(error: Exception) -> str:
     """Return the code of what a service answered; empty if it answered nothing."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def absent(*codes: str) -> Iterator[None]:
+    """Leave the block where AWS answers with one of these codes: there is no such thing."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) not in codes:
+            raise
 
 
 @contextmanager

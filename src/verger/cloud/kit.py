@@ -45,5 +45,4 @@ def kit_of(job: Job, scratch: str, folder: Path) -> Kit:
     from verger.cloud.ship import artefacts
 
     words = words_of(job, scratch)
-    files = {made.key: made.path for made in artefacts(job, folder)}
-    return Kit(words.user_data, words.step, words.driver, files)
+    return Kit(words.user_data, words.step, words.driver, artefacts(job, folder))

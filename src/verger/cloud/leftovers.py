@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verger.cloud import stack, watch
-from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.aws import Aws, absent, told
 from verger.cloud.parameters import base_stack, job_stack, scratch_bucket
 from verger.cloud.scratch import Scratch
 
@@ -39,12 +39,12 @@ def leftovers(aws: Aws, job: str) -> list[str]:
 def tagged(aws: Aws, job: str) -> list[str]:
     """Return what else AWS's index of tags has under a job; it forgets some minutes late."""
     with told("ask the index of tags"):
-        pages = (
-            aws.client("resourcegroupstaggingapi")
-            .get_paginator("get_resources")
-            .paginate(TagFilters=[{"Key": stack.TAG, "Values": [job]}])
+        arns = aws.all_of(
+            "resourcegroupstaggingapi",
+            "get_resources",
+            "ResourceTagMappingList[].ResourceARN",
+            TagFilters=[{"Key": stack.TAG, "Values": [job]}],
         )
-        arns = [each["ResourceARN"] for page in pages for each in page["ResourceTagMappingList"]]
     return [arn for arn in arns if not any(kind in arn for kind in _ASKED)]
 
 
@@ -55,13 +55,7 @@ def _schedules(aws: Aws, job: str) -> list[str]:
 
 
 def _budget(aws: Aws, job: str) -> list[str]:
-    from botocore.exceptions import ClientError
-
-    with told("look at the budget"):
-        try:
-            aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
-        except ClientError as error:
-            if code_of(error) == "NotFoundException":
-                return []
-            raise
-    return [f"budget {job}"]
+    with told("look at the budget"), absent("NotFoundException"):
+        aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
+        return [f"budget {job}"]
+    return []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from verger.cloud import parameters, stack, watch
-from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job
 from verger.cloud.kit import Kit
 from verger.cloud.leftovers import leftovers, tagged
@@ -278,16 +278,14 @@ class Life:
         """
         for what, url in (("PHOTOS", job.photos), ("STORE", job.store)):
             bucket, _ = parameters.s3_folder(url, StoreError)
-            with told(f"look at the bucket of {what}"):
-                try:
-                    found = self.aws.client("s3").head_bucket(Bucket=bucket)
-                except self.aws.client("s3").exceptions.ClientError as error:
-                    if code_of(error) in ("404", "NoSuchBucket"):
-                        raise CloudError(
-                            f"{what}: there is no bucket {bucket}.",
-                            hint=f"Make it: aws s3 mb s3://{bucket} --region {self.aws.region}",
-                        ) from None
-                    raise
+            found = None
+            with told(f"look at the bucket of {what}"), absent("404", "NoSuchBucket"):
+                found = self.aws.client("s3").head_bucket(Bucket=bucket)
+            if found is None:
+                raise CloudError(
+                    f"{what}: there is no bucket {bucket}.",
+                    hint=f"Make it: aws s3 mb s3://{bucket} --region {self.aws.region}",
+                )
             region = found.get("BucketRegion") or self.aws.region
             if region != self.aws.region:
                 raise CloudError(

@@ -7,13 +7,13 @@ when.
 
 from __future__ import annotations
 
-import re
 import shlex
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
 from verger.cloud.job import Job
+from verger.cloud.prices import vcpus
 from verger.errors import UsageError
 
 PYTHON = "3.11"
@@ -27,7 +27,8 @@ BOOTSTRAP_KEY = "scripts/bootstrap.sh"
 # A parameter of CloudFormation holds 4,096 characters, and user data go in as base64.
 LONGEST_USER_DATA = 3072
 
-_ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
+ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
+"""As Linux names them."""
 # Two tasks at once in each executor: half a gigabyte of Java a task, and as much for Python, which
 # holds the network and a batch of photos. It fits servers of 2 GB a core.
 _EXECUTOR_CORES, _EXECUTOR_MEMORY = 2, "1g"
@@ -56,7 +57,7 @@ def user_data(job: Job, scratch: str) -> str:
         "SCRATCH": _address(scratch),
         "AWS_REGION": job.region,
         "LIMIT": str(job.limit_minutes),
-        "ARCHITECTURE": _ARCHITECTURES[job.architecture],
+        "ARCHITECTURE": ARCHITECTURES[job.architecture],
         "PYTHON": PYTHON,
     }
     lines = ["#!/bin/bash", *(f"{name}={shlex.quote(value)}" for name, value in values.items())]
@@ -69,16 +70,6 @@ def user_data(job: Job, scratch: str) -> str:
             hint="Shorten the options of the run.",
         )
     return text
-
-
-def emr_bootstrap() -> str:
-    """Return the bootstrap action's script, whose arguments are `bootstrap_arguments`."""
-    return script("bootstrap.sh")
-
-
-def bootstrap_arguments(scratch: str) -> list[str]:
-    """Return the arguments of the bootstrap action."""
-    return [_address(scratch), PYTHON]
 
 
 def emr_step(job: Job, scratch: str) -> list[str]:
@@ -134,20 +125,6 @@ def serverless_driver(job: Job, scratch: str) -> dict[str, Any]:
 def executors(job: Job) -> int:
     """Return how many executors of two cores fit the nodes that work."""
     return max(job.nodes, 1) * max(vcpus(job.instance_type) // _EXECUTOR_CORES, 1)
-
-
-def vcpus(instance_type: str) -> int:
-    """Return how many virtual processors a kind of server has, by AWS's naming of sizes.
-
-    Sizes up to `large` have 2 at most and count as 2, `xlarge` has 4, and `Nxlarge` 4 N. Raises
-    `UsageError` for a size that does not say, such as `metal`.
-    """
-    size = instance_type.partition(".")[2]
-    if size in ("nano", "micro", "small", "medium", "large"):
-        return 2
-    if found := re.fullmatch(r"(\d*)xlarge", size):
-        return 4 * int(found.group(1) or 1)
-    raise UsageError(f"{instance_type!r} is no kind of server whose processors can be told.")
 
 
 def _entry(job: Job, scratch: str) -> list[str]:

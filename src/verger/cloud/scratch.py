@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.aws import Aws, absent, told
 from verger.cloud.stack import TAG
 from verger.errors import CloudError
 
 JOB, RESULT, LOGS = "job.json", "result.json", "logs/"
 _AT_ONCE = 1000  # objects that one call deletes
-_NONE = frozenset({"NoSuchKey", "NoSuchBucket", "404"})
+_NONE = ("NoSuchKey", "NoSuchBucket", "404")
 
 
 class Key(NamedTuple):
@@ -52,16 +52,10 @@ class Scratch:
 
     def read(self, key: str) -> bytes | None:
         """Return an object; None where there is none."""
-        from botocore.exceptions import ClientError
-
-        with told(f"read s3://{self.name}/{key}"):
-            try:
-                found = self._client.get_object(Bucket=self.name, Key=key, **self._owner)
-                return bytes(found["Body"].read())
-            except ClientError as error:
-                if code_of(error) in _NONE:
-                    return None
-                raise
+        with told(f"read s3://{self.name}/{key}"), absent(*_NONE):
+            found = self._client.get_object(Bucket=self.name, Key=key, **self._owner)
+            return bytes(found["Body"].read())
+        return None
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         """Return a small JSON object; None where there is none, or none that is whole."""
@@ -74,32 +68,20 @@ class Scratch:
 
     def keys(self, prefix: str = "") -> Iterator[Key]:
         """Yield the objects below a prefix, in order of name; none where there is no bucket."""
-        from botocore.exceptions import ClientError
-
-        with told(f"list s3://{self.name}"):
-            try:
-                pages = self._client.get_paginator("list_objects_v2").paginate(
-                    Bucket=self.name, Prefix=prefix, **self._owner
-                )
-                for page in pages:
-                    for found in page.get("Contents", []):
-                        yield Key(found["Key"], found["Size"], found["ETag"])
-            except ClientError as error:
-                if code_of(error) not in _NONE:
-                    raise
+        with told(f"list s3://{self.name}"), absent(*_NONE):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=prefix, **self._owner
+            )
+            for page in pages:
+                for found in page.get("Contents", []):
+                    yield Key(found["Key"], found["Size"], found["ETag"])
 
     def exists(self) -> bool:
         """Say whether there is such a bucket."""
-        from botocore.exceptions import ClientError
-
-        with told(f"look at the bucket {self.name}"):
-            try:
-                self._client.head_bucket(Bucket=self.name)
-            except ClientError as error:
-                if code_of(error) in _NONE:
-                    return False
-                raise
-        return True
+        with told(f"look at the bucket {self.name}"), absent(*_NONE):
+            self._client.head_bucket(Bucket=self.name)
+            return True
+        return False
 
     def check_ours(self) -> None:
         """Refuse a bucket that this job did not make.
@@ -108,15 +90,9 @@ class Scratch:
             CloudError: it carries no tag of the job.
 
         """
-        from botocore.exceptions import ClientError
-
-        with told(f"read the tags of the bucket {self.name}"):
-            try:
-                found = self._client.get_bucket_tagging(Bucket=self.name, **self._owner)["TagSet"]
-            except ClientError as error:
-                if code_of(error) != "NoSuchTagSet":
-                    raise
-                found = []
+        found = []
+        with told(f"read the tags of the bucket {self.name}"), absent("NoSuchTagSet"):
+            found = self._client.get_bucket_tagging(Bucket=self.name, **self._owner)["TagSet"]
         if {"Key": TAG, "Value": self._job} not in found:
             raise CloudError(
                 f"The bucket {self.name} does not carry the tag {TAG}={self._job}: it is not "

@@ -7,7 +7,6 @@ from the installed package, which pip brought as source: without the jars that n
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -22,12 +21,12 @@ import verger
 from verger.cloud import wheel
 from verger.cloud.job import Architecture, Job
 from verger.cloud.machine import (
+    ARCHITECTURES,
     ARCHIVE_KEY,
     BOOTSTRAP_KEY,
     ENTRY_KEY,
     JOB_KEY,
     PYTHON,
-    emr_bootstrap,
     script,
 )
 from verger.errors import EngineError
@@ -35,7 +34,6 @@ from verger.errors import EngineError
 MOST_MEGABYTES = 250
 """What the archive may weigh: each node fetches and unpacks it before it works."""
 
-_MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 # Amazon Linux 2023, and with it EMR, has glibc 2.34; pip wants each older one by its name.
 _NEWEST_GLIBC, _OLDEST_GLIBC = 34, 17
 # The cluster has its own.
@@ -51,29 +49,19 @@ _UNUSED_JARS = re.compile(
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Artefact:
-    """A file, and its key in the scratch bucket."""
-
-    path: Path
-    key: str
-
-
-def artefacts(job: Job, folder: Path) -> list[Artefact]:
-    """Make what a job needs in its scratch bucket, in `folder`, which is there and empty.
+def artefacts(job: Job, folder: Path) -> dict[str, Path]:
+    """Make what a job needs in its scratch bucket, in `folder`, which is empty; return it by key.
 
     Wheels are fetched by pip from where it is set up to fetch; it keeps them, and the second time
     costs seconds. Raises `EngineError` where that fails.
     """
     if job.on == "ec2":
         made = server_wheels(folder / "wheels", job.architecture)
-        files = [Artefact(file, f"wheels/{file.name}") for file in made]
-        return [*files, _text(folder / "job.sh", script("job.sh"), JOB_KEY)]
-    packed = pack(folder / "verger-env.tar.gz", job.architecture)
-    files = [Artefact(packed, ARCHIVE_KEY)]
+        return {f"wheels/{file.name}": file for file in made} | {JOB_KEY: _script(folder, "job.sh")}
+    packed = {ARCHIVE_KEY: pack(folder / "verger-env.tar.gz", job.architecture)}
     if job.on == "emr":
-        return [*files, _text(folder / "bootstrap.sh", emr_bootstrap(), BOOTSTRAP_KEY)]
-    return [*files, Artefact(_entry(), ENTRY_KEY)]
+        return packed | {BOOTSTRAP_KEY: _script(folder, "bootstrap.sh")}
+    return packed | {ENTRY_KEY: _entry()}
 
 
 def server_wheels(
@@ -169,7 +157,7 @@ def _target(architecture: Architecture | None, python: str) -> list[str]:
     options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]
     if architecture is None:
         return options
-    machine = _MACHINES[architecture]
+    machine = ARCHITECTURES[architecture]
     glibc = [f"manylinux_2_{n}" for n in range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1)]
     for name in (*glibc, "manylinux2014"):
         options += ["--platform", f"{name}_{machine}"]
@@ -193,9 +181,10 @@ def _entry() -> Path:
     return Path(__file__).with_name("entry.py")
 
 
-def _text(file: Path, text: str, key: str) -> Artefact:
-    file.write_text(text, encoding="utf-8")
-    return Artefact(file, key)
+def _script(folder: Path, name: str) -> Path:
+    file = folder / name
+    file.write_text(script(name), encoding="utf-8")
+    return file
 
 
 def _slim(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -35,76 +35,57 @@ def sizes(
     """Estimate a platform's sizes; `instance_type` and `nodes`, where given, are the only ones."""
     counts = (nodes,) if nodes else _NODES
     if on == "ec2":
-        family = _SERVER[architecture]
-        for kind in [instance_type] if instance_type else _types(family, _SERVER_SIZES):
-            yield _on_server(work, prices, architecture, kind)
+        kinds, counts = _types(_SERVER[architecture], _SERVER_SIZES), (1,)
     elif on == "emr":
-        family = _NODE[architecture]
-        for kind in [instance_type] if instance_type else _types(family, _NODE_SIZES):
-            for count in counts:
-                yield _on_cluster(work, prices, architecture, kind, count)
+        kinds = _types(_NODE[architecture], _NODE_SIZES)
     else:
+        kinds = [""]
+    for kind in [instance_type] if instance_type else kinds:
         for count in counts:
-            yield _on_serverless(work, prices, architecture, count)
+            yield _estimate(on, work, prices, architecture, kind, count)
 
 
 def _types(family: str, sizes: tuple[int, ...]) -> list[str]:
     return [f"{family}.{'' if size == 1 else size}xlarge" for size in sizes]
 
 
-def _on_server(work: Workload, prices: Prices, architecture: Architecture, kind: str) -> Estimate:
-    stages = _stages(work, "ec2", architecture, vcpus(kind))
-    hours = _billed(sum(seconds for _, seconds in stages))
-    disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
-    lines = (
-        Line(kind, 1, "server", prices.server_hour(kind), hours),
-        *_around(prices, 1, disk, hours),
-        *_requests(work, prices, vcpus(kind)),
-    )
-    return Estimate(
-        on="ec2", architecture=architecture, instance_type=kind, nodes=1, primary_type="",
-        vcpus=vcpus(kind), disk_gb=disk, stages=stages, lines=lines, prices=prices,
-    )  # fmt: skip
-
-
-def _on_cluster(
-    work: Workload, prices: Prices, architecture: Architecture, kind: str, nodes: int
+def _estimate(
+    on: Platform, work: Workload, prices: Prices, architecture: Architecture, kind: str, nodes: int
 ) -> Estimate:
-    primary = f"{_NODE[architecture]}.xlarge"
-    stages = _stages(work, "emr", architecture, nodes * vcpus(kind))
+    """Estimate one size; `kind` is empty on Serverless, whose `nodes` are executors."""
+    cpus = nodes * (vcpus(kind) if kind else WORKER_VCPUS)
+    stages = _stages(work, on, architecture, cpus)
     hours = _billed(sum(seconds for _, seconds in stages))
-    disk = _NODE_DISKS.get(vcpus(kind) // 4, 256)
-    lines = (
-        Line(f"{primary}, leads", 1, "server", prices.server_hour(primary), hours),
-        Line(f"EMR on {primary}", 1, "server", prices.emr_hour(primary), hours),
-        Line(f"{kind}, works", nodes, "server", prices.server_hour(kind), hours),
-        Line(f"EMR on {kind}", nodes, "server", prices.emr_hour(kind), hours),
-        *_around(prices, nodes + 1, disk * nodes + _NODE_DISKS[1], hours),
-        *_requests(work, prices, nodes * vcpus(kind)),
-    )
+    primary, leads = "", 0
+    if on == "ec2":
+        disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
+        lines = [
+            Line(kind, 1, "server", prices.server_hour(kind), hours),
+            *_around(prices, 1, disk, hours),
+        ]
+    elif on == "emr":
+        primary = f"{_NODE[architecture]}.xlarge"
+        disk = _NODE_DISKS.get(vcpus(kind) // 4, 256)
+        lines = [
+            Line(f"{primary}, leads", 1, "server", prices.server_hour(primary), hours),
+            Line(f"EMR on {primary}", 1, "server", prices.emr_hour(primary), hours),
+            Line(f"{kind}, works", nodes, "server", prices.server_hour(kind), hours),
+            Line(f"EMR on {kind}", nodes, "server", prices.emr_hour(kind), hours),
+            *_around(prices, nodes + 1, disk * nodes + _NODE_DISKS[1], hours),
+        ]
+    else:
+        disk, leads = 20, WORKER_VCPUS
+        vcpu, memory = prices.serverless_vcpu_hour, prices.serverless_gb_hour
+        lines = [
+            Line("driver", WORKER_VCPUS, "vCPU", vcpu, hours),
+            Line("its memory", WORKER_GB, "GB", memory, hours),
+            Line(f"executors ({nodes})", cpus, "vCPU", vcpu, hours),
+            Line("their memory", nodes * WORKER_GB, "GB", memory, hours),
+        ]
     return Estimate(
-        on="emr", architecture=architecture, instance_type=kind, nodes=nodes, primary_type=primary,
-        vcpus=nodes * vcpus(kind), disk_gb=disk, stages=stages, lines=lines, prices=prices,
-    )  # fmt: skip
-
-
-def _on_serverless(
-    work: Workload, prices: Prices, architecture: Architecture, executors: int
-) -> Estimate:
-    stages = _stages(work, "serverless", architecture, executors * WORKER_VCPUS)
-    hours = _billed(sum(seconds for _, seconds in stages))
-    vcpu, memory = prices.serverless_vcpu_hour, prices.serverless_gb_hour
-    lines = (
-        Line("driver", WORKER_VCPUS, "vCPU", vcpu, hours),
-        Line("its memory", WORKER_GB, "GB", memory, hours),
-        Line(f"executors ({executors})", executors * WORKER_VCPUS, "vCPU", vcpu, hours),
-        Line("their memory", executors * WORKER_GB, "GB", memory, hours),
-        *_requests(work, prices, executors * WORKER_VCPUS),
-    )
-    return Estimate(
-        on="serverless", architecture=architecture, instance_type="", nodes=executors,
-        primary_type="", vcpus=(executors + 1) * WORKER_VCPUS, disk_gb=20, stages=stages,
-        lines=lines, prices=prices,
+        on=on, architecture=architecture, instance_type=kind, nodes=nodes, primary_type=primary,
+        vcpus=cpus + leads, disk_gb=disk, stages=stages,
+        lines=(*lines, *_requests(work, prices, cpus)), prices=prices,
     )  # fmt: skip
 
 

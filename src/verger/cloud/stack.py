@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.aws import Aws, absent, told
 from verger.errors import CloudError
 from verger.progress import Reporter
 
@@ -71,15 +71,9 @@ def create(
 
 def describe(aws: Aws, name: str) -> dict[str, Any] | None:
     """Return what AWS tells of a stack, by name or ARN; None where there is none, or no longer."""
-    from botocore.exceptions import ClientError
-
-    with told(f"look at the stack {name}"):
-        try:
-            stacks = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-        except ClientError as error:
-            if code_of(error) == "ValidationError":  # its way of saying that there is none
-                return None
-            raise
+    stacks: list[dict[str, Any]] = []
+    with told(f"look at the stack {name}"), absent("ValidationError"):  # its word for it
+        stacks = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return next((found for found in stacks if found["StackStatus"] != "DELETE_COMPLETE"), None)
 
 
@@ -115,8 +109,7 @@ def delete(
 def jobs(aws: Aws) -> list[tuple[str, dict[str, Any]]]:
     """Return the jobs that have a stack in this region, with the stack of their base."""
     with told("list the stacks"):
-        pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
-        stacks = [stack for page in pages for stack in page["Stacks"]]
+        stacks = aws.all_of("cloudformation", "describe_stacks", "Stacks[]")
     found = {}
     for stack in stacks:
         job = next((tag["Value"] for tag in stack.get("Tags", []) if tag["Key"] == TAG), "")
@@ -144,8 +137,9 @@ def _settled(
 
 def _events(aws: Aws, stack: str) -> list[dict[str, Any]]:
     with told("read the events of the stack"):
-        pages = aws.client("cloudformation").get_paginator("describe_stack_events")
-        return [event for page in pages.paginate(StackName=stack) for event in page["StackEvents"]]
+        return aws.all_of(
+            "cloudformation", "describe_stack_events", "StackEvents[]", StackName=stack
+        )
 
 
 def _made(aws: Aws, stack: str) -> set[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from verger.cloud.aws import Aws, told
 from verger.cloud.parameters import s3_folder
@@ -96,6 +95,6 @@ def _reading() -> Iterator[None]:
 
 def _sizes(aws: Aws, bucket: str, prefix: str) -> dict[str, int]:
     with told(f"list s3://{bucket}/{prefix}"):
-        pages: Any = aws.client("s3").get_paginator("list_objects_v2")
-        found = pages.paginate(Bucket=bucket, Prefix=prefix)
-        return {each["Key"]: each["Size"] for page in found for each in page.get("Contents", [])}
+        asked = {"Bucket": bucket, "Prefix": prefix}
+        found = aws.all_of("s3", "list_objects_v2", "Contents || `[]`", **asked)
+        return {each["Key"]: each["Size"] for each in found}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from verger.cloud.aws import Aws, code_of, told
+from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job
 from verger.cloud.parameters import job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
@@ -114,40 +114,30 @@ def end(aws: Aws, job: str) -> list[str]:
 def instances(aws: Aws, job: str) -> list[str]:
     """Return the servers that carry a job's tag and are not terminated, a cluster's among them."""
     with told("list the servers"):
-        pages = (
-            aws.client("ec2")
-            .get_paginator("describe_instances")
-            .paginate(
-                Filters=[
-                    {"Name": f"tag:{TAG}", "Values": [job]},
-                    {
-                        "Name": "instance-state-name",
-                        "Values": ["pending", "running", "stopping", "stopped"],
-                    },
-                ]
-            )
+        there = ["pending", "running", "stopping", "stopped"]
+        return aws.all_of(
+            "ec2",
+            "describe_instances",
+            "Reservations[].Instances[].InstanceId",
+            Filters=[
+                {"Name": f"tag:{TAG}", "Values": [job]},
+                {"Name": "instance-state-name", "Values": there},
+            ],
         )
-        return [
-            i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]
-        ]
 
 
 def clusters(aws: Aws, job: str) -> list[str]:
     """Return the clusters of a job that are not terminated."""
     with told("list the clusters"):
-        pages = (
-            aws.client("emr")
-            .get_paginator("list_clusters")
-            .paginate(ClusterStates=["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"])
-        )
-        return [c["Id"] for page in pages for c in page["Clusters"] if c["Name"] == job]
+        there = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
+        found = aws.all_of("emr", "list_clusters", "Clusters[]", ClusterStates=there)
+        return [each["Id"] for each in found if each["Name"] == job]
 
 
 def applications(aws: Aws, job: str) -> list[str]:
     """Return the EMR Serverless applications of a job that are not deleted."""
     with told("list the applications"):
-        pages = aws.client("emr-serverless").get_paginator("list_applications").paginate()
-        found = [a for page in pages for a in page["applications"]]
+        found = aws.all_of("emr-serverless", "list_applications", "applications[]")
         return [a["id"] for a in found if a["name"] == job and a["state"] != "TERMINATED"]
 
 
@@ -159,10 +149,8 @@ def _end_application(aws: Aws, application: str) -> list[str]:
             if run["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "QUEUED"):
                 client.cancel_job_run(applicationId=application, jobRunId=run["id"])
                 ended.append(run["id"])
-        if client.get_application(applicationId=application)["application"]["state"] in (
-            "STARTED",
-            "STARTING",
-        ):
+        found = client.get_application(applicationId=application)["application"]
+        if found["state"] in ("STARTED", "STARTING"):
             client.stop_application(applicationId=application)
             ended.append(application)
     return ended
@@ -175,64 +163,40 @@ def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, s
     if status.startswith(("DELETE", "ROLLBACK")) or status.endswith("FAILED"):
         return "failed", f"its stack is {status}"
     physical = _physical(aws, job, stack)
-    if not physical:
-        return (
-            ("creating", "its stack is being made")
-            if "PROGRESS" in status
-            else (
-                "failed",
-                f"its stack is {status} and has no compute",
-            )
-        )
-    phase, line = {"ec2": _server, "emr": _cluster, "serverless": _application}[job.on](
-        aws, physical
-    )
-    return phase, line
+    if physical:
+        return {"ec2": _server, "emr": _cluster, "serverless": _application}[job.on](aws, physical)
+    if "PROGRESS" in status:
+        return "creating", "its stack is being made"
+    return "failed", f"its stack is {status} and has no compute"
 
 
 def _physical(aws: Aws, job: Job, stack: dict[str, Any] | None) -> str:
     """Return the compute's id, which AWS tells before the stack is complete."""
-    from botocore.exceptions import ClientError
-
     if stack is None:
         return ""
     if compute := outputs_of(stack).get("Compute"):
         return compute
-    with told("look at the resources of the stack"):
-        try:
-            found = aws.client("cloudformation").describe_stack_resource(
-                StackName=stack["StackId"], LogicalResourceId=_LOGICAL[job.on]
-            )
-        except ClientError as error:
-            if code_of(error) == "ValidationError":
-                return ""
-            raise
-    return str(found["StackResourceDetail"].get("PhysicalResourceId", ""))
+    with told("look at the resources of the stack"), absent("ValidationError"):
+        found = aws.client("cloudformation").describe_stack_resource(
+            StackName=stack["StackId"], LogicalResourceId=_LOGICAL[job.on]
+        )
+        return str(found["StackResourceDetail"].get("PhysicalResourceId", ""))
+    return ""
 
 
 def _server(aws: Aws, instance: str) -> tuple[Phase, str]:
-    from botocore.exceptions import ClientError
-
-    with told(f"look at {instance}"):
-        try:
-            found = aws.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
-        except ClientError as error:
-            if code_of(error) == "InvalidInstanceID.NotFound":
-                return "failed", f"{instance} is gone, and wrote no result"
-            raise
+    found = None
+    with told(f"look at {instance}"), absent("InvalidInstanceID.NotFound"):
+        found = aws.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
+    if found is None:
+        return "failed", f"{instance} is gone, and wrote no result"
     server = found[0]["Instances"][0]
     state = server["State"]["Name"]
     if state in _ENDED:
         why = server.get("StateReason", {}).get("Message") or server.get("StateTransitionReason")
         return "failed", f"{instance} is {state} and wrote no result ({why or 'no reason given'})"
-    return (
-        ("starting", f"{instance} is starting")
-        if state == "pending"
-        else (
-            "running",
-            f"{instance} is running",
-        )
-    )
+    phase: Phase = "starting" if state == "pending" else "running"
+    return phase, f"{instance} is {phase}"
 
 
 def _cluster(aws: Aws, cluster: str) -> tuple[Phase, str]:
