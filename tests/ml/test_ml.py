@@ -203,6 +203,18 @@ def test_only_keywords_are_taken() -> None:
         PCA(3)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("made", [PCA, Discriminant, PhotoEmbedder])
+def test_params_are_set_by_name_and_checked(made: type) -> None:
+    one = made()
+    assert one.setParams(outputCol="out") is one
+    assert one.getOutputCol() == "out"
+    assert one.getInputCol() == made().getInputCol()
+    with pytest.raises(TypeError, match="'other'"):
+        one.setParams(other=1)
+    with pytest.raises(TypeError, match="outputCol"):
+        one.setParams(outputCol=3)
+
+
 def test_a_cross_validator_chooses_k(table: DataFrame) -> None:
     target = F.element_at("features", 1).cast("double").alias("target")
     vectors = table.select(array_to_vector(F.col("features")).alias("features"), target, "row")
@@ -456,7 +468,8 @@ def test_models_saved_before_the_rooms_load(spark: SparkSession) -> None:
     """Spark 3.5 saved them on the day before modules moved; their metadata names our classes."""
     saved = Path(__file__).parents[1] / "fixtures" / "spark-models-0.1"
     model = PipelineModel.load(str(saved / "pipeline"))
-    assert [type(stage) for stage in model.stages] == [PCAModel, DiscriminantModel]
+    classes: list[type] = [type(stage) for stage in model.stages]
+    assert classes == [PCAModel, DiscriminantModel]
     row = [0.5029208660125732, 0.7357902526855469, 2.6404225826263428, 3.052449941635132]
     rows = spark.createDataFrame([(row,)], "features array<float>")
     found = model.transform(rows).first()

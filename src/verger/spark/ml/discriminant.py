@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pyspark import keyword_only
-from pyspark.ml import Estimator, Model
-from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml import Estimator
+from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasLabelCol, HasOutputCol
-from pyspark.ml.util import (
-    DefaultParamsReadable,
-    MLReadable,
-    MLWritable,
-)
+from pyspark.ml.util import DefaultParamsReadable
 from pyspark.sql import DataFrame
 
 from verger.projections.discriminant import (
@@ -23,15 +19,15 @@ from verger.projections.discriminant import (
 )
 from verger.projections.discriminant import Discriminant as FittedDiscriminant
 from verger.spark.ml.columns import moments_of, with_projected
-from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable
+from verger.spark.ml.params import Settable, param
+from verger.spark.ml.persistence import ParamsWritable, ProjectionModel
 
 
 class _DiscriminantParams(HasInputCol, HasOutputCol, HasLabelCol):
-    shrinkage: Param[float] = Param(
-        Params._dummy(),
+    shrinkage: Param[float] = param(
         "shrinkage",
         "from 0 (trust the spread within labels) to 1 (not at all)",
-        typeConverter=TypeConverters.toFloat,
+        TypeConverters.toFloat,
     )
 
     def __init__(self, *args: Any) -> None:
@@ -51,6 +47,7 @@ class _DiscriminantParams(HasInputCol, HasOutputCol, HasLabelCol):
 class Discriminant(
     Estimator["DiscriminantModel"],
     _DiscriminantParams,
+    Settable,
     DefaultParamsReadable["Discriminant"],
     ParamsWritable,
 ):
@@ -73,19 +70,6 @@ class Discriminant(
         super().__init__()
         self._set(**self._input_kwargs)  # type: ignore[attr-defined]
 
-    @keyword_only
-    def setParams(  # noqa: N802
-        self,
-        *,
-        inputCol: str = "features",  # noqa: N803
-        outputCol: str = "discriminant",  # noqa: N803
-        labelCol: str = "label",  # noqa: N803
-        shrinkage: float = DEFAULT_SHRINKAGE,
-    ) -> Self:
-        """Set any of the Params."""
-        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
-        return self
-
     def setShrinkage(self, value: float) -> Self:  # noqa: N802
         """Set the shrinkage."""
         return self._set(shrinkage=value)
@@ -98,25 +82,15 @@ class Discriminant(
         return self._copyValues(model)
 
 
-class DiscriminantModel(Model, _DiscriminantParams, MLReadable["DiscriminantModel"], MLWritable):
+class DiscriminantModel(ProjectionModel["DiscriminantModel"], _DiscriminantParams):
     """A fitted discriminant projection.
 
     projection: the `verger.projections.discriminant.Discriminant` behind it
     """
 
-    def __init__(self, projection: FittedDiscriminant) -> None:
-        super().__init__()
-        self.projection = projection
+    projection: FittedDiscriminant
+    _files = (save_discriminant, load_discriminant)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         project = self.projection.transform
         return with_projected(dataset, self.getInputCol(), self.getOutputCol(), project)
-
-    def write(self) -> FilesWriter:
-        """Return a writer: `model.write().overwrite().save(path)`."""
-        return FilesWriter(self, save_discriminant)
-
-    @classmethod
-    def read(cls) -> FilesReader[DiscriminantModel]:
-        """Return a reader: `DiscriminantModel.load(path)`."""
-        return FilesReader(cls, load_discriminant)

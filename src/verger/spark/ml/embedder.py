@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 from pyspark import keyword_only
 from pyspark.ml import Transformer
-from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import DefaultParamsReadable
 from pyspark.sql import DataFrame
@@ -25,6 +25,7 @@ from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
 from verger.spark.embedding import network
+from verger.spark.ml.params import Settable, param
 from verger.spark.ml.persistence import ParamsWritable
 from verger.spark.session import choose_python
 from verger.storage.folder import read_file
@@ -32,46 +33,13 @@ from verger.storage.folder import read_file
 _MADE = "_verger_embedded"
 
 
-class _EmbedderParams(HasInputCol, HasOutputCol):
-    reasonCol: Param[str] = Param(  # noqa: N815
-        Params._dummy(),
-        "reasonCol",
-        "column for the reason why a photo gave no features; null where it did",
-        typeConverter=TypeConverters.toString,
-    )
-    backbone: Param[str] = Param(
-        Params._dummy(),
-        "backbone",
-        "name of a shipped network, or an ONNX file that every worker can read",
-        typeConverter=TypeConverters.toString,
-    )
-    batchSize: Param[int] = Param(  # noqa: N815
-        Params._dummy(),
-        "batchSize",
-        "photos a batch of the network",
-        typeConverter=TypeConverters.toInt,
-    )
-    maxPixels: Param[int] = Param(  # noqa: N815
-        Params._dummy(),
-        "maxPixels",
-        "photos with more pixels are not decoded",
-        typeConverter=TypeConverters.toInt,
-    )
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._setDefault(
-            inputCol="path",
-            outputCol="features",
-            reasonCol="reason",
-            backbone=DEFAULT_BACKBONE,
-            batchSize=4,
-            maxPixels=100_000_000,
-        )
-
-
 class PhotoEmbedder(
-    Transformer, _EmbedderParams, DefaultParamsReadable["PhotoEmbedder"], ParamsWritable
+    Transformer,
+    HasInputCol,
+    HasOutputCol,
+    Settable,
+    DefaultParamsReadable["PhotoEmbedder"],
+    ParamsWritable,
 ):
     """Adds features of photos: array<float>, null where a photo gave none, with the reason beside.
 
@@ -79,6 +47,23 @@ class PhotoEmbedder(
     outputCol:  array<float>, 1280 numbers by default
     reasonCol:  string, null for a photo that was embedded; else one of the documented reasons
     """
+
+    reasonCol: Param[str] = param(  # noqa: N815
+        "reasonCol",
+        "column for the reason why a photo gave no features; null where it did",
+        TypeConverters.toString,
+    )
+    backbone: Param[str] = param(
+        "backbone",
+        "name of a shipped network, or an ONNX file that every worker can read",
+        TypeConverters.toString,
+    )
+    batchSize: Param[int] = param(  # noqa: N815
+        "batchSize", "photos a batch of the network", TypeConverters.toInt
+    )
+    maxPixels: Param[int] = param(  # noqa: N815
+        "maxPixels", "photos with more pixels are not decoded", TypeConverters.toInt
+    )
 
     @keyword_only
     def __init__(
@@ -92,22 +77,15 @@ class PhotoEmbedder(
         maxPixels: int = 100_000_000,  # noqa: N803
     ) -> None:
         super().__init__()
+        self._setDefault(
+            inputCol="path",
+            outputCol="features",
+            reasonCol="reason",
+            backbone=DEFAULT_BACKBONE,
+            batchSize=4,
+            maxPixels=100_000_000,
+        )
         self._set(**self._input_kwargs)  # type: ignore[attr-defined]
-
-    @keyword_only
-    def setParams(  # noqa: N802
-        self,
-        *,
-        inputCol: str = "path",  # noqa: N803
-        outputCol: str = "features",  # noqa: N803
-        reasonCol: str = "reason",  # noqa: N803
-        backbone: str = DEFAULT_BACKBONE,
-        batchSize: int = 4,  # noqa: N803
-        maxPixels: int = 100_000_000,  # noqa: N803
-    ) -> Self:
-        """Set any of the Params."""
-        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
-        return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         name = self.getInputCol()

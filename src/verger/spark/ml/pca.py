@@ -6,16 +6,12 @@ from functools import partial
 from typing import Any, Self
 
 from pyspark import keyword_only
-from pyspark.ml import Estimator, Model
+from pyspark.ml import Estimator
 from pyspark.ml.feature import PCAModel as MLlibPCAModel
 from pyspark.ml.linalg import DenseMatrix, DenseVector
-from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
-from pyspark.ml.util import (
-    DefaultParamsReadable,
-    MLReadable,
-    MLWritable,
-)
+from pyspark.ml.util import DefaultParamsReadable
 from pyspark.sql import DataFrame, SparkSession
 
 from verger.errors import UsageError
@@ -23,7 +19,8 @@ from verger.projections import pca
 from verger.projections.pca import fit_pca, load_pca, save_pca
 from verger.settings import parse_components
 from verger.spark.ml.columns import moments_of, with_projected
-from verger.spark.ml.persistence import FilesReader, FilesWriter, ParamsWritable, is_classic
+from verger.spark.ml.params import Settable, param
+from verger.spark.ml.persistence import ParamsWritable, ProjectionModel, is_classic
 
 
 def _components(value: Any) -> int | float:
@@ -35,23 +32,16 @@ def _components(value: Any) -> int | float:
 
 
 class _PCAParams(HasInputCol, HasOutputCol):
-    k: Param[Any] = Param(
-        Params._dummy(),
+    k: Param[Any] = param(
         "k",
         "number of components (a whole number), or the share of variance that they must reach",
-        typeConverter=_components,
+        _components,
     )
-    standardize: Param[bool] = Param(
-        Params._dummy(),
-        "standardize",
-        "divide each feature by its spread first",
-        typeConverter=TypeConverters.toBoolean,
+    standardize: Param[bool] = param(
+        "standardize", "divide each feature by its spread first", TypeConverters.toBoolean
     )
-    whiten: Param[bool] = Param(
-        Params._dummy(),
-        "whiten",
-        "give each component unit variance",
-        typeConverter=TypeConverters.toBoolean,
+    whiten: Param[bool] = param(
+        "whiten", "give each component unit variance", TypeConverters.toBoolean
     )
 
     def __init__(self, *args: Any) -> None:
@@ -74,7 +64,9 @@ class _PCAParams(HasInputCol, HasOutputCol):
         return bool(self.getOrDefault(self.whiten))
 
 
-class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], ParamsWritable):
+class PCA(
+    Estimator["PCAModel"], _PCAParams, Settable, DefaultParamsReadable["PCA"], ParamsWritable
+):
     """Fits principal components in one pass: exact, centred, k by number or share of variance.
 
     inputCol:     array<float>, array<double> or ml vector; null rows are left out of the fit
@@ -93,20 +85,6 @@ class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], Param
     ) -> None:
         super().__init__()
         self._set(**self._input_kwargs)  # type: ignore[attr-defined]
-
-    @keyword_only
-    def setParams(  # noqa: N802
-        self,
-        *,
-        k: int | float = 0.95,
-        inputCol: str = "features",  # noqa: N803
-        outputCol: str = "components",  # noqa: N803
-        standardize: bool = False,
-        whiten: bool = False,
-    ) -> Self:
-        """Set any of the Params."""
-        self._set(**self._input_kwargs)  # type: ignore[attr-defined]
-        return self
 
     def setK(self, value: int | float) -> Self:  # noqa: N802
         """Set k."""
@@ -128,12 +106,11 @@ class PCA(Estimator["PCAModel"], _PCAParams, DefaultParamsReadable["PCA"], Param
         return self._copyValues(model)
 
 
-class PCAModel(Model, _PCAParams, MLReadable["PCAModel"], MLWritable):
+class PCAModel(ProjectionModel["PCAModel"], _PCAParams):
     """Principal components, fitted. `projection` is the `verger.projections.pca.PCA` behind it."""
 
-    def __init__(self, projection: pca.PCA) -> None:
-        super().__init__()
-        self.projection = projection
+    projection: pca.PCA
+    _files = (save_pca, load_pca)
 
     @property
     def explainedVariance(self) -> DenseVector:  # noqa: N802
@@ -178,12 +155,3 @@ class PCAModel(Model, _PCAParams, MLReadable["PCAModel"], MLWritable):
         model._resetUid(java.uid())
         model._transfer_params_from_java()
         return model
-
-    def write(self) -> FilesWriter:
-        """Return a writer: `model.write().overwrite().save(path)`."""
-        return FilesWriter(self, save_pca)
-
-    @classmethod
-    def read(cls) -> FilesReader[PCAModel]:
-        """Return a reader: `PCAModel.load(path)`."""
-        return FilesReader(cls, load_pca)

@@ -13,15 +13,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
+from pyspark.ml import Model
 from pyspark.ml.util import (
     DefaultParamsReader,
     DefaultParamsWritable,
     DefaultParamsWriter,
+    MLReadable,
     MLReader,
+    MLWritable,
     MLWriter,
 )
 
@@ -29,7 +32,7 @@ from verger.errors import StoreError, UsageError
 from verger.spark.failures import translated
 
 _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
-_Model = TypeVar("_Model")
+_Model = TypeVar("_Model", bound="MLReadable[Any]")
 
 
 class _Writer(MLWriter):
@@ -108,6 +111,26 @@ class FilesReader(MLReader[Any], Generic[_Model]):
         instance._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(instance, metadata)
         return instance  # type: ignore[no-any-return]
+
+
+class ProjectionModel(Model, MLReadable[_Model], MLWritable):
+    """A fitted `projection`, one of `verger.projections`, which that room saves and loads."""
+
+    _files: ClassVar[tuple[Callable[[Any, Path], None], Callable[[Path], Any]]]
+    """How a projection is saved, and loaded."""
+
+    def __init__(self, projection: Any) -> None:
+        super().__init__()
+        self.projection = projection
+
+    def write(self) -> FilesWriter:
+        """Return a writer: `model.write().overwrite().save(path)`."""
+        return FilesWriter(self, self._files[0])
+
+    @classmethod
+    def read(cls) -> FilesReader[_Model]:
+        """Return a reader: `PCAModel.load(path)`, or another class."""
+        return FilesReader(cls, cls._files[1])  # type: ignore[arg-type]
 
 
 def is_classic(spark: Any) -> bool:
