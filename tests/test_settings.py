@@ -11,7 +11,7 @@ import pytest
 
 from verger.cli.main import cli
 from verger.errors import UsageError
-from verger.settings import Price, RunSettings, parse_components, setting_help
+from verger.settings import Price, RunSettings, parse_components
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,10 @@ def test_a_choice_at_the_edge_is_taken(settings: dict[str, Any]) -> None:
 
 def test_every_setting_has_its_help_and_its_option_with_the_same_default() -> None:
     options = {param.name: param for param in cli.commands["run"].params}
-    help_of = setting_help()
     for setting in dataclasses.fields(RunSettings):
         option = options[setting.name]
         assert isinstance(option, click.Option)
-        assert option.help == help_of[setting.name]
+        assert option.help == setting.metadata["help"]
         assert len(option.help or "") > 15
         assert (option.help or "").endswith(".")
         assert "--" + setting.name.replace("_", "-") in option.opts

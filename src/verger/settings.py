@@ -6,8 +6,8 @@ The command line, the Python API and the reference page in `docs/` are all read 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from verger.errors import UsageError
@@ -21,6 +21,17 @@ def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str 
     """Declare one setting: its default, its help, and how the command line shows it."""
     metadata = {"help": help_, "metavar": metavar, "short": short}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check(settings: Any, **bounds: tuple[int, float]) -> None:
+    """Refuse numbers, by their settings' names, outside of their bounds; None is no number."""
+    for name, (least, most) in bounds.items():
+        value = getattr(settings, name)
+        told = f"--{name.replace('_', '-')} {value} is too"
+        if value is not None and value < least:
+            raise UsageError(f"{told} small: the least is {least}.")
+        if value is not None and value > most:
+            raise UsageError(f"{told} large: the most is {most}.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,15 +144,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         parse_components(self.components)
         _ = self.priced
-        for name, least in (("batch_size", 1), ("max_pixels", 1), ("max_bytes", 1),
-                            ("image_size", 16), ("cores", 1)):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} {value} is too small: the least is {least}."
-                )
-        if self.batch_size > 1024:
-            raise UsageError(f"--batch-size {self.batch_size} is too large: the most is 1024.")
+        _check(self, batch_size=(1, 1024), image_size=(16, math.inf))
+        _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
         for name, share in (("max-rejects", self.max_rejects), ("shrinkage", self.shrinkage)):
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share} is not a share between 0 and 1.")
@@ -216,18 +220,9 @@ class ServeSettings:
     )
 
     def __post_init__(self) -> None:
-        least = {"port": 0, "queue": 0}
-        for name in ("port", "max_photos", "max_body", "max_pixels", "workers", "queue",
-                     "per_client"):  # fmt: skip
-            value, low = getattr(self, name), least.get(name, 1)
-            if value is not None and value < low:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} {value} is too small: the least is {low}."
-                )
-        if self.port > 65535:
-            raise UsageError(f"--port {self.port} is too large: the most is 65535.")
-        if self.max_photos > 20:
-            raise UsageError(f"--max-photos {self.max_photos} is too large: the most is 20.")
+        _check(self, port=(0, 65535), max_photos=(1, 20), max_body=(1, math.inf))
+        _check(self, max_pixels=(1, math.inf), workers=(1, math.inf))
+        _check(self, queue=(0, math.inf), per_client=(1, math.inf))
         if self.refresh and not 1 <= self.refresh <= 86_400:
             raise UsageError(f"--refresh {self.refresh} is neither 0 nor 1 to 86,400 seconds.")
         if not 0 < self.timeout <= 3600:
@@ -257,8 +252,3 @@ def parse_components(text: str) -> int | float:
     if not 0 < share < 1:
         raise refusal
     return share
-
-
-def setting_help(settings: type[RunSettings | ServeSettings] = RunSettings) -> Mapping[str, str]:
-    """Return each setting's one line of help, by name."""
-    return {f.name: str(f.metadata["help"]) for f in dataclasses.fields(settings)}

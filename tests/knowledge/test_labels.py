@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from verger.demo.orchard import RECIPES
 from verger.demo.render import VARIETIES
 from verger.knowledge import all_species, group_of, species_of
-from verger.knowledge.naming import _rules, labelled_keys, words
+from verger.knowledge.naming import _rules, words
 
 LISTS = Path(__file__).parent.parent / "fixtures" / "labels"
 
@@ -37,6 +37,11 @@ def key(label: str) -> str:
 @pytest.mark.parametrize("labels", [FRUITS_360, GROCERY_STORE, OWN], ids=["360", "grocery", "own"])
 def test_every_label_names_the_species_that_is_meant(labels: dict[str, str]) -> None:
     assert {label: key(label) for label in labels} == labels
+
+
+def labelled_keys() -> set[str]:
+    """Return the keys of the species that labels.toml names."""
+    return {key for rank in _rules().ranks for key in rank.values()} - {""}
 
 
 def test_only_nuts_of_no_kind_have_no_species_in_fruits_360() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from verger.cloud.job import Job, Platform, new_id
+from verger.cloud.job import Job, new_id
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def job_of(
         nodes=chosen.nodes,
         primary_type=chosen.primary_type,
         disk_gb=max(20, math.ceil(chosen.disk_gb)),
-        release=_release(chosen.on, release),
+        release="" if chosen.on == "ec2" else release or DEFAULT_RELEASE,
         price=str(chosen.price),
         spot=spot,
         limit_minutes=max(minutes, 10),
@@ -153,7 +153,3 @@ def was_taken_back(job: Job, state: State) -> bool:
     from verger.cloud.life import is_lack_of_spot
 
     return job.on == "ec2" and job.spot and not state.result and is_lack_of_spot(state.line)
-
-
-def _release(on: Platform, release: str) -> str:
-    return "" if on == "ec2" else release or DEFAULT_RELEASE

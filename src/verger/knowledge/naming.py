@@ -108,8 +108,3 @@ def group_of(label: str) -> str:
     "arla-standard-milk"), never equal to a species' key.
     """
     return key_of(label) or "-".join(words(label)) or label.strip()
-
-
-def labelled_keys() -> frozenset[str]:
-    """Return the keys of the species that labels.toml names."""
-    return frozenset(key for rank in _rules().ranks for key in rank.values()) - {""}
