@@ -29,6 +29,7 @@ class Memory:
     java: float = 0.0
     python: float = 0.0
     largest: float = 0.0  # of any one process
+    first: float = 0.0  # of the command itself
 
 
 @dataclass
@@ -100,7 +101,7 @@ class _Sampler:
     """
 
     def __init__(self, root: int, since: float, *, memory: bool) -> None:
-        self._since, self._memory_wanted = since, memory
+        self._root, self._since, self._memory_wanted = root, since, memory
         self.memory = Memory()
         self.series = [(0.0, 0.0)]  # seconds since the start, CPU seconds
         self._alive = {root: psutil.Process(root)}
@@ -138,11 +139,11 @@ class _Sampler:
                     times = process.cpu_times()
                     self._cpu[process.pid, process.create_time()] = times.user + times.system
                     if self._memory_wanted:
-                        _add(now, process)
+                        _add(now, process, first=process.pid == self._root)
             except psutil.Error:
                 self._alive.pop(process.pid, None)
         self.series.append((time.perf_counter() - self._since, sum(self._cpu.values())))
-        for name in ("total", "java", "python", "largest"):
+        for name in ("total", "java", "python", "largest", "first"):
             setattr(self.memory, name, max(getattr(self.memory, name), getattr(now, name)))
 
     def _find(self) -> None:
@@ -154,8 +155,9 @@ class _Sampler:
                 self._alive.pop(process.pid, None)
 
 
-def _add(now: Memory, process: psutil.Process) -> None:
+def _add(now: Memory, process: psutil.Process, *, first: bool) -> None:
     size = _pss(process.pid)
+    now.first += size * first
     now.total += size
     now.largest = max(now.largest, size)
     if "java" in process.name():

@@ -70,7 +70,10 @@ class Proxy:
         self._ask(dataclasses.asdict(faults))
 
     def counts(self) -> Counter[str]:
-        """Return how many came: `requests`, those of each method, each fault, and `at once`."""
+        """Return how many came: `requests`, those of each method, each fault, and `at once`.
+
+        `bytes` is what bodies of answers held.
+        """
         return Counter(self._ask(None))
 
     def requests(self) -> Counter[str]:
@@ -239,6 +242,7 @@ class _Server:
             return True
         left = int(fields.get(b"content-length", b"0")) // 2
         async for piece in _body(server, fields, answer=True):
+            self.counts["bytes"] += len(piece)
             if fault == "cut":
                 to_client.write(piece[:left])
                 left -= len(piece)

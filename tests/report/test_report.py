@@ -21,7 +21,7 @@ from report_stores import lay, make_store
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
-from verger.pipeline import _report as at_the_end
+from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
 from verger.report import html, positions, write_report
 from verger.report.data import build

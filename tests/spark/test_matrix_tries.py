@@ -30,6 +30,7 @@ from verger.settings import RunSettings
 from verger.spark.reduction import write_matrix
 from verger.spark.session import session
 from verger.storage.place import LocalPlace
+from verger.store.gathering import Gathering
 from verger.store.matrix import groups_of, ranges
 from verger.store.publication import Publication
 from verger.store.store import Store
@@ -67,11 +68,13 @@ with store.working() as work, session(RunSettings(master="local[2,4]")) as spark
     pca = fit_pca(Moments.of(values), 3)
     features = Table(Deadly(store.place.root), [built])
     spans = ranges(groups_of(features), pca.k, cores=2)
-    written = write_matrix(spark, work, features, spans, pca)
+    gathering = Gathering(store.place, (), np.arange(0, ROWS, 100), ("features",))
+    written = write_matrix(spark, work, features, spans, pca, gathering)
     there = store.place.files(work.built("matrix"))
-    store.publish(work, {}, Publication({"matrix": [*written]}))
+    store.publish(work, {}, Publication({"matrix": [files.matrix for files in written]}))
 np.save(sys.argv[2], pca.transform(values))
-print(json.dumps({"ranges": len(spans), "written": written, "there": there}))
+rows = [files.rows for files in written]
+print(json.dumps({"ranges": len(spans), "written": rows, "there": there}))
 """
 
 
@@ -84,7 +87,7 @@ def test_a_range_that_is_tried_twice_is_published_once(tmp_path: Path) -> None:
     told = json.loads(ran.stdout.splitlines()[-1])
     assert (tmp_path / "store" / "killed").exists()
     assert told["ranges"] == len(told["written"]) == 2
-    assert sum(told["written"].values()) == 20_000
+    assert sum(told["written"]) == 20_000
     assert len(told["there"]) == 3  # that of the try that was killed, too
     matrix = pd.read_parquet(tmp_path / "store" / "matrix")
     assert matrix["path"].tolist() == [f"{n:05d}.jpg" for n in range(20_000)]

@@ -13,7 +13,8 @@ from verger.embed.features import features_schema
 from verger.projections.moments import Moments
 from verger.projections.pca import PCA, fit_pca
 from verger.storage.place import LocalPlace
-from verger.store.matrix import SCHEMA, groups_of, in_order, ranges, write_range
+from verger.store.gathering import Gathered, Gathering, packed, unpacked
+from verger.store.matrix import SCHEMA, Files, block_of, groups_of, in_order, ranges, write_range
 from verger.store.tables import Table
 
 WIDTH, ROWS = 12, 900
@@ -45,17 +46,36 @@ def table(folder: Path, files: list[list[int]], rows_a_group: int = 64) -> Table
     return Table(LocalPlace(folder), names)
 
 
-def matrix_of(features: Table, pca: PCA, cores: int) -> pa.Table:
+class Sums:
+    """Takes the sum of each photo's features."""
+
+    columns = ("features",)
+
+    @property
+    def fields(self) -> dict[str, pa.DataType]:
+        return {"vector": pa.binary()}
+
+    def __call__(self, rows: pa.Table) -> dict[str, pa.Array]:
+        return {"vector": packed(block_of(rows, WIDTH).sum(axis=1, keepdims=True))}
+
+
+def matrix_of(features: Table, pca: PCA, cores: int) -> tuple[pa.Table, Gathered]:
     groups = groups_of(features)
     spans = ranges(groups, pca.k, cores)
     assert spans[0].start == ""
     assert spans[-1].stop is None
-    tables, total = [], 0
-    for number, span in enumerate(spans):
-        total += write_range(features, span, pca, f"out/{number}.parquet")
-        tables.append(pq.read_table(features.place.open(f"out/{number}.parquet")))
-    assert sum(group.rows for group in groups) == total
-    return pa.concat_tables(tables)
+    gathering = Gathering(features.place, (Sums(),), np.arange(0, ROWS, 11), ("features",))
+    done = [
+        write_range(
+            features, span, pca, gathering, Files(f"m/{number}", f"l/{number}", f"h/{number}")
+        )
+        for number, span in enumerate(spans)
+    ]
+    assert sum(group.rows for group in groups) == sum(files.rows for files in done)
+    tables = [pq.read_table(features.place.open(files.matrix)) for files in done]
+    light, heavy = [files.light for files in done], [files.heavy for files in done]
+    rows = sum(group.rows for group in groups)
+    return pa.concat_tables(tables), Gathered(features.place, rows, light, heavy)
 
 
 CUTS = {
@@ -77,7 +97,7 @@ def test_rows_are_those_of_all_features_in_order_of_path(
     tmp_path: Path, pca: PCA, files: list[list[int]], cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verger.store.matrix._LEAST_ROWS", 100)
-    made = matrix_of(table(tmp_path, files), pca, cores)
+    made, gathered = matrix_of(table(tmp_path, files), pca, cores)
     assert made.schema.equals(SCHEMA)
     assert made["path"].to_pylist() == PATHS
     assert made["label"].to_pylist() == [
@@ -85,12 +105,22 @@ def test_rows_are_those_of_all_features_in_order_of_path(
     ]
     components = np.stack(made["components"].to_numpy())
     np.testing.assert_allclose(components, pca.transform(VALUES), atol=1e-6)
-    assert len(list((tmp_path / "out").iterdir())) == cores
+    assert len(list((tmp_path / "m").iterdir())) == cores
+    # What is gathered comes back in the order of the table, whoever wrote it.
+    order = [row for rows in files for row in rows]
+    assert gathered.in_order("path").to_pylist() == [PATHS[row] for row in order]
+    sums = np.zeros((ROWS, 1), np.float32)
+    for rows, batch in gathered.of_all("vector"):
+        sums[rows] = unpacked(batch.column("vector"), np.float32, 1)
+    np.testing.assert_array_equal(sums, VALUES[order].sum(axis=1, keepdims=True))
+    some = np.array([22, 55, 880])
+    np.testing.assert_array_equal(gathered.features(some, WIDTH), VALUES[order][some])
 
 
 def test_a_table_without_rows_is_one_empty_file(tmp_path: Path) -> None:
     none = fit_pca(Moments.zero(WIDTH), 5)
-    made = matrix_of(table(tmp_path, [[]]), none, 4)
+    made, gathered = matrix_of(table(tmp_path, [[]]), none, 4)
+    assert gathered.in_order("path").to_pylist() == []
     assert made.schema.equals(SCHEMA)
     assert len(made) == 0
 
@@ -126,5 +156,5 @@ def test_paths_too_long_for_a_footer_are_looked_up(tmp_path: Path, pca: PCA) -> 
     with pq.ParquetFile(tmp_path / "features" / "0.parquet") as file:
         known = file.metadata.row_group(0).column(0).statistics
         assert known is None or not known.has_min_max
-    assert [group[3:] for group in groups_of(features)] == [(long[0], long[-1])]
-    assert matrix_of(features, pca, 1)["path"].to_pylist() == long
+    assert [group[4:] for group in groups_of(features)] == [(long[0], long[-1])]
+    assert matrix_of(features, pca, 1)[0]["path"].to_pylist() == long

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from verger import pipeline
 from verger.embed import open_backbone
 from verger.errors import PhotosError, UsageError
 from verger.photos.labels import Labeller, labeller_from
-from verger.pipeline import _Chain, plan, run
+from verger.pipeline import plan, run
 from verger.progress import Silent
 from verger.settings import RunSettings
 from verger.storage.place import LocalPlace
@@ -240,7 +241,7 @@ def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     def enter(*_arguments: object) -> None:
         raise Entered
 
-    monkeypatch.setattr(_Chain, "run", enter)
+    monkeypatch.setattr(pipeline, "_embedded_and_reduced", enter)
 
 
 @pytest.mark.usefixtures("no_spark")

@@ -1,10 +1,13 @@
-"""Building a gallery from the features and the projection of a run, a block of rows at a time."""
+"""Building a gallery from what was gathered of the features of a run.
+
+The features themselves are not read here, but for those of the photos that are rehearsed on, which
+is done where they were gathered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,125 +21,174 @@ from verger.gallery.files import paths_schema, write_header
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
+from verger.machine.folders import scratch_folder
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import LocalPlace
-from verger.store.tables import Table, rows_of
+from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
+from verger.store.labels import Labels, encoded
+from verger.store.matrix import ALL, block_of, groups_of, reader, rows_of_files
+from verger.store.tables import ROWS_A_GROUP, Table
 
 REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
-_NOT_REHEARSED = (
+NOT_REHEARSED = (
     "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
     "calibrated (it takes a hundred photos, of three labels or more)."
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Takes the vector of each photo in the space that photos are compared in."""
+
+    projector: Projector
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of features that it reads."""
+        return ("features",)
+
+    @property
+    def fields(self) -> dict[str, pa.DataType]:
+        """What it gives: float32 (k,)."""
+        return {"vector": pa.binary()}
+
+    def __call__(self, rows: pa.Table) -> dict[str, pa.Array]:
+        """Project a block of rows."""
+        return {"vector": packed(self.projector(block_of(rows, self.projector.width)))}
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The photos to rehearse on, as many of each label, evenly over its photos.
+
+    rows, label_ids: int64 (m,), where each stands in the table, and its label
+    groups:          int64 (L,), the group of each label
+    """
+
+    rows: Ints
+    label_ids: Ints
+    groups: Ints
+    width: int
+    shrinkage: float
+
+    @classmethod
+    def of(cls, labels: Labels, projector: Projector) -> Rehearsal | None:
+        """Choose them. None where there is nothing to calibrate: confidences need labels."""
+        if not isinstance(projector.model, Discriminant):
+            return None
+        groups = groups_of_labels(labels)
+        numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
+        rows = _chosen(labels.codes, len(labels.names))
+        ids = np.array([numbers[group] for group in groups], dtype=np.int64)
+        return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
+
+    def calibration(self, gathered: Gathered) -> Calibration | None:
+        """Rehearse, and fit to what came of it; None where there are too few photos."""
+        features = gathered.features(self.rows, self.width)
+        held = rehearse(features, self.label_ids, self.groups, self.shrinkage)
+        return None if held is None else calibrate(held)
+
+
 def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[str, Any]:
-    """Write the gallery of a table of features, projected by the models in `projection`, to `out`.
+    """Write the gallery of a table of features as a run does, all in this process.
 
-    `features` is a table, wherever it lies, or a folder of Parquet files; `projection` and `out`
-    are folders of this machine. Returns what the run record says of it; `notes` are for a person.
-
-    Features are read a block at a time: what is held is the gallery itself, and the features of
-    `REHEARSED` photos. Raises `StoreError` where the projection cannot be read.
+    `features` is a table, wherever it lies, or a folder of Parquet files; `projection`, of which
+    the models are used, and `out` are folders of this machine. Returns what `write_gallery` does,
+    and `notes` for a person.
     """
     if isinstance(features, Path):
         place = LocalPlace(features.absolute().parent)
         features = Table(place, place.files(features.name, ".parquet"))
-    projector = open_projector(projection)
-    labels, label_ids = _labels(features)
-    groups = [str(group_of(label) or label) for label in labels]
-    rows = _read(features, projector, labels, label_ids, out)
+    projector, groups = open_projector(projection), groups_of(features)
+    numbers = range(len(features.files))
+    of_photos = [batch.column("label") for batch in features.batches(numbers, ["label"])]
+    labels = encoded(pa.chunked_array(of_photos, pa.string()))
+    rehearsal = Rehearsal.of(labels, projector)
+    sums = np.zeros((len(labels.names), projector.width))
+    with scratch_folder() as scratch:
+        rows = rehearsal.rows if rehearsal else np.zeros(0, np.int64)
+        gathering = Gathering(LocalPlace(scratch), (Vectors(projector),), rows, ("features",))
+        with gathering.into("light", "heavy") as take:
+            read = reader(features, gathering.columns)
+            for block, at in (each for group in groups for each in read(group, ALL)):
+                take(block, at)
+                prepared = root_unit(block_of(block, projector.width))
+                add_by_label(sums, prepared, labels.codes[at])
+        gathered = Gathered(gathering.place, len(labels.codes), ["light"], ["heavy"])
+        calibration = rehearsal.calibration(gathered) if rehearsal else None
+        tables = dict(zip(features.files, rows_of_files(groups, len(features.files)), strict=True))
+        notes = [NOT_REHEARSED] if rehearsal and calibration is None else []
+        made = write_gallery(out, gathered, tables, labels, sums, projector, calibration)
+    return made | {"notes": notes}
+
+
+def write_gallery(
+    out: Path,
+    gathered: Gathered,
+    tables: dict[str, int],
+    labels: Labels,
+    likenesses: npt.NDArray[np.float64],
+    projector: Projector,
+    calibration: Calibration | None,
+) -> dict[str, Any]:
+    """Write a gallery to a folder of this machine.
+
+    tables:      the files of features, and their rows
+    likenesses:  float64 (L, d), the direction of each label's features, after `root_unit`
+    calibration: what a rehearsal gave; None where there was none
+    Returns what the run record says of it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    groups = groups_of_labels(labels)
+    vectors = _on_disk(out / "vectors.npy", (gathered.photos, projector.k))
+    for numbers, batch in gathered.of_all("vector"):
+        vectors[numbers] = unpacked(batch.column("vector"), np.float32, projector.k)
+    label_ids = labels.codes.astype(np.int32)
     arrays = {
         "label_ids": label_ids,
-        "means": label_means(rows.vectors, label_ids, len(labels)),
-        "likenesses": unit_length(rows.sums).astype(np.float32),
+        "means": label_means(vectors, label_ids, len(groups)),
+        "likenesses": unit_length(likenesses).astype(np.float32),
     }
     for name, array in arrays.items():
         np.save(out / f"{name}.npy", array, allow_pickle=False)
-    if isinstance(rows.vectors, np.memmap):
-        rows.vectors.flush()
+    if isinstance(vectors, np.memmap):
+        vectors.flush()
+    _write_paths(out / "photos.arrow", gathered.in_order("path"), list(tables.values()))
     files = {name: out / f"{name}.npy" for name in ("vectors", *arrays)}
-    calibration, notes = _calibration(projector, rows, label_ids, groups)
+    calibration = calibration or Calibration()
     fields = {
         "projection": projector.record(),
-        "photos": len(label_ids),
+        "photos": gathered.photos,
         "k": projector.k,
         "width": projector.width,
-        "labels": labels,
+        "labels": list(labels.names),
         "groups": groups,
-        "tables": rows.tables,
+        "tables": [{"file": f.rpartition("/")[2], "rows": rows} for f, rows in tables.items()],
         "calibration": calibration.as_record(),
     }
     write_header(out, fields, files | {"photos": out / "photos.arrow"})
     return {
         "space": projector.kind,
-        "photos": len(label_ids),
-        "labels": len(labels),
+        "photos": gathered.photos,
+        "labels": len(groups),
         "groups": len(set(groups)),
         "rehearsed": calibration.photos,
-        "notes": notes,
     }
 
 
-@dataclass(slots=True)
-class _Rows:
-    vectors: Floats  # (n, k)
-    sums: npt.NDArray[np.float64]  # (L, d), of the prepared features of each label
-    rehearsed: npt.NDArray[np.int64]  # the photos whose features are kept
-    features: Floats  # (rehearsed, d)
-    tables: list[dict[str, Any]]
+def groups_of_labels(labels: Labels) -> list[str]:
+    """Return the group of each label."""
+    return [str(group_of(label) or label) for label in labels.names]
 
 
-def _labels(features: Table) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Read the labels alone: their names, sorted, and the id of each photo's, −1 for none."""
-    met: dict[str, int] = {}
-    parts = [np.zeros(0, dtype=np.int32)]
-    for batch in _batches(features, ["label"]):
-        ids = [
-            -1 if label is None else met.setdefault(label, len(met))
-            for label in batch.column("label").to_pylist()
-        ]
-        parts.append(np.array(ids, dtype=np.int32))
-    names = sorted(met)
-    number = np.full(len(met) + 1, -1, dtype=np.int32)  # the last is that of −1
-    for new, name in enumerate(names):
-        number[met[name]] = new
-    return names, number[np.concatenate(parts)]
-
-
-def _read(
-    features: Table,
-    projector: Projector,
-    labels: list[str],
-    label_ids: npt.NDArray[np.int32],
-    out: Path,
-) -> _Rows:
-    """Project every photo, add up the features of each label, keep those of some photos."""
-    chosen = _chosen(label_ids, len(labels))
-    out.mkdir(parents=True, exist_ok=True)
-    rows = _Rows(
-        vectors=_on_disk(out / "vectors.npy", (len(label_ids), projector.k)),
-        sums=np.zeros((len(labels), projector.width)),
-        rehearsed=chosen,
-        features=np.zeros((len(chosen), projector.width), dtype=np.float32),
-        tables=[
-            {"file": file.rpartition("/")[2], "rows": rows_of(features.place, [file])}
-            for file in features.files
-        ],
-    )
-    schema, start = paths_schema(), 0
-    with pa.ipc.new_file(str(out / "photos.arrow"), schema) as paths:
-        for batch in _batches(features, ["path", "features"]):
-            paths.write_batch(pa.RecordBatch.from_arrays([batch.column("path")], schema=schema))
-            block = np.asarray(batch.column("features").flatten()).reshape(len(batch), -1)
-            end = start + len(batch)
-            rows.vectors[start:end] = projector(block)
-            ids = label_ids[start:end]
-            add_by_label(rows.sums, root_unit(block), ids)
-            first, last = np.searchsorted(chosen, (start, end))
-            rows.features[first:last] = block[chosen[first:last] - start]
-            start = end
-    return rows
+def _write_paths(file: Path, paths: pa.ChunkedArray, rows_of_tables: list[int]) -> None:
+    schema = paths_schema()
+    with pa.ipc.new_file(str(file), schema) as out:
+        for start, stop in pairwise(accumulate(rows_of_tables, initial=0)):
+            for at in range(start, stop, ROWS_A_GROUP):
+                some = paths.slice(at, min(ROWS_A_GROUP, stop - at)).combine_chunks()
+                out.write_batch(pa.RecordBatch.from_arrays([some], schema=schema))
 
 
 def _on_disk(file: Path, shape: tuple[int, int]) -> Floats:
@@ -147,8 +199,7 @@ def _on_disk(file: Path, shape: tuple[int, int]) -> Floats:
     return np.lib.format.open_memmap(file, mode="w+", dtype="<f4", shape=shape, version=(1, 0))
 
 
-def _chosen(label_ids: npt.NDArray[np.int32], labels: int) -> npt.NDArray[np.int64]:
-    """Choose the photos to rehearse on: as many of each label, evenly over its photos."""
+def _chosen(label_ids: Ints, labels: int) -> Ints:
     most = REHEARSED // max(labels, 1)
     chosen = [np.zeros(0, dtype=np.int64)]
     order = np.argsort(label_ids, kind="stable")
@@ -157,25 +208,3 @@ def _chosen(label_ids: npt.NDArray[np.int32], labels: int) -> npt.NDArray[np.int
         count = min(most, end - start)
         chosen.append(order[start + np.arange(count) * (end - start) // max(count, 1)])
     return np.sort(np.concatenate(chosen))
-
-
-def _calibration(
-    projector: Projector, rows: _Rows, label_ids: npt.NDArray[np.int32], groups: list[str]
-) -> tuple[Calibration, list[str]]:
-    if not isinstance(projector.model, Discriminant):
-        return Calibration(), []
-    numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
-    group_ids = np.array([numbers[group] for group in groups], dtype=np.int64)
-    held = rehearse(
-        rows.features,
-        label_ids[rows.rehearsed].astype(np.int64),
-        group_ids,
-        projector.model.shrinkage,
-    )
-    if held is None:
-        return Calibration(), [_NOT_REHEARSED]
-    return calibrate(held), []
-
-
-def _batches(features: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    return features.batches(range(len(features.files)), columns)

@@ -14,25 +14,30 @@ from verger.report import drift, positions
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
+from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.store import Store
 
 
 def write_report(
-    store_root: str | Path, map_kind: str = positions.PCA_MAP, language: str = "en"
+    store_root: str | Path,
+    map_kind: str = positions.PCA_MAP,
+    language: str = "en",
+    gathered: Gathered | None = None,
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`. What an
-    earlier report left is replaced file by file, each whole or not at all, the page last. Returns
-    where the page is. Raises `StoreError` where STORE holds no whole run or cannot be written, and
+    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`; `gathered` is
+    what the run took along, where it has just been. What an earlier report left is replaced file by
+    file, each whole or not at all, the page last. Returns where the page is. Raises `StoreError`
+    where STORE holds no whole run or cannot be written, and
     `UsageError` where the neighbour map's library is missing.
     """
     store = Store(store_root)
     store.whole_run()
     if map_kind == positions.NEIGHBOUR_MAP:
         positions.need_neighbour_map()
-    report = build_report(store, map_kind)
+    report = build_report(store, map_kind, gathered)
     name = store.place.name
     try:
         with scratch_folder() as folder:

@@ -31,8 +31,19 @@ from verger.report.neighbours import (
 )
 from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
-from verger.report.reading import Photos, Sample, read_photos, read_sample, stratified
+from verger.report.reading import (
+    Floats,
+    Light,
+    Photos,
+    Sample,
+    gathered_photos,
+    gathered_sample,
+    read_photos,
+    read_sample,
+    stratified,
+)
 from verger.report.variance import Spectrum, components_of, spectrum
+from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, PROJECTION, REJECTS, REPORT
 from verger.store.store import Store
 from verger.store.tables import Table, batches
@@ -115,16 +126,18 @@ class Report:
     checks: tuple[Check, ...]
 
 
-def build(store: Store, map_kind: str = PCA_MAP) -> Report:
-    """Look at a STORE. Raises `StoreError` where it holds no whole run."""
+def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = None) -> Report:
+    """Look at a STORE, or at what its run has just gathered of it.
+
+    Raises `StoreError` where it holds no whole run.
+    """
     record = store.whole_run()
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
-    photos, duplicates = _looked_over(table)
-    current, before = drifting.load_summaries(store.place, REPORT)
+    photos, duplicates = _looked_over(table, gathered)
     finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
-    old = before if current is not None and current.finished == finished else current
-    sample = _sample(table, photos, duplicates, pca, old)
+    old = last_summary(store, finished)
+    sample = _sample(table, photos, duplicates, pca, old, gathered)
     codes = photos.codes[sample.rows]
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
@@ -174,25 +187,54 @@ def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
         return pca, load_discriminant(folder) if has_model else None
 
 
-def _looked_over(table: Table) -> tuple[Photos, Duplicates]:
+def _looked_over(table: Table, gathered: Gathered | None) -> tuple[Photos, Duplicates]:
     """Read what is small of all photos; the pictures, which are not, go when they were compared."""
-    photos, pictures = read_photos(table)
+    photos, pictures = gathered_photos(gathered) if gathered else read_photos(table)
     return photos, find_duplicates(photos, pictures)
 
 
 def _sample(
-    table: Table, photos: Photos, duplicates: Duplicates, pca: PCA, old: Summary | None
+    table: Table,
+    photos: Photos,
+    duplicates: Duplicates,
+    pca: PCA,
+    old: Summary | None,
+    gathered: Gathered | None,
 ) -> Sample:
-    rows = stratified(photos.codes, MOST_LOOKED_AT)
+    rows = looked_at(photos.codes)
     groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
     twins = np.concatenate(
         [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
     )
+    directions, offset = _directions(pca, old)
+    if gathered is None:
+        return read_sample(table, len(photos), rows, twins, directions, offset)
+    return gathered_sample(gathered, table, rows, twins, directions.shape[1], len(directions))
+
+
+def looked_at(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Choose the photos that are looked at closely, by the labels of all."""
+    return stratified(codes, MOST_LOOKED_AT)
+
+
+def light(store: Store, pca: PCA, finished: str | None) -> Light:
+    """Return what a run gathers for the report that follows it; see `last_summary`."""
+    return Light(*_directions(pca, last_summary(store, finished)))
+
+
+def last_summary(store: Store, finished: str | None) -> Summary | None:
+    """Return the summary to compare with: of the last run that did not end at `finished`."""
+    current, before = drifting.load_summaries(store.place, REPORT)
+    return before if current is not None and current.finished == finished else current
+
+
+def _directions(pca: PCA, old: Summary | None) -> tuple[Floats, Floats]:
+    """Return the directions along which photos are compared: those of this run, and the last."""
     directions, offset = drifting.directions_of(pca)
     if old is not None and old.directions.shape[1] == directions.shape[1]:
         directions = np.concatenate([directions, old.directions])
         offset = np.concatenate([offset, old.offset])
-    return read_sample(table, len(photos), rows, twins, directions, offset)
+    return directions, offset
 
 
 def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

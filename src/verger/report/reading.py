@@ -19,12 +19,15 @@ import pyarrow as pa
 
 from verger.errors import StoreError
 from verger.report.alike import WIDE, Pictures, small_pictures
+from verger.store.gathering import Gathered, packed, unpacked
+from verger.store.labels import NO_LABEL, encoded
+from verger.store.matrix import ALL, groups_of, reader
 from verger.store.tables import Table, batches, rows_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-NO_LABEL = -1
+_SIZES = ("width", "height", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +84,103 @@ class Sample:
     projected: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Takes what is small of each photo, and where it lies along directions (q, d) of features."""
+
+    directions: Floats
+    offset: Floats
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of features that it reads."""
+        return (*_SIZES, "thumbnail", "features")
+
+    @property
+    def fields(self) -> dict[str, pa.DataType]:
+        """What it gives; a picture is uint8 (384,), and `placed` float32 (q,)."""
+        return {
+            **dict.fromkeys(_SIZES, pa.int64()),
+            "digest": pa.uint64(),
+            "key": pa.uint64(),
+            "picture": pa.binary(),
+            "placed": pa.binary(),
+        }
+
+    def __call__(self, rows: pa.Table) -> dict[str, pa.Array]:
+        """Look at a block of rows."""
+        block = np.asarray(rows["features"].combine_chunks().flatten())
+        block = block.reshape(len(rows), self.directions.shape[1])
+        light = _light(rows)
+        return light | {
+            "picture": packed(light["picture"]),
+            "placed": packed(block @ self.directions.T - self.offset),
+        }
+
+
+def _light(rows: pa.Table | pa.RecordBatch) -> dict[str, Any]:
+    """Take what is small of some photos, but for path and label; pictures are uint8 (n, 384)."""
+    thumbnails = [thumbnail or b"" for thumbnail in rows.column("thumbnail").to_pylist()]
+    sizes = {name: _integers(rows.column(name)) for name in _SIZES}
+    sized = zip(rows.column("path").to_pylist(), sizes["bytes"], strict=True)
+    return {
+        **sizes,
+        "digest": _digests(thumbnails),
+        "key": _digests(f"{size} {path}".encode() for path, size in sized),
+        "picture": small_pictures(thumbnails),
+    }
+
+
 def read_photos(table: Table) -> tuple[Photos, Pictures]:
     """Read the light columns of `features/`, and see each thumbnail small: uint8 (n, 384).
 
     Raises `StoreError` where the table cannot be read.
     """
-    columns = ["path", "label", "width", "height", "bytes", "thumbnail"]
-    paths, labels = [], []
-    numbers: list[npt.NDArray[np.int64]] = []
-    digests: list[npt.NDArray[np.uint64]] = []
-    keys: list[npt.NDArray[np.uint64]] = []
-    # What takes most memory is made once: joined of parts, it would be there twice for a moment.
-    pictures, done = np.empty((_rows(table), WIDE), np.uint8), 0
-    for batch in _batches(table, columns):
+    desk = _Desk.of(_rows(table))
+    paths, labels, done = [], [], 0
+    for batch in _batches(table, ["path", "label", *_SIZES, "thumbnail"]):
         paths.append(batch.column("path").cast(pa.string()))
         labels.append(batch.column("label").cast(pa.string()))
-        numbers.append(np.stack([_integers(batch.column(name)) for name in columns[2:5]]))
-        thumbnails = [thumbnail or b"" for thumbnail in _plain(batch, "thumbnail")]
-        digests.append(_digests(thumbnails))
-        pictures[done : done + len(batch)] = small_pictures(thumbnails)
+        desk.lay(np.arange(done, done + len(batch)), _light(batch))
         done += len(batch)
-        sized = zip(_plain(batch, "path"), numbers[-1][2], strict=True)
-        keys.append(_digests(f"{size} {path}".encode() for path, size in sized))
-    path_column = pa.chunked_array(paths, pa.string())
-    names, codes = _encoded(pa.chunked_array(labels, pa.string()))
-    width, height, size = np.concatenate([np.zeros((3, 0), np.int64), *numbers], axis=1)
-    none = np.zeros(0, np.uint64)
-    photos = Photos(
-        path_column,
-        names,
-        codes,
-        width,
-        height,
-        size,
-        np.concatenate([none, *digests]),
-        np.concatenate([none, *keys]),
-    )
-    return photos, pictures
+    names, codes = encoded(pa.chunked_array(labels, pa.string()))
+    return desk.photos(pa.chunked_array(paths, pa.string()), names, codes), desk.pictures
+
+
+def gathered_photos(gathered: Gathered) -> tuple[Photos, Pictures]:
+    """Return what `read_photos` does, of what a run gathered by `Light`."""
+    desk = _Desk.of(gathered.photos)
+    names = [*_SIZES, "digest", "key", "picture"]
+    for rows, batch in gathered.of_all(*names):
+        light = {name: batch.column(name) for name in names}
+        light["picture"] = unpacked(light["picture"], np.uint8, WIDE)
+        desk.lay(rows, light)
+    names_of_labels, codes = encoded(gathered.in_order("label"))
+    return desk.photos(gathered.in_order("path"), names_of_labels, codes), desk.pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where light columns are laid out by row. What takes most memory is made once."""
+
+    numbers: dict[str, npt.NDArray[Any]]
+    pictures: Pictures
+
+    @classmethod
+    def of(cls, rows: int) -> _Desk:
+        kinds = {**dict.fromkeys(_SIZES, np.int64), "digest": np.uint64, "key": np.uint64}
+        columns = {name: np.zeros(rows, kind) for name, kind in kinds.items()}
+        return cls(columns, np.empty((rows, WIDE), np.uint8))
+
+    def lay(self, rows: Ints, light: dict[str, Any]) -> None:
+        for name, column in self.numbers.items():
+            column[rows] = light[name]
+        self.pictures[rows] = light["picture"]
+
+    def photos(self, paths: pa.ChunkedArray, names: tuple[str, ...], codes: Ints) -> Photos:
+        width, height, size = (self.numbers[name] for name in _SIZES)
+        digests, keys = self.numbers["digest"], self.numbers["key"]
+        return Photos(paths, names, codes, width, height, size, digests, keys)
 
 
 def read_sample(
@@ -147,6 +210,43 @@ def read_sample(
         }
         first, taken = last, until
     return Sample(rows, features, thumbnails, projected)
+
+
+def gathered_sample(
+    gathered: Gathered, table: Table, rows: Ints, besides: Ints, width: int, directions: int
+) -> Sample:
+    """Return what `read_sample` does, of what a run gathered; thumbnails of others are read."""
+    thumbnails: dict[int, bytes] = {}
+    features = np.empty((len(rows), width), np.float32)
+    for at, batch in gathered.of_some(rows, "features", "thumbnail"):
+        features[at] = _matrix(batch.column("features"), width, table)
+        found = batch.column("thumbnail").to_pylist()
+        thumbnails |= {
+            row: thumbnail or b"" for row, thumbnail in zip(rows[at].tolist(), found, strict=True)
+        }
+    projected = np.empty((gathered.photos, directions), np.float32)
+    for numbers, batch in gathered.of_all("placed"):
+        projected[numbers] = unpacked(batch.column("placed"), np.float32, directions)
+    if len(others := np.setdiff1d(besides, rows)):
+        thumbnails |= _thumbnails(table, others)
+    return Sample(rows, features, thumbnails, projected)
+
+
+def _thumbnails(table: Table, rows: Ints) -> dict[int, bytes]:
+    """Read the thumbnails of a few rows, and no more than the groups that hold them."""
+    found: dict[int, bytes] = {}
+    read = reader(table, ["path", "thumbnail"])
+    for group in groups_of(table):
+        mine = rows[np.searchsorted(rows, group.start) :]
+        mine = mine[: np.searchsorted(mine, group.start + group.rows)]
+        for block, numbers in read(group, ALL) if len(mine) else ():
+            here = np.flatnonzero(np.isin(numbers, mine))
+            kept = block["thumbnail"].take(pa.array(here)).to_pylist()
+            found |= {
+                row: thumbnail or b""
+                for row, thumbnail in zip(numbers[here].tolist(), kept, strict=True)
+            }
+    return found
 
 
 def stratified(codes: Ints, most: int, seed: int = 0) -> Ints:
@@ -216,28 +316,10 @@ def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:
     return values.reshape(len(column), wide)
 
 
-def _plain(batch: pa.RecordBatch, name: str) -> list[Any]:
-    return list(batch.column(name).to_pylist())
-
-
-def _integers(column: pa.Array) -> Ints:
+def _integers(column: pa.Array | pa.ChunkedArray) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(0))
 
 
 def _digests(items: Iterable[bytes]) -> npt.NDArray[np.uint64]:
     joined = b"".join(hashlib.blake2b(item, digest_size=8).digest() for item in items)
     return np.frombuffer(joined, dtype=np.uint64)
-
-
-def _encoded(labels: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
-    """Number labels in the order of their names; none is -1."""
-    encoded = labels.dictionary_encode().unify_dictionaries()
-    if not encoded.num_chunks:
-        return (), np.zeros(0, np.int64)
-    found = encoded.chunk(0).dictionary.to_pylist()
-    order = sorted(range(len(found)), key=lambda at: found[at])
-    place = np.empty(len(found) + 1, np.int64)
-    place[order] = np.arange(len(found))
-    place[-1] = NO_LABEL
-    codes = [np.asarray(chunk.indices.cast(pa.int64()).fill_null(-1)) for chunk in encoded.chunks]
-    return tuple(found[at] for at in order), place[np.concatenate(codes)]

@@ -5,8 +5,8 @@ Only moments and counts travel to the driver: no row of features does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -18,8 +18,10 @@ from verger.projections.moments import Moments, NotFinite, check_width, root_uni
 from verger.projections.pca import PCA
 from verger.spark.failures import job_errors
 from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+from verger.store.gathering import Gathering
+from verger.store.labels import LabelNotes, Note
 from verger.store.layout import MATRIX
-from verger.store.matrix import Range, write_range
+from verger.store.matrix import Files, Range, write_range
 from verger.store.tables import Table
 from verger.store.work import Work
 
@@ -38,8 +40,10 @@ class FeatureMoments(NamedTuple):
     unit: Moments
 
 
-def feature_moments(spark: SparkSession, features: Table, width: int) -> FeatureMoments:
-    """Compute the moments of a table of features in one pass over it.
+def feature_moments(
+    spark: SparkSession, features: Table, width: int, labels: LabelNotes | None = None
+) -> FeatureMoments:
+    """Compute the moments of a table of features in one pass over it, which may note its labels.
 
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
@@ -49,32 +53,59 @@ def feature_moments(spark: SparkSession, features: Table, width: int) -> Feature
     tasks = max(min(most, len(features.files)), 1)
 
     def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
-        dealt = _dealt(numbers, tasks, len(features.files))
-        return _moments_of(features.batches(dealt, _COLUMNS), width)._asdict()
+        (task,) = _tasks(numbers)
+        # Dealt like cards: the first files are the largest.
+        dealt = range(task, len(features.files), tasks)
+        with labels.noting(task) if labels else nullcontext() as note:
+            return _moments_of(_noted(features, dealt, note), width)._asdict()
 
     check_width(width)
     return FeatureMoments(**reduced(spark.range(0, tasks, 1, tasks), of_files))
 
 
 def write_matrix(
-    spark: SparkSession, work: Work, features: Table, spans: list[Range], pca: PCA
-) -> dict[str, int]:
-    """Project a table of features: one task a range of paths, one file a task.
+    spark: SparkSession,
+    work: Work,
+    features: Table,
+    spans: list[Range],
+    pca: PCA,
+    gathering: Gathering,
+) -> list[Files]:
+    """Project a table of features, and gather what comes of it: one task a range of paths.
 
-    Every try has a file of its own; returns those of the tries that won, with their rows.
+    Every try has files of its own; returns those of the tries that won.
     """
 
     def write(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in chain.from_iterable(batch.column(0).to_pylist() for batch in numbers):
+        for number in _tasks(numbers):
             name = f"part-{work.run}-{number:05d}-{_this_try()}.parquet"
-            file = work.built(f"{MATRIX}/{name}")
-            rows = write_range(features, spans[number], pca, file)
-            yield pa.RecordBatch.from_pylist([{"file": file, "rows": rows}])
+            matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
+            to = Files(matrix, light, heavy)
+            done = write_range(features, spans[number], pca, gathering, to)
+            yield pa.RecordBatch.from_pylist([done._asdict()])
 
     numbers = spark.range(0, len(spans), 1, len(spans))
     with job_errors():
-        written = numbers.mapInArrow(write, "file string, rows long").collect()
-    return {row["file"]: row["rows"] for row in sorted(written)}
+        schema = "matrix string, light string, heavy string, rows long"
+        written = numbers.mapInArrow(write, schema).collect()
+    return sorted(Files(**row.asDict()) for row in written)
+
+
+def on_a_worker(spark: SparkSession, what: Callable[[], str]) -> str:
+    """Have one worker do something, and return what it says of it."""
+
+    def run(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        list(_tasks(numbers))
+        yield pa.RecordBatch.from_pylist([{"said": what()}])
+
+    with job_errors():
+        (row,) = spark.range(0, 1, 1, 1).mapInArrow(run, "said string").collect()
+    return str(row["said"])
+
+
+def _tasks(numbers: Iterable[pa.RecordBatch]) -> Iterator[int]:
+    for batch in numbers:
+        yield from batch.column(0).to_pylist()
 
 
 def _this_try() -> int:
@@ -84,11 +115,15 @@ def _this_try() -> int:
     return context.taskAttemptId()
 
 
-def _dealt(tasks: Iterable[pa.RecordBatch], step: int, files: int) -> Iterator[int]:
-    """Return the numbers of the files of a task, dealt like cards: the first are the largest."""
-    for batch in tasks:
-        for task in batch.column(0).to_pylist():
-            yield from range(task, files, step)
+def _noted(features: Table, files: Iterable[int], note: Note | None) -> Iterator[pa.RecordBatch]:
+    """Read files for their moments, and note the labels on the way."""
+    for file in files:
+        row = 0
+        for batch in features.batches([file], _COLUMNS):
+            if note is not None:
+                note(file, row, batch.column("label"))
+            row += len(batch)
+            yield batch
 
 
 def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments:

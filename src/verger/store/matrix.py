@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from verger.projections.pca import PCA
+from verger.store.gathering import Gathering, Ints
 from verger.store.tables import ROWS_A_GROUP, Table, TableWriter
 
 SCHEMA = pa.schema(
@@ -35,10 +37,16 @@ _FOOTERS_AT_ONCE, _FILES_OPEN = 16, 16
 
 
 class Group(NamedTuple):
-    """A group of rows of a table: of which of its files, which there, how many, and their paths."""
+    """A group of rows of a table.
+
+    file, number: which of its files, and which group there
+    start, rows:  the number of its first row in the table, and how many there are
+    first, last:  the least and the greatest of their paths
+    """
 
     file: int
     number: int
+    start: int
     rows: int
     first: str
     last: str
@@ -52,11 +60,33 @@ class Range(NamedTuple):
     stop: str | None
 
 
+ALL = Range([], "", None)
+
+
+class Files(NamedTuple):
+    """What one task writes: a file of the matrix, and what is gathered; and the rows of each."""
+
+    matrix: str
+    light: str
+    heavy: str
+    rows: int = 0
+
+
 def groups_of(table: Table) -> list[Group]:
     """Read from the footers which rows lie where."""
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
         of_files = pool.map(lambda number: _groups_of_file(table, number), range(len(table.files)))
-        return list(chain.from_iterable(of_files))
+        groups = list(chain.from_iterable(of_files))
+    starts = accumulate((group.rows for group in groups), initial=0)
+    return [group._replace(start=start) for group, start in zip(groups, starts, strict=False)]
+
+
+def rows_of_files(groups: list[Group], files: int) -> list[int]:
+    """Return how many rows each of so many files has."""
+    rows = [0] * files
+    for group in groups:
+        rows[group.file] += group.rows
+    return rows
 
 
 def ranges(groups: list[Group], k: int, cores: int) -> list[Range]:
@@ -78,22 +108,54 @@ def ranges(groups: list[Group], k: int, cores: int) -> list[Range]:
     return spans
 
 
-def write_range(features: Table, span: Range, pca: PCA, to: str) -> int:
-    """Write one file of the matrix; return its rows. Holds few groups of rows at a time."""
+def write_range(features: Table, span: Range, pca: PCA, gathering: Gathering, to: Files) -> Files:
+    """Write one file of the matrix, and what is gathered of its rows, which are counted.
+
+    Holds few groups of rows at a time.
+    """
+    a_group = max(1, _BYTES_A_GROUP // (4 * pca.k + 64))
+    with (
+        features.place.incoming(to.matrix) as file,
+        TableWriter(file, SCHEMA, a_group) as out,
+        gathering.into(to.light, to.heavy) as take,
+    ):
+        read = reader(features, [*_COLUMNS, *gathering.columns])
+
+        def rows(group: Group) -> pa.Table:
+            made = [SCHEMA.empty_table()]
+            for block, numbers in read(group, span):
+                take(block, numbers)
+                made.append(projected(block, pca))
+            return pa.concat_tables(made)
+
+        for block in in_order(span.groups, rows):
+            for batch in block.to_batches():
+                out.add(batch)
+    return to._replace(rows=out.rows)
+
+
+def reader(
+    features: Table, columns: list[str]
+) -> Callable[[Group, Range], Iterator[tuple[pa.Table, Ints]]]:
+    """Return what reads a group's rows within a range, a block at a time, with their numbers."""
+    wanted = list(dict.fromkeys(columns))
 
     @lru_cache(_FILES_OPEN)
     def opened(file: int) -> pq.ParquetFile:
         return pq.ParquetFile(features.place.open(features.files[file]), pre_buffer=True)
 
-    def rows(group: Group) -> pa.Table:
-        return projected(_within(opened(group.file), group, span), pca)
+    def read(group: Group, span: Range) -> Iterator[tuple[pa.Table, Ints]]:
+        rows = opened(group.file).read_row_group(group.number, wanted)
+        numbers = group.start + np.arange(len(rows))
+        if group.first < span.start or (span.stop is not None and group.last >= span.stop):
+            inside = pc.greater_equal(rows["path"], span.start)
+            if span.stop is not None:
+                inside = pc.and_(inside, pc.less(rows["path"], span.stop))
+            rows, numbers = rows.filter(inside), numbers[np.asarray(inside)]
+        for at in range(0, len(rows), ROWS_A_GROUP):
+            yield rows.slice(at, ROWS_A_GROUP), numbers[at : at + ROWS_A_GROUP]
 
-    a_group = max(1, _BYTES_A_GROUP // (4 * pca.k + 64))
-    with features.place.incoming(to) as file, TableWriter(file, SCHEMA, a_group) as out:
-        for block in in_order(span.groups, rows):
-            for batch in block.to_batches():
-                out.add(batch)
-    return out.rows
+    return read
 
 
 def in_order(groups: list[Group], rows: Callable[[Group], pa.Table]) -> Iterator[pa.Table]:
@@ -113,27 +175,20 @@ def in_order(groups: list[Group], rows: Callable[[Group], pa.Table]) -> Iterator
         held = [b.slice(n) for b, n in zip(held, counts, strict=True) if n < len(b)]
 
 
+def block_of(rows: pa.Table, width: int) -> npt.NDArray[np.float32]:
+    """Return the features of rows of a table as a matrix (n, width)."""
+    values = np.asarray(rows["features"].combine_chunks().flatten())
+    return values.reshape(len(rows), width)
+
+
 def projected(rows: pa.Table, pca: PCA) -> pa.Table:
     """Project rows of features onto principal components: rows of the matrix."""
-    values = [np.zeros((0, pca.k), np.float32)]
-    for batch in rows.to_batches(max_chunksize=ROWS_A_GROUP):
-        block = np.asarray(batch.column("features").flatten())
-        values.append(pca.transform(block.reshape(len(batch), len(pca.mean))))
+    values = pca.transform(block_of(rows, len(pca.mean)))
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(pca.k)
     components = pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(np.concatenate(values).ravel()), type=SCHEMA.types[2]
+        pa.array(offsets), pa.array(values.ravel()), type=SCHEMA.types[2]
     )
     return pa.Table.from_arrays([rows["path"], rows["label"], components], schema=SCHEMA)
-
-
-def _within(file: pq.ParquetFile, group: Group, span: Range) -> pa.Table:
-    """Read those rows of a group that lie within a range."""
-    rows = file.read_row_group(group.number, _COLUMNS)
-    if group.first < span.start:
-        rows = rows.filter(pc.greater_equal(rows["path"], span.start))
-    if span.stop is not None and group.last >= span.stop:
-        rows = rows.filter(pc.less(rows["path"], span.stop))
-    return rows
 
 
 def _groups_of_file(table: Table, number: int) -> list[Group]:
@@ -149,7 +204,7 @@ def _groups_of_file(table: Table, number: int) -> list[Group]:
                 paths = file.read_row_group(at, ["path"])["path"]
                 span = pc.min(paths).as_py(), pc.max(paths).as_py()
             if group.num_rows:
-                groups.append(Group(number, at, group.num_rows, *span))
+                groups.append(Group(number, at, 0, group.num_rows, *span))
     return groups
 
 

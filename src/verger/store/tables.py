@@ -18,7 +18,7 @@ from verger.storage.place import Place
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
 _CSV_CELLS_A_BLOCK = 1_000_000
 # JPEG and the noise of float32 do not compress, and nobody searches by one feature's least value.
-_BULKY = {"features", "thumbnail", "components"}
+_BULKY = {"features", "thumbnail", "components", "vector", "picture", "placed"}
 _REPEATED = {"label", "reason"}
 
 

@@ -1,0 +1,157 @@
+"""`python -m benchmarks.reading STORE`: what `verger reduce` reads and takes, before and now.
+
+    --before SRC       src/ of an older checkout, measured in turn with this one
+    --rows 1000000     a STORE of so many generated photos in place of STORE, on the disk alone
+    --rounds 2
+
+Each reduces a copy of STORE to matrix, CSV, gallery and report, on the disk and on an S3 server
+that answers 25 ms late, behind a proxy that counts the bytes of its answers. Memory is that of the
+driver's own process (proportional set size); workers and Java have theirs beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks import report
+from benchmarks.contenders import HERE, VERGER
+from benchmarks.measure import measure
+
+sys.path.insert(0, str(HERE.parent / "tests"))  # the server and the proxy are those of the tests
+
+from faults import Faults, Proxy, faulty
+from seaweed import S3, serve
+
+_LATENCY = 0.025  # seconds
+_BUCKET = "reading"
+
+
+@dataclass
+class Taken:
+    """What the rounds of one contender took."""
+
+    seconds: list[float] = field(default_factory=list)
+    driver: list[float] = field(default_factory=list)  # MiB
+    total: list[float] = field(default_factory=list)  # MiB, of all processes
+    read: list[float] = field(default_factory=list)  # MB
+    requests: list[int] = field(default_factory=list)
+
+
+def main() -> None:
+    """Measure in turn, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
+    parser.add_argument("store", type=Path, nargs="?", help="a STORE on the disk, which stays")
+    parser.add_argument("--before", type=Path, help="src/ of an older checkout")
+    parser.add_argument("--rows", type=int, default=0, help="generate a STORE of so many rows")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--cores", type=int, default=2)
+    options = parser.parse_args()
+    sources = {"now": HERE.parent / "src"}
+    if options.before:
+        sources = {"before": options.before, **sources}
+    taken: dict[tuple[str, str], Taken] = {}
+    with tempfile.TemporaryDirectory(prefix="verger-bench-") as name:
+        scratch = Path(name)
+        store = options.store or _generated(scratch / "store", options.rows)
+        for number in range(options.rounds):
+            for who, source in sources.items() if number % 2 == 0 else reversed(sources.items()):
+                one = taken.setdefault(("disk", who), Taken())
+                with _copied(store, scratch, keep=options.rows > 0) as copy:
+                    _reduce(one, str(copy), source, options.cores)
+                if not options.rows:
+                    one = taken.setdefault(("S3 at 25 ms", who), Taken())
+                    with _served(store, scratch) as (server, proxy):
+                        address = f"s3://{_BUCKET}/store"
+                        _reduce(one, address, source, options.cores, server, proxy)
+    print("| STORE | | seconds | driver, MiB | all processes, MiB | read, MB | requests |")
+    print("|---|---|---|---|---|---|---|")
+    for (where, who), one in sorted(taken.items()):
+        middle = statistics.median
+        read = f"{middle(one.read):,.0f} | {middle(one.requests):,.0f}" if one.read else "— | —"
+        print(
+            f"| {where} | {who} | {middle(one.seconds):.1f} | {middle(one.driver):,.0f} "
+            f"| {middle(one.total):,.0f} | {read} |"
+        )
+
+
+def _reduce(
+    one: Taken,
+    store: str,
+    source: Path,
+    cores: int,
+    server: S3 | None = None,
+    proxy: Proxy | None = None,
+) -> None:
+    env = {"PYTHONPATH": str(source)} | (server.environment() if server else {})
+    line = [*VERGER, "reduce", store, "--csv", "--report", "--cores", str(cores)]
+    if proxy:
+        proxy.set(Faults(latency=_LATENCY))
+    took = measure(line, cwd=HERE, env=env, memory=True)
+    one.seconds.append(took.seconds)
+    one.driver.append(took.memory.first)
+    one.total.append(took.memory.total)
+    if proxy:
+        counts = proxy.counts()
+        one.read.append(counts["bytes"] / 1e6)
+        one.requests.append(counts["requests"])
+    print(f"{source} {store}: {took.seconds:.1f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+
+
+@contextmanager
+def _copied(store: Path, scratch: Path, *, keep: bool) -> Iterator[Path]:
+    """Give a copy of STORE; a large one is used itself, since a report is replaced anyway."""
+    if keep:
+        shutil.rmtree(store / "report", ignore_errors=True)
+        yield store
+        return
+    copy = scratch / "copy"
+    shutil.copytree(store, copy)
+    shutil.rmtree(copy / "report", ignore_errors=True)
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(copy)
+
+
+@contextmanager
+def _served(store: Path, scratch: Path) -> Iterator[tuple[S3, Proxy]]:
+    """Give a server that has a copy of STORE, and the proxy before it."""
+    folder = Path(tempfile.mkdtemp(prefix="s3-", dir=scratch))
+    with serve(folder) as server, faulty(server.endpoint) as proxy:
+        bucket = server.make_bucket(_BUCKET)
+        for file in sorted(store.rglob("*")):
+            name = file.relative_to(store).as_posix()
+            if file.is_file() and not name.startswith("report/") and file.name != "lock":
+                obstore.put(bucket, f"store/{name}", file)
+        yield server.behind(proxy.endpoint), proxy
+    shutil.rmtree(folder)
+
+
+def _generated(root: Path, rows: int) -> Path:
+    """Make a STORE of generated photos; files of features are in order of path, as a run's are."""
+    report.generate(root, rows)
+    first = 0
+    for file in sorted((root / "features").iterdir()):
+        table = pq.read_table(file)
+        paths = [f"{first + row:09}.jpg" for row in range(len(table))]
+        first += len(table)
+        table = table.set_column(0, "path", pa.array(paths))
+        pq.write_table(table, file, row_group_size=1024, use_dictionary=["label"])
+    return root
+
+
+if __name__ == "__main__":
+    main()

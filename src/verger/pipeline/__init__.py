@@ -1,0 +1,237 @@
+"""The order of a run: list the photos, embed what is new, fit, project, write.
+
+`run` does all of it and ends with a report; `reduce` begins at the features of a STORE. What a step
+decides is in a module of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from verger import _moved
+from verger.embed import Backbone, open_backbone
+from verger.errors import CountError, PhotosError, UsageError
+from verger.machine.folders import scratch_folder
+from verger.photos.labels import labeller_from
+from verger.pipeline.counting import count
+from verger.pipeline.embedding import embed
+from verger.pipeline.finishing import finish
+from verger.pipeline.job import Job
+from verger.pipeline.listing import OF_PROJECTION, is_up_to_date, listed, refuse_nesting
+from verger.pipeline.reducing import Features, fit, project
+from verger.pipeline.reporting import report
+from verger.progress import Reporter, Silent
+from verger.settings import RunSettings
+from verger.storage.place import Source, source_of
+from verger.store.gathering import Gathered
+from verger.store.inventory import Tally
+from verger.store.layout import FEATURES, REJECTS
+from verger.store.publication import Publication
+from verger.store.record import Clock, backbone_record, versions
+from verger.store.stock import Stock, label_notes, take_stock
+from verger.store.store import Store, fingerprint, now
+from verger.store.work import Work
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+else:
+    __getattr__ = _moved.names_of(__name__)  # `prepare`, which is in verger.demo
+
+__all__ = ["Outcome", "plan", "reduce", "run"]
+
+_SHORT_RUN = 10_000  # photos; below, Java starts for a short session
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command did.
+
+    record:  what `run.json` holds
+    report:  where the report is, if one was made
+    warning: why none was made, where one was asked for; one line
+    """
+
+    record: dict[str, Any]
+    report: str | None = None
+    warning: str = ""
+
+
+class _Made(NamedTuple):
+    """A part of the record, the files to publish, and what was gathered for the report."""
+
+    record: dict[str, Any]
+    publication: Publication
+    gathered: Gathered | None
+
+
+def run(
+    photos: str | Path,
+    store_root: str | Path,
+    settings: RunSettings | None = None,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Bring a STORE up to date with the photos: embed what is new or changed, drop what is gone.
+
+    Raises a `VergerError` of the fitting kind; whatever is raised, nothing half-made is published,
+    and what was finished is taken up by the next run.
+    """
+    settings = settings or RunSettings()
+    reporter = reporter if reporter is not None else Silent()
+    clock, started = Clock(), now()
+    source, store = source_of(photos), Store(store_root)
+    labeller = labeller_from(settings.label_from, source.name)
+    backbone = open_backbone(settings.backbone, settings.image_size)
+    described = backbone_record(backbone)
+    refuse_nesting(source, store)
+    is_new = store.claim(backbone=described, overwrite=settings.overwrite)
+    made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
+    try:
+        with store.working(made_by) as work:
+            job = Job(store, work, settings, clock, reporter)
+            stock = listed(job, source, labeller)
+            is_new = False  # there are photos: what is done from here on is kept
+            made = _made(job, source, stock, backbone)
+            record = made.record | {
+                "started": started,
+                "finished": now(),
+                "photos": str(source),
+                "settings": settings.as_record(),
+                "changes": stock.tally.as_record(),
+                "labels": len(stock.tally.labels),
+                "backbone": described,
+                "photos_per_second": _rate(stock.tally.to_embed, clock),
+                "seconds": clock.seconds,
+                "notes": [
+                    *backbone.notes,
+                    *label_notes(settings.label_from, stock.tally, labeller),
+                ],
+            }
+            if price := settings.priced:
+                record |= {"cost": price.record(clock.elapsed())}
+            store.publish(work, record, made.publication)
+            anew = bool(made.publication.folders)
+            told = report(store, settings, reporter, made.gathered, anew=anew)
+    except (PhotosError, UsageError):
+        if is_new:
+            store.abandon()
+        raise
+    return Outcome(record, **told)
+
+
+def plan(
+    photos: str | Path,
+    store_root: str | Path,
+    settings: RunSettings | None = None,
+    reporter: Reporter | None = None,
+) -> Tally:
+    """Say what `run` would do, in photos; nothing is written and no photo is opened."""
+    settings = settings or RunSettings()
+    reporter = reporter if reporter is not None else Silent()
+    source, store = source_of(photos), Store(store_root)
+    labeller = labeller_from(settings.label_from, source.name)
+    described = backbone_record(open_backbone(settings.backbone, settings.image_size))
+    refuse_nesting(source, store)
+    store.check(backbone=described, overwrite=settings.overwrite)
+    made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
+    with scratch_folder() as scratch:
+        work = Work(store.place, "", made_by, scratch)
+        orders = scratch / "refs.parquet", scratch / "edits.parquet"
+        return take_stock(
+            store, work, source, labeller, reporter, orders,
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
+        ).tally  # fmt: skip
+
+
+def reduce(
+    store_root: str | Path,
+    settings: RunSettings | None = None,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Fit again to the stored features, and rewrite projection, matrix and CSV; no photo is opened.
+
+    Raises `StoreError` where STORE holds no whole run.
+    """
+    settings = settings or RunSettings()
+    reporter = reporter if reporter is not None else Silent()
+    store = Store(store_root)
+    store.whole_run()  # before the lock, which a folder that is no STORE has no place for
+    with store.working() as work:
+        record = store.whole_run()
+        job = Job(store, work, settings, Clock(), reporter)
+        made = _reduced(job, record)
+        kept = {name: getattr(settings, name) for name in OF_PROJECTION}
+        engine = made.record.pop("versions")
+        record |= {
+            "settings": record["settings"] | kept,
+            **made.record,
+            "reduced": {"finished": now(), "versions": engine, "seconds": job.clock.seconds},
+        }
+        store.publish(work, record, made.publication)
+        told = report(store, settings, reporter, made.gathered, anew=True)
+    return Outcome(record, **told)
+
+
+def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
+    """Make what there is to make, if anything is."""
+    before = None if job.settings.overwrite else job.store.record()
+    unpublished = job.work.finished(FEATURES)  # by a run that was stopped
+    if before and not unpublished and is_up_to_date(before, stock.tally, job.settings):
+        return _Made(_unchanged(before), Publication(), None)
+    return _embedded_and_reduced(job, photos, stock, backbone)
+
+
+def _embedded_and_reduced(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
+    """Embed, count, fit, project."""
+    from verger.spark import executors
+
+    rejects = job.work.built(f"{REJECTS}/part-{job.work.run}.parquet")
+    with _spark(job, stock.tally.to_embed) as (spark, engine):
+        with job.clock.time("start"):
+            cores = executors.cores(spark, job.reporter)
+        features = Features(job, embed(job, spark, photos, stock, backbone, cores))
+        counts = count(job, str(photos), stock, len(features), rejects)
+        fitted = fit(job, spark, features, backbone.card.features)
+        projected = project(job, spark, features, fitted, None)
+    made, publication = finish(job, features, fitted, projected)
+    publication.folders[FEATURES] = features.table.files
+    publication.folders[REJECTS] = [rejects]
+    record = {"counts": counts, "cores": cores, "versions": engine, **made}
+    return _Made(record, publication, projected.gathered)
+
+
+def _reduced(job: Job, record: dict[str, Any]) -> _Made:
+    """Fit and project again what the STORE holds."""
+    features = Features(job, job.store.table(FEATURES))
+    if (embedded := record["counts"]["embedded"]) != len(features):
+        raise CountError.of(embedded, len(features), 0)
+    with _spark(job, embedded) as (spark, engine):
+        fitted = fit(job, spark, features, record["backbone"]["features"])
+        projected = project(job, spark, features, fitted, str(record["finished"]))
+    made, publication = finish(job, features, fitted, projected)
+    return _Made({"versions": engine, **made}, publication, projected.gathered)
+
+
+@contextmanager
+def _spark(job: Job, photos: int) -> Iterator[tuple[SparkSession, dict[str, str]]]:
+    """Start Spark for so many photos; give it, and the versions of everything."""
+    from verger.spark import session
+
+    with ExitStack() as stack:
+        with job.clock.time("start"):
+            short = photos < _SHORT_RUN
+            spark = stack.enter_context(session.session(job.settings, short=short))
+            found = versions(session.versions(spark))
+        yield spark, found
+
+
+def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
+    names = ("counts", "cores", "versions", "projection", "discriminant", "gallery", "reduced")
+    return {name: record[name] for name in names if name in record}
+
+
+def _rate(photos: int, clock: Clock) -> float:
+    return round(photos / max(clock.seconds.get("embed", 0.0), 1e-3), 2) if photos else 0.0

@@ -1,0 +1,50 @@
+"""Listing: what PHOTOS holds beside what STORE knows, and whether there is anything to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from verger.errors import PhotosError
+from verger.photos.labels import Labeller
+from verger.pipeline.job import Job
+from verger.settings import RunSettings
+from verger.storage.place import Source
+from verger.store.inventory import Tally
+from verger.store.stock import Stock, take_stock
+from verger.store.store import Store
+
+# The settings that decide what is made of the features.
+OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
+
+
+def listed(job: Job, source: Source, labeller: Labeller) -> Stock:
+    """Take stock, and leave in the work folder what has to be done."""
+    place, work, settings = job.place, job.work, job.settings
+    with (
+        job.clock.time("list"),
+        place.incoming(work.refs) as refs,
+        place.incoming(work.edits) as edits,
+    ):
+        return take_stock(
+            job.store, work, source, labeller, job.reporter, (refs, edits),
+            anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
+        )  # fmt: skip
+
+
+def is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:
+    """Say whether a run would make what the STORE holds already."""
+    made = record["settings"]
+    share = record["counts"]["rejected"] / record["counts"]["listed"]
+    return (
+        tally.is_same
+        and share <= settings.max_rejects
+        and all(made[name] == getattr(settings, name) for name in OF_PROJECTION)
+    )
+
+
+def refuse_nesting(photos: Source, store: Store) -> None:
+    """Refuse photos inside a STORE: they would be lost when it is replaced."""
+    if store.place.holds(photos) and store.is_marked():
+        raise PhotosError(
+            f"PHOTOS ({photos}) lies inside STORE ({store.root}).", hint="Name another STORE."
+        )

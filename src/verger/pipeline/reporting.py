@@ -1,0 +1,40 @@
+"""Reporting: a look at what was published; a run is whole without it."""
+
+from __future__ import annotations
+
+from verger.errors import VergerError
+from verger.progress import Reporter
+from verger.settings import RunSettings
+from verger.store.gathering import Gathered
+from verger.store.layout import PAGE, REPORT
+from verger.store.store import Store
+
+
+def report(
+    store: Store,
+    settings: RunSettings,
+    reporter: Reporter,
+    gathered: Gathered | None = None,
+    *,
+    anew: bool,
+) -> dict[str, str]:
+    """Look at what was published, where that is asked for; return where the page is, or why not.
+
+    What is there already is made again where `anew` says that something has changed.
+    """
+    if not settings.report:
+        return {}
+    page = f"{store.place}/{REPORT}/{PAGE}"
+    if not anew and store.place.exists(f"{REPORT}/{PAGE}"):
+        return {"report": page}
+    try:
+        from verger.report import write_report  # which a run without one need not load
+
+        with reporter.stage("Report", 1, "page") as stage:
+            write_report(store.root, gathered=gathered)
+            stage.update(1)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
+        what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
+        line = (what.splitlines() or [""])[0]
+        return {"warning": f"The run is done, but there is no report of it. {line}"}
+    return {"report": page}
