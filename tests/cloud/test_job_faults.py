@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
 from verger.cloud import parameters, runs
+from verger.cloud.following import last_lines
 from verger.cloud.job import Job, Platform
 from verger.cloud.kit import Kit
 from verger.cloud.life import Life
@@ -120,7 +121,7 @@ def test_a_run_that_fails_ends_with_its_own_exit_code(
 
     assert "holds no photo" in one_line(caught.value)
     assert bench.running() == []
-    assert bench.life.logs(job(on)) == ["12:00:00  verger: no photo", " [2Jx"]
+    assert last_lines(bench.life.scratch(job(on).id)) == ["12:00:00  verger: no photo", " [2Jx"]
     assert any("verger cloud logs" in line for line in bench.said.lines)
     bench.life.down(NAME)
     assert bench.account.left() == []

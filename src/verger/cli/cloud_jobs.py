@@ -67,6 +67,7 @@ def run_command(
     """
     from verger.cloud.kit import kit_of
     from verger.cloud.parameters import check, check_email, s3_folder, scratch_bucket
+    from verger.cloud.places import check_places
     from verger.cloud.runs import run_to_end
     from verger.cloud.sync import is_local, refuse_local
     from verger.cloud.sync import upload as send
@@ -84,7 +85,7 @@ def run_command(
     account = life.aws.account  # who is not signed in shall know it first
     job, plan = _planned(photos, upload or photos, store, options, told, **sizes)
     check(job)
-    life.check_places(job)
+    check_places(life.aws, job)
     estimate = plan.of(job.on)
     told.say(
         f"{job.on}, {estimate.size}: about {estimate.seconds / 60:.0f} minutes, "
@@ -208,8 +209,11 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
 @REGION
 def logs_command(job_id: str, lines: int, region: str) -> None:
     """Print the last lines of a job's logs."""
+    from verger.cloud.following import last_lines
+
     life = _life(region)
-    for line in life.logs(life.job(job_id), lines):
+    job = life.job(job_id)
+    for line in last_lines(life.scratch(job.id), lines):
         click.echo(line)
 
 

@@ -8,19 +8,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from verger.cloud import parameters, stack, watch
-from verger.cloud.aws import Aws, absent, told
+from verger.cloud import following, parameters, stack, watch
+from verger.cloud.aws import Aws, told
 from verger.cloud.job import Job
 from verger.cloud.kit import Kit
 from verger.cloud.leftovers import leftovers, tagged
+from verger.cloud.places import check_places
 from verger.cloud.scratch import JOB, LOGS, Scratch
-from verger.errors import CloudError, NetworkError, SignInError, StoreError, VergerError
+from verger.errors import CloudError, VergerError
 from verger.progress import Reporter
 
-SECONDS_BETWEEN_LOOKS = 10.0
-# How long a network may be gone before a follower gives up; the job does not care.
-_PATIENCE = 600.0
-_TAIL = 40
 # What AWS says when it has no spot server, or takes one back.
 _NO_SPOT = ("capacity", "spot")
 
@@ -74,7 +71,7 @@ class Life:
         """
         parameters.check(job)
         scratch = self.scratch(job.id)
-        self.check_places(job)
+        check_places(self.aws, job)
         try:
             base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
             self._create(job.id, parameters.base_stack(job.id), "base", base)
@@ -83,38 +80,6 @@ class Life:
         except BaseException as error:  # Ctrl-C too: what is half-made costs money
             self._take_back(job.id, error)
             raise
-
-    def follow(self, job: Job) -> watch.State:
-        """Tell what a job does until it is over, and return what it came to.
-
-        A network that goes away for a while is waited for.
-
-        Raises:
-            SignInError, NetworkError, CloudError: AWS cannot be asked any more. The job goes on.
-
-        """
-        scratch = self.scratch(job.id)
-        said = ""
-        seen: dict[str, tuple[str, str]] = {}
-        lost: float | None = None
-        while True:
-            try:
-                state = watch.look(self.aws, job, scratch)
-                if state.line != said:
-                    self._reporter.say(f"{state.phase}: {state.line}")
-                    said = state.line
-                self._tell_logs(scratch, seen)
-                lost = None
-                if state.is_over:
-                    return state
-            except NetworkError as error:
-                lost = self._clock() if lost is None else lost
-                if self._clock() - lost >= _PATIENCE:
-                    raise _goes_on(error, job) from error
-                self._reporter.say(f"{error.what} Trying again.")
-            except SignInError as error:
-                raise _goes_on(error, job) from error
-            self._sleep(SECONDS_BETWEEN_LOOKS)
 
     def again_without_spot(self, job: Job, kit: Kit) -> Job:
         """Start a job again whose spot server AWS took back; what was embedded is taken up."""
@@ -125,43 +90,12 @@ class Life:
         self._submit(job, kit, self.scratch(job.id).name)
         return job
 
-    def verify(self, job: Job) -> dict[str, Any]:
-        """Return the run record in STORE, once its counts add up.
-
-        Raises:
-            StoreError: there is no record.
-            CountError: photos listed are not the photos embedded plus the photos rejected.
-
-        """
-        import json
-
-        from verger.errors import CountError
-        from verger.store.layout import RECORD
-
-        bucket, prefix = parameters.s3_folder(job.store, StoreError)
-        with told(f"read {job.store}"):
-            try:
-                body = self.aws.client("s3").get_object(Bucket=bucket, Key=prefix + RECORD)["Body"]
-                record: dict[str, Any] = json.loads(body.read())
-                counts = record["counts"]
-                numbers = [int(counts[name]) for name in ("listed", "embedded", "rejected")]
-            except self.aws.client("s3").exceptions.NoSuchKey:
-                raise StoreError(
-                    f"{job.store}: the job ended well, and left no {RECORD}."
-                ) from None
-            except (ValueError, KeyError, TypeError):
-                raise StoreError(f"{job.store}: {RECORD} is no record of a run.") from None
-        if numbers[0] != numbers[1] + numbers[2]:
-            raise CountError.of(*numbers)
-        return record
-
-    def logs(self, job: Job, lines: int = _TAIL) -> list[str]:
-        """Return the last lines of a job's logs."""
-        scratch = self.scratch(job.id)
-        told_lines: list[str] = []
-        for key in watch.log_keys(scratch):
-            told_lines += watch.log_lines(scratch, key.name)
-        return told_lines[-lines:]
+    def follow(self, job: Job) -> watch.State:
+        """Tell what a job does until it is over; see `following.follow`."""
+        return following.follow(
+            self.aws, job, self.scratch(job.id), self._reporter,
+            sleep=self._sleep, clock=self._clock,
+        )  # fmt: skip
 
     def stop(self, job: str) -> list[str]:
         """Terminate what works for a job; its logs and its stacks stay. Return what was ended."""
@@ -269,43 +203,6 @@ class Life:
             f"AWS's index of tags still lists {arn}; it forgets some minutes late." for arn in late
         ]
 
-    def check_places(self, job: Job) -> None:
-        """Refuse buckets that are not there, or in another region, before anything is made.
-
-        Raises:
-            CloudError: names the bucket, and says what to do.
-
-        """
-        for what, url in (("PHOTOS", job.photos), ("STORE", job.store)):
-            bucket, _ = parameters.s3_folder(url, StoreError)
-            found = None
-            with told(f"look at the bucket of {what}"), absent("404", "NoSuchBucket"):
-                found = self.aws.client("s3").head_bucket(Bucket=bucket)
-            if found is None:
-                raise CloudError(
-                    f"{what}: there is no bucket {bucket}.",
-                    hint=f"Make it: aws s3 mb s3://{bucket} --region {self.aws.region}",
-                )
-            region = found.get("BucketRegion") or self.aws.region
-            if region != self.aws.region:
-                raise CloudError(
-                    f"{what}: the bucket {bucket} is in {region}, not in {self.aws.region}.",
-                    hint=f"Give --region {region}: a run works where its photos are.",
-                )
-
-    def _tell_logs(self, scratch: Scratch, seen: dict[str, tuple[str, str]]) -> None:
-        """Say the lines that are new in a job's logs; `seen`: by key, its state and last line."""
-        for key in watch.progress_keys(scratch):
-            etag, last = seen.get(key.name, ("", ""))
-            if etag == key.etag:
-                continue
-            lines = list(watch.log_lines(scratch, key.name))
-            # Of a long log the job sends the end alone: go on after the line that was said last.
-            new = lines[lines.index(last) + 1 :] if last in lines else lines
-            for line in new:
-                self._reporter.say(f"| {line}")
-            seen[key.name] = (key.etag, lines[-1] if lines else last)
-
 
 def job_run(job: Job, kit: Kit, scratch: str, application: str, role: str) -> dict[str, Any]:
     """Return the request that starts an EMR Serverless job run, its own wall clock in it."""
@@ -328,14 +225,6 @@ def job_run(job: Job, kit: Kit, scratch: str, application: str, role: str) -> di
 def is_lack_of_spot(said: str) -> bool:
     """Whether AWS says that it has no spot server, or that it took one back."""
     return any(word in said.lower() for word in _NO_SPOT)
-
-
-def _goes_on(error: VergerError, job: Job) -> VergerError:
-    return type(error)(
-        error.what,
-        hint=f"{error.hint} The job goes on, and is ended after {job.limit_minutes} minutes in any "
-        f"case; verger cloud status {job.id} --region {job.region} --follow tells of it.",
-    )
 
 
 def _revoke_rules(aws: Aws, job: str) -> None:

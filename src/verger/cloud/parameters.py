@@ -173,35 +173,50 @@ def job_parameters(
         "StoreBucket": store[0],
         "StorePrefix": store[1],
     }
-    spot = "yes" if job.spot else "no"
     if job.on == "ec2":
-        chosen = {
-            "EndAt": moment(end),
-            "UserData": encoded(user_data),
-            "InstanceType": job.instance_type,
-            "Image": _IMAGE.format(job.architecture),
-            "Spot": spot,
-            "VolumeGib": str(job.disk_gb),
-        }
+        chosen = _of_ec2(job, end, user_data)
     elif job.on == "emr":
-        chosen = {
-            "EndAt": moment(end),
-            "Release": job.release,
-            "InstanceType": job.instance_type,
-            "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
-            "Nodes": str(job.nodes),
-            "StepArguments": ",".join(step),
-            "Spot": spot,
-        }
+        chosen = _of_emr(job, end, step)
     else:
-        # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
-        chosen = {
-            "Release": job.release,
-            "Architecture": {"x86_64": "X86_64", "arm64": "ARM64"}[job.architecture],
-            "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
-            "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
-        }
+        chosen = _of_serverless(job)
     return given | {name: value for name, value in chosen.items() if value}
+
+
+def _of_ec2(job: Job, end: dt.datetime, user_data: str) -> dict[str, str]:
+    return {
+        "EndAt": moment(end),
+        "UserData": encoded(user_data),
+        "InstanceType": job.instance_type,
+        "Image": _IMAGE.format(job.architecture),
+        "Spot": _yes_or_no(job.spot),
+        "VolumeGib": str(job.disk_gb),
+    }
+
+
+def _of_emr(job: Job, end: dt.datetime, step: list[str]) -> dict[str, str]:
+    return {
+        "EndAt": moment(end),
+        "Release": job.release,
+        "InstanceType": job.instance_type,
+        "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
+        "Nodes": str(job.nodes),
+        "StepArguments": ",".join(step),
+        "Spot": _yes_or_no(job.spot),
+    }
+
+
+def _of_serverless(job: Job) -> dict[str, str]:
+    # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
+    return {
+        "Release": job.release,
+        "Architecture": {"x86_64": "X86_64", "arm64": "ARM64"}[job.architecture],
+        "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
+        "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
+    }
+
+
+def _yes_or_no(flag: bool) -> str:
+    return "yes" if flag else "no"
 
 
 def ends(job: Job, now: dt.datetime) -> dt.datetime:

@@ -108,10 +108,12 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
         VergerError: of the exit code that the run on AWS ended with.
 
     """
+    from verger.cloud.places import verify
+
     try:
         if state.phase != "done":
             raise failure(job, state)
-        record = life.verify(job)
+        record = verify(life.aws, job)
         _check_is_of(job, state, record)
     except VergerError:
         life.retire(job.id)

@@ -38,36 +38,47 @@ def of_installed(
         raise EngineError(f"{name} is not installed in this Python.") from None
     info = f"{name}-{distribution.version}.dist-info"
     made = folder / f"{name}-{distribution.version}-py3-none-any.whl"
-    record: list[str] = []
     with zipfile.ZipFile(made, "w") as archive:
-
-        def write(entry: str, body: bytes, mode: int = 0o644) -> None:
-            # The date is the same each time, so that the same files make the same wheel.
-            header = zipfile.ZipInfo(entry)
-            header.external_attr = (stat.S_IFREG | mode) << 16
-            packed = entry.endswith((".jar", ".zip"))  # already
-            header.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
-            archive.writestr(header, body)
-
-        def add(entry: str, body: bytes, mode: int = 0o644) -> None:
-            write(entry, body, mode)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-            record.append(f"{entry},sha256={digest},{len(body)}")
-
+        wheel = _Wheel(archive, info)
         for file in sorted(package.rglob("*")):
             within = file.relative_to(package).as_posix()
             if file.is_file() and "__pycache__" not in file.parts and wanted(within):
-                add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
+                wheel.add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
         for entry in _KEPT:
             if text := distribution.read_text(entry) or distribution.read_text(
                 _OF_EGGS.get(entry, "")
             ):
-                add(f"{info}/{entry}", text.encode())
-        lines = ("Wheel-Version: 1.0", "Generator: verger", "Root-Is-Purelib: true")
-        add(f"{info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode())
-        record.append(f"{info}/RECORD,,")
-        write(f"{info}/RECORD", ("\n".join(record) + "\n").encode())
+                wheel.add(f"{info}/{entry}", text.encode())
+        wheel.close()
     return made
+
+
+class _Wheel:
+    """A wheel under way: its entries, and the record of each."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: str) -> None:
+        self._archive, self._info = archive, info
+        self._record: list[str] = []
+
+    def add(self, entry: str, body: bytes, mode: int = 0o644) -> None:
+        self._write(entry, body, mode)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+        self._record.append(f"{entry},sha256={digest},{len(body)}")
+
+    def close(self) -> None:
+        """Write what every wheel says of itself, the record last."""
+        lines = ("Wheel-Version: 1.0", "Generator: verger", "Root-Is-Purelib: true")
+        self.add(f"{self._info}/WHEEL", "\n".join([*lines, "Tag: py3-none-any", ""]).encode())
+        self._record.append(f"{self._info}/RECORD,,")
+        self._write(f"{self._info}/RECORD", ("\n".join(self._record) + "\n").encode())
+
+    def _write(self, entry: str, body: bytes, mode: int = 0o644) -> None:
+        # The date is the same each time, so that the same files make the same wheel.
+        header = zipfile.ZipInfo(entry)
+        header.external_attr = (stat.S_IFREG | mode) << 16
+        packed = entry.endswith((".jar", ".zip"))  # already
+        header.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+        self._archive.writestr(header, body)
 
 
 def _mode(file: Path) -> int:

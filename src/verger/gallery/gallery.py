@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,14 @@ import pyarrow.parquet as pq
 from verger.errors import StoreError
 from verger.gallery.answer import Answer, Guess, Neighbour, Verdict
 from verger.gallery.calibration import REFUSED, Calibration, by_group
+from verger.gallery.contents import Contents, read_contents
 from verger.gallery.evidence import (
     NEIGHBOURS,
     Evidence,
-    Floats,
     nearest_by_label,
     nearest_rows,
 )
-from verger.gallery.files import AGAIN, checked_file, map_array, map_paths, read_header
+from verger.gallery.files import AGAIN, read_header
 from verger.gallery.projector import Projector, open_projector
 from verger.machine.folders import scratch_folder
 from verger.projections.moments import root_unit, unit_length
@@ -36,39 +35,11 @@ _SHOWN = 5
 class Gallery:
     """A gallery, mapped into memory; safe to share between threads."""
 
-    def __init__(
-        self, place: Place, folder: Path, header: Mapping[str, Any], projector: Projector
-    ) -> None:
+    def __init__(self, place: Place, projector: Projector, held: Contents) -> None:
         self._place = place
         self._projector = projector
-        self.photos = _count(header["photos"])
-        self.labels = _names(header["labels"])
-        self.groups = _names(header["groups"])  # of each label
-        self._tables = _tables(header["tables"], self.photos)
-        self._calibration = Calibration.parse(header["calibration"])
-        if len(self.groups) != len(self.labels) or list(self.labels) != sorted(set(self.labels)):
-            raise ValueError("its labels and groups do not fit together")
-        shapes = {
-            "vectors": (self.photos, projector.k),
-            "label_ids": (self.photos,),
-            "means": (len(self.labels), projector.k),
-            "likenesses": (len(self.labels), projector.width),
-        }
-        arrays = {
-            name: map_array(checked_file(folder, header, name, f"{name}.npy"), name, shape)
-            for name, shape in shapes.items()
-        }
-        self._vectors: Floats = arrays["vectors"]
-        self._label_ids: npt.NDArray[np.int32] = arrays["label_ids"]
-        self._means: Floats = arrays["means"]
-        self._likenesses: Floats = arrays["likenesses"]
-        if self.photos and not (
-            self._label_ids.min() >= -1 and self._label_ids.max() < len(self.labels)
-        ):
-            raise ValueError("label_ids.npy names labels that there are not")
-        self._paths: pa.ChunkedArray = map_paths(
-            checked_file(folder, header, "photos", "photos.arrow"), self.photos
-        )
+        self.photos, self.labels, self.groups = held.photos, held.labels, held.groups
+        self._held = held
         self._group_names = tuple(sorted(set(self.groups)))
         numbers = {group: number for number, group in enumerate(self._group_names)}
         self._group_ids = np.array([numbers[group] for group in self.groups], dtype=np.int64)
@@ -92,7 +63,7 @@ class Gallery:
         try:
             if header["projection"] != projector.record():
                 raise ValueError("it was made with another projection than the one in the STORE")
-            return cls(place, root / GALLERY, header, projector)
+            return cls(place, projector, read_contents(root / GALLERY, header, projector))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise StoreError(
                 f"The gallery in {store} cannot be used: {error}.", hint=AGAIN
@@ -106,7 +77,7 @@ class Gallery:
     @property
     def calibration(self) -> Calibration:
         """What turns evidence into confidences and verdicts."""
-        return self._calibration
+        return self._held.calibration
 
     def identify(self, features: npt.NDArray[np.float32]) -> Answer:
         """Say what one fruit is, from the features (n, width) of n photos of it.
@@ -120,7 +91,7 @@ class Gallery:
             raise ValueError("features that are NaN or infinite")
         views = self._projector(features).mean(axis=0, keepdims=True)
         query = unit_length(views).astype(np.float32)
-        photos, similarities = nearest_rows(query, self._vectors, NEIGHBOURS)
+        photos, similarities = nearest_rows(query, self._held.vectors, NEIGHBOURS)
         neighbours = tuple(
             Neighbour(int(photo), self.path(int(photo)), self.label(int(photo)), float(similarity))
             for photo, similarity in zip(photos[0, :_SHOWN], similarities[0, :_SHOWN], strict=True)
@@ -129,14 +100,14 @@ class Gallery:
             return Answer(Verdict.UNSURE, (), (), 0.0, neighbours, len(features))
         whole = unit_length(root_unit(features).mean(axis=0, keepdims=True)).astype(np.float32)
         evidence = Evidence(
-            nearest_by_label(similarities, self._label_ids[photos], len(self.labels)),
-            query @ self._means.T,
-            (whole @ self._likenesses.T).max(axis=1),
+            nearest_by_label(similarities, self._held.label_ids[photos], len(self.labels)),
+            query @ self._held.means.T,
+            (whole @ self._held.likenesses.T).max(axis=1),
         )
         return self._answer(evidence, neighbours, len(features))
 
     def _answer(self, evidence: Evidence, neighbours: tuple[Neighbour, ...], photos: int) -> Answer:
-        calibration = self._calibration
+        calibration = self._held.calibration
         shares = calibration.confidences(evidence)
         sums = by_group(shares, self._group_ids)[0]
         labels = _ranked(self.labels, shares[0])
@@ -156,22 +127,23 @@ class Gallery:
     def path(self, photo: int) -> str:
         """Return the path of a photo. Raises IndexError for an id that there is not."""
         self._check(photo)
-        return str(self._paths[photo].as_py())
+        return str(self._held.paths[photo].as_py())
 
     def label(self, photo: int) -> str | None:
         """Return the label of a photo. Raises IndexError for an id that there is not."""
         self._check(photo)
-        label = int(self._label_ids[photo])
+        label = int(self._held.label_ids[photo])
         return None if label < 0 else self.labels[label]
 
     def photos_of(self, label: str) -> list[int]:
         """Return the ids of a label's photos. Raises KeyError for a label that there is not."""
-        return [int(photo) for photo in np.flatnonzero(self._label_ids == self._numbers[label])]
+        carry_it = self._held.label_ids == self._numbers[label]
+        return [int(photo) for photo in np.flatnonzero(carry_it)]
 
     def thumbnail(self, photo: int) -> bytes:
         """Return the photo's small JPEG. Raises IndexError for an id that there is not."""
         self._check(photo)
-        for file, rows in self._tables:
+        for file, rows in self._held.tables:
             if photo < rows:
                 return self._read_thumbnail(file, photo)
             photo -= rows
@@ -219,25 +191,3 @@ def _at_hand(place: Place, store: str) -> Iterator[Path]:
 def _ranked(names: Sequence[str], confidences: npt.NDArray[np.float64]) -> tuple[Guess, ...]:
     order = np.argsort(-confidences, kind="stable")[:_SHOWN]  # the names are sorted
     return tuple(Guess(names[i], float(confidences[i])) for i in order)
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number of photos")
-    return value
-
-
-def _names(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("its labels and groups are no lists of names")
-    return tuple(values)
-
-
-def _tables(values: Any, photos: int) -> tuple[tuple[str, int], ...]:
-    """Read which files of the features hold how many photos."""
-    tables = tuple((str(value["file"]), _count(value["rows"])) for value in values)
-    if any(Path(file).name != file or not file.endswith(".parquet") for file, _ in tables):
-        raise ValueError("its tables are no names of Parquet files")
-    if sum(rows for _, rows in tables) != photos:
-        raise ValueError("its tables do not hold its photos")
-    return tables

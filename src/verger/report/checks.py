@@ -30,12 +30,17 @@ class Check:
 
 def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photos) -> list[Check]:
     """Check counts, paths, and that the matrix is what the projection promises."""
-    counts = record["counts"]
+    rows, off_centre, off_variance = _matrix_moments(store, pca)
+    checks = [*_of_counts(store, record["counts"], rows), _of_paths(photos)]
+    if pca.k and rows > 1:
+        checks += _of_matrix(pca, off_centre, off_variance)
+    return checks
+
+
+def _of_counts(store: Store, counts: Mapping[str, Any], rows: int) -> list[Check]:
     listed, embedded, rejected = (int(counts[n]) for n in ("listed", "embedded", "rejected"))
     features, rejects = (rows_of(store.place, store.table(name)) for name in (FEATURES, REJECTS))
-    rows, off_centre, off_variance = _matrix_moments(store, pca)
-    different = len(np.unique(photos.keys))
-    checks = [
+    return [
         Check(
             "Every listed photo is embedded or rejected",
             listed == embedded + rejected,
@@ -48,37 +53,34 @@ def check_store(store: Store, record: Mapping[str, Any], pca: PCA, photos: Photo
             "features %(features)s, rejects %(rejects)s, matrix %(matrix)s rows",
             {"features": features, "rejects": rejects, "matrix": rows},
         ),
-        Check(
-            "No photo is there twice under one path",
-            different == len(photos),
-            "%(different)s different paths of %(photos)s",
-            {"different": different, "photos": len(photos)},
-        ),
     ]
-    if pca.k and rows > 1:
-        product = pca.components @ pca.components.T
-        skew = float(np.abs(product - np.eye(pca.k)).max())
-        checks += [
-            Check(
-                "The components are orthonormal",
-                skew < _TOLERANCE,
-                "largest deviation %(most)s",
-                {"most": skew},
-            ),
-            Check(
-                "The matrix is centred",
-                off_centre < _TOLERANCE,
-                "largest mean of a column: %(most)s spreads",
-                {"most": off_centre},
-            ),
-            Check(
+
+
+def _of_paths(photos: Photos) -> Check:
+    different = len(np.unique(photos.keys))
+    return Check(
+        "No photo is there twice under one path",
+        different == len(photos),
+        "%(different)s different paths of %(photos)s",
+        {"different": different, "photos": len(photos)},
+    )
+
+
+def _of_matrix(pca: PCA, off_centre: float, off_variance: float) -> list[Check]:
+    product = pca.components @ pca.components.T
+    skew = float(np.abs(product - np.eye(pca.k)).max())
+    return [
+        Check(what, most < _TOLERANCE, figures, {"most": most})
+        for what, most, figures in (
+            ("The components are orthonormal", skew, "largest deviation %(most)s"),
+            ("The matrix is centred", off_centre, "largest mean of a column: %(most)s spreads"),
+            (
                 "The columns of the matrix have the variance that the projection says",
-                off_variance < _TOLERANCE,
+                off_variance,
                 "largest relative difference %(most)s",
-                {"most": off_variance},
             ),
-        ]
-    return checks
+        )
+    ]
 
 
 def _matrix_moments(store: Store, pca: PCA) -> tuple[int, float, float]:

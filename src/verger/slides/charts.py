@@ -15,7 +15,8 @@ from pptx.enum.chart import (
 )
 from pptx.util import Inches, Pt
 
-from verger.slides.deck import FONT, Box, Page, describe, rgb
+from verger.slides.boxes import Box
+from verger.slides.drawing import FONT, Page, describe, rgb
 from verger.slides.text import on_one_line
 
 _SIZE = 12

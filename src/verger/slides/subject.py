@@ -12,7 +12,8 @@ import numpy as np
 from verger.gallery.calibration import Calibration
 from verger.report.data import Report
 from verger.slides import images
-from verger.slides.deck import Box, Page
+from verger.slides.boxes import Box
+from verger.slides.drawing import Page
 from verger.slides.text import Line, clean, isolated, on_one_line
 from verger.slides.words import Words
 

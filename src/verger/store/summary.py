@@ -29,13 +29,19 @@ if TYPE_CHECKING:
 
 def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
     """Write what was done, where it is, and what to do next."""
+    lines = ["", *_done(record), "", f"In {store}:"]
+    lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
+    return "\n".join([*lines, "", "Next:", *(f"  {line}" for line in _next(store))])
+
+
+def _done(record: Mapping[str, Any]) -> list[str]:
+    """Say what was done, and what is to be noted."""
     counts, projection = record["counts"], record["projection"]
     took = sum(record.get("reduced", record)["seconds"].values())
     rate = ""
     if record["photos_per_second"] and "reduced" not in record:
         rate = f", {record['photos_per_second']:.1f} photos/s on {record['cores']} cores"
     lines = [
-        "",
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
         f"{record['backbone']['name']}{rate}; {took:.0f} s in all.",
         *_growth(record.get("changes", {})),
@@ -52,33 +58,32 @@ def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) 
         lines.append(
             f"It cost {cost['amount']:.2f} {cost['currency']} on {cost['where']}, by --price."
         )
-    lines += [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
-    lines += ["", f"In {store}:"]
-    has_csv = record["settings"]["csv"]
-    for name, what in (
-        (f"{MATRIX}/", f"path, label, {projection['k']} components (Parquet)"),
-        (MATRIX_CSV, "the same as one CSV file" if has_csv else ""),
+    return lines + [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
+
+
+def _there(record: Mapping[str, Any], has_report: bool) -> list[tuple[str, str]]:
+    """Name what lies in a STORE, and say what it is; nothing of what is not there."""
+    return [
+        (f"{MATRIX}/", f"path, label, {record['projection']['k']} components (Parquet)"),
+        (MATRIX_CSV, "the same as one CSV file" if record["settings"]["csv"] else ""),
         (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
         (f"{REJECTS}/", "each photo that could not be used, with its reason"),
         (f"{PROJECTION}/", "the projections, to place new photos"),
         (f"{GALLERY}/", "the photos to compare new ones with"),
         (f"{REPORT}/", f"{PAGE}: look at it all in a browser" if has_report else ""),
         (RECORD, "settings, counts, versions, seconds"),
-    ):
-        if what:
-            lines.append(f"  {name:<12} {what}")
-    table = f"{store}/{MATRIX}"
-    show = f"import pandas; print(pandas.read_parquet({table!r}))"
-    again = f"reduce {shlex.quote(str(store))} --components 50"
-    lines += ["", "Next:"]
-    ask = f"identify {shlex.quote(store)} PHOTO.jpg"
-    verger = _beside("verger")
-    lines += [
-        f"  {_beside('python')} -c {_quoted(show)}",
-        f"  {verger} {ask}",
-        f"  {verger} {again}",
     ]
-    return "\n".join(lines)
+
+
+def _next(store: str) -> list[str]:
+    """Write the commands that a person may want now."""
+    show = f"import pandas; print(pandas.read_parquet({f'{store}/{MATRIX}'!r}))"
+    verger = _beside("verger")
+    return [
+        f"{_beside('python')} -c {_quoted(show)}",
+        f"{verger} identify {shlex.quote(store)} PHOTO.jpg",
+        f"{verger} reduce {shlex.quote(store)} --components 50",
+    ]
 
 
 def planned(tally: Tally) -> str:

@@ -1,12 +1,16 @@
-"""How it works: the architecture as a diagram, its bricks, and the steps with real pictures."""
+"""How it works: the architecture as a diagram, its bricks, and the steps with real images."""
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
 
+from PIL import Image
+
 from verger.slides import images
-from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
+from verger.slides.boxes import BODY, Box, columns, rows
+from verger.slides.deck import Deck
+from verger.slides.drawing import Page
 from verger.slides.subject import Subject
 from verger.slides.text import Line, clean
 
@@ -15,7 +19,7 @@ _LANES = (
     ("reduce", ("moments", "pca", "project", "matrix", "gallery")),
     ("use", ("report", "slides", "notebook", "identify", "serve")),
 )
-_LOWER = 0.35  # of the pictures of the steps, below where other slides begin
+_LOWER = 0.35  # of the images of the steps, below where other slides begin
 _KEPT = ("photos", "features", "matrix", "gallery")  # data; the rest is work
 _BRICKS = ("spark", "java", "obstore", "pillow", "onnx", "numpy", "parquet", "fastapi")
 
@@ -110,40 +114,20 @@ def steps(deck: Deck, about: Subject) -> None:
     if not found:
         return
     row, image = found[len(found) // 2]
-    backbone = about.record["backbone"]
-    size, shorter = int(backbone["image_size"]), int(backbone["resize_shorter_side"])
-    values = {
-        "size": words.number(size), "features": words.number(about.features),
-        "k": words.count(report.pca.k, "number"),
-    }  # fmt: skip
-    page = deck.page(words("steps.title", **values), words("steps.notes", **values))
-    features = report.sample.features[row]
-    projected = report.pca.transform(report.sample.features[row : row + 1])[0]
-    wide = max(1, round(math.sqrt(len(features))))
-    drawn = [
-        (images.jpeg(image), "photo"),
-        (images.jpeg(images.central_square(image, size / shorter)), "square"),
-        (images.cells(features, wide), "features"),
-    ]
-    if len(projected):
-        drawn.append((images.cells(projected, min(wide, len(projected))), "row"))
-    place = report.photos
     at = int(report.sample.rows[row])
-    values |= {
-        "width": words.number(int(place.width[at])),
-        "height": words.number(int(place.height[at])),
+    values = {
+        "size": words.number(int(about.record["backbone"]["image_size"])),
+        "features": words.number(about.features),
+        "k": words.count(report.pca.k, "number"),
+        "width": words.number(int(report.photos.width[at])),
+        "height": words.number(int(report.photos.height[at])),
     }
+    page = deck.page(words("steps.title", **values), words("steps.notes", **values))
+    drawn = _drawn(about, row, image)
     boxes = columns(BODY, len(drawn), 0.75)
-    for box, (data, step) in zip(boxes, drawn, strict=True):
+    for box, (step, data, share) in zip(boxes, drawn, strict=True):
         frame = Box(box.left, box.top + _LOWER, box.width, min(box.width, 3.0))
-        room = frame
-        if step == "row" and len(projected) < len(features):
-            share = math.ceil(len(projected) / wide) / math.ceil(len(features) / wide)
-            across = frame.width * min(wide, len(projected)) / wide
-            high = max(frame.height * share, 0.1)
-            room = Box(frame.left + (frame.width - across) / 2,
-                       frame.top + (frame.height - high) / 2, across, high)  # fmt: skip
-        page.picture(room, data, words(f"steps.{step}", **values))
+        page.picture(_scaled(frame, *share), data, words(f"steps.{step}", **values))
         lines = [
             Line(words(f"steps.{step}", **values), 17, bold=True, colour="accent"),
             Line(words(f"steps.{step}_text", **values), 16, before=4),
@@ -153,3 +137,35 @@ def steps(deck: Deck, about: Subject) -> None:
     for one, two in pairwise(boxes):
         middle = one.top + _LOWER + min(one.width, 3.0) / 2
         page.arrow((one.right + 0.12, middle), (two.left - 0.12, middle))
+
+
+def _drawn(
+    about: Subject, row: int, image: Image.Image
+) -> list[tuple[str, bytes, tuple[float, float]]]:
+    """Draw the steps of one photo: each step's name, its picture, and its share of the room."""
+    report, backbone = about.report, about.record["backbone"]
+    kept = int(backbone["image_size"]) / int(backbone["resize_shorter_side"])
+    features = report.sample.features[row]
+    projected = report.pca.transform(report.sample.features[row : row + 1])[0]
+    wide = max(1, round(math.sqrt(len(features))))
+    whole = (1.0, 1.0)
+    drawn = [
+        ("photo", images.jpeg(image), whole),
+        ("square", images.jpeg(images.central_square(image, kept)), whole),
+        ("features", images.cells(features, wide), whole),
+    ]
+    if len(projected):
+        # As many cells as there are numbers, each as large as a feature's.
+        across = min(wide, len(projected))
+        high = math.ceil(len(projected) / wide) / math.ceil(len(features) / wide)
+        share = (across / wide, high) if len(projected) < len(features) else whole
+        drawn.append(("row", images.cells(projected, across), share))
+    return drawn
+
+
+def _scaled(frame: Box, across: float, down: float) -> Box:
+    """Return the middle of a frame: these shares of its sides, and no line that nobody sees."""
+    wide, high = frame.width * across, max(frame.height * down, 0.1)
+    return Box(
+        frame.left + (frame.width - wide) / 2, frame.top + (frame.height - high) / 2, wide, high
+    )

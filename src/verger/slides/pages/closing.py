@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from verger.report.data import FEW_PHOTOS
-from verger.slides.deck import BODY, Box, Deck, rows
+from verger.slides.boxes import BODY, Box, rows
+from verger.slides.deck import Deck
 from verger.slides.subject import Subject
 from verger.slides.text import Line
 

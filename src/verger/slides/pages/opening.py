@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from verger.slides import images
-from verger.slides.deck import BODY, HIGH, WIDE, Box, Deck, columns, rows
+from verger.slides.boxes import BODY, HIGH, WIDE, Box, columns, rows
+from verger.slides.deck import Deck
 from verger.slides.subject import Subject
 from verger.slides.text import Line, isolated, on_one_line
 

@@ -10,7 +10,9 @@ import numpy as np
 from verger.report.neighbours import MixedPair
 from verger.settings import parse_components
 from verger.slides import charts, images
-from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
+from verger.slides.boxes import BODY, Box, columns, rows
+from verger.slides.deck import Deck
+from verger.slides.drawing import Page
 from verger.slides.subject import Subject
 from verger.slides.text import Line, on_one_line
 

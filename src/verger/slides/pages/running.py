@@ -8,7 +8,9 @@ from verger.cloud.plan_lines import clock
 from verger.cloud.planning import planned
 from verger.progress import reporter
 from verger.slides import charts
-from verger.slides.deck import BODY, Box, Deck, Page, columns, rows
+from verger.slides.boxes import BODY, Box, columns, rows
+from verger.slides.deck import Deck
+from verger.slides.drawing import Page
 from verger.slides.subject import Subject
 from verger.slides.text import Line, clean
 

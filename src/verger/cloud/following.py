@@ -1,0 +1,87 @@
+"""Following a job from afar: what it does and what it logs, told as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from verger.cloud import watch
+from verger.cloud.aws import Aws
+from verger.cloud.job import Job
+from verger.cloud.scratch import Scratch
+from verger.errors import NetworkError, SignInError, VergerError
+from verger.progress import Reporter
+
+SECONDS_BETWEEN_LOOKS = 10.0
+# How long a network may be gone before a follower gives up; the job does not care.
+_PATIENCE = 600.0
+_TAIL = 40
+
+
+def follow(
+    aws: Aws,
+    job: Job,
+    scratch: Scratch,
+    reporter: Reporter,
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> watch.State:
+    """Tell what a job does until it is over, and return what it came to.
+
+    A network that goes away for a while is waited for.
+
+    Raises:
+        SignInError, NetworkError, CloudError: AWS cannot be asked any more. The job goes on.
+
+    """
+    said = ""
+    seen: dict[str, tuple[str, str]] = {}
+    lost: float | None = None
+    while True:
+        try:
+            state = watch.look(aws, job, scratch)
+            if state.line != said:
+                reporter.say(f"{state.phase}: {state.line}")
+                said = state.line
+            _tell_logs(scratch, reporter, seen)
+            lost = None
+            if state.is_over:
+                return state
+        except NetworkError as error:
+            lost = clock() if lost is None else lost
+            if clock() - lost >= _PATIENCE:
+                raise _goes_on(error, job) from error
+            reporter.say(f"{error.what} Trying again.")
+        except SignInError as error:
+            raise _goes_on(error, job) from error
+        sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def last_lines(scratch: Scratch, lines: int = _TAIL) -> list[str]:
+    """Return the last lines of a job's logs."""
+    told_lines: list[str] = []
+    for key in watch.log_keys(scratch):
+        told_lines += watch.log_lines(scratch, key.name)
+    return told_lines[-lines:]
+
+
+def _tell_logs(scratch: Scratch, reporter: Reporter, seen: dict[str, tuple[str, str]]) -> None:
+    """Say the lines that are new in a job's logs; `seen`: by key, its state and last line."""
+    for key in watch.progress_keys(scratch):
+        etag, last = seen.get(key.name, ("", ""))
+        if etag == key.etag:
+            continue
+        lines = list(watch.log_lines(scratch, key.name))
+        # Of a long log the job sends the end alone: go on after the line that was said last.
+        new = lines[lines.index(last) + 1 :] if last in lines else lines
+        for line in new:
+            reporter.say(f"| {line}")
+        seen[key.name] = (key.etag, lines[-1] if lines else last)
+
+
+def _goes_on(error: VergerError, job: Job) -> VergerError:
+    return type(error)(
+        error.what,
+        hint=f"{error.hint} The job goes on, and is ended after {job.limit_minutes} minutes in any "
+        f"case; verger cloud status {job.id} --region {job.region} --follow tells of it.",
+    )
