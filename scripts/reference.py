@@ -252,9 +252,10 @@ def _store() -> str:
         "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
         "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "
         "are taken up by the next; `publish.json` while a run moves what it built into place "
-        "(whoever opens the STORE next completes it, were the run killed then); and "
+        "(whoever opens the STORE next completes it, were the run killed then, and says so; each "
+        "file's size and SHA-256 stand in it); and "
         "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "
-        "already held a whole one.\n"
+        "already held a whole one. Nothing in a STORE may be a link.\n"
     )
 
 

@@ -18,6 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ class Faults:
     code: str = "SlowDown"
     only: str = ""  # a regular expression searched in "GET /bucket/key"; others pass
     most: int = 1_000_000  # faults that the same request may meet before it passes
+    hold: int = 1_000_000  # how many requests pass before all that come wait to be let go
+    late: bool = False  # what is held is what the server answers, not what it is asked
     seed: int = 0
 
     def choose(self, request: str, attempt: int) -> str:
@@ -64,6 +67,7 @@ class Proxy:
     def __init__(self, endpoint: str, process: subprocess.Popen[str]) -> None:
         self.endpoint = endpoint
         self._process = process
+        self._one_at_a_time = threading.Lock()
 
     def set(self, faults: Faults) -> None:
         """Change the faults, and forget what was counted."""
@@ -76,15 +80,20 @@ class Proxy:
         """
         return Counter(self._ask(None))
 
+    def let_go(self) -> None:
+        """Let pass what is held, and all that comes after it."""
+        self._ask("go")
+
     def requests(self) -> Counter[str]:
         """Return how often each request came, such as "GET /bucket/key?x=1"."""
         return Counter(self._ask("requests"))
 
     def _ask(self, question: dict[str, Any] | str | None) -> dict[str, int]:
         stdin, stdout = _pipes(self._process)
-        stdin.write(json.dumps(question) + "\n")
-        stdin.flush()
-        answer: dict[str, int] = json.loads(stdout.readline())
+        with self._one_at_a_time:
+            stdin.write(json.dumps(question) + "\n")
+            stdin.flush()
+            answer: dict[str, int] = json.loads(stdout.readline())
         return answer
 
 
@@ -124,6 +133,14 @@ class _Server:
         self.counts: Counter[str] = Counter()
         self.attempts: Counter[str] = Counter()
         self.under_way = 0
+        self.came = 0
+        self.gate = asyncio.Event()
+
+    async def _wait(self, number: int) -> None:
+        """Hold a request, by its number, until all are let go."""
+        if number >= self.faults.hold and not self.gate.is_set():
+            self.counts["held"] += 1
+            await self.gate.wait()
 
     async def serve(self) -> None:
         server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=_PIECE)
@@ -143,6 +160,10 @@ class _Server:
         if isinstance(question, dict):
             self.faults = Faults(**question)
             self.counts, self.attempts = Counter(), Counter()
+            self.came = 0
+            self.gate = asyncio.Event()
+        elif question == "go":
+            self.gate.set()
         answer = self.attempts if question == "requests" else self.counts
         print(json.dumps(answer), flush=True)  # noqa: T201 - it is the answer
 
@@ -175,12 +196,16 @@ class _Server:
         fault = self.faults.choose(request, self.attempts[request])
         self.attempts[request] += 1
         self.under_way += 1
+        number = self.came
+        self.came += bool(re.search(self.faults.only, request))
         self.counts.update(["requests", method, *([fault] if fault else [])])
         self.counts["at once"] = max(self.counts["at once"], self.under_way)
         try:
             if self.faults.latency:
                 await asyncio.sleep(self.faults.latency)
             fields = _fields(head)
+            if not self.faults.late:
+                await self._wait(number)
             if fault in ("error", "reset", "hang"):
                 return await self._refuse(fault, client, to_client, fields)
             to_server.write(head)
@@ -189,7 +214,7 @@ class _Server:
             async for piece in _body(client, fields):
                 to_server.write(piece)
                 await to_server.drain()
-            return await self._answer(fault, method, server, to_client)
+            return await self._answer(fault, method, server, to_client, number)
         finally:
             self.under_way -= 1
 
@@ -229,6 +254,7 @@ class _Server:
         method: str,
         server: asyncio.StreamReader,
         to_client: asyncio.StreamWriter,
+        number: int,
     ) -> bool:
         while True:
             head = await server.readuntil(b"\r\n\r\n")
@@ -236,6 +262,8 @@ class _Server:
             if status >= 200:
                 break  # what is below only says to go on
         fields = _fields(head)
+        if self.faults.late:
+            await self._wait(number)
         to_client.write(head)
         if method == "HEAD" or status in (204, 304):
             await to_client.drain()

@@ -6,7 +6,7 @@
     ├── StoreError         4   STORE cannot be used, read or written
     ├── BackboneError      5   an ONNX file that is none, or that takes no image
     ├── EngineError        6   Java or Spark does not start, or a job fails
-    ├── CountError         7   listed photos ≠ embedded + rejected: a defect, never a log line
+    ├── CountError         7   listed photos ≠ embedded + rejected ≠ rows: a defect, no log line
     ├── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
     ├── CloudError         9   AWS refuses, or what runs there fails
     ├── BudgetError       10   the plan costs more than --budget allows: nothing is started
@@ -61,8 +61,11 @@ class EngineError(VergerError):
     exit_code = 6
 
 
+_DEFECT = "Nothing was published. Run again; if it comes back, report it with --verbose."
+
+
 class CountError(VergerError):
-    """Photos listed are not the photos embedded plus the photos rejected."""
+    """Photos listed are not those embedded plus those rejected, or rows are not the photos."""
 
     exit_code = 7
 
@@ -72,7 +75,14 @@ class CountError(VergerError):
         return cls(
             f"The counts do not add up: {listed} photos listed, "
             f"{embedded} embedded + {rejected} rejected = {embedded + rejected}.",
-            hint="Nothing was published. Run again; if it comes back, report it with --verbose.",
+            hint=_DEFECT,
+        )
+
+    @classmethod
+    def of_rows(cls, wanted: int, what: str, found: int, where: str) -> CountError:
+        """Build the error from two counts that ought to be one: of what, and of rows of what."""
+        return cls(
+            f"The counts do not add up: {wanted} {what}, {found} rows of {where}.", hint=_DEFECT
         )
 
 

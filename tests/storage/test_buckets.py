@@ -855,6 +855,83 @@ def test_a_lock_that_was_left_is_taken_over_by_its_age(
     assert not locked.exists("lock")
 
 
+def test_each_renewal_of_a_lock_changes_it(locked: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looked at a lock, found it left, and takes it over after that is too late."""
+    with fast(monkeypatch, 1000.0, 90.0), locked.lock("lock") as lease:
+        tags = [obstore.head(locked.store, "lock")["e_tag"]]
+        for _ in range(3):
+            assert lease.renew()
+            tags.append(obstore.head(locked.store, "lock")["e_tag"])
+        assert len(set(tags)) == 4
+        slow = Lock(locked, "lock")
+        found = slow._found
+
+        def looked() -> Any:
+            then = found()
+            assert lease.renew()  # in between
+            return then
+
+        monkeypatch.setattr(slow, "_found", looked)
+        monkeypatch.setattr(limits, "LAPSE", 0.0)
+        with pytest.raises(BlockingIOError):
+            slow.take()
+        assert lease.renew()
+
+
+def test_a_lock_is_known_to_be_held_for_a_while_after_each_renewal(
+    locked: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = json.dumps({"machine": "another", "pid": 1, "run": "other"}).encode()
+    with fast(monkeypatch, 1000.0, 90.0), locked.lock("lock") as lease:
+        locked.put("lock", other)  # none but a renewal can tell, and none is due
+        assert lease.is_held()
+        monkeypatch.setattr(limits, "BEAT", 0.0)
+        assert not lease.is_held()
+        monkeypatch.setattr(limits, "BEAT", 1000.0)
+        assert not lease.is_held()  # once lost, it is lost
+        assert not lease.renew()
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_lock_given_back_at_any_moment_is_taken_by_who_asks(
+    locked: Bucket, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """It was there when it was to be made, and is gone when its holder is looked for."""
+    other = json.dumps({"machine": "another", "pid": 1, "run": "other"}).encode()
+    monkeypatch.setattr(limits, "LAPSE", 0.0)
+    locked.put("lock", other)
+    asked, put, get = [0], obstore.put, obstore.get
+
+    def given_back(then: Any) -> Any:
+        def call(store: Any, path: str, *rest: Any, **options: Any) -> Any:
+            if path == "lock":
+                asked[0] += 1
+                if asked[0] == moment:
+                    obstore.delete(store, path)
+            return then(store, path, *rest, **options)
+
+        return call
+
+    monkeypatch.setattr("verger.storage.lock.obstore.put", given_back(put))
+    monkeypatch.setattr("verger.storage.lock.obstore.get", given_back(get))
+    with locked.lock("lock"):
+        monkeypatch.undo()
+        assert holder(locked)["pid"] == os.getpid()
+    assert not locked.exists("lock")
+
+
+def test_a_late_release_leaves_the_lock_of_another(locked: Bucket) -> None:
+    lock = Lock(locked, "lock")
+    lock.take()
+    assert lock._is_own()
+    other = json.dumps({"machine": "another", "pid": 1, "run": "other"}).encode()
+    locked.put("lock", other)
+    assert not locked.delete_version("lock", lock._tag)
+    assert locked.read("lock") == other
+    lock.release()
+    assert locked.read("lock") == other
+
+
 def test_a_lock_that_was_lost_is_left_to_who_has_it(
     locked: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import pickle
@@ -173,6 +174,40 @@ def test_a_place_can_be_sent_to_a_worker(place: Place) -> None:
         workers.submit(place.put, "b", b"2").result()
     assert place.read("b") == b"2"
     assert pickle.loads(pickle.dumps(place)) == place  # noqa: S301 - our own
+
+
+def test_the_state_of_a_file_is_named_and_that_state_alone_is_deleted(place: Place) -> None:
+    assert place.version("file") is None
+    assert place.delete_version("file", "any")  # it is gone
+    place.put("file", b"one")
+    one = place.version("file")
+    assert one is not None
+    assert place.version("file") == one
+    place.put("file", b"other")
+    assert not place.delete_version("file", one)
+    assert place.read("file") == b"other"
+    assert place.delete_version("file", place.version("file") or "")
+    assert not place.exists("file")
+
+
+def test_a_file_is_known_by_its_size_and_checksum_wherever_it_is_moved(place: Place) -> None:
+    sha256 = hashlib.sha256(b"content").hexdigest()
+    with place.incoming("one") as file:
+        file.write_bytes(b"content")
+    place.put("two", b"content")
+    place.move("one", "three")
+    for path in ("two", "three"):
+        assert place.content(path) == (7, sha256)
+    with pytest.raises(FileNotFoundError):
+        place.content("one")
+
+
+def test_files_are_deleted_of_which_some_are_gone(place: Place) -> None:
+    for name in ("a", "b", "c"):
+        place.put(f"folder/{name}", b"")
+    place.delete_files([])
+    place.delete_files(["folder/a", "folder/gone", "folder/c"])
+    assert place.files("folder") == ["folder/b"]
 
 
 def test_a_lock_is_freed_at_its_end_good_or_bad(place: Place) -> None:

@@ -375,7 +375,8 @@ def test_only_one_run_at_a_time_and_a_killed_one_frees_the_store(tmp_path: Path)
         with pytest.raises(StoreError, match="Another run is writing"), store.working():
             pass
         assert "Another run is writing" in refusal(store, overwrite=True)
-        assert in_the_work_folder(store) == {"matrix/half"}  # the other one's, left alone
+        (half,) = in_the_work_folder(store)  # the other one's, left alone
+        assert half.endswith("/matrix/half")
         other.kill()
         other.wait()
     with store.working():

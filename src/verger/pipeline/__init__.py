@@ -207,7 +207,7 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
     """Fit and project again what the STORE holds."""
     features = Features(job, job.store.table(FEATURES))
     if (embedded := record["counts"]["embedded"]) != len(features):
-        raise CountError.of(embedded, len(features), 0)
+        raise CountError.of_rows(embedded, "photos embedded", len(features), "features")
     with _spark(job, embedded) as (spark, engine):
         fitted = fit(job, spark, features, record["backbone"]["features"])
         projected = project(job, spark, features, fitted, str(record["finished"]))

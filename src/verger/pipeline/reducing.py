@@ -78,7 +78,8 @@ def fit(job: Job, spark: SparkSession, features: Features, width: int) -> Fitted
         moments = feature_moments(spark, features.table, width, notes)
         labels = notes.read()
         if not len(features) == moments.raw.n == len(labels.codes):
-            raise CountError.of(len(features), moments.raw.n, 0)
+            found = moments.raw.n if moments.raw.n != len(features) else len(labels.codes)
+            raise CountError.of_rows(len(features), "features listed", found, "features read")
         return _fitted(job, moments, labels)
 
 
@@ -111,7 +112,7 @@ def project(
         spans = ranges(features.groups, fitted.pca.k, cores)
         written = write_matrix(spark, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
-            raise CountError.of(len(features), rows, 0)
+            raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))
     gathered = Gathered(job.place, len(features), light, heavy)
     calibration = None

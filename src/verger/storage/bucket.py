@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import obstore
-from obstore.exceptions import InvalidPathError
+from obstore.exceptions import InvalidPathError, PreconditionError
 
 from verger.errors import VergerError
 from verger.machine.folders import scratch_folder
@@ -33,14 +34,16 @@ from verger.storage.bucket_listing import (
     refs_of_objects,
     walk,
 )
+from verger.storage.checksum import Content
 from verger.storage.lock import Lock
 from verger.storage.sorting import Hear, counted, ignore
 from verger.storage.sorting import in_order as by_path
 
 if TYPE_CHECKING:
-    from verger.storage.place import Source
+    from verger.storage.place import Lease, Source
 
 SCHEMES = ("s3", "gs", "az")
+_SHA256 = "sha256"  # what an object is sent with, and keeps where it is copied
 _PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that workers are given
 
 
@@ -101,13 +104,16 @@ class Bucket(Client):
         with scratch_folder() as folder:
             file = folder / "file"
             yield file
+            with file.open("rb") as data:
+                said = {_SHA256: hashlib.file_digest(data, "sha256").hexdigest()}
             with self.told(path):
-                self.again(lambda: obstore.put(self.store, path, file))
+                self.again(lambda: obstore.put(self.store, path, file, attributes=said))
 
     def put(self, path: str, data: bytes) -> None:
         """Write a small object; S3 shows it whole or not at all."""
+        said = {_SHA256: hashlib.sha256(data).hexdigest()}
         with self.told(path):
-            self.again(lambda: obstore.put(self.store, path, data))
+            self.again(lambda: obstore.put(self.store, path, data, attributes=said))
 
     def move(self, path: str, to: str) -> None:
         """Copy an object over another one, and delete it."""
@@ -128,6 +134,37 @@ class Bucket(Client):
                 self.again(partial(obstore.delete, self.store, names))
             if self._has(path):
                 self.again(lambda: obstore.delete(self.store, path))
+
+    def delete_files(self, paths: list[str]) -> None:
+        """Delete these objects, of which some may be gone: a thousand a request."""
+        with self.told(paths[0] if paths else ""):
+            for start in range(0, len(paths), 1000):
+                some = paths[start : start + 1000]
+                self.again(partial(obstore.delete, self.store, some))
+
+    def version(self, path: str) -> str | None:
+        """Return the ETag of an object; None if there is none."""
+        with suppress(FileNotFoundError), self.told(path):
+            return self.again(lambda: obstore.head(self.store, path))["e_tag"]
+        return None
+
+    def delete_version(self, path: str, version: str) -> bool:
+        """Delete an object if it has this ETag; say whether it is gone."""
+        with self.told(path):
+            try:
+                self.delete_if(path, version)
+            except FileNotFoundError:
+                return True
+            except PreconditionError:
+                return not self._has(path)
+        return True
+
+    def content(self, path: str) -> Content:
+        """Return the size, and the SHA-256 that was sent along with the object, if one was."""
+        with self.told(path):
+            found = self.again(lambda: obstore.get(self.store, path, options={"head": True}))
+        said = found.attributes.get(_SHA256)
+        return Content(int(found.meta["size"]), None if said is None else str(said))
 
     def exists(self, path: str) -> bool:
         """Say whether there is such an object."""
@@ -169,23 +206,17 @@ class Bucket(Client):
             yield from by_path(objects, Listed, LISTED) if in_order else objects
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+    def lock(self, path: str) -> Iterator[Lease]:
         """Hold a lock: an object that is renewed as long as this process lives.
 
         One that was not renewed for a minute and a half, or whose process is known to be gone, is
-        taken over. Raises BlockingIOError if another run holds it. What is given renews the lock,
-        and says whether that could be done: if so, nobody takes it over within that time.
+        taken over. Raises BlockingIOError if another run holds it.
         """
         with self.told(path):
             held = Lock(self, path)
             held.take()
-
-        def is_held() -> bool:
-            with self.told(path):
-                return held.renew()
-
         try:
-            yield is_held
+            yield _Told(self, path, held)
         finally:
             held.release()
 
@@ -214,6 +245,23 @@ class Bucket(Client):
         """List the photos: see `walk`."""
         objects = self.walk(hear, in_order=in_order)
         yield from refs_of_objects(objects, labeller, selection or Selection(), self.exists)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A lease whose errors are told as those of its bucket."""
+
+    bucket: Bucket
+    path: str
+    held: Lock
+
+    def is_held(self) -> bool:
+        with self.bucket.told(self.path):
+            return self.held.is_held()
+
+    def renew(self) -> bool:
+        with self.bucket.told(self.path):
+            return self.held.renew()
 
 
 class _Object(io.RawIOBase):

@@ -92,6 +92,15 @@ class Client:
         attempts = attempts_of(dict(self.settings))
         return repeated(action, breaks_off, attempts, limits.BUCKET_PATIENCE)
 
+    def delete_if(self, path: str, version: str) -> None:
+        """Delete an object if it is still the one with this ETag; raises PreconditionError if not.
+
+        boto3 has a notation for this, obstore has none. One that is gone is none to delete.
+        """
+        client, bucket, base = self.plain()
+        with as_obstore_has_it():
+            client.delete_object(Bucket=bucket, Key=base + path, IfMatch=version)
+
     @contextmanager
     def told(self, path: str) -> Iterator[None]:
         """Turn what the client raises into OSError for one object, or into the place's error."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from obstore.exceptions import GenericError, PermissionDeniedError
+from obstore.exceptions import GenericError, PermissionDeniedError, PreconditionError
 
 MEANING = {
     "NoSuchBucket": "there is no such bucket",
@@ -126,6 +126,8 @@ def as_obstore_has_it() -> Iterator[None]:
         kinds: dict[str, type[Exception]] = {
             "NoSuchKey": FileNotFoundError,
             "AccessDenied": PermissionDeniedError,
+            "PreconditionFailed": PreconditionError,
+            "ConditionalRequestConflict": PreconditionError,
         }
         raise kinds.get(code, GenericError)(f"<Code>{code}</Code>") from None
     except (boto.ConnectionError, boto.HTTPClientError):

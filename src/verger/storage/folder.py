@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import fcntl
+import hashlib
 import io
 import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ from verger.photos.reasons import Reason
 from verger.photos.references import STORE_MARK, PhotoRef, escaped
 from verger.photos.selection import Selection
 from verger.storage import limits
+from verger.storage.checksum import Content
 from verger.storage.sorting import Hear, ignore
 
 if TYPE_CHECKING:
-    from verger.storage.place import Source
+    from verger.storage.place import Lease, Source
 
 NOT_A_FILE = "not a regular file"
 
@@ -121,6 +123,32 @@ class LocalPlace:
         else:
             target.unlink(missing_ok=True)
 
+    def delete_files(self, paths: list[str]) -> None:
+        """Delete these files, of which some may be gone."""
+        for path in paths:
+            (self.root / path).unlink(missing_ok=True)
+
+    def version(self, path: str) -> str | None:
+        """Name a file's present state; None if there is none."""
+        try:
+            found = (self.root / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+    def delete_version(self, path: str, version: str) -> bool:
+        """Delete a file if this is its state; say whether it is gone."""
+        found = self.version(path)
+        if found == version:
+            (self.root / path).unlink(missing_ok=True)
+        return found in (version, None)
+
+    def content(self, path: str) -> Content:
+        """Return the size and the SHA-256 of a file."""
+        with (self.root / path).open("rb") as data:
+            sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+            return Content(os.fstat(data.fileno()).st_size, sha256)
+
     def exists(self, path: str) -> bool:
         """Say whether there is such a file."""
         return (self.root / path).is_file()
@@ -156,23 +184,20 @@ class LocalPlace:
             return None
 
     @contextmanager
-    def lock(self, path: str) -> Iterator[Callable[[], bool]]:
+    def lock(self, path: str) -> Iterator[Lease]:
         """Hold a lock of the operating system's, which no killed process leaves behind.
 
         It is lost where somebody deletes its file: then another run can lock a new one.
         """
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w") as lock:
+        # No link is followed to a file of somebody else's, and none is emptied.
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-            def is_held() -> bool:
-                try:
-                    return os.path.samestat(os.fstat(lock.fileno()), file.stat())
-                except FileNotFoundError:
-                    return False
-
-            yield is_held
+            yield _FolderLease(lock, file)
+        finally:
+            os.close(lock)
 
     def list(
         self,
@@ -201,6 +226,22 @@ class LocalPlace:
             raise PhotosError(f"Cannot list {root}: {error.strerror}.") from None
         top = iter(entries), "", (identity,)
         yield from _walk(top, labeller, selection or Selection(), hear)
+
+
+@dataclass(frozen=True, slots=True)
+class _FolderLease:
+    """An open file that is locked; the lock is lost where its name is another file's, or gone."""
+
+    handle: int
+    file: Path
+
+    def is_held(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.handle), self.file.lstat())
+        except FileNotFoundError:
+            return False
+
+    renew = is_held
 
 
 # The entries of a folder that are left, its path, and the identities of the folders around it.

@@ -1,4 +1,8 @@
-"""The lock of a bucket: an object that says who holds it, renewed for as long as it is held."""
+"""The lock of a bucket: an object that says who holds it, renewed for as long as it is held.
+
+Each renewal changes the object, and is written only over the one before it: whoever takes over what
+seems to be left takes it from a state that a living owner has changed since, and is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,19 +34,20 @@ class Lock:
         self._client, self._path = client, path
         self._said = {"machine": this_machine(), "pid": os.getpid(), "run": uuid.uuid4().hex}
         self._tag: Any = None
+        self._beats = 0
+        self._renewed = 0.0  # when that was last known to have been done
+        self._guard = threading.RLock()  # the beat and the run renew it, one at a time
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def take(self) -> None:
         """Take the lock, or raise BlockingIOError."""
         for _ in range(3):
-            try:
-                self._put("create")
-                break
-            except AlreadyExistsError:
-                pass
             with suppress(FileNotFoundError):  # given back just now
-                self._take_over()
+                try:
+                    self._put("create")
+                except AlreadyExistsError:
+                    self._take_over()
                 break
         else:
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path)
@@ -53,15 +59,22 @@ class Lock:
         self._thread.join(10)  # what it still writes then is refused: the lock is another, or gone
         with suppress(BaseError, OSError):
             if self._is_own():
-                self._client.again(lambda: obstore.delete(self._client.store, self._path))
+                self._client.delete_if(self._path, self._tag)
+
+    def is_held(self) -> bool:
+        """Say whether the lock is still this one's own: so it is for a while after each renewal."""
+        fresh = min(limits.BEAT, limits.LAPSE / 6)
+        return _awake() - self._renewed < fresh or self.renew()
 
     def renew(self) -> bool:
         """Renew the lock; say whether it was still this one's own."""
-        try:
-            self._put({"e_tag": self._tag})
-        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
-            return False
-        return True
+        with self._guard:
+            try:
+                self._put({"e_tag": self._tag})
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                self._renewed = 0.0
+                return False
+            return True
 
     def _found(self) -> tuple[dict[str, Any], Any]:
         """Read who holds the lock, and what the store says of the object."""
@@ -94,7 +107,9 @@ class Lock:
 
     def _put(self, mode: Any) -> None:
         """Write the object if it is what `mode` says, or if it is this one's own already."""
-        body = json.dumps(self._said).encode()
+        self._beats += 1
+        body = json.dumps(self._said | {"beat": self._beats}).encode()
+        asked = _awake()
         try:
             put = partial(obstore.put, self._client.store, self._path, body, mode=mode)
             self._tag = self._client.again(put)["e_tag"]
@@ -102,18 +117,26 @@ class Lock:
             # An answer was lost on its way, and what was asked again had been done.
             if not self._is_own():
                 raise
+        else:
+            self._renewed = asked
 
     def _is_own(self) -> bool:
         holder, meta = self._found()
-        if holder == self._said:
+        is_own = holder.get("run") == self._said["run"]
+        if is_own:
             self._tag = meta["e_tag"]
-        return holder == self._said
+        return is_own
 
     def _beat(self) -> None:
         while not self._ended.wait(limits.BEAT):
             with suppress(BaseError, OSError):
                 if not self.renew():
                     return  # taken over while this process slept
+
+
+def _awake() -> float:
+    """Return the seconds of a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def this_machine() -> str:

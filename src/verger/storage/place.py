@@ -5,7 +5,7 @@ A place is small and can be sent to workers, each of which opens it for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +14,30 @@ from verger.errors import PhotosError, StoreError, VergerError
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
+from verger.storage.checksum import Content
 from verger.storage.folder import LocalPlace
 from verger.storage.sorting import Hear, ignore
 
-__all__ = ["LocalPlace", "Place", "Source", "address_of", "place_of", "source_of", "store_place"]
+__all__ = [
+    "Lease",
+    "LocalPlace",
+    "Place",
+    "Source",
+    "address_of",
+    "place_of",
+    "source_of",
+    "store_place",
+]
+
+
+class Lease(Protocol):
+    """A lock that is held. One may lapse, and be taken over, while a machine sleeps."""
+
+    def is_held(self) -> bool:
+        """Say whether it is still this process's own: nobody can have taken it over yet."""
+
+    def renew(self) -> bool:
+        """Say the same, after asking the place: from now on it lasts its whole time."""
 
 
 class Source(Protocol):
@@ -82,6 +102,9 @@ class Place(Source, Protocol):
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all in it; nothing happens if there is none."""
 
+    def delete_files(self, paths: list[str]) -> None:
+        """Delete these files, of which some may be gone."""
+
     def exists(self, path: str) -> bool:
         """Say whether there is such a file."""
 
@@ -97,12 +120,17 @@ class Place(Source, Protocol):
     def is_empty(self) -> bool | None:
         """Say whether nothing lies here; None if there is no such place yet."""
 
-    def lock(self, path: str) -> AbstractContextManager[Callable[[], bool]]:
-        """Hold a lock for as long as this process lives; BlockingIOError if another holds it.
+    def version(self, path: str) -> str | None:
+        """Name the present state of a file, which any change gives another name; None if none."""
 
-        What it gives says whether the lock is still this process's own: one may lapse, and be taken
-        over, while a machine sleeps.
-        """
+    def delete_version(self, path: str, version: str) -> bool:
+        """Delete a file if this is its state; say whether it is gone."""
+
+    def content(self, path: str) -> Content:
+        """Return the size and the SHA-256 of a file."""
+
+    def lock(self, path: str) -> AbstractContextManager[Lease]:
+        """Hold a lock for as long as this process lives; BlockingIOError if another holds it."""
 
     def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""

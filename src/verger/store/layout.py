@@ -12,5 +12,6 @@ REPORT, PAGE = "report", "report.html"  # what a run's report is, and its page i
 MARK = f"{STORE_MARK}/store.json"
 LOCK = f"{STORE_MARK}/lock"
 WORK = f"{STORE_MARK}/work"
+DRAFTS = f"{WORK}/drafts"
 JOURNAL = f"{STORE_MARK}/publish.json"
 FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"

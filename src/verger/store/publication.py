@@ -3,19 +3,34 @@
 A run writes down which files go where and which go, in the journal: from then on the new state is
 decided. The old record is taken away, the files are moved, and the new record comes last. Killed
 before, a STORE is what it was; killed after, whoever opens it next carries out what is written.
+
+A run that stood still for so long that another took its lock over may go on at any step. None of
+them does harm then, wherever the request that stood still arrives:
+
+- To decide is to move a draft to where the journal is, and the lock is renewed between the writing
+  of the draft and its move. Who takes a lock over deletes all drafts before anything else: either
+  the journal is there by then and is carried out, or there is nothing left to move.
+- A move's source lies in the work folder under the name of its run. Once it was moved, or cleared
+  away, a late move of it finds nothing. So too for the record, which is moved like a file.
+- What goes is deleted as the version that was seen while the lock was held, and no other. What has
+  the same name in every run is first made this run's own, since its bytes may be the same, too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from verger.errors import StoreError
 from verger.photos.references import STORE_MARK
-from verger.storage.place import Place
+from verger.storage.checksum import Content
+from verger.storage.place import Lease, Place
 from verger.store.layout import (
+    DRAFTS,
     FEATURES,
     GALLERY,
     JOURNAL,
@@ -26,9 +41,16 @@ from verger.store.layout import (
     REJECTS,
     WORK,
 )
-from verger.store.work import put_whole
+from verger.store.work import LockLost, Work, as_json, check_held
 
 _PUBLISHED = {FEATURES, REJECTS, MATRIX, PROJECTION, GALLERY, MATRIX_CSV}
+
+# What has the same name in every run; the others' names are those of a run.
+_NAMED_ALIKE = {PROJECTION, GALLERY, MATRIX_CSV}
+
+
+class Incomplete(StoreError):
+    """A publication was cut short, and files that it needs are gone."""
 
 
 @dataclass
@@ -58,14 +80,34 @@ class Publication:
         return moves, gone
 
 
-def publish(place: Place, record: Mapping[str, Any], publication: Publication) -> None:
-    """Decide that these files, and no others, are the STORE's, with their record; do so."""
-    moves, gone = publication.changes(place)
-    if moves or gone:
-        put_whole(place, JOURNAL, {"moves": moves, "gone": gone, "record": record})
-        carry_out(place)
-    else:
-        put_whole(place, RECORD, record)
+def publish(work: Work, record: Mapping[str, Any], publication: Publication, lease: Lease) -> None:
+    """Decide that these files, and no others, are the STORE's, with their record; do so.
+
+    Raises `LockLost`, with nothing decided, where another run has taken the lock over.
+    """
+    place, draft = work.place, f"{DRAFTS}/{work.run}.json"
+    text = as_json(record)
+    try:
+        moves, gone = publication.changes(place)
+        journal = Journal(
+            tuple(_with_contents(place, moves)), tuple(gone), json.loads(text), work.built(RECORD)
+        )
+        place.put(journal.record_from, text)
+        place.put(draft, as_json(journal.as_dict() | {"run": work.run}))
+        if not lease.renew():
+            raise LockLost
+        place.move(draft, JOURNAL)
+    except FileNotFoundError:  # perhaps cleared away by who has taken the lock over
+        if lease.renew():
+            raise
+        raise LockLost from None
+    with suppress(LockLost):  # it is decided: the rest is done by who holds the lock now
+        journal.carry_out(place, lease)
+
+
+def clear_drafts(place: Place) -> None:
+    """Make sure that nobody who held the lock before can decide anything any more."""
+    place.delete(DRAFTS)
 
 
 def is_pending(place: Place) -> bool:
@@ -73,38 +115,182 @@ def is_pending(place: Place) -> bool:
     return place.exists(JOURNAL)
 
 
-def carry_out(place: Place) -> None:
-    """Do what the journal says, if there is one; what is done already is not done again."""
+def carry_out(place: Place, lease: Lease) -> bool:
+    """Do what the journal says; say whether there is one.
+
+    Raises `StoreError`, and changes nothing, where a file that it names is gone or another; and
+    `LockLost`.
+    """
     if not is_pending(place):
-        return
-    journal = _read(place)
-    place.delete(RECORD)
-    for source, to in journal["moves"]:
-        if place.exists(source):
-            place.move(source, to)
-    for path in journal["gone"]:
-        place.delete(path)
-    put_whole(place, RECORD, journal["record"])
-    place.delete(JOURNAL)
-    place.delete_if_empty(WORK)
+        return False
+    journal = Journal.read(place)
+    if not journal.is_carried_out(place):
+        journal.check(place)
+    journal.carry_out(place, lease)
+    return True
 
 
-def _read(place: Place) -> dict[str, Any]:
-    """Read the journal; what it names lies in the STORE, whoever wrote it."""
-    try:
-        journal = json.loads(place.read(JOURNAL))
-        dict(journal["record"])
-        targets = [*(to for _, to in journal["moves"]), *journal["gone"]]
-        sources = [source for source, _ in journal["moves"]]
-        allowed = all(_lies_in(path, _PUBLISHED) for path in targets)
-        if not (allowed and all(_lies_in(path, {STORE_MARK}) for path in sources)):
-            raise ValueError("it names what is no part of a STORE")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{place}/{JOURNAL} does not say what a run was about to publish ({error}).",
-            hint="Delete it, and run again with --overwrite.",
-        ) from None
-    return dict(journal)
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file on its way; older journals say nothing of its content."""
+
+    source: str
+    to: str
+    content: Content | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What is decided.
+
+    moves:       in this order
+    gone:        the paths of files that go
+    record:      the new record
+    record_from: the record as a file, which is moved last; '' in older journals, which have none
+    """
+
+    moves: tuple[Move, ...]
+    gone: tuple[str, ...]
+    record: Mapping[str, Any]
+    record_from: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it is written: what older versions read, and beside it what they ignore."""
+        return {
+            "moves": [[move.source, move.to] for move in self.moves],
+            "gone": list(self.gone),
+            "files": {move.to: move.content._asdict() for move in self.moves if move.content},
+            "record": self.record,
+            "record_from": self.record_from,
+        }
+
+    @classmethod
+    def read(cls, place: Place) -> Journal:
+        """Read the journal; what it names lies in the STORE, whoever wrote it."""
+        try:
+            said = json.loads(place.read(JOURNAL))
+            files = {
+                str(to): Content(int(entry["bytes"]), entry["sha256"])
+                for to, entry in said.get("files", {}).items()
+            }
+            moves = tuple(Move(source, to, files.get(to)) for source, to in said["moves"])
+            journal = cls(
+                moves, tuple(said["gone"]), dict(said["record"]), said.get("record_from", "")
+            )
+            targets = [*(move.to for move in moves), *journal.gone]
+            sources = [*(move.source for move in moves), *filter(None, [journal.record_from])]
+            allowed = all(_lies_in(path, _PUBLISHED) for path in targets)
+            if not (allowed and all(_lies_in(path, {STORE_MARK}) for path in sources)):
+                raise ValueError("it names what is no part of a STORE")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{place}/{JOURNAL} does not say what a run was about to publish ({error}).",
+                hint="Delete it, and run again with --overwrite.",
+            ) from None
+        return journal
+
+    def check(self, place: Place) -> None:
+        """Check that each file is where it was, or where it shall be; raises `Incomplete`."""
+        for move in self.moves:
+            try:
+                self._check_fits(move, place.content(move.source), place)
+            except FileNotFoundError:
+                self._check_is_there(place, move)
+
+    def carry_out(self, place: Place, lease: Lease) -> None:
+        """Do it; what is done already is not done again."""
+        if not self.is_carried_out(place):
+            self._move_all(place, lease)
+        _take_away(place, lease, JOURNAL)
+        place.delete_if_empty(WORK)
+
+    def is_carried_out(self, place: Place) -> bool:
+        """Say whether the new record, which comes last, is there."""
+        if not self.record_from or place.exists(self.record_from):
+            return False
+        return place.exists(RECORD) and place.read(RECORD) == as_json(self.record)
+
+    def _move_all(self, place: Place, lease: Lease) -> None:
+        if self.moves or self.gone or not self.record_from:  # else the record alone is renewed
+            _take_away(place, lease, RECORD)
+        for move in self.moves:
+            check_held(lease)
+            try:
+                place.move(move.source, move.to)
+            except FileNotFoundError:
+                if not lease.renew():
+                    raise LockLost from None
+                self._check_is_there(place, move)
+        for path in self.gone:
+            if path.partition("/")[0] in _NAMED_ALIKE:
+                self._make_own(place, lease, path)
+            _take_away(place, lease, path)
+        self._put_record(place, lease)
+
+    def _make_own(self, place: Place, lease: Lease, path: str) -> None:
+        """Put a file of this run's own in the place of one that goes.
+
+        Another run may write the same name, and the same bytes: a late deletion must not find it.
+        """
+        if place.version(path) is None:
+            return
+        mark = f"{self.record_from.rpartition('/')[0] or WORK}/gone"
+        place.put(mark, as_json({"gone": path, "by": self.record_from}))
+        check_held(lease)
+        try:
+            place.move(mark, path)
+        except FileNotFoundError:
+            raise LockLost from None
+
+    def _put_record(self, place: Place, lease: Lease) -> None:
+        text = as_json(self.record)
+        check_held(lease)
+        if not self.record_from:
+            built = f"{WORK}/{RECORD}"
+            place.put(built, text)
+            place.move(built, RECORD)
+            return
+        try:
+            place.move(self.record_from, RECORD)
+        except FileNotFoundError:
+            if not lease.renew():
+                raise LockLost from None
+            if not place.exists(RECORD) or place.read(RECORD) != text:
+                raise self._damaged(place, self.record_from) from None
+
+    def _check_is_there(self, place: Place, move: Move) -> None:
+        """Check that a file without a source was moved already: the target is what it was."""
+        try:
+            found = place.content(move.to)
+        except FileNotFoundError:
+            raise self._damaged(place, move.source) from None
+        self._check_fits(move, found, place)
+
+    def _check_fits(self, move: Move, found: Content, place: Place) -> None:
+        if move.content is not None and not move.content.fits(found):
+            raise self._damaged(place, move.source)
+
+    def _damaged(self, place: Place, path: str) -> Incomplete:
+        return Incomplete(
+            f"A run was stopped as it put its files into place in {place}, and {path} has gone or "
+            "changed since.",
+            hint=f"Delete {JOURNAL} there, and run again with --overwrite.",
+        )
+
+
+def _with_contents(place: Place, moves: list[tuple[str, str]]) -> Iterable[Move]:
+    with ThreadPoolExecutor(place.reads_at_once) as threads:
+        contents = threads.map(place.content, [source for source, _ in moves])
+        for (source, to), content in zip(moves, contents, strict=True):
+            yield Move(source, to, content)
+
+
+def _take_away(place: Place, lease: Lease, path: str) -> None:
+    """Delete a file, but never one that another run has put there since."""
+    while (version := place.version(path)) is not None:
+        check_held(lease)
+        if place.delete_version(path, version):
+            return
 
 
 def _lies_in(path: str, tops: set[str]) -> bool:

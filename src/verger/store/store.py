@@ -19,23 +19,35 @@ place as one (`publication.py`): while there is a record, all that lies beside i
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from verger.errors import StoreError
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
-from verger.storage.place import store_place
+from verger.storage.place import Lease, store_place
 from verger.store.layout import FAILED_REJECTS, LOCK, MARK, RECORD, REJECTS, WORK
-from verger.store.publication import Publication, carry_out, is_pending, publish
-from verger.store.work import Work, put_whole, run_name
+from verger.store.no_links import refuse_links
+from verger.store.publication import (
+    Incomplete,
+    Journal,
+    Publication,
+    carry_out,
+    clear_drafts,
+    is_pending,
+    publish,
+)
+from verger.store.troubles import told_of, troubles_told
+from verger.store.work import LockLost, Work, put_whole, run_name
 
 RECORD_FORMAT = 2  # 1 had no ETags
+_LOG = logging.getLogger("verger")
+_COMPLETED = "A run was stopped as it put its files into place in %s: that is done now."
 
 
 class Store:
@@ -45,7 +57,8 @@ class Store:
         place = store_place(root)
         self.root = str(place)
         self.place = place.absolute()
-        self._is_held: Callable[[], bool] = lambda: False
+        refuse_links(self.place)
+        self._lease: Lease | None = None
 
     def table(self, name: str) -> list[str]:
         """Return the files of a table, in order."""
@@ -54,17 +67,33 @@ class Store:
     def record(self) -> dict[str, Any] | None:
         """Return the record of the whole run that the STORE holds, or None.
 
-        A run that was killed while it put its files into place is completed first. Raises
-        `StoreError` for a record that is none, or of a newer Verger.
+        A run that was killed while it put its files into place is completed first, and a line of
+        the log says so. Raises `StoreError` for a record that is none, or of a newer Verger.
         """
         if is_pending(self.place):
-            with suppress(BlockingIOError, OSError), self.place.lock(LOCK):
-                carry_out(self.place)
+            self._complete()
         return self._read_record()
+
+    def _complete(self) -> None:
+        try:
+            with self.place.lock(LOCK) as lease:
+                if carry_out(self.place, lease):
+                    _LOG.warning(_COMPLETED, self.root)
+        except (OSError, LockLost):
+            pass  # another does it now, or this user may not
+        except Incomplete as error:
+            if not self.place.exists(RECORD):
+                raise
+            _LOG.warning("%s", error)  # of all that, nothing was done: the last whole run is here
 
     def whole_run(self) -> dict[str, Any]:
         """Return the record of the whole run that is here; `StoreError` if there is none."""
         record = self.record()
+        if record is None and is_pending(self.place):
+            raise StoreError(
+                f"A run is putting its files into place in {self.root}, or was stopped as it did.",
+                hint="Try again in a moment. If it stays so, `verger reduce` completes it.",
+            )
         if record is None:
             raise StoreError(
                 f"{self.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
@@ -79,15 +108,10 @@ class Store:
         set, and where it cannot be written.
         """
         is_new = self.check(backbone=backbone, overwrite=overwrite)
-        try:
-            with self.place.lock(LOCK):
-                if not self.place.exists(MARK):
-                    put_whole(self.place, MARK, {"format": RECORD_FORMAT})
-                    self.place.delete_if_empty(WORK)
-        except BlockingIOError:
-            raise self._is_busy() from None
-        except OSError as error:
-            raise _cannot_write(self.root, error) from None
+        with self._locked(), troubles_told(self.root):
+            if not self.place.exists(MARK):
+                put_whole(self.place, MARK, {"format": RECORD_FORMAT})
+                self.place.delete_if_empty(WORK)
         return is_new
 
     def check(self, *, backbone: Mapping[str, Any], overwrite: bool) -> bool:
@@ -99,7 +123,7 @@ class Store:
                 raise StoreError(f"{self.root} is a file; STORE is a folder.") from None
             raise StoreError(f"Cannot write to {self.root}: not a folder.") from None
         except OSError as error:
-            raise _cannot_write(self.root, error) from None
+            raise told_of(error, self.root) from None
         # An empty mark is what a claim leaves that was killed as it began.
         if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
@@ -115,7 +139,7 @@ class Store:
         return bool(self.place.entries(STORE_MARK))
 
     def _refuse_to_mix(self, backbone: Mapping[str, Any]) -> None:
-        record = self.record()
+        record = self._decided_record()
         if record is None:
             return
         made = record.get("backbone", {})
@@ -132,27 +156,40 @@ class Store:
 
         Raises `StoreError` where another run holds it.
         """
-        try:
-            with (
-                self.place.lock(LOCK) as self._is_held,
-                scratch_folder() as scratch,
-            ):
-                carry_out(self.place)
-                work = Work(self.place, run_name(), made_by, scratch)
-                work.tidy()
-                try:
-                    yield work
-                finally:
-                    with suppress(OSError):
-                        # What is decided is carried out before its sources are cleared away. Where
-                        # another run has taken the lock over, all of it is that run's.
-                        if self._is_held():
-                            carry_out(self.place)
-                            work.tidy()
-        except BlockingIOError:
-            raise self._is_busy() from None
-        except OSError as error:
-            raise _cannot_write(self.root, error) from None
+        with (
+            self._locked() as self._lease,
+            scratch_folder() as scratch,
+            troubles_told(self.root, str(scratch)),
+        ):
+            work = Work(self.place, run_name(), made_by, scratch)
+            try:
+                clear_drafts(self.place)
+                carry_out(self.place, self._lease)
+                work.clear_before(self._lease)
+            except LockLost:
+                raise self._is_taken_over() from None
+            try:
+                yield work
+            finally:
+                # What is decided is carried out before its sources are cleared away. Where another
+                # run has taken the lock over, all of it is that run's.
+                with suppress(OSError, LockLost):
+                    if self._lease.renew():
+                        carry_out(self.place, self._lease)
+                        work.clear_after(self._lease)
+
+    @contextmanager
+    def _locked(self) -> Iterator[Lease]:
+        with ExitStack() as stack:
+            try:
+                lease = stack.enter_context(self.place.lock(LOCK))
+            except BlockingIOError:
+                raise StoreError(
+                    f"Another run is writing to {self.root}.", hint="Wait until it has ended."
+                ) from None
+            except OSError as error:
+                raise told_of(error, self.root) from None
+            yield lease
 
     def abandon(self) -> None:
         """Take back a claim on a place that was new, so that a mistaken path leaves no trace."""
@@ -177,15 +214,29 @@ class Store:
 
         Raises `StoreError`, and changes nothing, where another run has taken the lock over.
         """
-        if not self._is_held():
-            raise StoreError(
-                f"Another run has taken over {self.root} while this one stood still; this one "
-                "published nothing.",
-                hint="Wait until that run has ended, and run again.",
-            )
-        publish(self.place, {"format": RECORD_FORMAT, **record}, publication)
-        self.place.delete(work.parts)
-        self.place.delete(FAILED_REJECTS)  # of a run before this one
+        if self._lease is None:
+            raise self._is_taken_over()
+        try:
+            publish(work, {"format": RECORD_FORMAT, **record}, publication, self._lease)
+        except LockLost:
+            raise self._is_taken_over() from None
+        with suppress(LockLost):
+            work.drop_parts(self._lease)
+            self.place.delete(FAILED_REJECTS)  # of a run before this one
+
+    def _is_taken_over(self) -> StoreError:
+        return StoreError(
+            f"Another run has taken over {self.root} while this one stood still; this one "
+            "published nothing.",
+            hint="Wait until that run has ended, and run again.",
+        )
+
+    def _decided_record(self) -> Mapping[str, Any] | None:
+        """Return the record that there is or is about to be, and leave no trace."""
+        with suppress(FileNotFoundError):  # carried out just now
+            if is_pending(self.place):
+                return Journal.read(self.place).record
+        return self._read_record()
 
     def _read_record(self) -> dict[str, Any] | None:
         file = f"{self.place}/{RECORD}"
@@ -203,11 +254,6 @@ class Store:
             )
         return dict(record)
 
-    def _is_busy(self) -> StoreError:
-        return StoreError(
-            f"Another run is writing to {self.root}.", hint="Wait until it has ended."
-        )
-
 
 # What decides what a photo becomes, in the description of a backbone.
 _DECIDES = ("sha256", "image_size", "resize_shorter_side")
@@ -222,9 +268,3 @@ def fingerprint(backbone: Mapping[str, Any], **others: Any) -> str:
 def now() -> str:
     """Return the time in UTC, as it stands in a record."""
     return dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
-
-
-def _cannot_write(root: str, error: OSError) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"The disk of {root} is full.", hint="Free some space, and run again.")
-    return StoreError(f"Cannot write to {root}: {error.strerror or error}.")

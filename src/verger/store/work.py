@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verger.storage.place import Place
-from verger.store.layout import FEATURES, REJECTS, WORK
+from verger.storage.place import Lease, Place
+from verger.store.layout import DRAFTS, FEATURES, REJECTS, WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Work:
     @property
     def refs(self) -> str:
         """The photos to embed, one Parquet file."""
-        return f"{WORK}/refs.parquet"
+        return self.built("refs.parquet")
 
     @property
     def edits(self) -> str:
         """What has to change in files that are there, one Parquet file."""
-        return f"{WORK}/edits.parquet"
+        return self.built("edits.parquet")
 
     @property
     def parts(self) -> str:
@@ -46,11 +46,11 @@ class Work:
     @property
     def rewritten(self) -> str:
         """The folder of the files that take the place of published ones."""
-        return f"{WORK}/rewritten"
+        return self.built("rewritten")
 
     def built(self, name: str) -> str:
         """Where the part of a STORE that is called `name` is built."""
-        return f"{WORK}/{name}"
+        return f"{WORK}/{self.run}/{name}"
 
     def finished(self, table: str) -> list[str]:
         """Return the finished parts, their files of one table; rejects of no finished part go."""
@@ -61,21 +61,67 @@ class Work:
         rejects = self.place.files(f"{self.parts}/{REJECTS}", ".parquet")
         return [path for path in rejects if path.rpartition("/")[2] in done]
 
-    def tidy(self) -> None:
-        """Clear the work folder, but for parts that a later run can take up."""
-        for path in self.place.entries(WORK):
-            may_keep = path == self.parts or (not self.made_by and path.startswith(self.parts))
-            if not (may_keep and self.place.files(f"{path}/{FEATURES}", ".parquet")):
+    def clear_before(self, lease: Lease) -> None:
+        """Clear away what earlier runs left, but for finished parts that a later run can take up.
+
+        Raises `LockLost`. What is cleared away was seen while the lock was held: nothing is that
+        came later, from a run that has taken it over.
+        """
+        left = self.place.entries(WORK)
+        check_held(lease)
+        for path in left:
+            if path.startswith(f"{WORK}/parts-"):
+                # Where this run embeds nothing, all parts are some later run's.
+                self._clear_parts(path, lease, may_keep=path == self.parts or not self.made_by)
+            else:
                 self.place.delete(path)
         self.place.delete_if_empty(WORK)
+
+    def clear_after(self, lease: Lease) -> None:
+        """Clear away what this run built; finished parts that it did not publish stay."""
+        check_held(lease)
+        self.place.delete(f"{WORK}/{self.run}")
+        self.place.delete(f"{DRAFTS}/{self.run}.json")
+        self.place.delete_if_empty(DRAFTS)
+        if self.made_by:
+            self._clear_parts(self.parts, lease, may_keep=True)
+        self.place.delete_if_empty(WORK)
+
+    def drop_parts(self, lease: Lease) -> None:
+        """Clear all parts away: they are published, or wrong."""
+        self._clear_parts(self.parts, lease, may_keep=False)
+
+    def _clear_parts(self, folder: str, lease: Lease, *, may_keep: bool) -> None:
+        if may_keep and self.place.files(f"{folder}/{FEATURES}", ".parquet"):
+            return
+        tables = [f"{folder}/{table}" for table in (FEATURES, REJECTS)]
+        left = [path for table in tables for path in self.place.entries(table)]
+        check_held(lease)
+        self.place.delete_files(left)
+        for path in (*tables, folder):
+            self.place.delete_if_empty(path)
+
+
+class LockLost(Exception):
+    """Another run has taken the lock over; what is left to do is its own."""
+
+
+def check_held(lease: Lease) -> None:
+    """Raise `LockLost` where another run may have taken the lock over."""
+    if not lease.is_held():
+        raise LockLost
 
 
 def put_whole(place: Place, path: str, value: Mapping[str, Any]) -> None:
     """Write a small JSON file by way of the work folder, where no killed run leaves a trace."""
     built = f"{WORK}/{path.rpartition('/')[2]}"
-    text = json.dumps(value, indent=2, allow_nan=False)
-    place.put(built, f"{text}\n".encode())
+    place.put(built, as_json(value))
     place.move(built, path)
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """Write what a STORE keeps as JSON. Raises ValueError for numbers that are none."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def run_name() -> str:

@@ -1,0 +1,64 @@
+"""What the system refuses in the midst of a run, told of the file and the disk that it befell."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from verger.errors import StoreError, VergerError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def troubles_told(store: str, scratch: str = "") -> Iterator[None]:
+    """Tell an OSError in a line; one of standard output, say, is nobody's here and goes on."""
+    try:
+        yield
+    except (BrokenPipeError, BlockingIOError):
+        raise
+    except OSError as error:
+        raise told_of(error, store, scratch) from None
+
+
+def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
+    """Say which file or disk it was: STORE's is a `StoreError`, any other one is not."""
+    path = str(error.filename or "")
+    if not path and error.errno in _FULL:
+        path = _fullest([store, scratch or tempfile.gettempdir()])
+    in_store = not path or path == store or _lies_in(path, store)
+    kind = StoreError if in_store else VergerError
+    if error.errno in _FULL:
+        where = store if in_store else path
+        return kind(f"The disk of {where} is full.", hint="Free some space, and run again.")
+    said = error.strerror or str(error)
+    if in_store:
+        return kind(f"Cannot write to {path or store}: {said}.")
+    return kind(f"{path}: {said}.")
+
+
+def _fullest(places: list[str]) -> str:
+    """Return that of some places whose disk has the least room; a call that filled one is silent.
+
+    A write says that there is no room, and not where.
+    """
+    return min(places, key=_free)
+
+
+def _free(place: str) -> int:
+    for path in (Path(place), *Path(place).parents):
+        try:
+            found = os.statvfs(path)
+        except OSError:
+            continue
+        return found.f_bavail * found.f_frsize
+    return 0
+
+
+def _lies_in(path: str, store: str) -> bool:
+    inner, outer = Path(path).absolute(), Path(store).absolute()
+    return outer in inner.parents

@@ -1,0 +1,92 @@
+"""What the system refuses is told of the file and the disk that it befell, and of no other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.test_store import MADE_BY, claim
+from verger.errors import StoreError, VergerError
+from verger.store.store import Store
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0 or sys.platform != "linux" or not shutil.which("mount"):
+        pytest.skip("only root on Linux can mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    line = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(line, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(file: Path) -> None:
+    with file.open("wb") as out:  # which does not say where there is no room
+        out.write(os.urandom(1 << 20))
+
+
+def test_a_full_disk_of_temporary_files_is_not_store_s(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    store = Store(tmp_path / "store")
+    claim(store)
+    with pytest.raises(VergerError) as caught, store.working(MADE_BY) as work:
+        fill(work.scratch / "array.npy")
+    assert not isinstance(caught.value, StoreError)
+    assert work.scratch.is_relative_to(small_disk)
+    assert caught.value.what == f"The disk of {work.scratch} is full."
+
+
+def test_a_full_disk_of_the_store_is(small_disk: Path) -> None:
+    store = Store(small_disk / "store")
+    claim(store)
+    with pytest.raises(StoreError) as caught, store.working(MADE_BY) as work:
+        work.place.put(work.built("matrix.csv"), os.urandom(1 << 20))
+    assert caught.value.what == f"The disk of {store.root} is full."
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/elsewhere/file"), VergerError,
+         "/elsewhere/file: Permission denied."),
+        (OSError(errno.EIO, "Input/output error", "STORE/features/a"), StoreError,
+         "Cannot write to STORE/features/a: Input/output error."),
+        (OSError(errno.EMFILE, "Too many open files"), StoreError,
+         "Cannot write to STORE: Too many open files."),
+        (OSError(errno.ENOSPC, "No space left on device", "/elsewhere/file"), VergerError,
+         "The disk of /elsewhere/file is full."),
+    ],
+)  # fmt: skip
+def test_what_has_a_name_is_told_by_it(
+    tmp_path: Path, error: OSError, kind: type[VergerError], told: str
+) -> None:
+    store = Store(tmp_path / "store")
+    claim(store)
+    if str(error.filename or "").startswith("STORE"):
+        error.filename = error.filename.replace("STORE", store.root)
+    with pytest.raises(VergerError) as caught, store.working(MADE_BY):
+        raise error
+    assert type(caught.value) is kind
+    assert caught.value.what == told.replace("STORE", store.root)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), BlockingIOError()])
+def test_what_is_no_trouble_of_the_store_goes_on(tmp_path: Path, error: OSError) -> None:
+    """ "Another run is writing to STORE" was said of a pipe that could take no more."""
+    store = Store(tmp_path / "store")
+    claim(store)
+    with pytest.raises(type(error)), store.working(MADE_BY):
+        raise error
