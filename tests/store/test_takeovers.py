@@ -6,11 +6,12 @@ whole, and stays so.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from faults import Faults, faulty
 from verger.errors import StoreError
 from verger.storage import limits
 from verger.storage.bucket import Bucket
-from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
+from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.store.publication import Publication
 from verger.store.store import Store
 from verger.store.work import Work
@@ -204,12 +205,7 @@ def test_in_a_folder_two_runs_step_by_step_in_any_order(tmp_path: Path) -> None:
 
 # In a bucket --------------------------------------------------------------------------------------
 
-
-@contextmanager
-def quick_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(limits, "BEAT", 0.3)
-    monkeypatch.setattr(limits, "LAPSE", 2.0)
-    yield
+BEATS = "PUT [^ ]*/lock$"  # held with all else, but not counted
 
 
 def in_bucket(s3: S3, url: str) -> Store:
@@ -218,12 +214,12 @@ def in_bucket(s3: S3, url: str) -> Store:
     return store
 
 
-def take_over(store: Store, content: str) -> None:
+def take_over(store: Store, ready: Callable[[], None] = lambda: None) -> None:
     """Publish as soon as the other one's lease has lapsed."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while True:
         try:
-            publish(store, content)
+            publish(store, "new", ready)
         except StoreError as error:
             if "Another run is writing" not in str(error) or time.monotonic() > until:
                 raise
@@ -232,50 +228,82 @@ def take_over(store: Store, content: str) -> None:
             return
 
 
-def interleave(s3: S3, url: str, hold: int, *, late_answer: bool) -> str | None:
+def interleave(s3: S3, url: str, hold: Faults, then: Faults | None = None) -> str | None:
     """Hold a run at one of its requests past its lease, then let it go; say how it ended.
 
-    None where it made no so many requests.
+    The one that takes over is held, too, if that is said, and let go when the late one has ended.
+    None where the first made no so many requests.
     """
     direct = in_bucket(s3, url)
-    with faulty(s3.endpoint) as proxy:
-        behind = in_bucket(s3.behind(proxy.endpoint), url)
-        # Its beats are held with the rest, but do not count.
-        faults = Faults(hold=hold, late=late_answer, only="^(?!PUT [^ ]*/lock)|[?]")
-        late = Late(behind, lambda: proxy.set(faults))
+    publish(direct, "old")
+    with faulty(s3.endpoint) as proxy, faulty(s3.endpoint) as other:
+        late = Late(in_bucket(s3.behind(proxy.endpoint), url), lambda: proxy.set(hold))
         while late.thread.is_alive() and not proxy.counts()["held"]:
             time.sleep(0.02)
         if not late.thread.is_alive():
             late.check_ended()
             assert whole(direct) == "late"
             return None
-        take_over(direct, "new")
-        assert whole(direct) == "new"
-        proxy.let_go()
-        late.check_ended()
-        assert whole(direct) == "new", (hold, late_answer)
-        assert not direct.place.exists(".verger/publish.json")
-        assert not direct.place.exists(RECORD + ".lock")
-        return "published" if late.error is None else "nothing"
+        if then is None:
+            take_over(direct)
+            assert whole(direct) == "new"
+            proxy.let_go()
+            late.check_ended()
+        else:
+            beside = in_bucket(s3.behind(other.endpoint), url)
+            with ThreadPoolExecutor(1) as thread:
+                new = thread.submit(take_over, beside, lambda: other.set(then))
+                while not new.done() and not other.counts()["held"]:
+                    time.sleep(0.02)
+                proxy.let_go()
+                late.check_ended()
+                other.let_go()
+                new.result()
+    assert whole(direct) == "new", (hold, then)
+    assert not direct.place.exists(".verger/publish.json")
+    return "nothing" if late.error is not None else "published"
+
+
+@pytest.fixture
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A bucket whose leases last for two seconds."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(limits, "BEAT", 0.3)
+    monkeypatch.setattr(limits, "LAPSE", 2.0)
+    name = "takeovers-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
+    s3.make_bucket(name)
+    return f"s3://{name}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("late_answer", [False, True])
-def test_in_a_bucket_at_every_step(
-    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_answer: bool
-) -> None:
-    s3.make_bucket(bucket := f"takeovers{int(late_answer)}")
-    for name, value in s3.environment().items():
-        monkeypatch.setenv(name, value)
-    ended: list[str] = []
-    with quick_leases(monkeypatch):
-        publish(in_bucket(s3, f"s3://{bucket}/store"), "old")
-        while True:
-            one = interleave(s3, f"s3://{bucket}/store", len(ended), late_answer=late_answer)
-            if one is None:
-                break
-            ended.append(one)
-    assert len(ended) > 25
-    assert ended == sorted(ended)  # nothing, and from the decision on: published
-    assert ended.count("nothing") > 5
-    assert ended.count("published") > 5
+def test_in_a_bucket_at_every_step(s3: S3, bucket: str, late_answer: bool) -> None:
+    def at(step: int) -> str | None:
+        faults = Faults(hold=step, late=late_answer, uncounted=BEATS)
+        return interleave(s3, f"{bucket}/{step}", faults)
+
+    ended: list[str | None] = []
+    with ThreadPoolExecutor(8) as threads:  # which mostly wait
+        while None not in ended:
+            ended += threads.map(at, range(len(ended), len(ended) + 8))
+    known = [end for end in ended if end is not None]
+    assert ended == known + [None] * (len(ended) - len(known))
+    assert len(known) > 25
+    assert known == sorted(known)  # nothing, and from the decision on: published
+    assert known.count("nothing") > 5
+    assert known.count("published") > 5
+
+
+@pytest.mark.slow
+def test_in_a_bucket_two_runs_step_by_step_in_any_order(s3: S3, bucket: str) -> None:
+    def one(seed: int) -> None:
+        rng = random.Random(seed)  # noqa: S311
+
+        def faults() -> Faults:
+            return Faults(hold=rng.randrange(70), late=rng.random() < 0.5, uncounted=BEATS)
+
+        interleave(s3, f"{bucket}/{seed}", faults(), faults())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(one, range(50)))
