@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root on Linux can mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    line = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
     if subprocess.run(line, capture_output=True, check=False).returncode:
         pytest.skip("no disk can be mounted here")
     yield disk
@@ -33,13 +32,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill(file: Path) -> None:
     with file.open("wb") as out:  # which does not say where there is no room
-        out.write(os.urandom(1 << 20))
+        out.write(bytes(50 << 20))
 
 
 def test_a_full_disk_of_temporary_files_is_not_store_s(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
     store = Store(tmp_path / "store")
     claim(store)
     with pytest.raises(VergerError) as caught, store.working(MADE_BY) as work:
@@ -53,7 +52,7 @@ def test_a_full_disk_of_the_store_is(small_disk: Path) -> None:
     store = Store(small_disk / "store")
     claim(store)
     with pytest.raises(StoreError) as caught, store.working(MADE_BY) as work:
-        work.place.put(work.built("matrix.csv"), os.urandom(1 << 20))
+        work.place.put(work.built("matrix.csv"), bytes(50 << 20))
     assert caught.value.what == f"The disk of {store.root} is full."
 
 
