@@ -19,7 +19,7 @@ WITH_SPARK35 := tests/ml tests/spark tests/notebook \
   $(addprefix tests/pipeline/test_,matrix.py tables_of_a_run.py stopping.py)
 WITHOUT := --ignore tests/serve --ignore tests/cloud --ignore tests/pipeline --ignore tests/ml tests
 
-.PHONY: demo test check lint test-quick test-unit debian test-serve test-cloud test-spark test-spark35 bench docs format clean
+.PHONY: demo test check lint test-quick test-unit test-long debian test-serve test-cloud test-spark test-spark35 bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
@@ -64,10 +64,14 @@ lint: $(STAMP)
 
 # No Spark, no server, no cloud, and nothing that takes seconds.
 test-quick: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not slow" $(WITHOUT)
+	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long" $(WITHOUT)
 
 test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark" $(WITHOUT)
+	$(BIN)/python $(PYTEST) -m "not spark and not long" $(WITHOUT)
+
+# Two runs on one bucket, one of them held at each request in turn: a quarter of an hour.
+test-long: $(STAMP)
+	$(BIN)/python $(PYTEST) -m long tests/store
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

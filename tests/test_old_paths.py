@@ -160,7 +160,7 @@ def test_the_warning_names_the_new_path_and_the_callers_line(program: Path) -> N
 def test_what_did_not_move_warns_of_nothing(program: Path) -> None:
     program.write_text(
         "from verger.cli import main\nfrom verger.pipeline import run\n"
-        "from verger.store import Store\nimport verger.demo, verger.gallery, verger.ml\n"
+        "import verger.demo, verger.gallery, verger.ml, verger.store\n"
     )
     ran = python(program, "-W", "error::DeprecationWarning:__main__")
     assert ran.returncode == 0, ran.stderr

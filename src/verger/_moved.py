@@ -74,6 +74,7 @@ NAMES = {
         "FAILED_REJECTS": "store.layout",
         "Publication": "store.publication",
         "RECORD_FORMAT": "store.store",
+        "Store": "store.store",
         "Work": "store.work",
         "fingerprint": "store.store",
         "now": "store.store",

@@ -276,7 +276,7 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
     return f"s3://{name}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("late_answer", [False, True])
 def test_in_a_bucket_at_every_step(s3: S3, bucket: str, late_answer: bool) -> None:
     def at(step: int) -> str | None:
@@ -295,7 +295,7 @@ def test_in_a_bucket_at_every_step(s3: S3, bucket: str, late_answer: bool) -> No
     assert known.count("published") > 5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_a_bucket_two_runs_step_by_step_in_any_order(s3: S3, bucket: str) -> None:
     def one(seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311

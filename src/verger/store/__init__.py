@@ -6,9 +6,6 @@ A run works aside and then publishes: while there is a record, all beside it bel
 from typing import TYPE_CHECKING
 
 from verger import _moved
-from verger.store.store import Store
-
-__all__ = ["Store"]
 
 if not TYPE_CHECKING:
     __getattr__ = _moved.names_of(__name__)  # `verger.store` was one module

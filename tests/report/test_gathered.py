@@ -1,0 +1,68 @@
+"""A report from what a run gathered is the report from STORE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from report_orchard import Orchard
+from verger.projections.pca import load_pca
+from verger.report import data
+from verger.report.data import Report, build
+from verger.report.findings import tables
+from verger.storage.place import LocalPlace
+from verger.store.gathering import Gathered, Gathering
+from verger.store.labels import encoded
+from verger.store.layout import FEATURES, PROJECTION
+from verger.store.matrix import ALL, groups_of, reader
+from verger.store.store import Store
+from verger.store.tables import Table
+
+
+def gathered(store: Store, root: Path, scratch: Path, finished: str | None) -> Gathered:
+    """Gather, in this process and in two files, what the tasks of a run do, the last rows first."""
+    table = Table(store.place, store.table(FEATURES))
+    labels = [b.column("label") for b in table.batches(range(len(table.files)), ["label"])]
+    codes = encoded(pa.chunked_array(labels, pa.string())).codes
+    light = data.light(store, load_pca(root / PROJECTION), finished)
+    rows = data.looked_at(codes)
+    gathering = Gathering(LocalPlace(scratch), (light,), rows, ("features", "thumbnail"))
+    read = reader(table, gathering.columns)
+    blocks = [each for group in groups_of(table) for each in read(group, ALL)]
+    for number, half in enumerate((slice(50, None), slice(50))):
+        with gathering.into(f"light/{number}", f"heavy/{number}") as take:
+            for block, numbers in blocks:
+                some = np.arange(len(block))[half]
+                take(block.take(some), numbers[half])
+    names = [[f"{kind}/{number}" for number in range(2)] for kind in ("light", "heavy")]
+    return Gathered(gathering.place, len(codes), *names)
+
+
+@pytest.mark.parametrize("most", [data.MOST_LOOKED_AT, 20])
+def test_a_report_from_what_was_gathered_is_that_from_the_store(
+    orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """With 20 looked at, most duplicates are among the others: their thumbnails are read."""
+    monkeypatch.setattr(data, "MOST_LOOKED_AT", most)
+    root = Path(orchard.store.root)
+    finished = str(orchard.store.whole_run()["finished"])
+    read = build(orchard.store)
+    made = build(orchard.store, gathered=gathered(orchard.store, root, tmp_path, finished))
+    others = set(shown(read)) - set(made.sample.rows.tolist())
+    assert bool(others) is (most == 20)
+    theirs = tables(read)
+    for name, table in tables(made).items():
+        assert table.equals(theirs[name]), name
+    assert made.sample.thumbnails == read.sample.thumbnails
+    assert set(made.sample.thumbnails) >= set(shown(read))
+    np.testing.assert_array_equal(made.sample.features, read.sample.features)
+    # Blocks of other sizes are added up in another order.
+    np.testing.assert_allclose(made.sample.projected, read.sample.projected, atol=1e-5)
+    np.testing.assert_array_equal(made.summary.keys, read.summary.keys)
+
+
+def shown(report: Report) -> list[int]:
+    return [int(row) for row in report.duplicates.rows]
