@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from verger.demo.render import render_orchard
 
 from .conftest import Photo, Server
 from .galleries_served import build_store
+from .wellformed import any_problem
 
 _PARTS = ("features", "projection", "gallery")
 
@@ -88,3 +90,24 @@ def test_a_server_may_be_told_never_to_look(
         _publish(new, store)
         time.sleep(2)
         assert server.get("/healthz").json()["labels"] == 3
+
+
+def test_files_that_are_cut_short_in_place_do_not_end_the_server(
+    start: Callable[..., AbstractContextManager[Server]],
+    later: tuple[Path, Path],
+    tmp_path: Path,
+    photo: Photo,
+) -> None:
+    """A run replaces files; another program may cut them short. What was mapped would end it."""
+    store = tmp_path / "store"
+    shutil.copytree(later[0], store)
+    with start("--refresh", "0", store=store) as server:
+        before = server.identify(photo("Fig")).json()
+        for file in store.glob("gallery/*"):
+            os.truncate(file, 1)
+        assert server.identify(photo("Fig")).json() == before
+        assert server.get("/api/labels").status_code == 200
+        for file in store.glob("features/*"):
+            os.truncate(file, 1)
+        any_problem(server.get("/api/photos/0/thumbnail"))
+        assert server.identify(photo("Fig")).json() == before

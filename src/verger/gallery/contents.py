@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from verger.gallery.calibration import Calibration
 from verger.gallery.evidence import Floats
-from verger.gallery.files import checked_file, map_array, map_paths
+from verger.gallery.files import array_of, paths_of, read_checked
 from verger.gallery.projector import Projector
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A gallery's n photos of L labels, mapped into memory.
+    """A gallery's n photos of L labels, held in memory.
 
     groups:     of each label
     tables:     the files of the features in order, and how many photos each holds
@@ -40,7 +40,7 @@ class Contents:
 
 
 def read_contents(folder: Path, header: Mapping[str, Any], projector: Projector) -> Contents:
-    """Map what `folder` holds. Raises ValueError where it is not what `header` says."""
+    """Read what `folder` holds. Raises ValueError where it is not what `header` says."""
     photos = _count(header["photos"])
     labels, groups = _names(header["labels"]), _names(header["groups"])
     if len(groups) != len(labels) or list(labels) != sorted(set(labels)):
@@ -54,13 +54,14 @@ def read_contents(folder: Path, header: Mapping[str, Any], projector: Projector)
         "likenesses": (len(labels), projector.width),
     }
     arrays = {
-        name: map_array(checked_file(folder, header, name, f"{name}.npy"), name, shape)
+        name: array_of(read_checked(folder, header, name, file), file, name, shape)
         for name, shape in shapes.items()
+        for file in (f"{name}.npy",)
     }
     label_ids = arrays["label_ids"]
     if photos and not (label_ids.min() >= -1 and label_ids.max() < len(labels)):
         raise ValueError("label_ids.npy names labels that there are not")
-    paths = map_paths(checked_file(folder, header, "photos", "photos.arrow"), photos)
+    paths = paths_of(read_checked(folder, header, "photos", "photos.arrow"), "photos.arrow", photos)
     return Contents(photos, labels, groups, tables, calibration, **arrays, paths=paths)
 
 

@@ -1,4 +1,4 @@
-"""The files of a gallery: written once, checked before use, then mapped into memory. No pickle.
+"""The files of a gallery: written once, read whole, checked before use. No pickle.
 
 gallery.json        format, labels, groups, calibration; name, dtype, shape, SHA-256 of the rest
 vectors.npy         float32 (n, k), the photos in the projected space, at unit length
@@ -68,40 +68,50 @@ def read_header(folder: Path, store: str) -> dict[str, Any]:
     return dict(header)
 
 
-def checked_file(folder: Path, header: Mapping[str, Any], name: str, file: str) -> Path:
-    """Return where one of a gallery's files lies. Raises ValueError unless it is what was saved."""
+def read_checked(
+    folder: Path, header: Mapping[str, Any], name: str, file: str
+) -> npt.NDArray[np.uint8]:
+    """Read one of a gallery's files. Raises ValueError unless it is what was saved.
+
+    Read, not mapped: a mapped file that another program cuts short ends this one (SIGBUS), and a
+    look-up goes through all of it in any case.
+    """
     entry = header["files"][name]
     path = folder / file
     if entry["file"] != file or path.is_symlink() or not path.is_file():
         raise ValueError(f"{file} is missing")
-    if path.stat().st_size != entry["bytes"] or sha256_of(path) != entry["sha256"]:
+    fits = path.stat().st_size == entry["bytes"]
+    data = np.fromfile(path, dtype=np.uint8, count=entry["bytes"] if fits else 0)
+    if not fits or hashlib.sha256(data.data).hexdigest() != entry["sha256"]:
         raise ValueError(f"{file} is not the file that was saved: size or SHA-256 differ")
-    return path
+    data.flags.writeable = False
+    return data
 
 
-def map_array(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Map an array of a known dtype and shape. Raises ValueError for any other."""
+def array_of(
+    data: npt.NDArray[np.uint8], file: str, name: str, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """Return an array of a known dtype and shape, from a file. Raises ValueError for any other."""
     dtype = _DTYPES[name]
-    array = array_in(np.memmap(path, dtype=np.uint8, mode="r"), path.name, dtype, shape)
+    array = array_in(data, file, dtype, shape)
     if dtype == "<f4" and not _all_finite(array):
-        raise ValueError(f"{path.name} holds values that are no numbers")
+        raise ValueError(f"{file} holds values that are no numbers")
     return array
 
 
 def _all_finite(array: npt.NDArray[np.float32]) -> bool:
-    """Look at a mapped array a block at a time, so that no copy of it is ever held."""
+    """Look at an array a block at a time, so that nothing of its size is held beside it."""
     flat = array.reshape(-1)
     blocks = range(0, len(flat), _VALUES_AT_ONCE)
     return all(np.isfinite(flat[start : start + _VALUES_AT_ONCE]).all() for start in blocks)
 
 
-def map_paths(path: Path, photos: int) -> pa.ChunkedArray:
-    """Map the paths. Raises ValueError unless they are `photos` well-formed strings."""
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
+def paths_of(data: npt.NDArray[np.uint8], file: str, photos: int) -> pa.ChunkedArray:
+    """Return the paths, from a file. Raises ValueError unless they are `photos` sound strings."""
+    table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
     table.validate(full=True)
     if table.schema != paths_schema() or len(table) != photos:
-        raise ValueError(f"{path.name} does not hold {photos} paths")
+        raise ValueError(f"{file} does not hold {photos} paths")
     return table.column("path")
 
 

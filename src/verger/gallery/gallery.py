@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 class Gallery:
-    """A gallery, mapped into memory; safe to share between threads."""
+    """A gallery, held in memory; safe to share between threads."""
 
     def __init__(self, place: Place, projector: Projector, held: Contents) -> None:
         self._place = place
@@ -170,10 +170,7 @@ class Gallery:
 
 @contextmanager
 def _at_hand(place: Place, store: str) -> Iterator[Path]:
-    """Have the gallery and the projection of a STORE on this machine.
-
-    What was fetched may be deleted once it is mapped: the mapping keeps it.
-    """
+    """Have the gallery and the projection of a STORE on this machine, while they are read."""
     if place.folder:
         yield place.folder
         return

@@ -36,7 +36,8 @@ class Identifier:
         self.gallery = gallery
         self.backbone = backbone
         self._network = backbone.network()
-        self._max_pixels = max_pixels
+        self.framing = backbone.card.input.framing
+        self.max_pixels = max_pixels
 
     @classmethod
     def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS) -> Identifier:
@@ -70,9 +71,11 @@ class Identifier:
 
         Raises `Reject` with its reason for bytes that give no photo.
         """
-        framing = self.backbone.card.input.framing
-        decoded = decode(photo, framing, self._max_pixels, thumbnail=False)
-        (row,) = self._network(decoded.pixels[None])
+        return self.embed(decode(photo, self.framing, self.max_pixels, thumbnail=False).pixels)
+
+    def embed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the features (width,) of a photo, from its pixels, as `framing` has them."""
+        (row,) = self._network(pixels[None])
         return np.asarray(row)
 
     def identify(self, photos: Sequence[bytes]) -> Answer:
