@@ -26,14 +26,11 @@ from verger.settings import ServeSettings
 _MIB = 2**20
 
 
-def build_app(current: Current, settings: ServeSettings, hosts: Collection[str] | None) -> FastAPI:
-    """Return the ASGI application that serves the gallery of one STORE.
-
-    `hosts` are the names that requests may call it by; None for any.
-    """
+def new_service(current: Current, settings: ServeSettings) -> api.Service:
+    """Return what the routes share, with its threads and processes."""
     metrics = Metrics()
     workers = Workers(settings.workers, metrics)
-    service = api.Service(
+    return api.Service(
         current=current,
         workers=workers,
         places=Places(workers.count + settings.queue, settings.per_client),
@@ -42,13 +39,21 @@ def build_app(current: Current, settings: ServeSettings, hosts: Collection[str] 
         metrics=metrics,
     )
 
+
+def build_app(service: api.Service, refresh: float, hosts: Collection[str] | None) -> FastAPI:
+    """Return the ASGI application that serves the gallery of one STORE.
+
+    refresh: seconds between two looks for a later gallery; 0: never
+    hosts: the names that requests may call it by; None for any
+    """
+    current, metrics = service.current, service.metrics
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        workers.warm_up(current.shown.identifier)
-        watching = asyncio.create_task(_watch(service, settings.refresh))
+        service.workers.warm_up(current.shown.identifier)
+        watching = asyncio.create_task(_watch(service, refresh))
         yield
         watching.cancel()
-        workers.stop()
 
     app = FastAPI(**_DESCRIPTION, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.include_router(api.router(service))

@@ -14,7 +14,7 @@ from typing import Any, cast
 import uvicorn
 
 from verger.errors import UsageError
-from verger.serve.app import build_app
+from verger.serve.app import build_app, new_service
 from verger.serve.connections import Connections
 from verger.serve.current import Current
 from verger.settings import ServeSettings
@@ -24,6 +24,7 @@ _MOST_CONNECTIONS = 500
 _BACKLOG = 128
 _SECONDS_TO_FINISH = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.02
+_SECONDS_TO_NOTICE = 0.1
 
 
 def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> None:
@@ -54,7 +55,8 @@ async def _serving(
 ) -> None:
     """Serve until told to stop; what is not answered soon after is broken off."""
     connections = Connections(_most_connections(), settings.timeout)
-    app = connections.around(build_app(current, settings, allowed_hosts(settings)))
+    service = new_service(current, settings)
+    app = connections.around(build_app(service, settings.refresh, allowed_hosts(settings)))
     config = uvicorn.Config(
         app,
         http=cast(Any, connections.protocol),
@@ -75,8 +77,9 @@ async def _serving(
         _stop_on_signals(server)
         ready()
     while not (server.should_exit or serving.done()):
-        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        await asyncio.sleep(_SECONDS_TO_NOTICE)
     await asyncio.wait([serving], timeout=_SECONDS_TO_FINISH)
+    service.workers.stop()
     connections.close()
     await serving
     watching.cancel()

@@ -1,9 +1,11 @@
-"""Decoding, embedding and looking up, in a few threads, so that the event loop never waits."""
+"""Decoding, embedding and looking up, in a few threads, so that the event loop never waits.
+
+Each thread has the photo of the moment decoded by a process of its own, which can be ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,12 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from verger.gallery import Answer
 from verger.gallery.identify import Identifier
 from verger.machine.cores import cores
 from verger.photos.reasons import Reject
+from verger.serve.decoders import MOST_ASIDE, Decoders, OutOfTime
+from verger.serve.decoding import blank
 from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem
 
@@ -33,9 +36,14 @@ class _Fruit:
         self._left = photos
         self._lock = threading.Lock()
 
-    def embed(self, number: int, photo: bytes) -> bool:
-        """Embed one of the photos; say whether it was the last. Raises `Reject`."""
-        self._features[number] = self._identifier.features(photo)
+    def embed(self, number: int, photo: bytes, decoders: Decoders, deadline: float) -> bool:
+        """Embed one of the photos; say whether it was the last.
+
+        Raises `Reject`; or `OutOfTime` at the deadline.
+        """
+        identifier = self._identifier
+        pixels = decoders.decode(photo, identifier.framing, identifier.max_pixels, deadline)
+        self._features[number] = identifier.embed(pixels)
         with self._lock:
             self._left -= 1
             return not self._left
@@ -46,20 +54,20 @@ class _Fruit:
 
 
 class Workers:
-    """Threads that share one network: ONNX Runtime and Pillow let go of Python's lock."""
+    """Threads that share one network: ONNX Runtime lets go of Python's lock."""
 
     def __init__(self, count: int | None, metrics: Metrics) -> None:
         self.count = count or cores()
         self.seconds_each = 0.1
         self._metrics = metrics
-        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="verger-worker")
+        self._decoders = Decoders(self.count)
+        self._pool = ThreadPoolExecutor(self.count + MOST_ASIDE, thread_name_prefix="verger-worker")
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="verger-reader")
 
     def warm_up(self, identifier: Identifier) -> None:
         """Do once, before the first request, what is done only once: imports, allocations."""
-        blank = io.BytesIO()
-        Image.new("RGB", (64, 64)).save(blank, "JPEG")
-        identifier.identify([blank.getvalue()])
+        identifier.identify([blank()])
+        self._decoders.warm_up()
 
     async def identify(
         self,
@@ -76,9 +84,9 @@ class Workers:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(identifier, photos, under_way)
-        except TimeoutError:
-            raise Problem.busy(Kind.TIMED_OUT, f"It took over {timeout:g} s.", 5) from None
+                return await self._answer(identifier, photos, time.monotonic() + timeout, under_way)
+        except (TimeoutError, OutOfTime):
+            raise Problem.busy(Kind.TIMED_OUT, "It took too long.", 5) from None
         finally:
             for future in under_way:
                 future.cancel()
@@ -86,10 +94,16 @@ class Workers:
             self.seconds_each += _SMOOTHING * (took - self.seconds_each)
 
     async def _answer(
-        self, identifier: Identifier, photos: Sequence[bytes], under_way: list[Future[Any]]
+        self,
+        identifier: Identifier,
+        photos: Sequence[bytes],
+        deadline: float,
+        under_way: list[Future[Any]],
     ) -> Answer:
         fruit, now = _Fruit(identifier, len(photos)), time.perf_counter()
-        futures = [self._pool.submit(self._one, fruit, *each, now) for each in enumerate(photos)]
+        futures = [
+            self._pool.submit(self._one, fruit, *each, deadline, now) for each in enumerate(photos)
+        ]
         under_way += futures
         answers = []
         for number, future in enumerate(futures, 1):
@@ -100,7 +114,15 @@ class Workers:
                 raise Problem.of_photo(reject, number) from None
         return next(answer for answer in answers if answer is not None)  # one was the last
 
-    def _one(self, fruit: _Fruit, number: int, photo: bytes, submitted: float) -> Answer | None:
+    def _one(
+        self, fruit: _Fruit, number: int, photo: bytes, deadline: float, submitted: float
+    ) -> Answer | None:
+        with self._decoders.turn():
+            return self._answered(fruit, number, photo, deadline, submitted)
+
+    def _answered(
+        self, fruit: _Fruit, number: int, photo: bytes, deadline: float, submitted: float
+    ) -> Answer | None:
         """Embed one photo, and look the fruit up where it was the last.
 
         In this thread, with nothing in between: with all cores busy, each handing over to another
@@ -109,7 +131,7 @@ class Workers:
         started = time.perf_counter()
         self._metrics.stage.labels("wait").observe(started - submitted)
         try:
-            last = fruit.embed(number, photo)
+            last = fruit.embed(number, photo, self._decoders, deadline)
         finally:
             embedded = time.perf_counter()
             self._metrics.stage.labels("features").observe(embedded - started)
@@ -128,6 +150,7 @@ class Workers:
         return await asyncio.wrap_future(self._readers.submit(work))
 
     def stop(self) -> None:
-        """Take no more work; what is under way ends by itself."""
-        for pool in (self._pool, self._readers):
-            pool.shutdown(wait=False, cancel_futures=True)
+        """Take no more work; what is being decoded is given up."""
+        self._decoders.close()
+        self._pool.shutdown(wait=False)  # what waits in it is given up one after another
+        self._readers.shutdown(wait=False, cancel_futures=True)
