@@ -50,8 +50,9 @@ class Outcome(Enum):
 def blank() -> bytes:
     """Return a photo to warm up with.
 
-    It is of a usual size: with its memory the allocator learns to keep what a decode takes. A process
-    that had seen small ones only would get it from the system anew each time, a millisecond of four.
+    It is of a usual size: with its memory the allocator learns to keep what a decode takes. A
+    process that had seen small ones only would get it from the system anew each time, a millisecond
+    of four.
     """
     out = io.BytesIO()
     Image.new("RGB", (1600, 1600)).save(out, "JPEG")
