@@ -70,16 +70,24 @@ def _of_matrix(pca: PCA, off_centre: float, off_variance: float) -> list[Check]:
     product = pca.components @ pca.components.T
     skew = float(np.abs(product - np.eye(pca.k)).max())
     return [
-        Check(what, most < _TOLERANCE, figures, {"most": most})
-        for what, most, figures in (
-            ("The components are orthonormal", skew, "largest deviation %(most)s"),
-            ("The matrix is centred", off_centre, "largest mean of a column: %(most)s spreads"),
-            (
-                "The columns of the matrix have the variance that the projection says",
-                off_variance,
-                "largest relative difference %(most)s",
-            ),
-        )
+        Check(
+            "The components are orthonormal",
+            skew < _TOLERANCE,
+            "largest deviation %(most)s",
+            {"most": skew},
+        ),
+        Check(
+            "The matrix is centred",
+            off_centre < _TOLERANCE,
+            "largest mean of a column: %(most)s spreads",
+            {"most": off_centre},
+        ),
+        Check(
+            "The columns of the matrix have the variance that the projection says",
+            off_variance < _TOLERANCE,
+            "largest relative difference %(most)s",
+            {"most": off_variance},
+        ),
     ]
 
 

@@ -43,11 +43,13 @@ class Lock:
     def take(self) -> None:
         """Take the lock, or raise BlockingIOError."""
         for _ in range(3):
+            try:
+                self._put("create")
+                break
+            except AlreadyExistsError:
+                pass
             with suppress(FileNotFoundError):  # given back just now
-                try:
-                    self._put("create")
-                except AlreadyExistsError:
-                    self._take_over()
+                self._take_over()
                 break
         else:
             raise BlockingIOError(errno.EWOULDBLOCK, "held", self._path)
@@ -121,7 +123,10 @@ class Lock:
             self._renewed = asked
 
     def _is_own(self) -> bool:
-        holder, meta = self._found()
+        try:
+            holder, meta = self._found()
+        except FileNotFoundError:  # given back by another just now
+            return False
         is_own = holder.get("run") == self._said["run"]
         if is_own:
             self._tag = meta["e_tag"]
