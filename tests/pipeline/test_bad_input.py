@@ -64,7 +64,7 @@ def test_a_folder_without_a_photo(tmp_path: Path, name: str | None) -> None:
     ended = verger("run", photos, tmp_path / "store")
     assert ended.code == 3
     assert f"No photo in {photos}" in ended.error
-    assert ".jpg .jpeg .png" in ended.error
+    assert ".jpg .jpeg .jpe" in ended.error
     assert not (tmp_path / "store").exists()
 
 
