@@ -27,6 +27,15 @@ _PIXELS = 40_000_000
 _LONG = 300.0
 
 
+_OTHERS: set[psutil.Process] = set()  # what ran before: servers of other tests
+
+
+@pytest.fixture(autouse=True)
+def _only_ours() -> None:
+    _OTHERS.clear()
+    _OTHERS.update(psutil.Process().children(recursive=True))
+
+
 @pytest.fixture
 def decoders() -> Iterator[Decoders]:
     made = Decoders(1)
@@ -46,8 +55,12 @@ def _decode(
 
 def _processes() -> list[psutil.Process]:
     """Return those that decode, which are the children of a child of this one."""
-    (first,) = psutil.Process().children()
-    return list(first.children())
+    return list(_first().children())
+
+
+def _first() -> psutil.Process:
+    (first,) = set(psutil.Process().children()) - _OTHERS
+    return first
 
 
 def _end(process: psutil.Process) -> None:
@@ -111,7 +124,7 @@ def test_of_too_many_that_take_long_the_first_is_given_up(decoders: Decoders, ph
 def test_one_that_breaks_down_is_replaced(decoders: Decoders, photo: Photo) -> None:
     _end(_processes()[0])
     assert _decode(decoders, photo()).shape == (160, 160, 3)
-    first = psutil.Process().children()[0]
+    first = _first()
     _end(_processes()[0])
     _end(first)
     assert _decode(decoders, photo()).shape == (160, 160, 3)
@@ -131,7 +144,7 @@ def test_none_is_left_behind(photo: Photo) -> None:
     decoders.warm_up()
     with ThreadPoolExecutor(1) as pool:
         slow = _stuck(decoders, pool, photo())
-        processes = psutil.Process().children(recursive=True)
+        processes = set(psutil.Process().children(recursive=True)) - _OTHERS
         assert len(processes) >= 3
         decoders.close()
         with pytest.raises(OutOfTime):
