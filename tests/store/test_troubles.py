@@ -48,6 +48,17 @@ def test_a_full_disk_of_temporary_files_is_not_store_s(
     assert caught.value.what == f"The disk of {work.scratch} is full."
 
 
+def test_a_copy_that_finds_no_room_is_told_of_where_it_goes(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    store = Store(small_disk / "store")
+    claim(store)
+    (tmp_path / "array.npy").write_bytes(bytes(50 << 20))
+    with pytest.raises(StoreError) as caught, store.working(MADE_BY):
+        shutil.copyfile(tmp_path / "array.npy", small_disk / "store" / "array.npy")
+    assert caught.value.what == f"The disk of {store.root} is full."
+
+
 def test_a_full_disk_of_the_store_is(small_disk: Path) -> None:
     store = Store(small_disk / "store")
     claim(store)

@@ -28,6 +28,8 @@ def troubles_told(store: str, scratch: str = "") -> Iterator[None]:
 def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
     """Say which file or disk it was: STORE's is a `StoreError`, any other one is not."""
     path = str(error.filename or "")
+    if error.filename2 and error.errno in _FULL:  # a copy: it is the target's disk
+        path = str(error.filename2)
     if not path and error.errno in _FULL:
         path = _fullest([store, scratch or tempfile.gettempdir()])
     in_store = not path or path == store or _lies_in(path, store)
