@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 import unicodedata
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
 from PIL import Image
+
+from makers.bombs import huge
 
 MTIME_NS = 1_600_000_000_123_456_000  # a whole number of microseconds
 ODD_NAMES = (
@@ -111,7 +110,7 @@ def _rejects(made: Awkward, jpeg: bytes) -> None:
     contents = {
         "empty.jpg": (b"", "empty"),
         "text.jpg": (b"this is no photo\n" * 20, "not_an_image"),
-        "huge.png": (huge_png(), "too_large"),
+        "huge.png": (huge(), "too_large"),
     }
     for tenth in range(1, 10):
         contents[f"cut {tenth}.jpg"] = (jpeg[: len(jpeg) * tenth // 10], "truncated")
@@ -138,17 +137,3 @@ def _links(made: Awkward) -> None:
     made.rejected["links/nowhere.jpg"] = "unreadable"
     made.rejected["links/itself.jpg"] = "unreadable"
     (made.root / "notes.txt").write_text("no photo, and none by its name")
-
-
-def huge_png(side: int = 20_000) -> bytes:
-    """A whole PNG of side × side black pixels (1 bit), some 50 kB long."""
-    rows = zlib.compressobj(9)
-    row = bytes(1 + side // 8)
-    data = b"".join(rows.compress(row) for _ in range(side)) + rows.flush()
-    out = io.BytesIO(b"\x89PNG\r\n\x1a\n")
-    out.seek(0, io.SEEK_END)
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    for kind, body in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
-        out.write(struct.pack(">I", len(body)) + kind + body)
-        out.write(struct.pack(">I", zlib.crc32(kind + body)))
-    return out.getvalue()

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pictures import encoded, exif, smooth
+from makers.damage import (
+    KINDS,
+    ended_early,
+    filled_up,
+    grainy,
+    png_with_half_its_pixels,
+    with_additions,
+    with_another_file,
+    with_hole,
+)
+from pictures import encoded, exif
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject
 
 pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
 
 BROKEN = (Reason.TRUNCATED, Reason.DAMAGED)
-KINDS: list[dict[str, Any]] = [
-    {}, {"optimize": True}, {"subsampling": 0}, {"quality": 95}, {"restart_marker_rows": 2},
-]  # fmt: skip
-
-
-def grainy(width: int = 480, height: int = 360) -> Image.Image:
-    """A photo with the grain of a sensor: as large a file as a real one."""
-    grain = np.random.default_rng(3).normal(0, 6, (height, width, 3))
-    pixels = np.asarray(smooth(width, height)).astype(float) + grain
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def reason(data: bytes) -> Reason | None:
@@ -37,11 +35,6 @@ def reason(data: bytes) -> Reason | None:
     return None
 
 
-def with_hole(data: bytes, size: int, share: float = 0.4) -> bytes:
-    at = int(len(data) * share)
-    return data[:at] + bytes(size) + data[at + size :]
-
-
 @pytest.mark.parametrize("options", KINDS)
 @pytest.mark.parametrize("size", [(480, 360), (1300, 1000)])
 def test_a_jpeg_cut_and_given_an_end_marker_is_truncated(
@@ -50,7 +43,7 @@ def test_a_jpeg_cut_and_given_an_end_marker_is_truncated(
     data = encoded(grainy(*size), "JPEG", **options)
     assert reason(data) is None
     for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.97):
-        assert reason(data[: int(len(data) * share)] + b"\xff\xd9") == Reason.TRUNCATED, share
+        assert reason(ended_early(data, share)) == Reason.TRUNCATED, share
 
 
 @pytest.mark.parametrize("options", [*KINDS, {"progressive": True}])
@@ -63,15 +56,13 @@ def test_a_jpeg_with_a_hole_of_zeros_is_broken(options: dict[str, Any], size: in
 
 def test_a_jpeg_with_another_file_s_sectors_in_it_is_broken() -> None:
     data = encoded(grainy(), "JPEG", quality=90)
-    other = np.random.default_rng(1).integers(0, 255, 4096, dtype=np.uint8).tobytes()
-    at = len(data) // 3
-    assert reason(data[:at] + other + data[at + 4096 :]) in BROKEN
+    assert reason(with_another_file(data)) in BROKEN
 
 
 def test_a_progressive_jpeg_whose_last_scans_are_missing_is_truncated() -> None:
     data = encoded(grainy(), "JPEG", progressive=True, quality=90)
     for share in (0.1, 0.3):
-        assert reason(data[: int(len(data) * share)] + b"\xff\xd9") == Reason.TRUNCATED, share
+        assert reason(ended_early(data, share)) == Reason.TRUNCATED, share
     last = data.rindex(b"\xff\xda")
     assert reason(data[:last] + b"\xff\xd9") == Reason.TRUNCATED
 
@@ -95,14 +86,8 @@ def test_plain_pictures_are_whole_though_they_are_gray_or_all_zeros(
 def test_what_follows_a_jpeg_and_stands_between_its_parts_does_no_harm() -> None:
     data = encoded(grainy(), "JPEG", exif=exif(6))
     right = decode(data)
-    for after in (b"\0" * 5000, encoded(smooth(60, 40), "JPEG"), b"\0\0\0\x18ftypmp42" + bytes(99)):
-        assert np.array_equal(decode(data + after).pixels, right.pixels)
-    for padding in (b"\xff" * 3, b"\0" * 600):
-        padded = data[:-2] + padding + data[-2:]
-        assert np.array_equal(decode(padded).pixels, right.pixels)
-    scan = data.index(b"\xff\xda")
-    between = data[:scan] + b"\xff\xff\xff" + data[scan:]
-    assert np.array_equal(decode(between).pixels, right.pixels)
+    for name, changed in with_additions(data).items():
+        assert np.array_equal(decode(changed).pixels, right.pixels), name
 
 
 def test_a_png_whose_pixels_are_not_those_written_is_damaged() -> None:
@@ -110,12 +95,7 @@ def test_a_png_whose_pixels_are_not_those_written_is_damaged() -> None:
     data = encoded(image, "PNG", compress_level=0)  # stored as they are: any change still unpacks
     assert reason(data) is None
     assert reason(with_hole(data, 512)) == Reason.DAMAGED
-    at = data.index(b"IDAT")
-    (length,) = struct.unpack_from(">I", data, at - 4)
-    half = data[at + 4 : at + 4 + length // 2]
-    chunk = struct.pack(">I", len(half)) + b"IDAT" + half
-    cut = data[: at - 4] + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + data[-12:]
-    assert reason(cut) == Reason.TRUNCATED
+    assert reason(png_with_half_its_pixels(data)) == Reason.TRUNCATED
 
 
 @pytest.mark.parametrize(
@@ -127,4 +107,4 @@ def test_holes_and_zeros_for_an_end_in_newer_formats(format_: str, options: dict
     assert reason(data) is None
     if not options:  # of a lossless WebP a hole may be a plain area
         assert reason(with_hole(data, 4096)) in BROKEN
-    assert reason(data[: len(data) // 3].ljust(len(data), b"\0")) in BROKEN
+    assert reason(filled_up(data)) in BROKEN

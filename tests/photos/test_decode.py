@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import io
 import resource
-import struct
 import sys
 import tracemalloc
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from makers import bombs
+from makers.modes import (
+    CORRUPT_EXIF,
+    DEEP_PNGS,
+    FORMATS,
+    MODES,
+    NO_IMAGES,
+    NOT_LISTED,
+    WHITE,
+    WITH_FRAMES,
+    big_endian_tiff,
+    heic_item_that_is_no_text,
+    not_rgb,
+    of_several_frames,
+    scrambled_png,
+    transparent_palettes,
+)
 from pictures import (
     BLUE,
     GREEN,
@@ -24,7 +39,6 @@ from pictures import (
     encoded_as,
     exif,
     levels,
-    png,
     smooth,
     stored,
 )
@@ -38,8 +52,6 @@ if TYPE_CHECKING:
 # As in a worker, where `decode` has set it; here pytest puts its own filters in their place.
 pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
-WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 SIZE = Framing().size
 
 
@@ -123,16 +135,7 @@ def test_an_orientation_that_means_nothing_is_none(orientation: int) -> None:
     assert_corners(decode(encoded(corners(160, 96), "JPEG", exif=exif(orientation))).pixels)
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        b"Exif\0\0" + b"\xff" * 40,
-        b"Exif\0\0II*\0\xff\xff\xff\xff",
-        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12\0\x03\xff\xff\xff\xff\0\0\0\0",
-        b"Exif\0\0",
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0",
-    ],
-)
+@pytest.mark.parametrize("block", CORRUPT_EXIF.values(), ids=CORRUPT_EXIF)
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
 def test_corrupt_exif_costs_nothing(format_: str, block: bytes) -> None:
     assert_corners(decode(encoded(corners(160, 96), format_, exif=block)).pixels)
@@ -141,40 +144,11 @@ def test_corrupt_exif_costs_nothing(format_: str, block: bytes) -> None:
 # Colours ------------------------------------------------------------------------------------------
 
 
-def filled(mode: str, color: Any) -> Image.Image:
-    return Image.new(mode, (50, 40), color)
-
-
-def palette(color: tuple[int, int, int]) -> Image.Image:
-    image = Image.new("P", (50, 40), 3)
-    image.putpalette([0] * 9 + list(color) + [0] * 756)
-    return image
-
-
-def gray16(value: int) -> Image.Image:
-    return Image.fromarray(np.full((40, 50), value, np.uint16))
-
-
 @pytest.mark.parametrize(
     ("image", "formats", "color"),
-    [
-        (filled("L", 100), FORMATS, (100,) * 3),
-        (palette((10, 200, 90)), ("PNG", "GIF", "BMP", "TIFF"), (10, 200, 90)),
-        (filled("RGBA", (0, 0, 0, 0)), ("PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF"), WHITE),
-        (filled("RGBA", (255, 0, 0, 128)), ("PNG", "WEBP", "TIFF", "HEIF"), (255, 127, 127)),
-        (filled("RGBA", (0, 0, 255, 51)), ("PNG", "AVIF"), (204, 204, 255)),
-        (filled("LA", (0, 51)), ("PNG", "TIFF"), (204,) * 3),
-        (filled("CMYK", (0, 255, 255, 0)), ("JPEG", "TIFF"), (255, 0, 0)),
-        (filled("CMYK", (0, 0, 0, 255)), ("JPEG", "TIFF"), BLACK),
-        (filled("YCbCr", (128, 128, 128)), ("JPEG", "TIFF"), (128,) * 3),
-        (gray16(0x8080), ("PNG", "TIFF"), (128,) * 3),
-        (gray16(0xFFFF), ("PNG", "TIFF"), WHITE),
-        (gray16(0x0300), ("PNG", "TIFF"), (3,) * 3),
-        (filled("1", 1), ("PNG", "TIFF", "BMP"), WHITE),
-        (filled("1", 0), ("PNG", "TIFF", "BMP"), BLACK),
-    ],
+    MODES,
     ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
-)  # fmt: skip
+)
 def test_any_mode_becomes_the_rgb_that_a_person_sees(
     image: Image.Image, formats: tuple[str, ...], color: tuple[int, int, int]
 ) -> None:
@@ -193,46 +167,17 @@ def test_sixteen_bits_keep_their_order_from_black_to_white() -> None:
 
 
 def test_sixteen_bits_in_colour_and_with_alpha() -> None:
-    rgb, half = struct.pack(">3H", 0xFFFF, 0x8080, 0), struct.pack(">H", 0x8000)
-    assert_plain(png(50, 40, 16, 2, rgb * 50), (255, 128, 0))
-    assert_plain(png(50, 40, 16, 6, (rgb + half) * 50), (255, 191, 127))
-    assert_plain(png(50, 40, 16, 4, (struct.pack(">H", 0) + half) * 50), (127,) * 3)
+    for data, color in DEEP_PNGS.values():
+        assert_plain(data, color)
 
 
 def test_big_endian_sixteen_bit_tiff() -> None:
-    pixels = np.full((40, 50), 0x8000, ">u2").tobytes()
-    entries = [(256, 3, 50), (257, 3, 40), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 200),
-               (277, 3, 1), (278, 3, 40), (279, 4, len(pixels))]  # fmt: skip
-    directory = b"".join(
-        struct.pack(">HHI", tag, kind, 1)
-        + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
-        for tag, kind, value in entries
-    )
-    head = b"MM\0*" + struct.pack(">IH", 8, len(entries)) + directory + bytes(4)
-    assert_plain(head.ljust(200, b"\0") + pixels, (128,) * 3)
-
-
-@pytest.mark.parametrize(
-    ("bits", "color", "row", "transparent"),
-    [
-        (8, 2, bytes((10, 20, 30)) * 50, struct.pack(">3H", 10, 20, 30)),
-        (8, 0, bytes((100,)) * 50, struct.pack(">H", 100)),
-        (1, 0, bytes(7), struct.pack(">H", 0)),
-    ],
-)
-def test_a_colour_that_a_png_declares_transparent_is_white(
-    bits: int, color: int, row: bytes, transparent: bytes
-) -> None:
-    assert_plain(png(50, 40, bits, color, row, (b"tRNS", transparent)), WHITE)
+    assert_plain(big_endian_tiff(), (128,) * 3)
 
 
 def test_transparent_palette_entries_are_white() -> None:
-    entries = (b"PLTE", bytes((10, 20, 30, 200, 0, 0)))
-    assert_plain(png(50, 40, 8, 3, bytes(50), entries, (b"tRNS", b"\0")), WHITE)
-    assert_plain(png(50, 40, 8, 3, b"\1" * 50, entries, (b"tRNS", b"\0")), (200, 0, 0))
-    assert_plain(png(50, 40, 8, 3, bytes(50), entries, (b"tRNS", b"\x80")), (132, 137, 142))
-    gif = encoded(palette((10, 200, 90)), "GIF", transparency=3)
-    assert_plain(gif, WHITE)
+    for data, color in transparent_palettes().values():
+        assert_plain(data, color)
 
 
 def test_what_is_transparent_does_not_bleed_into_what_is_not() -> None:
@@ -244,20 +189,17 @@ def test_what_is_transparent_does_not_bleed_into_what_is_not() -> None:
     assert levels(pixels[:, -100:]) == WHITE
 
 
-@pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "TIFF", "MPO", "AVIF"])
+@pytest.mark.parametrize("format_", WITH_FRAMES)
 def test_of_several_frames_the_first_is_taken(format_: str) -> None:
-    frames = [Image.new("RGB", (60, 50), BLUE), Image.new("RGB", (60, 50), RED)]
-    data = encoded(corners(60, 50), format_, save_all=True, append_images=frames)
+    data = of_several_frames(format_)
     photo = decode(data)
     assert_corners(photo.pixels, tolerance=16)
     assert (photo.width, photo.height) == (60, 50)
 
 
 def test_what_cannot_be_shown_as_rgb_is_unsupported() -> None:
-    floats = Image.fromarray(np.ones((9, 9), np.float32))
-    negative = Image.fromarray(np.full((9, 9), -5, np.int32))
-    for image in (floats, negative, Image.new("LAB", (9, 9))):
-        assert rejected(encoded(image, "TIFF")).reason == Reason.UNSUPPORTED
+    for data in not_rgb().values():
+        assert rejected(data).reason == Reason.UNSUPPORTED
 
 
 # Geometry -----------------------------------------------------------------------------------------
@@ -418,26 +360,17 @@ def test_a_jpeg_whose_tail_is_missing_is_truncated_though_most_of_it_shows() -> 
 
 def test_no_byte_is_empty_and_a_text_is_no_image() -> None:
     assert rejected(b"").reason == Reason.EMPTY
-    for text in (
-        b"hello",
-        b"a",
-        b"\0" * 5000,
-        b"<svg></svg>",
-        b"%PDF-1.7",
-        "pêche\n".encode() * 99,
-    ):
+    for text in NO_IMAGES.values():
         assert rejected(text).reason == Reason.NOT_AN_IMAGE
 
 
 def test_formats_that_are_not_listed_are_not_opened() -> None:
-    for format_ in ("PPM", "ICO", "TGA", "PCX", "EPS"):
+    for format_ in NOT_LISTED:
         assert rejected(encoded(corners(32, 32), format_)).reason == Reason.NOT_AN_IMAGE
 
 
 def test_a_damaged_file_of_full_length_is_damaged() -> None:
-    data = bytearray(encoded(smooth(320, 240), "PNG"))
-    data[1000:2900] = np.random.default_rng(0).bytes(1900)
-    assert rejected(bytes(data)).reason == Reason.DAMAGED
+    assert rejected(scrambled_png()).reason == Reason.DAMAGED
 
 
 def test_a_detail_is_one_short_line() -> None:
@@ -446,8 +379,7 @@ def test_a_detail_is_one_short_line() -> None:
 
 @pytest.fixture(scope="module")
 def huge() -> bytes:
-    """20,000 × 20,000 pixels of one bit: 50 kB that would be 400 MB."""
-    data = png(20_000, 20_000, 1, 0, bytes(2_500))
+    data = bombs.huge()
     assert len(data) < 100_000
     return data
 
@@ -480,16 +412,12 @@ def test_the_limit_on_pixels_is_exact(format_: str) -> None:
 
 
 def test_a_decompression_bomb_in_a_png_s_text_is_survived() -> None:
-    bomb = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9))
-    data = png(50, 40, 8, 2, bytes((10, 20, 30)) * 50, bomb)
-    assert rejected(data).reason == Reason.DAMAGED
+    assert rejected(bombs.text_that_unfolds()).reason == Reason.DAMAGED
 
 
 @pytest.mark.parametrize("byte", [0x80, 0x83, 0xFF])
 def test_a_heic_item_whose_type_is_no_text_is_rejected_and_the_process_lives(byte: int) -> None:
-    data = encoded(corners(60, 50), "HEIF", exif=exif(6))
-    at = data.index(b"Exif", data.index(b"infe"))
-    reject = rejected(data[:at] + bytes((byte,)) + data[at + 1 :])
+    reject = rejected(heic_item_that_is_no_text(byte))
     assert reject.reason == Reason.DAMAGED
 
 

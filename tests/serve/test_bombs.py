@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 
 import httpx
 import psutil
-from benchmarks.hostile import scan_bomb
+
+from makers.bombs import scan_bomb
 
 from .conftest import Photo, Server
 from .test_limits import _until, is_gone

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
-import struct
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 import psutil
 import pytest
+
+from makers.bombs import larger_outside
 
 from .conftest import Photo, Server
 from .wellformed import any_answer, problem
@@ -88,7 +87,7 @@ def test_what_is_no_photo(server: Server, photo: Photo) -> None:
 
 
 def test_too_many_pixels_are_refused_by_the_header_alone(server: Server) -> None:
-    told = problem(server.identify(_png(60_000, 60_000)), 413, "too-many-pixels")
+    told = problem(server.identify(larger_outside(60_000, 60_000)), 413, "too-many-pixels")
     assert told["reason"] == "too_large"
 
 
@@ -216,22 +215,6 @@ def test_on_a_loopback_address_strangers_names_are_refused(start: Start) -> None
             answer = named.get("/healthz", headers={"Host": host})
             assert answer.status_code == status, host
         problem(named.get("/", headers={"Host": "evil.example.org"}), 421, "wrong-host")
-
-
-def _png(width: int, height: int) -> bytes:
-    """Return a PNG that says that it is huge, and is tiny."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    out = io.BytesIO(b"\x89PNG\r\n\x1a\n")
-    out.seek(0, io.SEEK_END)
-    for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
-        out.write(chunk(name, data))
-    return out.getvalue()
 
 
 @contextmanager

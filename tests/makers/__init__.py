@@ -1,0 +1,1 @@
+"""Bad, odd and hostile files, made on the spot: for the tests and for the torture folder."""
