@@ -11,3 +11,45 @@ ODD = [
     "[a]{b}.jpg", "a:b.jpg", "s3:x.jpg", "~.jpg", ".hidden.jpg", "-rf.jpg",
     "a=b;c,d@e!$(f).jpg", "<&>.jpg",
 ]  # fmt: skip
+# What systems leave beside photos, and what is hidden.
+SYSTEMS = [
+    "__MACOSX/Plum/._1.jpg", "Plum/._1.jpg", "._1.jpg", "Plum/.ipynb_checkpoints/1-checkpoint.jpg",
+    "Plum/@eaDir/1.jpg/SYNOFILE_THUMB_M.jpg", "Plum/.thumbnails/1.jpg", ".Trash-1000/files/1.jpg",
+    "$RECYCLE.BIN/S-1-5/1.jpg", "#recycle/1.jpg", "System Volume Information/1.jpg",
+    "__macosx/1.jpg",
+]  # fmt: skip
+HIDDEN = [".hidden.jpg", ".folder/1.jpg", "Plum/.cache/x/1.jpg", "..jpg"]
+# Names that are kept byte for byte.
+KEPT = [
+    "pêche.jpg",
+    "pe\u0302che.jpg",
+    "桃.jpg",
+    "🍑.jpg",
+    "a b.jpg",
+    " a.jpg",
+    "100%.jpg",
+    "%20.jpg",
+    "a#b?c&d.jpg",
+    "it's.jpg",
+    'say "a".jpg',
+    "two\nlines.jpg",
+    "tab\t.jpg",
+    "back\\slash.jpg",
+    "a,b;c.jpg",
+    "$HOME`x`.jpg",
+    "*.jpg",
+    "[a].jpg",
+    "{a}.jpg",
+    "-rf.jpg",
+    "a:b.jpg",
+]
+# Labels that look the same: each is Pêche.
+ALIKE = [
+    "P\u00eache",
+    "Pe\u0302che",
+    " P\u00eache",
+    "P\u00eache ",
+    "P\u00eache\u00a0",
+    "\u200bP\u00eache",
+    "\ufeffPe\u0302che\u2009",
+]

@@ -26,7 +26,17 @@ Here = Callable[..., Ended]
 
 
 # Two processes share the files out (see the Makefile): what takes longest begins first.
-LONGEST = ("bucket_runs", "kills", "ml", "cluster", "stopping", "bad_input", "java", "commands")
+LONGEST = (
+    "bucket_runs",
+    "kills",
+    "ml",
+    "cluster",
+    "stopping",
+    "bad_input",
+    "java",
+    "commands",
+    "torture",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

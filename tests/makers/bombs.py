@@ -105,7 +105,17 @@ def larger_inside(format_: str, size: tuple[int, int], *, alpha: bool = False) -
     image = Image.new("RGB", size, (9, 200, 30))
     if alpha:
         image.putalpha(99)
-    data = encoded(image, format_)
+    return _said_to_be_small(encoded(image, format_), size)
+
+
+def larger_inside_gray(side: int) -> bytes:
+    """An AVIF like that which is made in seconds, though it has 100 megapixels."""
+    options = {"speed": 10, "subsampling": "4:0:0", "autotiling": True}
+    data = encoded(Image.new("L", (side, side), 90), "AVIF", **options)
+    return _said_to_be_small(data, (side, side))
+
+
+def _said_to_be_small(data: bytes, size: tuple[int, int]) -> bytes:
     small = data.replace(struct.pack(">II", *size), struct.pack(">II", 64, 64))
     assert small != data
     return small

@@ -19,6 +19,7 @@ PRIMARIES = {
     "Adobe RGB": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), D65),
     "ProPhoto": ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001), D50),
 }
+_SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), D65)
 GAMMA = {"Display P3": None, "Adobe RGB": 2.2, "ProPhoto": 1.8}
 SPACES = tuple(PRIMARIES)
 
@@ -76,9 +77,7 @@ def seen() -> Image.Image:
 def in_space(image: Image.Image, space: str) -> Image.Image:
     """The numbers by which a file of that space holds the same colours."""
     linear = light(np.asarray(image) / 255, None)
-    to = np.linalg.inv(columns(PRIMARIES[space])) @ columns(
-        ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), D65)
-    )
+    to = np.linalg.inv(columns(PRIMARIES[space])) @ columns(_SRGB)
     mixed = np.clip(linear @ to.T, 0, 1)
     gamma = GAMMA[space]
     if gamma:
@@ -97,12 +96,14 @@ LOSSY: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def ink(levels: tuple[int, int, int]) -> bytes:
-    """A profile of CMYK whose table has one colour for all that is printed, paper for the rest."""
+_RED = (140, 178, 158)  # in CIE L*a*b*, eight bits a value
+
+
+def ink() -> bytes:
+    """A profile of CMYK whose inks are all of one red: paper without any, black with all."""
     grid = 2
-    lab = np.array([140, 178, 158], np.uint8)  # a red, in eight bits
-    table = np.tile(lab, (grid**4, 1))
-    table[0] = (255, 128, 128)
+    table = np.tile(np.array(_RED, np.uint8), (grid**4, 1))
+    table[0], table[-1] = (255, 128, 128), (0, 128, 128)
     mft1 = b"mft1\0\0\0\0" + bytes((4, 3, grid, 0)) + b"".join(
         struct.pack(">i", 65536 * (i % 4 == 0)) for i in range(9)
     ) + bytes(range(256)) * 4 + table.tobytes() + bytes(range(256)) * 3  # fmt: skip
@@ -142,7 +143,67 @@ def adobe_exif(space: int = 0xFFFF, index: str = "R03") -> bytes:
 SAME = [
     {"icc_profile": SRGB}, {"icc_profile": b"nonsense"}, {"icc_profile": icc("ProPhoto")[:250]},
     {"icc_profile": icc("ProPhoto", kind=b"link")}, {"icc_profile": icc("ProPhoto", kind=b"abst")},
-    {"icc_profile": icc("ProPhoto", pixels=b"GRAY")}, {"icc_profile": ink((0, 0, 0))},
+    {"icc_profile": icc("ProPhoto", pixels=b"GRAY")}, {"icc_profile": ink()},
     {"icc_profile": icc("ProPhoto", pixels=b"Lab ")},
     {"icc_profile": icc("ProPhoto", pixels=b"XYZ ")},
 ]  # fmt: skip
+WITH_EXIF = [LOSSLESS[0], LOSSLESS[3], *LOSSY]
+CODE_POINTS: list[tuple[tuple[int, int], str | None]] = [
+    ((12, 13), "Display P3"), ((2, 2), None), ((1, 1), None),
+]  # fmt: skip
+
+
+def with_code_points(format_: str, points: tuple[int, int], space: str | None) -> bytes:
+    """A HEIC or AVIF that says its colours by H.273 alone."""
+    stored = in_space(seen(), space) if space else seen()
+    options = {"quality": 95, "subsampling": "4:4:4"} if format_ == "AVIF" else {"quality": 95}
+    data = bytearray(encoded(stored, format_, **options))
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", *points)
+    return bytes(data)
+
+
+def adobe_by_exif(format_: str, options: dict[str, Any]) -> bytes:
+    """A photo in Adobe RGB that says so by EXIF alone."""
+    data = encoded(in_space(seen(), "Adobe RGB"), format_, exif=adobe_exif(), **options)
+    if b"colrnclx" in data:  # with colours of its own, EXIF does not count
+        at = data.index(b"colrnclx") + 8
+        data = data[:at] + b"\0\2\0\2" + data[at + 4 :]
+    return data
+
+
+_GAMMA = (b"gAMA", struct.pack(">I", 45_455))
+_GAMMA_WIDE = (b"gAMA", struct.pack(">I", round(100_000 / 1.8)))
+_CODE_OF_P3 = (b"cICP", bytes((12, 13, 0, 1)))
+
+
+def png_chunks() -> dict[str, bytes]:
+    """PNGs whose chunks declare their colours; code points come before a profile, gamma last."""
+    p3, adobe = in_space(seen(), "Display P3"), in_space(seen(), "Adobe RGB")
+    wide = in_space(seen(), "ProPhoto")
+    with_adobe = encoded(adobe, "PNG", icc_profile=icc("Adobe RGB"))
+    with_wrong = encoded(p3, "PNG", icc_profile=icc("Adobe RGB"))
+    gamma, code = with_chunks(adobe, _GAMMA_WIDE)[33:49], with_chunks(p3, _CODE_OF_P3)[33:49]
+    return {
+        "code points": with_chunks(p3, _CODE_OF_P3),
+        "primaries": with_chunks(p3, _GAMMA, chrm("Display P3")),
+        "gamma and primaries": with_chunks(wide, _GAMMA_WIDE, chrm("ProPhoto")),
+        "a profile before gamma": with_adobe[:33] + gamma + with_adobe[33:],
+        "code points before a profile": with_wrong[:33] + code + with_wrong[33:],
+    }
+
+
+def png_that_says_srgb() -> bytes:
+    return with_chunks(seen(), (b"sRGB", b"\0"), _GAMMA, chrm("ProPhoto"))
+
+
+def red_ink() -> tuple[int, ...]:
+    """The sRGB of what is printed, by the book."""
+    lightness, a, b = _RED[0] / 2.55, _RED[1] - 128, _RED[2] - 128
+    y = (lightness + 16) / 116
+    roots = np.array([y + a / 500, y, y - b / 200])
+    xyz = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29))
+    linear = np.linalg.inv(columns(_SRGB)) @ (xyz * (0.9642, 1, 0.8249))
+    linear = np.clip(linear, 0, 1)
+    signal = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return tuple(round(255 * value) for value in signal)

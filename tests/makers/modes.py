@@ -102,7 +102,7 @@ CORRUPT_EXIF = {
     "nonsense": b"Exif\0\0" + b"\xff" * 40,
     "no directory": b"Exif\0\0II*\0\xff\xff\xff\xff",
     "a directory that is not there": b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"
-    + b"\x01\x12\0\x03\xff\xff\xff\xff\0\0\0\0",
+    b"\x01\x12\0\x03\xff\xff\xff\xff\0\0\0\0",
     "nothing": b"Exif\0\0",
     "an orientation that is text": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0",
 }

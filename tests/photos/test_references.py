@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from names import ALIKE, KEPT
 from verger.errors import PhotosError, UsageError
 from verger.photos.labels import CsvLabels, labeller_from, normalised
 from verger.photos.reasons import Reason
@@ -105,32 +106,7 @@ def test_the_order_holds_for_names_that_are_no_unicode_as_they_are_shown(tmp_pat
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "pêche.jpg",
-        "pe\u0302che.jpg",
-        "桃.jpg",
-        "🍑.jpg",
-        "a b.jpg",
-        " a.jpg",
-        "100%.jpg",
-        "%20.jpg",
-        "a#b?c&d.jpg",
-        "it's.jpg",
-        'say "a".jpg',
-        "two\nlines.jpg",
-        "tab\t.jpg",
-        "back\\slash.jpg",
-        "a,b;c.jpg",
-        "$HOME`x`.jpg",
-        "*.jpg",
-        "[a].jpg",
-        "{a}.jpg",
-        "-rf.jpg",
-        "a:b.jpg",
-    ],
-)
+@pytest.mark.parametrize("name", KEPT)
 def test_a_name_is_kept_exactly(tmp_path: Path, name: str) -> None:
     folder = name.removesuffix(".jpg")
     put(tmp_path / folder / name)
@@ -428,14 +404,7 @@ def test_a_labeller_that_is_none_of_them_is_refused(
         labeller_from(spec, "top")
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "P\u00eache", "Pe\u0302che", " P\u00eache", "P\u00eache ", "P\u00eache\u00a0",
-        "\u200bP\u00eache",
-        "\ufeffPe\u0302che\u2009",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("written", ALIKE)
 def test_labels_that_look_the_same_are_one(tmp_path: Path, written: str) -> None:
     folders = labeller_from("parent", written)
     table = csv_of(tmp_path, f'path,label\n1.jpg,"{written}"\n')

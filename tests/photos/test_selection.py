@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from names import HIDDEN, SYSTEMS
 from verger.photos.labels import labeller_from
 from verger.photos.selection import Selection
 from verger.storage.place import LocalPlace
 
-SYSTEMS = [
-    "__MACOSX/Plum/._1.jpg", "Plum/._1.jpg", "._1.jpg", "Plum/.ipynb_checkpoints/1-checkpoint.jpg",
-    "Plum/@eaDir/1.jpg/SYNOFILE_THUMB_M.jpg", "Plum/.thumbnails/1.jpg", ".Trash-1000/files/1.jpg",
-    "$RECYCLE.BIN/S-1-5/1.jpg", "#recycle/1.jpg", "System Volume Information/1.jpg",
-    "__macosx/1.jpg",
-]  # fmt: skip
-HIDDEN = [".hidden.jpg", ".folder/1.jpg", "Plum/.cache/x/1.jpg", "..jpg"]
 PHOTOS = ["Plum/1.jpg", "_1.jpg", "Plum.d/1.jpeg", "a.b/@e/1.jpg", "MACOSX/1.jpg", "Trash/1.jpg"]
 
 

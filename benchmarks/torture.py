@@ -1,0 +1,210 @@
+"""`python -m benchmarks.torture --python PYTHON`: what others make of the torture folder.
+
+    --python PYTHON   of an environment that has OpenCV and Daft: python3 -m venv /tmp/peers &&
+                      /tmp/peers/bin/pip install opencv-python-headless daft pillow numpy
+    --write           replace the table in docs/torture.md
+
+Makes the folder (scripts/torture.py), and has Pillow alone, OpenCV, Spark's image source and Daft
+open each file of it, one at a time, with 20 seconds and 4 GiB for each. Pillow and Spark are those
+of this environment. What a tool opens is cut as for a network, and compared with the right picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from benchmarks.contenders import HERE
+from verger.photos.decode import decode
+from verger.photos.references import escaped
+
+sys.path.insert(0, str(HERE.parent / "tests"))  # the tests make the same files
+
+from makers import torture
+
+TOOLS = ("Pillow", "OpenCV", "Spark", "Daft")
+RIGHT, WRONG, ERROR, HANGS = "right", "wrong", "error", "hangs"
+_SECONDS, _BYTES = 20.0, 4 * 2**30
+_CROP, _SHORTER = 224, 256
+_ROUNDING = 3.0  # levels that another way to resize may differ by, on average
+_DOC = HERE.parent / "docs" / "torture.md"
+_BEGIN, _END = "<!-- measured -->", "<!-- end -->"
+
+
+def main() -> None:
+    """Measure, and print the table or write it into the docs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.torture", description=__doc__)
+    parser.add_argument("--python", required=True, help="of an environment with OpenCV and Daft")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="verger-torture-") as scratch:
+        folder = Path(scratch) / "photos"
+        torture.make(folder)
+        rows = torture.expected(folder)
+        right = _right_pictures(folder, rows)
+        found = {}
+        for tool in TOOLS:
+            python = options.python if tool in ("OpenCV", "Daft") else sys.executable
+            found[tool] = _judged(tool, python, folder, rows, right)
+    versions = _versions(options.python)
+    table = _table(rows, found, versions)
+    print(table)
+    if options.write:
+        text = _DOC.read_text()
+        head, tail = text[: text.index(_BEGIN)], text[text.index(_END) :]
+        _DOC.write_text(f"{head}{_BEGIN}\n\n{table}\n\n{tail}")
+
+
+def _right_pictures(folder: Path, rows: dict[str, torture.Row]) -> dict[str, Any]:
+    """What the network must see, of each file that others must show."""
+    wanted = {row.like for row in rows.values() if row.like}
+    return {path: decode((folder / path).read_bytes()).pixels.astype(int) for path in wanted}
+
+
+def _judged(
+    tool: str, python: str, folder: Path, rows: dict[str, torture.Row], right: dict[str, Any]
+) -> dict[str, str]:
+    paths = {escaped(str(file.relative_to(folder))): str(file) for file in _files(folder)}
+    peer = _Peer(tool, python)
+    judged = {}
+    try:
+        for path, row in rows.items():
+            if row.outcome != torture.LEFT_OUT:
+                judged[path] = _judge(row, peer.open(paths[path]), right)
+                print(f"{tool}: {path!r}: {judged[path]}", file=sys.stderr)
+    finally:
+        peer.close()
+    return judged
+
+
+def _files(folder: Path) -> list[Path]:
+    return [Path(at) / name for at, _, names in os.walk(folder) for name in names]
+
+
+def _judge(row: torture.Row, opened: np.ndarray | str, right: dict[str, Any]) -> str:
+    """Say what an answer is worth: a picture, or ERROR, or HANGS."""
+    if isinstance(opened, str):
+        return RIGHT if opened == ERROR and row.outcome == torture.REJECTED else opened
+    if row.like:
+        levels = np.abs(_seen(opened) - right[row.like])
+        return RIGHT if levels.mean() <= row.mean + _ROUNDING else WRONG
+    # Much work that was done in time and in little memory did no harm. No other reject is a photo.
+    return RIGHT if row.reason == "too_large" else WRONG
+
+
+def _seen(pixels: np.ndarray) -> np.ndarray:
+    """Cut as for a network: the shorter side to 256 pixels, the middle 224 of them."""
+    image = Image.fromarray(pixels)
+    side = min(image.size) * _CROP / _SHORTER
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((_CROP, _CROP), Image.Resampling.BILINEAR, box)).astype(int)
+
+
+class _Peer:
+    """One tool in a process of its own, which is started again where it had to be ended."""
+
+    def __init__(self, tool: str, python: str) -> None:
+        self._line = [python, str(HERE / "torture_peers.py"), tool]
+        self._process: subprocess.Popen[str] | None = None
+
+    def open(self, path: str) -> np.ndarray | str:
+        process = self._started()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(path) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            self.close()
+            return HANGS
+        said = self._answer(process)
+        if not said:  # it took too long or too much, or is gone
+            self.close()
+            return HANGS
+        told = json.loads(said)
+        return np.load(told["pixels"]) if "pixels" in told else ERROR
+
+    def close(self) -> None:
+        if self._process:
+            for child in psutil.Process(self._process.pid).children(recursive=True):
+                child.kill()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                self._line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == "ready\n", "the tool did not start"
+        return self._process
+
+    def _answer(self, process: subprocess.Popen[str]) -> str:
+        deadline = time.monotonic() + _SECONDS
+        assert process.stdout is not None
+        while time.monotonic() < deadline and self._memory(process) < _BYTES:
+            if select.select([process.stdout], [], [], 0.05)[0]:
+                return process.stdout.readline()
+        return ""
+
+    def _memory(self, process: subprocess.Popen[str]) -> int:
+        try:
+            first = psutil.Process(process.pid)
+            return sum(p.memory_info().rss for p in (first, *first.children(recursive=True)))
+        except psutil.Error:
+            return 0
+
+
+def _versions(python: str) -> dict[str, str]:
+    code = "import cv2, daft; print(cv2.__version__, daft.__version__)"
+    there = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    opencv, daft = there.stdout.split()
+    here = importlib.metadata.version
+    return {
+        "Pillow": here("pillow"), "OpenCV": opencv, "Spark": here("pyspark"), "Daft": daft,
+    }  # fmt: skip
+
+
+def _table(
+    rows: dict[str, torture.Row], found: dict[str, dict[str, str]], versions: dict[str, str]
+) -> str:
+    """One line a kind of files: how many are right / silently wrong / an error / a hang."""
+    kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, row in rows.items():
+        if row.outcome != torture.LEFT_OUT:
+            kinds[path.partition("/")[0], row.outcome].append(path)
+    heads = [f"{tool} {re.sub(r'[.]0$', '', versions[tool])}" for tool in TOOLS]
+    lines = [
+        "| files | right is | how many | " + " | ".join(heads) + " |",
+        "| --- | --- | ---: | " + " | ".join("---" for _ in TOOLS) + " |",
+    ]
+    for (kind, outcome), paths in [*sorted(kinds.items()), (("all", ""), list(found["Daft"]))]:
+        cells = [_counts(Counter(found[tool][path] for path in paths)) for tool in TOOLS]
+        lines.append(f"| {kind} | {outcome} | {len(paths)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _counts(counts: Counter[str]) -> str:
+    return " · ".join(str(counts[what]) for what in (RIGHT, WRONG, ERROR, HANGS))
+
+
+if __name__ == "__main__":
+    main()
