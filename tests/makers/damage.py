@@ -65,3 +65,15 @@ def with_additions(jpeg: bytes) -> dict[str, bytes]:
         "zeros before its end": jpeg[:-2] + b"\0" * 600 + jpeg[-2:],
         "padding between its parts": jpeg[:scan] + b"\xff\xff\xff" + jpeg[scan:],
     }
+
+
+def flipped(jpeg: bytes) -> bytes:
+    """Flip a bit amid the data."""
+    at = len(jpeg) // 2
+    return jpeg[:at] + bytes((jpeg[at] ^ 0x10,)) + jpeg[at + 1 :]
+
+
+def cut_in_its_last_scan(jpeg: bytes) -> bytes:
+    """Cut a progressive JPEG where half of its last scan is told, and give it an end marker."""
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[: (last + len(jpeg)) // 2] + b"\xff\xd9"

@@ -10,8 +10,10 @@ from PIL import Image
 
 from makers.damage import (
     KINDS,
+    cut_in_its_last_scan,
     ended_early,
     filled_up,
+    flipped,
     grainy,
     png_with_half_its_pixels,
     with_additions,
@@ -108,3 +110,18 @@ def test_holes_and_zeros_for_an_end_in_newer_formats(format_: str, options: dict
     if not options:  # of a lossless WebP a hole may be a plain area
         assert reason(with_hole(data, 4096)) in BROKEN
     assert reason(filled_up(data)) in BROKEN
+
+
+UNSEEN = {
+    "a bit of a JPEG": flipped(encoded(grainy(), "JPEG")),
+    "a JPEG's last scan": cut_in_its_last_scan(encoded(grainy(), "JPEG", progressive=True)),
+    "a lossless WebP": with_hole(encoded(grainy(), "WEBP", lossless=True), 512),
+    "a TIFF": with_hole(encoded(grainy(), "TIFF"), 4096),
+    "a BMP": with_hole(encoded(grainy(), "BMP"), 4096),
+}
+
+
+@pytest.mark.parametrize("data", UNSEEN.values(), ids=UNSEEN)
+def test_damage_that_is_not_seen(data: bytes) -> None:
+    """Not wanted, but so: where it changes, docs/promises.md does."""
+    assert reason(data) is None
