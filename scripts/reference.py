@@ -283,11 +283,16 @@ def _projection_files() -> Iterator[tuple[str, str]]:
 
 
 def _reasons() -> str:
-    rows = [(f"`{reason.value}`", reason.meaning) for reason in Reason]
+    rows = [
+        (f"`{reason.value}`", "each run" if reason.passes else "as it changes", reason.meaning)
+        for reason in Reason
+    ]
     return (
         "# Why a photo is rejected\n\n"
         "The column `reason` of `rejects/` holds one of these words, and no other. The column "
-        "`detail` says more.\n\n" + _table(("reason", "what it means"), rows)
+        "`detail` says more. A photo is tried again when it has changed, and with "
+        "`--retry-rejects`; for a reason that may have passed by itself, by each run.\n\n"
+        + _table(("reason", "tried again", "what it means"), rows)
     )
 
 

@@ -320,14 +320,14 @@ def test_what_the_listing_rejected_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError("odd")])
-def test_a_file_that_cannot_be_read_is_unreadable_and_costs_no_other(error: OSError) -> None:
+def test_a_file_that_cannot_be_read_this_time_costs_no_other(error: OSError) -> None:
     def fail(path: str) -> bytes:
         if path == "1.jpg":
             raise error
         return read(path)
 
     rows = rows_of(references(["0.jpg", "1.jpg", "2.jpg"]), read=fail)
-    assert [row.get("reason") for row in rows] == [None, "unreadable", None]
+    assert [row.get("reason") for row in rows] == [None, "unavailable", None]
     assert rows[1]["detail"] in ("Permission denied", "OSError")
     assert all(len(row["features"]) == FEATURES for row in (rows[0], rows[2]))
 

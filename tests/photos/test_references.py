@@ -274,10 +274,10 @@ def test_what_may_not_be_read_is_named_and_its_neighbours_are_kept() -> None:
         refs, opened, refused = json.loads(done.stdout)
         assert refs == [
             ["a/a.jpg", None, None],
-            ["closed/", "unreadable", "the folder cannot be listed: Permission denied"],
+            ["closed/", "unavailable", "the folder cannot be listed: Permission denied"],
             ["file.jpg", None, None],  # found out when it is read: see test_features
-            ["listed/d.jpg", "unreadable", "Permission denied"],
-            ["listed/folder/", "unreadable", "Permission denied"],
+            ["listed/d.jpg", "unavailable", "Permission denied"],
+            ["listed/folder/", "unavailable", "Permission denied"],
             ["z.jpg", None, None],
         ]
         assert opened == "Permission denied"

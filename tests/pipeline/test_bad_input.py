@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -254,18 +255,39 @@ def test_few_photos_alike_photos_and_one_label(
 
 
 def test_files_without_read_permission(photos_of: Callable[..., Path], tmp_path: Path) -> None:
-    photos = photos_of("a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg")
-    (photos / "a" / "2.jpg").chmod(0)
-    (photos / "closed").chmod(0)
-    try:
-        ended = execute(ordinary_user("run", photos, tmp_path / "store", "--json"))
-    finally:
-        (photos / "closed").chmod(0o700)
-    assert ended.code == 0, ended.err
-    assert json.loads(ended.out)["counts"]["rejected_by_reason"] == {"unreadable": 2}
-    rejects = pd.read_parquet(tmp_path / "store" / "rejects").set_index("path")
+    """They are taken up as soon as they may be read, and what was embedded of them is kept."""
+    photos, store = photos_of("a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"), tmp_path / "store"
+
+    def ran(*closed: str) -> tuple[dict[str, Any], list[str]]:
+        for name in closed:
+            (photos / name).chmod(0)
+        try:
+            ended = execute(ordinary_user("run", photos, store, "--json"))
+        finally:
+            for name in closed:
+                (photos / name).chmod(0o755)
+        assert ended.code == 0, ended.err
+        return json.loads(ended.out), sorted(pd.read_parquet(store / "features")["path"])
+
+    record, _ = ran("a/2.jpg", "closed")
+    assert record["counts"]["rejected_by_reason"] == {"unavailable": 2}
+    rejects = pd.read_parquet(store / "rejects").set_index("path")
     assert rejects.loc["a/2.jpg", "detail"] == "Permission denied"
     assert "cannot be listed: Permission denied" in str(rejects.loc["closed/", "detail"])
+    made = (store / "matrix.csv").stat().st_mtime_ns
+    record, embedded = ran("a/2.jpg", "closed")  # tried again in vain: nothing is made anew
+    assert (record["changes"]["retried"], embedded) == (1, ["a/1.jpg", "b/3.jpg"])
+    assert record["counts"]["rejected_by_reason"] == {"unavailable": 2}
+    assert (store / "matrix.csv").stat().st_mtime_ns == made
+    everything = ["a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"]
+    record, embedded = ran()
+    assert (record["changes"]["retried"], record["changes"]["new"]) == (1, 1)
+    assert (record["counts"]["rejected"], embedded) == (0, everything)
+    record, embedded = ran("closed")
+    assert (record["changes"]["gone"], record["counts"]["listed"], embedded) == (0, 5, everything)
+    record, embedded = ran()
+    assert (record["changes"]["kept"], record["counts"]["rejected"]) == (4, 0)
+    assert embedded == everything
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import obstore
@@ -320,6 +323,38 @@ def test_photos_that_may_be_listed_but_not_read(
         proxy.set(Faults())
         record = run(photos, tmp_path / "store").record  # what was refused is not remembered
     assert (record["counts"]["embedded"], record["changes"]["new"]) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [Faults(error=1), Faults(error=1, status=500, code="InternalError"), Faults(reset=1)],
+    ids=["503 for ever", "500 for ever", "reset"],
+)
+def test_one_photo_that_cannot_be_had_costs_no_other(
+    s3: S3,
+    spark: object,
+    few: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: Faults,
+) -> None:
+    """The bucket answers, so it is this photo; the next run takes it up."""
+    bucket = f"partly-{faults.status}-{faults.reset:.0f}"
+    store = s3.make_bucket(bucket)
+    for file in few[:4]:
+        obstore.put(store, f"photos/{file.parent.name}/{file.name}", file)
+    broken = f"photos/{few[0].parent.name}/{few[0].name}"
+    only = dataclasses.replace(faults, only="^GET .*" + re.escape(quote(broken)))
+    with faulty(s3.endpoint, only) as proxy:
+        for name, value in s3.behind(proxy.endpoint).environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+        counts = run(f"s3://{bucket}/photos", tmp_path / "store").record["counts"]
+        assert (counts["embedded"], counts["rejected_by_reason"]) == (3, {"unavailable": 1})
+        proxy.set(Faults())
+        record = run(f"s3://{bucket}/photos", tmp_path / "store").record
+    assert (record["counts"]["embedded"], record["counts"]["rejected"]) == (4, 0)
+    assert record["changes"]["retried"] == 1
 
 
 def test_a_store_of_a_newer_version(s3: S3, both: Orchard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
 import pickle
 import re
 import socket
@@ -16,7 +17,7 @@ import pytest
 from faults import Faults, faulty
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller, labeller_from
-from verger.photos.reasons import Reason
+from verger.photos.reasons import Reason, reason_of
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.storage import http, limits
@@ -39,7 +40,6 @@ def site() -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between attempts, and ask no proxy of this machine."""
-    monkeypatch.setattr(http, "_RETRY", http._RETRY.new(backoff_factor=0.01, backoff_jitter=0.01))
     monkeypatch.setattr("random.uniform", lambda *_: 0.01)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -250,6 +250,133 @@ def test_a_url_that_can_be_none(url: str) -> None:
     with pytest.raises(PhotosError, match="is no address of a list") as caught:
         source_of(url)
     assert "hunter2" not in str(caught.value)
+
+
+# What may pass ------------------------------------------------------------------------------------
+
+
+class Busy:
+    """Answers so often with a status, then with the photo; notes when it was asked."""
+
+    def __init__(self, status: int, times: int, **headers: str) -> None:
+        self.status, self.left, self.headers = status, times, headers
+        self.asked: list[float] = []
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        self.asked.append(time.monotonic())
+        body = b"" if handler.command == "HEAD" or self.left > 0 else b"photo"
+        handler.send_response(self.status if self.left > 0 else 200)
+        self.left -= 1
+        for name, value in self.headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waited_in_vain() -> Iterator[None]:
+    yield
+    http._waited_in_vain.clear()
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
+def test_a_busy_server_is_asked_again(site: Site, status: int) -> None:
+    page = site.pages["/photos/a.jpg"] = Busy(status, 4)
+    assert photos_of(site, "a.jpg").read("a.jpg") == b"photo"
+    assert len(page.asked) == limits.WEB_ATTEMPTS
+
+
+def test_a_server_that_says_when_is_asked_then(site: Site) -> None:
+    page = site.pages["/photos/a.jpg"] = Busy(429, 1, Retry_After="1")
+    assert photos_of(site, "a.jpg").read("a.jpg") == b"photo"
+    first, second = page.asked
+    assert second - first >= 1
+    soon = email.utils.formatdate(time.time() + 2, usegmt=True)
+    page = site.pages["/photos/b.jpg"] = Busy(503, 1, Retry_After=soon)
+    assert photos_of(site, "b.jpg").read("b.jpg") == b"photo"
+    first, second = page.asked
+    assert second - first > 0.5
+
+
+@pytest.mark.parametrize("when", ["86400", "Fri, 01 May 2099 10:00:00 GMT"])
+def test_nobody_waits_for_a_day(site: Site, when: str) -> None:
+    page = site.pages["/photos/a.jpg"] = Busy(429, 9, Retry_After=when)
+    start = time.monotonic()
+    with pytest.raises(OSError, match=r"HTTP 429, and asks to wait [0-9,]+ s") as caught:
+        photos_of(site, "a.jpg").read("a.jpg")
+    assert time.monotonic() - start < 5
+    assert len(page.asked) == 1
+    assert reason_of(caught.value).passes
+
+
+@pytest.mark.parametrize("when", ["soon", "", "-1", "9" * 400])
+def test_a_retry_after_that_is_none(site: Site, when: str) -> None:
+    site.pages["/photos/a.jpg"] = Busy(429, 1, Retry_After=when)
+    if when.startswith("9"):
+        with pytest.raises(OSError, match="HTTP 429"):
+            photos_of(site, "a.jpg").read("a.jpg")
+    else:
+        assert photos_of(site, "a.jpg").read("a.jpg") == b"photo"
+
+
+def test_who_waited_in_vain_waits_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of 10,000 photos of a server that always says 'later' would take days else."""
+    monkeypatch.setattr(limits, "WEB_ATTEMPTS", 2)
+    pages = [Busy(503, 9, Retry_After="1") for _ in range(3)]
+    for name, page in zip("abc", pages, strict=True):
+        site.pages[f"/photos/{name}.jpg"] = page
+    place = photos_of(site, "a.jpg")
+    for name in "abc":
+        with pytest.raises(OSError, match="HTTP 503"):
+            place.read(f"{name}.jpg")
+    assert [len(page.asked) for page in pages] == [2, 1, 1]
+    site.put("/photos/fine.jpg", b"fine")
+    assert place.read("fine.jpg") == b"fine"  # it serves again, and is waited for again
+    site.pages["/photos/d.jpg"] = Busy(503, 1, Retry_After="1")
+    assert place.read("d.jpg") == b"photo"
+
+
+def test_a_head_that_is_refused_says_nothing_of_the_photo(site: Site) -> None:
+    site.pages["/photos/a.jpg"] = Busy(500, 99)
+    (ref,) = refs_of(photos_of(site, "a.jpg"))
+    assert (ref.e_tag, ref.reason) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("page", "passes"),
+    [
+        (Page(status=503), True),
+        (Page(status=500), True),
+        (Page(status=429), True),
+        (Page(status=403), True),  # a permission may be granted
+        (Page(status=401), True),
+        (Page(status=404), False),
+        (Page(status=410), False),
+        (Page(status=400), False),
+        (Page(status=451), False),
+        (Page(status=204), False),
+        (Page(status=302, headers={"Location": "/photos/a.jpg"}), False),
+        (Page(status=302, headers={"Location": "gopher://host/a"}), False),
+    ],
+)
+def test_what_a_server_says_for_good(site: Site, page: Page, passes: bool) -> None:
+    site.pages["/photos/a.jpg"] = page
+    with pytest.raises(OSError, match=r".") as caught:
+        photos_of(site, "a.jpg").read("a.jpg")
+    assert reason_of(caught.value).passes is passes
+
+
+def test_a_server_that_is_down_may_come_back(site: Site, unused: str) -> None:
+    place = photos_of(site, f"{unused}/a.jpg")
+    with pytest.raises(OSError, match="does not answer") as caught:
+        place.read(f"{unused}/a.jpg")
+    assert reason_of(caught.value).passes
+    with faulty(site.url, Faults(reset=1)) as proxy:
+        with pytest.raises(OSError, match="breaks off") as caught:
+            place.read(f"{proxy.endpoint}/a.jpg")
+        assert proxy.counts()["requests"] == limits.WEB_ATTEMPTS
+    assert reason_of(caught.value).passes
 
 
 # Growth -------------------------------------------------------------------------------------------

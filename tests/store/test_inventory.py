@@ -269,6 +269,49 @@ def test_a_photo_of_which_nothing_but_its_path_is_known_is_what_it_was() -> None
     assert (tally.kept, tally.changed, tally.by_path_alone) == (1, 0, 1)
 
 
+def test_rejects_that_may_have_passed_are_tried_again() -> None:
+    row = Known("a", None, 1, micros(0), "file", rejected=True, passing=True)
+    orders = Orders()
+    tally = last(compare([PhotoRef("a", None, 1, at(0))], iter([row]), orders, retry_rejects=False))
+    assert (tally.retried, tally.kept) == (1, 0)
+    assert [ref.path for ref in orders.embedded] == ["a"]
+    assert orders.dropped == [row]
+
+
+def test_what_the_listing_itself_tried_again_is_not_embedded_for_it() -> None:
+    row = Known("a", None, 0, micros(0), "file", rejected=True, passing=True)
+    ref = PhotoRef("a", None, 0, at(0), Reason.UNAVAILABLE, "denied")
+    orders = Orders()
+    tally = last(compare([ref], iter([row]), orders, retry_rejects=False))
+    assert (tally.kept, tally.is_same, orders.embedded) == (1, True, [])
+
+
+def test_what_cannot_be_looked_at_is_kept_as_it_was() -> None:
+    """A share that hangs for a moment, or a closed folder, costs no features."""
+    rows = [
+        Known("a", "x", 1, micros(0), "file", rejected=False),
+        Known("b/1", "b", 1, micros(0), "file", rejected=False),
+        Known("b/1", "b", 1, micros(0), "later", rejected=False),  # by a run that was stopped
+        Known("b/2", None, 1, micros(0), "rejects", rejected=True),
+        Known("b0", "x", 1, micros(0), "file", rejected=False),
+        Known("c/1", "x", 1, micros(0), "file", rejected=False),
+    ]
+    refs = [
+        PhotoRef("a", "y", 0, EPOCH, Reason.UNAVAILABLE, "Stale file handle"),
+        PhotoRef("b/", "x", 0, EPOCH, Reason.UNAVAILABLE, "cannot be listed"),
+        PhotoRef("c/", "x", 0, EPOCH, Reason.UNREADABLE, "cannot be listed"),
+    ]
+    orders = Orders()
+    tally = last(compare(refs, iter(rows), orders, retry_rejects=False))
+    assert (tally.listed, tally.kept, tally.new, tally.gone) == (5, 3, 2, 2)
+    assert tally.labels == {"y", "b", "x"}
+    assert [ref.path for ref in orders.embedded] == ["b/", "c/"]
+    assert [(row.path, row.file) for row in orders.dropped] == [
+        ("b/1", "later"), ("b0", "file"), ("c/1", "file"),
+    ]  # fmt: skip
+    assert orders.relabelled == [(rows[0], "y")]
+
+
 @pytest.mark.parametrize("retry_rejects", [False, True])
 def test_rejects_are_tried_again_only_when_asked(retry_rejects: bool) -> None:
     stored = {

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from verger.embed import Backbone
 from verger.photos.decode import Photo, decode
-from verger.photos.reasons import Reason, Reject
+from verger.photos.reasons import Reason, Reject, reason_of
 from verger.photos.references import PhotoRef
 from verger.settings import RunSettings
 from verger.storage.prefetch import ahead
@@ -154,10 +154,10 @@ def _decoded(
             return ref, _too_many_bytes(ref.bytes, embedder.max_bytes)
         try:
             data = read(ref.path)
-        except PermissionError:
-            return ref, Reject(Reason.UNREADABLE, DENIED)
+        except PermissionError as error:
+            return ref, Reject(reason_of(error), DENIED)
         except OSError as error:
-            return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
+            return ref, Reject(reason_of(error), error.strerror or type(error).__name__)
         if (
             len(data) > embedder.max_bytes
         ):  # a list on the web does not say how large its photos are

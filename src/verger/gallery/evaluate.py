@@ -17,7 +17,7 @@ from verger.gallery.calibration import calibration_error
 from verger.gallery.identify import MAX_BYTES, Identifier
 from verger.knowledge import group_of
 from verger.photos.labels import labeller_from
-from verger.photos.reasons import Reason, Reject
+from verger.photos.reasons import Reason, Reject, reason_of
 from verger.photos.references import PhotoRef
 from verger.storage.place import Source, source_of
 from verger.storage.prefetch import ahead
@@ -103,7 +103,7 @@ def _answers(
         except Reject as reject:
             return ref, reject
         except OSError as error:
-            return ref, Reject(Reason.UNREADABLE, error.strerror or type(error).__name__)
+            return ref, Reject(reason_of(error), error.strerror or type(error).__name__)
 
     refs = list_place(photos, labeller_from(label_from, photos.name))
     with ThreadPoolExecutor(threads) as pool:

@@ -13,7 +13,7 @@ from verger.embed import Backbone, open_backbone
 from verger.errors import StoreError
 from verger.gallery import Answer, Gallery
 from verger.photos.decode import decode
-from verger.photos.reasons import Reason, Reject
+from verger.photos.reasons import Reason, Reject, reason_of
 from verger.settings import RunSettings
 from verger.store.store import Store
 
@@ -104,9 +104,10 @@ def _read(file: Path) -> bytes:
             data = photo.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        said = getattr(error, "strerror", None) or str(error)
-        raise Reject(Reason.UNREADABLE, said) from None
+    except OSError as error:
+        raise Reject(reason_of(error), error.strerror or str(error)) from None
+    except ValueError as error:  # a null byte in the name
+        raise Reject(Reason.UNREADABLE, str(error)) from None
     if len(data) > MAX_BYTES:
         raise Reject(Reason.TOO_LARGE, f"more than {MAX_BYTES} bytes")
     return data

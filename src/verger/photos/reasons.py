@@ -1,7 +1,8 @@
-"""Why a photo is rejected: a closed, documented set."""
+"""Why a photo is rejected: a closed, documented set, and which of it may pass."""
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 
@@ -15,12 +16,18 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"
     UNREADABLE = "unreadable"
+    UNAVAILABLE = "unavailable"
     BAD_NAME = "bad_name"
 
     @property
     def meaning(self) -> str:
         """One line that says what the reason means, and what to do."""
         return _MEANING[self]
+
+    @property
+    def passes(self) -> bool:
+        """Say whether it may pass by itself: then each later run tries the photo again."""
+        return self is Reason.UNAVAILABLE
 
 
 _MEANING = {
@@ -31,9 +38,25 @@ _MEANING = {
     Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes, or so many "
     "parts that decoding it would take far more work than a photo.",
     Reason.UNSUPPORTED: "An image of a known kind, in a variant that cannot be shown as RGB.",
-    Reason.UNREADABLE: "The file or folder cannot be read: permission, broken link, disk error.",
+    Reason.UNREADABLE: "There is nothing to read: no such photo (404 or 410 on the web), a broken "
+    "link, no regular file, an address that cannot be asked for.",
+    Reason.UNAVAILABLE: "It could not be had this time: permission, a time-out, a busy or broken "
+    "server, a failing disk. Each later run tries it again.",
     Reason.BAD_NAME: "The file's name is not valid Unicode; the path shows its bytes escaped.",
 }
+
+
+# What a disk, a bucket or a server says of the photo itself. All else may pass: a permission is
+# granted without a trace on the photo, and a server or a disk that fails says nothing of it.
+_FINAL = frozenset({
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL,
+    errno.ENXIO, errno.ENODEV, errno.EFBIG,
+})  # fmt: skip
+
+
+def reason_of(error: OSError) -> Reason:
+    """Say why a photo is rejected that could not be read: for good, or this time."""
+    return Reason.UNREADABLE if error.errno in _FINAL else Reason.UNAVAILABLE
 
 
 class Reject(Exception):

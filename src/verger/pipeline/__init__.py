@@ -21,7 +21,13 @@ from verger.pipeline.counting import count
 from verger.pipeline.embedding import embed
 from verger.pipeline.finishing import finish
 from verger.pipeline.job import Job
-from verger.pipeline.listing import OF_PROJECTION, is_up_to_date, listed, refuse_nesting
+from verger.pipeline.listing import (
+    OF_PROJECTION,
+    is_fitted,
+    is_up_to_date,
+    listed,
+    refuse_nesting,
+)
 from verger.pipeline.reducing import Features, fit, project
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
@@ -65,7 +71,7 @@ class _Made(NamedTuple):
 
     record: dict[str, Any]
     publication: Publication
-    gathered: Gathered | None
+    gathered: Gathered | None = None
 
 
 def run(
@@ -180,12 +186,14 @@ def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
     before = None if job.settings.overwrite else job.store.record()
     unpublished = job.work.finished(FEATURES)  # by a run that was stopped
     if before and not unpublished and is_up_to_date(before, stock.tally, job.settings):
-        return _Made(_unchanged(before), Publication(), None)
-    return _embedded_and_reduced(job, photos, stock, backbone)
+        return _Made(_unchanged(before), Publication())
+    return _embedded_and_reduced(job, photos, stock, backbone, before)
 
 
-def _embedded_and_reduced(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
-    """Embed, count, fit, project."""
+def _embedded_and_reduced(
+    job: Job, photos: Source, stock: Stock, backbone: Backbone, before: dict[str, Any] | None
+) -> _Made:
+    """Embed, count, fit, project; `before` is the record of the run whose features may be kept."""
     from verger.spark import executors
 
     rejects = job.work.built(f"{REJECTS}/part-{job.work.run}.parquet")
@@ -194,6 +202,8 @@ def _embedded_and_reduced(job: Job, photos: Source, stock: Stock, backbone: Back
             cores = executors.cores(spark, job.reporter)
         features = Features(job, embed(job, spark, photos, stock, backbone, cores))
         counts = count(job, str(photos), stock, len(features), rejects)
+        if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
+            return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
         fitted = fit(job, spark, features, backbone.card.features)
         projected = project(job, spark, features, fitted, None)
     made, publication = finish(job, features, fitted, projected)

@@ -10,6 +10,7 @@ from verger.pipeline.job import Job
 from verger.settings import RunSettings
 from verger.storage.place import Source
 from verger.store.inventory import Tally
+from verger.store.layout import FEATURES
 from verger.store.stock import Stock, take_stock
 from verger.store.store import Store
 
@@ -33,13 +34,20 @@ def listed(job: Job, source: Source, labeller: Labeller) -> Stock:
 
 def is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:
     """Say whether a run would make what the STORE holds already."""
-    made = record["settings"]
     share = record["counts"]["rejected"] / record["counts"]["listed"]
-    return (
-        tally.is_same
-        and share <= settings.max_rejects
-        and all(made[name] == getattr(settings, name) for name in OF_PROJECTION)
+    return tally.is_same and share <= settings.max_rejects and _is_projected(record, settings)
+
+
+def is_fitted(record: dict[str, Any], job: Job, features: list[str]) -> bool:
+    """Say whether these files of features are those that the STORE's projection was fitted to."""
+    return sorted(features) == sorted(job.store.table(FEATURES)) and _is_projected(
+        record, job.settings
     )
+
+
+def _is_projected(record: dict[str, Any], settings: RunSettings) -> bool:
+    made = record["settings"]
+    return all(made[name] == getattr(settings, name) for name in OF_PROJECTION)
 
 
 def refuse_nesting(photos: Source, store: Store) -> None:

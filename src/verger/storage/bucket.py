@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import obstore
-from obstore.exceptions import InvalidPathError, PreconditionError
+from obstore.exceptions import (
+    BaseError,
+    GenericError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+)
 
-from verger.errors import VergerError
+from verger.errors import PhotosError, VergerError
 from verger.machine.folders import scratch_folder
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.bucket_client import Client
-from verger.storage.bucket_errors import as_obstore_has_it
+from verger.storage.bucket_errors import as_obstore_has_it, is_denied, meaning
 from verger.storage.bucket_listing import (
     LISTED,
     Listed,
@@ -88,11 +94,12 @@ class Bucket(Client):
         """Return all of an object."""
         with self.told(path):
             try:
-                return self.again(lambda: bytes(obstore.get(self.store, path).bytes()))
-            except (InvalidPathError, ValueError):
-                if self.scheme != "s3":
+                return self._read(path)
+            except (GenericError, PermissionDeniedError) as error:
+                # One photo that cannot be had costs no other. Of a STORE, every file counts.
+                if self.error is not PhotosError or is_denied(error) or not self._lists():
                     raise
-                return self._read_as_it_is(path)
+                raise OSError(errno.EIO, meaning(error), f"{self.url}/{path}") from None
 
     def open(self, path: str) -> Any:
         """Open an object for reading; it can seek."""
@@ -219,6 +226,22 @@ class Bucket(Client):
             yield _Told(self, path, held)
         finally:
             held.release()
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return self.again(lambda: bytes(obstore.get(self.store, path).bytes()))
+        except (InvalidPathError, ValueError):
+            if self.scheme != "s3":
+                raise
+            return self._read_as_it_is(path)
+
+    def _lists(self) -> bool:
+        """Say whether the place answers, though one object of it cannot be had."""
+        try:
+            next(pages_of(self, ""), None)
+        except BaseError:
+            return False
+        return True
 
     def _has(self, path: str) -> bool:
         try:

@@ -28,10 +28,10 @@ from obstore.store import ObjectStore, from_url
 from verger.errors import VergerError
 from verger.storage import limits
 from verger.storage.bucket_errors import (
-    MEANING,
     as_obstore_has_it,
     breaks_off,
     code_of,
+    is_denied,
     is_set,
     meaning,
     remedy,
@@ -113,10 +113,10 @@ class Client:
                 raise self._unusable("there is no such bucket", error) from None
             raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{path}") from None
         except PermissionDeniedError as error:
-            if (code := code_of(error)) in ("", "AccessDenied"):
+            if is_denied(error):
                 where = f"{self.url}/{path}"
                 raise PermissionError(errno.EACCES, "access denied", where) from None
-            raise self._unusable(MEANING.get(code, code), error) from None
+            raise self._unusable(meaning(error), error) from None
         except (InvalidPathError, ValueError):
             raise OSError(errno.EINVAL, "a key that cannot be asked for", path) from None
         except BaseError as error:

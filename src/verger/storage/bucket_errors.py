@@ -98,6 +98,11 @@ def meaning(error: Exception) -> str:
     return re.sub(r"https?://\S+", "…", text)[:200]
 
 
+def is_denied(error: Exception) -> bool:
+    """Say whether it is one object that may not be read; else no credentials are right."""
+    return isinstance(error, PermissionDeniedError) and code_of(error) in ("", "AccessDenied")
+
+
 def breaks_off(error: Exception) -> bool:
     """Say whether an answer broke off, which the client does not ask for again by itself.
 

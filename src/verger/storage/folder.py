@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
-from verger.photos.reasons import Reason
+from verger.photos.reasons import Reason, reason_of
 from verger.photos.references import STORE_MARK, PhotoRef, escaped
 from verger.photos.selection import Selection
 from verger.storage import limits
@@ -265,7 +265,7 @@ def _walk(top: _Level, labeller: Labeller, selection: Selection, hear: Hear) -> 
             info = entry.stat()
         except OSError as error:  # a broken or looping link, a closed folder, a file that just went
             shown = path + "/" * entry.is_dir(follow_symlinks=False)
-            yield from _lost(shown, error.strerror or "no stat", labeller, selection)
+            yield from _lost(shown, error, error.strerror or "no stat", labeller, selection)
             continue
         if not stat.S_ISDIR(info.st_mode):
             if selection.takes(path):
@@ -275,7 +275,7 @@ def _walk(top: _Level, labeller: Labeller, selection: Selection, hear: Hear) -> 
                 inner = _sorted_entries(Path(entry.path))
             except OSError as error:
                 detail = f"the folder cannot be listed: {error.strerror}"
-                yield from _lost(path + "/", detail, labeller, selection)
+                yield from _lost(path + "/", error, detail, labeller, selection)
                 continue
             if not _is_store(inner):
                 levels.append((iter(inner), path + "/", (*ancestors, _identity(info))))
@@ -285,10 +285,12 @@ def _is_store(entries: list[os.DirEntry[str]]) -> bool:
     return any(entry.name == STORE_MARK and entry.is_dir() for entry in entries)
 
 
-def _lost(path: str, detail: str, labeller: Labeller, selection: Selection) -> Iterator[PhotoRef]:
+def _lost(
+    path: str, error: OSError, detail: str, labeller: Labeller, selection: Selection
+) -> Iterator[PhotoRef]:
     """Name what cannot be looked at, if it may have been a photo, or a folder of photos."""
     if not selection.is_litter(path) if path.endswith("/") else selection.takes(path):
-        yield _unusable(path, labeller, Reason.UNREADABLE, detail)
+        yield _unusable(path, labeller, reason_of(error), detail)
 
 
 def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:

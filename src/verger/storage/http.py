@@ -1,8 +1,10 @@
 """Reading over HTTP: what is tried again, and the limits of what a server may send.
 
 A request is tried again, with growing pauses, where the connection is refused or reset, where the
-answer is 429 or 5xx, and where a body breaks off. Redirects are followed, to http and https alone,
-five times at most. A body that is too long, or that takes too long, is given up.
+answer is 408, 425, 429 or 5xx, and where a body breaks off. A server that says when (Retry-After)
+is waited for, up to a limit; where that was in vain, each of its other photos is asked for once,
+until it serves one. Redirects are followed, to http and https alone, five times at most. A body
+that is too long, or that takes too long, is given up.
 """
 
 from __future__ import annotations
@@ -19,7 +21,17 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ResponseError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as NoAnswer
 
 import verger
 from verger.storage import limits
@@ -27,22 +39,28 @@ from verger.storage.retry import repeated
 
 _T = TypeVar("_T")
 
+
+class _Busy(OSError):
+    """A server answers that it cannot now; `pause` is the seconds that it asks to wait, or 0."""
+
+    pause = 0.0
+
+
 _TIMEOUT = urllib3.Timeout(connect=limits.WEB_CONNECT_TIMEOUT, read=limits.WEB_TIMEOUT)
-_RETRY = urllib3.Retry(
+# Redirects alone are urllib3's; what may pass is repeated here, in one way.
+_REDIRECTS = urllib3.Retry(
     total=None,
-    connect=limits.WEB_ATTEMPTS - 1,
-    read=limits.WEB_ATTEMPTS - 1,
-    status=limits.WEB_ATTEMPTS - 1,
+    connect=0,
+    read=0,
+    status=0,
     other=0,
     redirect=limits.WEB_REDIRECTS,
-    status_forcelist=(429, 500, 502, 503, 504),
-    allowed_methods=("GET", "HEAD"),
-    backoff_factor=limits.FIRST_PAUSE,
-    backoff_jitter=0.2,
-    backoff_max=limits.LONGEST_PAUSE,
-    respect_retry_after_header=False,  # a server could ask for a day
+    status_forcelist=(),
+    respect_retry_after_header=False,
     raise_on_status=False,
 )
+_PASSING = frozenset({408, 425, 429, *range(500, 600)})
+_waited_in_vain: set[str] = set()  # the hosts for which a whole patience went by
 _PIECE = 2**16
 
 
@@ -71,15 +89,12 @@ def download(url: str, most: int, patience: float, write: Callable[[Iterator[byt
 
     It may be of `most` bytes, and take `patience` seconds.
     """
-
-    def breaks_off(error: Exception) -> bool:
-        """Say whether it does so in the midst: urllib3 repeats all else by itself."""
-        return isinstance(error, ProtocolError | ReadTimeoutError)
-
     try:
-        return repeated(lambda: write(_body(url, most, patience)), breaks_off, limits.WEB_ATTEMPTS)
+        return _patiently(lambda: write(_body(url, most, patience)), url, patience)
     except (HTTPError, ValueError) as error:
-        raise OSError(errno.EIO, _meaning(error), _shown(url)) from None
+        is_final = isinstance(_cause(error), ResponseError | ValueError)
+        code = errno.EINVAL if is_final else errno.EIO
+        raise OSError(code, _meaning(error), _shown(url)) from None
 
 
 def facts(url: str) -> Facts:
@@ -88,12 +103,12 @@ def facts(url: str) -> Facts:
     Raises FileNotFoundError where the server says that there is none.
     """
     try:
-        answer = _client(url).request("HEAD", url, retries=_RETRY, preload_content=False)
-    except (HTTPError, ValueError):
+        answer = _patiently(lambda: _answer("HEAD", url), url, limits.PHOTO_PATIENCE)
+    except (_Busy, HTTPError, ValueError):
         return UNKNOWN
     try:
         if answer.status in (404, 410):
-            _check(answer.status, url)
+            _check(answer, url)
         if answer.status != 200:
             return UNKNOWN
         length, modified = answer.headers.get("Content-Length", ""), UNKNOWN.modified
@@ -105,15 +120,16 @@ def facts(url: str) -> Facts:
         found = Facts(int(length) if is_number else 0, modified, tag)
         return UNKNOWN if found == _NOTHING else found
     finally:
+        answer.drain_conn()  # else whoever takes the connection next cannot use it
         answer.release_conn()
 
 
 def _body(url: str, most: int, patience: float) -> Iterator[bytes]:
     """Yield the pieces of a body, as they come."""
     until = time.monotonic() + patience
-    answer = _client(url).request("GET", url, retries=_RETRY, preload_content=False)
+    answer = _answer("GET", url)
     try:
-        _check(answer.status, url)
+        _check(answer, url)
         read = 0
         while piece := answer.read1(_PIECE, decode_content=False):
             read += len(piece)
@@ -131,19 +147,69 @@ def _body(url: str, most: int, patience: float) -> Iterator[bytes]:
         answer.release_conn()
 
 
-def _check(status: int, url: str) -> None:
+def _answer(method: str, url: str) -> BaseHTTPResponse:
+    """Ask once. Raises `_Busy` where the server cannot now."""
+    answer = _client(url).request(method, url, retries=_REDIRECTS, preload_content=False)
+    if answer.status not in _PASSING:
+        return answer
+    answer.close()
+    answer.release_conn()
+    said, pause = f"the server answers HTTP {answer.status}", 0.0
+    with suppress(HTTPError, ValueError, OverflowError):
+        pause = urllib3.Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
+    if pause > limits.WEB_RETRY_AFTER:
+        said += f", and asks to wait {pause:,.0f} s"
+    busy = _Busy(errno.EIO, said, _shown(url))
+    busy.pause = pause
+    raise busy
+
+
+def _patiently(action: Callable[[], _T], url: str, patience: float) -> _T:
+    """Do again what may pass, as long as the server is worth waiting for."""
+    host = urlsplit(url).netloc
+
+    def passes(error: Exception) -> bool:
+        if not isinstance(error, _Busy):
+            return _may_pass(error)
+        is_long = error.pause > limits.WEB_RETRY_AFTER
+        return not (error.pause and (is_long or host in _waited_in_vain))
+
+    try:
+        done = repeated(
+            action, passes, limits.WEB_ATTEMPTS, patience,
+            asked=lambda error: getattr(error, "pause", 0.0),
+        )  # fmt: skip
+    except _Busy as busy:
+        if busy.pause:
+            _waited_in_vain.add(host)
+        raise
+    _waited_in_vain.discard(host)
+    return done
+
+
+def _may_pass(error: Exception) -> bool:
+    """Say whether a request that got no whole answer may get one later."""
+    return isinstance(_cause(error), ProtocolError | NoAnswer | NewConnectionError | ProxyError)
+
+
+def _cause(error: Exception) -> Exception | None:
+    return error.reason if isinstance(error, MaxRetryError) else error
+
+
+def _check(answer: BaseHTTPResponse, url: str) -> None:
+    status = answer.status
     if status == 200:
         return
     if status in (401, 403):
         raise PermissionError(errno.EACCES, f"access denied (HTTP {status})", _shown(url))
     if status in (404, 410):
         raise FileNotFoundError(errno.ENOENT, f"not there (HTTP {status})", _shown(url))
-    raise OSError(errno.EIO, f"the server answers HTTP {status}", _shown(url))
+    raise OSError(errno.EINVAL, f"the server answers HTTP {status}", _shown(url))
 
 
 def _meaning(error: Exception) -> str:
     """Say in a few words what is wrong, without the URL, which may hold a secret."""
-    cause = error.reason if isinstance(error, MaxRetryError) else error
+    cause = _cause(error)
     if isinstance(cause, SSLError):
         return "its certificate is not to be trusted, or it speaks no TLS"
     if isinstance(cause, ProtocolError):

@@ -16,6 +16,7 @@ COPIED_AT_MOST = 5 * 10**9
 # Requests to servers on the web.
 WEB_ATTEMPTS = 5
 WEB_REDIRECTS = 5
+WEB_RETRY_AFTER = 30.0  # seconds that a server may ask to wait; for more, no run waits
 WEB_TIMEOUT, WEB_CONNECT_TIMEOUT = 30.0, 10.0  # seconds
 PHOTO_BYTES, PHOTO_PATIENCE = 64 * 2**20, 60.0  # of one photo
 LIST_BYTES, LIST_PATIENCE = 2**30, 600.0  # of the list of photos

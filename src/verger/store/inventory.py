@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from verger.errors import StoreError
+from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
 from verger.store.tables import batches
@@ -27,6 +28,7 @@ from verger.store.tables import batches
 _EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _ROWS_A_GROUP = 1024
+_PASSING = pa.array([reason.value for reason in Reason if reason.passes])
 
 
 class Known(NamedTuple):
@@ -39,6 +41,7 @@ class Known(NamedTuple):
     file: str  # the Parquet file that its row lies in
     rejected: bool
     e_tag: str | None = None  # none of a folder, and none of a STORE before format 2
+    passing: bool = False  # rejected for a reason that may have passed
 
     def is_of(self, ref: PhotoRef) -> bool:
         """Say whether the photo is still what it was. An ETag that is not known says nothing.
@@ -120,6 +123,14 @@ def compare(
             same.append(row)
             row = next(known, None)
         _judge(ref, same, orders, tally, retry_rejects=retry_rejects)
+        if _is_hidden(ref) and ref.path.endswith("/"):  # a folder: what it holds is as it was
+            while row is not None and row.path.startswith(ref.path):
+                if row.path == last:
+                    orders.drop(row)
+                else:
+                    _keep_unseen(row, tally)
+                last = row.path
+                row = next(known, None)
         yield tally
     while row is not None:
         orders.drop(row)
@@ -127,6 +138,21 @@ def compare(
         last = row.path
         row = next(known, None)
     yield tally
+
+
+def _is_hidden(ref: PhotoRef) -> bool:
+    """Say whether the listing could not look at it this time: it may be as it was."""
+    return ref.reason is not None and Reason(ref.reason).passes
+
+
+def _keep_unseen(row: Known, tally: Tally) -> None:
+    """Count a photo as listed and kept whose folder could not be listed."""
+    tally.listed += 1
+    tally.kept += 1
+    if row.label is None:
+        tally.unlabelled += 1
+    else:
+        tally.labels.add(row.label)
 
 
 def _judge(
@@ -139,9 +165,14 @@ def _judge(
     else:
         tally.labels.add(ref.label)
     fresh = [row for row in same if row.is_of(ref)]
-    if ref.reason is not None:  # no longer to be used, whatever it was
+    if _is_hidden(ref):
+        fresh = same
+    elif ref.reason is not None:  # no longer to be used, whatever it was
         fresh = [row for row in fresh if row.rejected]
-    kept = next((row for row in fresh if not (row.rejected and retry_rejects)), None)
+    again = [row for row in fresh if row.rejected and retry_rejects]
+    if ref.reason is None:  # else the listing has just tried again
+        again += [row for row in fresh if row.passing]
+    kept = next((row for row in fresh if row not in again), None)
     for row in same:
         if row is not kept:  # changed, tried again, or embedded twice by runs that were stopped
             orders.drop(row)
@@ -173,7 +204,8 @@ def known_photos(
 
 def _known(place: Place, file: str, older: set[str], *, rejected: bool) -> Iterator[Known]:
     last = ""
-    for batch in _groups(place, file, ["path", "label", "bytes", "modified", "e_tag"]):
+    names = ["path", "label", "bytes", "modified", "e_tag", *["reason"] * rejected]
+    for batch in _groups(place, file, names):
         modified = batch.column("modified").cast(pa.int64()).to_pylist()
         columns = [batch.column(name).to_pylist() for name in ("path", "label", "bytes")]
         if "e_tag" in batch.column_names:
@@ -181,14 +213,17 @@ def _known(place: Place, file: str, older: set[str], *, rejected: bool) -> Itera
         else:
             older.add(file)
             tags = [None] * len(batch)
-        for path, label, size, when, tag in zip(*columns, modified, tags, strict=True):
+        passing = pc.is_in(batch.column("reason"), _PASSING).to_pylist() if rejected else None
+        passing = passing or [False] * len(batch)
+        rows = zip(*columns, modified, tags, passing, strict=True)
+        for path, label, size, when, tag, may_pass in rows:
             if path < last:
                 raise StoreError(
                     f"{file} in the STORE is not in order of path.",
                     hint="An older Verger wrote it, or something else; --overwrite makes it anew.",
                 )
             last = path
-            yield Known(path, label, size, when, file, rejected, tag)
+            yield Known(path, label, size, when, file, rejected, tag, may_pass)
 
 
 def _groups(place: Place, file: str, columns: list[str]) -> Iterator[pa.Table]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verger.photos.reasons import Reason
 from verger.store.layout import (
     FEATURES,
     GALLERY,
@@ -48,7 +49,9 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     ]
     if counts["rejected"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
-        lines.append(f"{counts['rejected']:,} rejected: {reasons}.")
+        passing = sum(counts["rejected_by_reason"].get(r.value, 0) for r in Reason if r.passes)
+        again = f" The next run tries {passing:,} of them again." if passing else ""
+        lines.append(f"{counts['rejected']:,} rejected: {reasons}.{again}")
     if projection["k"]:
         lines.append(
             f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
