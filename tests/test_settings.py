@@ -145,3 +145,41 @@ def test_a_price_is_read_as_it_is_written_and_reckons_by_the_hour() -> None:
     for wrong in ("", "0.05", "-1 + 2/h on ec2", "1 + nan/h on ec2", "1 + 2/h on ", "1 + 2/h"):
         with pytest.raises(UsageError, match="is no price"):
             RunSettings(price=wrong)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "spark.hadoop.fs.s3a.secret.key=hunter2",
+        "spark.hadoop.fs.s3a.access.key=hunter2",
+        "spark.hadoop.fs.s3a.encryption.key=hunter2",
+        "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net=hunter2",
+        "spark.hadoop.fs.azure.sas.box.me=hunter2",
+        "spark.authenticate.secret=hunter2=",
+        "spark.ssl.keyPassword=hunter2",
+        "spark.executorEnv.AWS_SESSION_TOKEN=hunter2",
+        "spark.executorEnv.GITHUB_API_KEY=hunter2",
+        "spark.hadoop.fs.s3a.proxy=http://me:hunter2@proxy:3128",
+        "spark.jars.repositories=https://me:p@ss/hunter2@host/maven",
+        "spark.x.url=jdbc:mysql://host/db?user=me&password=hunter2",
+        "spark.driver.extraJavaOptions=-Xss4m -Djavax.net.ssl.trustStorePassword=hunter2 -Da=b",
+    ],
+)
+def test_secrets_of_spark_are_in_no_record(pair: str) -> None:
+    settings = RunSettings(spark_conf=("a.b=c", pair), master="sc://host:1/;token=hunter2")
+    record = settings.as_record()
+    assert "hunter2" not in json.dumps(record)
+    name = pair.partition("=")[0]
+    assert record["spark_conf"][0] == "a.b=c"
+    assert record["spark_conf"][1].startswith(f"{name}=")
+    assert settings.spark_conf[1] == pair  # what Spark is given
+    with pytest.raises(UsageError) as caught:
+        RunSettings(spark_conf=(pair.replace("=", ":"),))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_no_secret_stands_in_the_record_as_it_is() -> None:
+    pairs = ["spark.task.maxFailures=1", "spark.ui.enabled=true", "spark.x=http://host/a", "e="]
+    record = RunSettings(spark_conf=tuple(pairs), master="spark://host:7077").as_record()
+    assert (record["spark_conf"], record["master"]) == (pairs, "spark://host:7077")
+    assert RunSettings().as_record()["master"] is None

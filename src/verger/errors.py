@@ -14,9 +14,28 @@
     └── NetworkError      12   AWS cannot be reached
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
+
+What a message quotes (names of files, labels, answers of a server) is anybody's: it is `visible`.
 """
 
 from __future__ import annotations
+
+import unicodedata
+
+
+def visible(text: str) -> str:
+    """Write what a terminal would obey, or hide, as escapes: control and bidi characters, newlines.
+
+    A name may hold anything; on a terminal it shall do nothing, and take one line.
+    """
+    return "".join(c if _is_plain(c) else ascii(c)[1:-1] for c in text)
+
+
+def _is_plain(character: str) -> bool:
+    """Say whether it only shows itself; blanks of any width do, and what joins letters."""
+    if character.isprintable() or character in "\u200c\u200d":
+        return True
+    return unicodedata.category(character) == "Zs"
 
 
 class VergerError(Exception):
@@ -25,8 +44,8 @@ class VergerError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, hint: str = "") -> None:
-        self.what = " ".join(what.split())
-        self.hint = " ".join(hint.split())
+        self.what = visible(" ".join(what.split()))
+        self.hint = visible(" ".join(hint.split()))
         stop = "." if self.hint and not self.what.endswith((".", "!", "?")) else ""
         super().__init__(f"{self.what}{stop} {self.hint}".strip())
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +19,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from verger.errors import visible
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -71,7 +74,7 @@ class Plain:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(visible(line) + "\n")
         sys.stderr.flush()
 
 
@@ -139,7 +142,7 @@ class Bars:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class _BarStage:
@@ -167,6 +170,11 @@ def reporter(*, quiet: bool) -> Reporter:
         return Silent()
     console = Console(stderr=True)
     return Bars(console) if console.is_terminal else Plain()
+
+
+def tell(text: object, *, err: bool = False) -> None:
+    """Print lines for a person, on standard output or error: whatever they quote is visible."""
+    click.echo("\n".join(visible(line) for line in str(text).split("\n")), err=err)
 
 
 def open_closed_streams() -> None:

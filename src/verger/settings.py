@@ -14,7 +14,21 @@ from verger.errors import UsageError
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
+# Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
+# within a value (`-Dsome.password=…`, `;token=…`).
+_PRIVATE = r"secret|pass(?:w|phrase)|token|credential|\bsas\b|[._-]key\b|(?:access|account|api)key"
+_PRIVATE_NAME = re.compile(_PRIVATE, re.IGNORECASE)
+_IN_A_URL = re.compile(r"//[^\s,;]*@")
+_IN_A_VALUE = re.compile(rf"([\w.-]*(?:{_PRIVATE})[\w.-]*[=:])[^\s;,&]+", re.IGNORECASE)
 _PRICE = re.compile(r"(\d{1,6}(?:\.\d{1,9})?) \+ (\d{1,6}(?:\.\d{1,9})?)/h on (\S.{0,99})")
+
+
+def without_secrets(text: str) -> str:
+    """Write a setting, such as KEY=VALUE, without what only its owner shall know."""
+    name, equals, _ = text.partition("=")
+    if equals and _PRIVATE_NAME.search(name):
+        return f"{name}=…"
+    return _IN_A_VALUE.sub(r"\1…", _IN_A_URL.sub("//…@", text))
 
 
 def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str = "") -> Any:
@@ -131,7 +145,9 @@ class RunSettings:
         metavar="SIZE",
     )
     spark_conf: tuple[str, ...] = _choice(
-        (), "One more Spark setting; may be given several times.", metavar="KEY=VALUE"
+        (),
+        "One more Spark setting; may be given several times. Secrets among them are not recorded.",
+        metavar="KEY=VALUE",
     )
     price: str | None = _choice(
         None,
@@ -153,7 +169,7 @@ class RunSettings:
             raise UsageError(f"--memory {self.memory} is neither auto nor a size such as 800m.")
         for pair in self.spark_conf:
             if not pair.partition("=")[0] or "=" not in pair:
-                raise UsageError(f"--spark-conf {pair} is not KEY=VALUE.")
+                raise UsageError(f"--spark-conf {without_secrets(pair)} is not KEY=VALUE.")
         if self.cores is not None and self.master is not None:
             raise UsageError(
                 "--cores and --master exclude each other.",
@@ -166,8 +182,11 @@ class RunSettings:
         return None if self.price is None else Price.parse(self.price)
 
     def as_record(self) -> dict[str, Any]:
-        """Return the settings as a JSON-ready mapping, for the run record."""
-        return dataclasses.asdict(self) | {"spark_conf": list(self.spark_conf)}
+        """Return the settings as a JSON-ready mapping, for the run record; no secret is in it."""
+        return dataclasses.asdict(self) | {
+            "spark_conf": [without_secrets(pair) for pair in self.spark_conf],
+            "master": self.master and without_secrets(self.master),
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from verger.errors import visible
 from verger.gallery import Answer, Verdict
 from verger.gallery.identify import Identified
 
@@ -107,9 +108,9 @@ def _all_rows(fruits: Sequence[Identified]) -> list[tuple[str, ...]]:
 def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
     for path, reject in fruit.rejects:
         yield (
-            _plain(path),
+            visible(path),
             "rejected",
-            f"{reject.reason.value}: {_plain(reject.detail)}",
+            f"{reject.reason.value}: {visible(reject.detail)}",
             "",
             "",
             "",
@@ -121,21 +122,16 @@ def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
     if answer.verdict is Verdict.VARIETY and answer.labels:
         sure = answer.labels[0].confidence
     first = answer.verdict is Verdict.VARIETY
-    then = [f"{_plain(g.name)} {g.confidence:.0%}" for g in answer.labels[int(first) :][:3]]
+    then = [f"{visible(g.name)} {g.confidence:.0%}" for g in answer.labels[int(first) :][:3]]
     nearest = answer.neighbours[0] if answer.neighbours else None
     yield (
-        " + ".join(_plain(photo) for photo in fruit.photos),
+        " + ".join(visible(photo) for photo in fruit.photos),
         answer.verdict.value,
-        _plain(claim(answer)),
+        visible(claim(answer)),
         "" if answer.verdict is Verdict.UNSURE else f"{sure:.0%}",
         ", ".join(then),
-        f"{_plain(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
+        f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
     )
-
-
-def _plain(text: str) -> str:
-    """Write a name on one line: names of files may hold anything, escapes of a terminal too."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _percent(share: float | None) -> str:

@@ -10,6 +10,7 @@ import click
 
 from verger.cli.cloud_jobs import COMMANDS
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
+from verger.progress import tell
 
 
 @click.group("cloud")
@@ -70,11 +71,11 @@ def plan_command(
     if as_json:
         click.echo(json.dumps(record(plan, budget), indent=2))
     else:
-        click.echo("\n".join(plan_lines(plan, budget)))
+        tell("\n".join(plan_lines(plan, budget)))
     if photos and store and not as_json and plan.recommended.eur <= budget:
         upload = ["--upload", "s3://BUCKET/FOLDER"] if plan.workload.upload else []
         words = ["verger", "cloud", "run", photos, store, *upload]
-        click.echo(f"\nNext:\n  {shlex.join(words)}")
+        tell(f"\nNext:\n  {shlex.join(words)}")
     check_budget(plan.recommended, budget)
 
 

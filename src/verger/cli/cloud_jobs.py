@@ -17,6 +17,7 @@ import click
 
 from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
 from verger.machine.folders import scratch_folder
+from verger.progress import tell
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
@@ -98,7 +99,7 @@ def run_command(
         kit = kit_of(job, scratch_bucket(job.id, account), folder)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         record = run_to_end(life, job, kit, told, budget_usd=budget_usd, email=email, keep=keep)
-    click.echo(json.dumps(record, indent=2) if as_json else summary(record, store))
+    tell(json.dumps(record, indent=2) if as_json else summary(record, store))
 
 
 @click.command("show")
@@ -147,7 +148,7 @@ def show_command(
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        click.echo(path)
+        tell(path)
 
 
 @click.command("pack")
@@ -173,7 +174,7 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
             with _writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, path)
-            click.echo(path)
+            tell(path)
 
 
 @click.command("status")
@@ -191,16 +192,16 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
     life = _life(region, told)
     if job_id is None:
         jobs = life.jobs()
-        click.echo("\n".join(f"{job}  {what}" for job, what in jobs) or f"No job in {region}.")
+        tell("\n".join(f"{job}  {what}" for job, what in jobs) or f"No job in {region}.")
         return
     job = life.job(job_id)
     if follow:
         state = runs.follow(life, job, told)
-        click.echo(summary(runs.finish(life, job, state, told, keep=keep), job.store))
+        tell(summary(runs.finish(life, job, state, told, keep=keep), job.store))
         return
     state = watch.look(life.aws, job, life.scratch(job.id))
     ends = f" Ended in any case at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
-    click.echo(f"{state.phase}: {state.line}.{'' if state.is_over else ends}")
+    tell(f"{state.phase}: {state.line}.{'' if state.is_over else ends}")
 
 
 @click.command("logs")
@@ -214,7 +215,7 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
     life = _life(region)
     job = life.job(job_id)
     for line in last_lines(life.scratch(job.id), lines):
-        click.echo(line)
+        tell(line)
 
 
 @click.command("stop")
@@ -223,7 +224,7 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
 def stop_command(job_id: str, region: str) -> None:
     """Terminate what a job runs on, at once. Its logs and stacks stay; down deletes them."""
     ended = _life(region).stop(job_id)
-    click.echo(f"Terminated: {', '.join(ended)}." if ended else "Nothing of it was running.")
+    tell(f"Terminated: {', '.join(ended)}." if ended else "Nothing of it was running.")
 
 
 @click.command("down")
@@ -235,8 +236,8 @@ def down_command(job_id: str, region: str) -> None:
     The photos and the STORE stay: they lie in buckets of yours. May be said twice.
     """
     for note in _life(region).down(job_id):
-        click.echo(f"Note: {note}")
-    click.echo(f"Nothing of {job_id} is left in {region}.")
+        tell(f"Note: {note}")
+    tell(f"Nothing of {job_id} is left in {region}.")
 
 
 @click.command("ui")
@@ -261,7 +262,7 @@ def ui_command(
     if foxyproxy is not None:
         with _writing(foxyproxy):
             foxyproxy.write_text(tunnel.foxyproxy(region), encoding="utf-8")
-        click.echo(f"Wrote {foxyproxy}: FoxyProxy, Options, Import.")
+        tell(f"Wrote {foxyproxy}: FoxyProxy, Options, Import.")
     life = _life(region)
     job = life.job(job_id)
     if ssh or foxyproxy is not None:
@@ -270,17 +271,17 @@ def ui_command(
         server = tunnel.server_of(life.aws, job, watch.compute_id(life.aws, job))
         key = str(Path("~/.ssh/id_ed25519").expanduser())
         for command in tunnel.ssh(region, server, job.on, key):
-            click.echo(shlex.join(command))
+            tell(shlex.join(command))
         return
     way = tunnel.way(life.aws, job, port)
     if way.url:
-        click.echo(f"AWS's own page, for a short while: {way.url}")
+        tell(f"AWS's own page, for a short while: {way.url}")
     if not way.forward:
         return
     if only_print or not (shutil.which("aws") and shutil.which("session-manager-plugin")):
-        click.echo(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
+        tell(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
         return
-    click.echo(f"Open {way.local}; Ctrl-C ends it.")
+    tell(f"Open {way.local}; Ctrl-C ends it.")
     subprocess.run(way.forward, check=False)  # noqa: S603 - a list, no shell
 
 

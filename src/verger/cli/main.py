@@ -20,7 +20,7 @@ from verger.cli.cloud import cloud
 from verger.errors import PhotosError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
-from verger.progress import open_closed_streams, reporter
+from verger.progress import open_closed_streams, reporter, tell
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
 
@@ -43,7 +43,7 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except VergerError as error:
-        click.echo(f"verger: {error}", err=True)
+        tell(f"verger: {error}", err=True)
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
         terminated = isinstance(stopped.__cause__ or stopped, _Terminated)
@@ -54,7 +54,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""
-        click.echo(f"verger: {error.format_message()}{hint}", err=True)
+        tell(f"verger: {error.format_message()}{hint}", err=True)
         code = error.exit_code
     sys.stdout.flush()
     sys.exit(code or 0)
@@ -75,7 +75,7 @@ def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
 
 
 def _stopped(code: int) -> int:
-    click.echo("verger: stopped; nothing half-made was published.", err=True)
+    tell("verger: stopped; nothing half-made was published.", err=True)
     return code
 
 
@@ -164,7 +164,7 @@ def run_command(
     settings = RunSettings(**options)
     if dry_run:
         tally = plan(photos, store, settings, reporter(quiet=quiet))
-        click.echo(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
+        tell(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
         return
     outcome = run(photos, store, settings, reporter(quiet=quiet))
     _tell(outcome, store, as_json=as_json, quiet=quiet)
@@ -190,9 +190,9 @@ def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = 
     if as_json:
         click.echo(json.dumps(outcome.record, indent=2))
     elif not quiet:
-        click.echo(summary(outcome.record, store, has_report=outcome.report is not None))
+        tell(summary(outcome.record, store, has_report=outcome.report is not None))
     if outcome.warning:
-        click.echo(f"verger: {outcome.warning}", err=True)
+        tell(f"verger: {outcome.warning}", err=True)
 
 
 @cli.command("identify")
@@ -250,7 +250,7 @@ def evaluate_command(
     with reporter(quiet=quiet or as_json).stage("Identifying", None, "photos") as stage:
         threads = cores or usable_cores()
         measured = evaluate(identifier, photos, label_from, threads, stage.update)
-    click.echo(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
+    tell(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
 
 
 @cli.command("serve")
@@ -265,7 +265,7 @@ def serve_command(store: str, **options: Any) -> None:
     """
     from verger.serve.server import serve
 
-    serve(store, ServeSettings(**options), click.echo)
+    serve(store, ServeSettings(**options), tell)
 
 
 @cli.command("report")
@@ -287,7 +287,7 @@ def report_command(store: str, map_kind: str, language: str) -> None:
     """
     from verger.report import write_report
 
-    click.echo(write_report(store, map_kind, language))
+    tell(write_report(store, map_kind, language))
 
 
 @cli.command("notebook")
@@ -318,8 +318,8 @@ def notebook_command(
     write_notebook(
         store, file, photos=photos, language=language, execute=execute, overwrite=overwrite
     )
-    click.echo(file)
-    click.echo(f"Next: {opening(file)}", err=True)
+    tell(file)
+    tell(f"Next: {opening(file)}", err=True)
 
 
 @cli.command("slides")
@@ -339,8 +339,8 @@ def slides_command(store: str, language: str, output: str | None) -> None:
     from verger.slides import write_slides
 
     written = write_slides(store, language, output)
-    click.echo(written.pptx)
-    click.echo(written.pdf or written.note, err=not written.pdf)
+    tell(written.pptx)
+    tell(written.pdf or written.note, err=not written.pdf)
 
 
 @cli.command("demo")
@@ -370,7 +370,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
     for check in examine(photos, store):
         checks.append(check)
         if not as_json:
-            click.echo(str(check))
+            tell(str(check))
     if as_json:
         click.echo(json.dumps([check.as_json() for check in checks], indent=2))
     return 0 if is_well(checks) else 1
@@ -383,7 +383,7 @@ def prepare_command() -> None:
 
     with scratch_folder() as folder:
         prepare(folder, reporter(quiet=False))
-    click.echo("Ready: Spark starts faster from now on.")
+    tell("Ready: Spark starts faster from now on.")
 
 
 cli.add_command(cloud)

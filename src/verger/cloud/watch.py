@@ -13,6 +13,7 @@ from verger.cloud.job import Job
 from verger.cloud.parameters import job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
 from verger.cloud.stack import TAG, describe, outputs_of
+from verger.errors import visible
 
 Phase = Literal["absent", "creating", "starting", "running", "done", "failed"]
 _ENDED = ("shutting-down", "terminated", "stopping", "stopped")
@@ -79,7 +80,7 @@ def log_keys(scratch: Scratch) -> list[Key]:
 
 
 def log_lines(scratch: Scratch, key: str) -> Iterator[str]:
-    """Yield the lines of one log; what a terminal would obey is taken out."""
+    """Yield the lines of one log; what a terminal would obey is visible."""
     data = scratch.read(key) or b""
     if key.endswith(".gz"):
         try:
@@ -87,7 +88,7 @@ def log_lines(scratch: Scratch, key: str) -> Iterator[str]:
         except (OSError, EOFError):  # AWS is writing it
             return
     for line in data.decode("utf-8", "replace").splitlines():
-        yield "".join(c if c.isprintable() or c == "\t" else " " for c in line).rstrip()
+        yield visible(line.expandtabs().rstrip())
 
 
 def compute_id(aws: Aws, job: Job) -> str:

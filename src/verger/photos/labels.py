@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from verger.errors import UsageError
+from verger.photos.cells import unquoted
 from verger.photos.references import escaped
 
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks of no width
@@ -116,7 +117,7 @@ class CsvLabels(Labeller):
             raise UsageError(
                 f"--label-from {file}: cannot be read as CSV in UTF-8 ({error})."
             ) from None
-        self._rows = {_slashes(row): row for row in self._labels}
+        self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
         self._are_names = not any("/" in path for path in self._rows)
 
@@ -133,7 +134,8 @@ class CsvLabels(Labeller):
             )
         labels: dict[str, str] = {}
         for row in rows:
-            path, label = (row["path"] or "").removeprefix("./"), (row["label"] or "").strip()
+            path = (row["path"] or "").removeprefix("./")
+            label = unquoted(row["label"] or "").strip()
             if labels.get(path, label) != label:
                 raise UsageError(
                     f"--label-from {self._file}: line {rows.line_num} gives {path} a second label."

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from verger.photos.cells import FORMULA, QUOTED
 from verger.report.data import Report
 from verger.store.layout import REJECTS
 from verger.store.store import Store
@@ -37,7 +39,7 @@ def write_findings(report: Report, store: Store, folder: Path) -> None:
     """Write each finding as NAME.parquet and NAME.csv."""
     for name, table in tables(report).items():
         pq.write_table(table, folder / f"{name}.parquet")
-        pyarrow.csv.write_csv(table, folder / f"{name}.csv")
+        pyarrow.csv.write_csv(_quoted(table), folder / f"{name}.csv")
     _copy_rejects(store, folder)
 
 
@@ -52,7 +54,16 @@ def _copy_rejects(store: Store, folder: Path) -> None:
             for batch in batches(store.place, file, _REJECT_COLUMNS):
                 table = pa.Table.from_batches([batch]).cast(schema)
                 parquet.write_table(table)
-                csv.write_table(table)
+                csv.write_table(_quoted(table))
+
+
+def _quoted(table: pa.Table) -> pa.Table:
+    """Give texts that a spreadsheet would take for formulas the apostrophe of a text."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = pc.replace_substring_regex(table.column(at), FORMULA, QUOTED)
+            table = table.set_column(at, field, texts)
+    return table
 
 
 def _duplicates(report: Report) -> pa.Table:

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import pyarrow as pa
 
 from verger.errors import VergerError
+from verger.photos.cells import unquoted
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
@@ -176,7 +177,8 @@ class WebList:
     def _of_csv(self, rows: csv.DictReader[str], column: str) -> Iterator[_Row]:
         try:
             for row in rows:
-                written, label = (row.get(column) or "").strip(), row.get("label") or ""
+                written, label = (unquoted(row.get(name) or "") for name in (column, "label"))
+                written = written.strip()
                 if not written:
                     raise self.error(f"Line {rows.line_num + 1} of {self} has no {column}.")
                 if column == "path" and "://" not in written:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verger.errors import visible
 from verger.photos.reasons import Reason
 from verger.store.layout import (
     FEATURES,
@@ -32,7 +33,8 @@ def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) 
     """Write what was done, where it is, and what to do next."""
     lines = ["", *_done(record), "", f"In {store}:"]
     lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
-    return "\n".join([*lines, "", "Next:", *(f"  {line}" for line in _next(store))])
+    lines += ["", "Next:", *(f"  {line}" for line in _next(store))]
+    return "\n".join(map(visible, lines))
 
 
 def _done(record: Mapping[str, Any]) -> list[str]:
@@ -98,7 +100,7 @@ def planned(tally: Tally) -> str:
         f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB).",
         *tally.left_out,
     ]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def opening(notebook: Path) -> str:
