@@ -116,7 +116,10 @@ class RunSettings:
         100_000_000, "Photos with more pixels are rejected before they are decoded.", metavar="N"
     )
     max_bytes: int = _choice(
-        256_000_000, "Files with more bytes are rejected before they are read.", metavar="N"
+        256_000_000,
+        "Files with more bytes are rejected before they are read; of a list on the web, those with "
+        "more than 67,108,864 at any rate.",
+        metavar="N",
     )
     max_rejects: float = _choice(
         0.5,

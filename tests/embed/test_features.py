@@ -227,6 +227,17 @@ def sizes_of(batches: Iterable[Embedded]) -> list[int]:
     return [len(batch.features) + len(batch.rejects) for batch in batches]
 
 
+@pytest.mark.parametrize("batch_size", [4, 512, 513, 1000, 1024])
+def test_a_batch_is_as_large_as_it_was_asked_for(batch_size: int) -> None:
+    """The settings allow 1,024; a batch of more than 512 was cut short in silence."""
+    network = Fake()
+    refs = references(["0.jpg", "void.jpg", "1.jpg"] * 800)
+    made = list(embed(refs, embedder(batch_size), read, network))
+    assert sum(sizes_of(made)) == 2400
+    full, rest = divmod(1600, batch_size)
+    assert network.batches == [batch_size] * full + [rest] * bool(rest)
+
+
 MIXED = ["0.jpg", "text.jpg", "3.jpg", "gone.jpg", "1.jpg", "void.jpg", "cut.jpg", "6.jpg", "2.jpg"]
 REASONS = {
     "text.jpg": "not_an_image",

@@ -377,7 +377,7 @@ def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None
         (b"file,label\na,b\n", "lacks path"),
         (b"path;name\na;b\n", "lacks label"),
         (b"sep=|\npath,label\na,b\n", "lacks label and path"),
-        (b"path,label\np\xeache.jpg,x\n", "cannot be read as CSV in UTF-8"),
+        (b"path,label\np\x81che.jpg,x\n", "cannot be read as CSV in UTF-8"),
         (b"path,label\n" + b"a" * 200_000 + b",x\n", "cannot be read as CSV"),
     ],
 )
@@ -458,6 +458,17 @@ def test_tables_as_people_have_them(tmp_path: Path, text: str, windows: bool) ->
 def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
     file = put(tmp_path / "labels.csv", "path\tlabel\r\na.jpg\tP\u00eache\r\n".encode("utf-16"))
     assert labeller_from(str(file), "top")("a.jpg") == "P\u00eache"
+
+
+def test_a_table_that_a_french_windows_saved_is_read_and_told(tmp_path: Path) -> None:
+    rows = "path;label\r\nété/1.jpg;Pêche d’été\r\nété/2.jpg;Cœur de bœuf\r\n"
+    file = put(tmp_path / "labels.csv", rows.encode("cp1252"))
+    labels = labeller_from(str(file), "top")
+    assert [labels(f"été/{n}.jpg") for n in (1, 2)] == ["Pêche d’été", "Cœur de bœuf"]
+    assert labels.notes() == [f"{file} is not in UTF-8; it was read as Windows-1252."]
+    file.write_text(rows, encoding="utf-8")
+    (note,) = labeller_from(str(file), "top").notes()
+    assert note.startswith("2 rows of ")
 
 
 def test_a_path_that_is_written_exactly_comes_first(tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import obstore
 import pytest
 
 from faults import Faults, faulty
 from seaweed import S3
 from verger.errors import PhotosError
+from verger.photos.reasons import reason_of
 from verger.storage.bucket import Bucket
 from verger.storage.bucket_errors import code_of
 
@@ -59,9 +66,32 @@ def test_a_body_that_breaks_off_for_ever(s3: S3) -> None:
     with faulty(s3.endpoint, Faults(cut=1, only="^GET .*/key")) as proxy:
         given = s3.behind(proxy.endpoint).environment() | {"AWS_MAX_ATTEMPTS": "2"}
         place = Bucket("s3://breaks-off/p", PhotosError, tuple(sorted(given.items())))
-        with pytest.raises(PhotosError, match="the endpoint does not answer"):
+        with pytest.raises(OSError, match="the endpoint does not answer") as caught:
             place.read("key")
+        assert reason_of(caught.value).passes
         assert proxy.counts()["cut"] >= 2  # it was asked for again
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can leave the network out"
+)
+def test_a_bucket_without_credentials(tmp_path: Path) -> None:
+    """A process of its own, where none are to be found, and no machine gives it a role."""
+    script = (
+        "from verger.storage.place import place_of; from verger.errors import PhotosError;"
+        "place_of('s3://fruit/p', PhotosError).is_empty()"
+    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_MAX_ATTEMPTS": "1"}
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", script],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "s3://fruit/p: no credentials were found. Set AWS_ACCESS_KEY_ID" in last
 
 
 def test_a_code_is_the_provider_s_own() -> None:

@@ -28,7 +28,7 @@ READ_AHEAD_PHOTOS = 32  # or twice as many as are read at once
 READ_AHEAD_BYTES = 32 * 2**20  # of encoded photos; one larger photo is still read, alone
 READ_THREADS = 8
 ROWS_A_RECORD_BATCH = 64
-MOST_ROWS_HELD = 512
+MOST_ROWS_HELD = 512  # or twice a batch of the network, so that rejects among it cut none short
 DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
 
 MAX_BYTES = RunSettings().max_bytes
@@ -119,15 +119,15 @@ def embed(
     rows = _Rows(embedder.backbone.card.features, infer)
     with ThreadPoolExecutor(reads_at_once) as readers, ThreadPoolExecutor(1) as decoder:
         ahead_of = max(READ_AHEAD_PHOTOS, 2 * reads_at_once)
+        most = max(MOST_ROWS_HELD, 2 * embedder.batch_size)
         for decoded in _decoded(refs, embedder, read, readers, decoder, ahead_of):
             rows.add(decoded)
             if len(rows.waiting) == embedder.batch_size:
                 rows.infer()
                 if report:
                     report(rows.embedded, rows.rejected)
-            if (len(rows) >= ROWS_A_RECORD_BATCH and not rows.waiting) or len(
-                rows
-            ) >= MOST_ROWS_HELD:
+            is_enough = len(rows) >= ROWS_A_RECORD_BATCH and not rows.waiting
+            if is_enough or len(rows) >= most:
                 yield rows.flush()
                 if report:
                     report(rows.embedded, rows.rejected)

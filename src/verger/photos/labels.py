@@ -8,6 +8,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
@@ -107,7 +108,8 @@ class CsvLabels(Labeller):
         self._file = file
         self._used: dict[str, str] = {}  # rows that were found, and the photos that they name
         try:
-            self._labels = self._read(_text(file))
+            text, self._is_of_windows = _text(file)
+            self._labels = self._read(text)
         except FileNotFoundError:
             raise UsageError(
                 f"--label-from {file}: no such file.",
@@ -115,7 +117,8 @@ class CsvLabels(Labeller):
             ) from None
         except (OSError, UnicodeError, csv.Error) as error:
             raise UsageError(
-                f"--label-from {file}: cannot be read as CSV in UTF-8 ({error})."
+                f"--label-from {file}: cannot be read as CSV in UTF-8 ({error}).",
+                hint="Save it as CSV UTF-8.",
             ) from None
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
@@ -172,16 +175,30 @@ class CsvLabels(Labeller):
             )
 
     def notes(self) -> list[str]:
-        """Say how many rows of the file were never looked up."""
-        unused = len(self._labels) - len(self._used)
-        return [f"{unused} rows of {self._file} name no photo that was found."] if unused else []
+        """Say how the file was read, and how many rows of it were never looked up."""
+        said = []
+        if self._is_of_windows:
+            said.append(f"{self._file} is not in UTF-8; it was read as Windows-1252.")
+        if unused := len(self._labels) - len(self._used):
+            said.append(f"{unused} rows of {self._file} name no photo that was found.")
+        return said
 
 
-def _text(file: Path) -> str:
-    """Read a text in UTF-8, or in UTF-16 where it begins with that mark."""
+def _text(file: Path) -> tuple[str, bool]:
+    """Read a text in UTF-8, or in UTF-16 where it begins with that mark.
+
+    One that is neither is read as spreadsheets on Windows save it in western Europe (Windows-1252);
+    also returned is whether it was. That has no sign for five bytes: UnicodeError.
+    """
     data = file.read_bytes()
-    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if is_wide else "utf-8-sig")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16"), False
+    try:
+        return data.decode("utf-8-sig"), False
+    except UnicodeDecodeError:
+        with suppress(UnicodeDecodeError):
+            return data.decode("cp1252"), True
+        raise
 
 
 def _form(lines: io.StringIO) -> tuple[str, bool]:
