@@ -43,9 +43,7 @@ class Aws:
     def client(self, service: str) -> Any:
         """Return the client of one service, such as `ec2`.
 
-        Raises:
-            SignInError: nobody is signed in, or the profile named does not exist.
-
+        Raises `SignInError` where nobody is signed in, or the profile named does not exist.
         """
         from botocore.config import Config
 
@@ -92,11 +90,8 @@ def absent(*codes: str) -> Iterator[None]:
 def told(what: str) -> Iterator[None]:
     """Raise what goes wrong with AWS as an error of one line; `what` follows "Cannot".
 
-    Raises:
-        SignInError: nobody is signed in, or the sign-in has expired.
-        NetworkError: AWS did not answer.
-        CloudError: AWS refused or failed.
-
+    `SignInError` says that nobody is signed in, or not any more; `NetworkError` that AWS did not
+    answer; `CloudError` that it refused or failed.
     """
     from botocore import exceptions as boto
 

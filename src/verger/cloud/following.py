@@ -28,11 +28,8 @@ def follow(
 ) -> watch.State:
     """Tell what a job does until it is over, and return what it came to.
 
-    A network that goes away for a while is waited for.
-
-    Raises:
-        SignInError, NetworkError, CloudError: AWS cannot be asked any more. The job goes on.
-
+    A network that goes away for a while is waited for. Raises `SignInError`, `NetworkError` or
+    `CloudError` where AWS cannot be asked any more. The job goes on.
     """
     said = ""
     seen: dict[str, tuple[str, str]] = {}

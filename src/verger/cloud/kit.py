@@ -38,9 +38,7 @@ def words_of(job: Job, scratch: str) -> Kit:
 def kit_of(job: Job, scratch: str, folder: Path) -> Kit:
     """Return the whole kit of a job; its files are made in `folder`, which is empty.
 
-    Raises:
-        EngineError: wheels could not be fetched or made.
-
+    Raises `EngineError` where wheels could not be fetched or made.
     """
     from verger.cloud.ship import artefacts
 

@@ -45,10 +45,8 @@ class Life:
     def job(self, job: str) -> Job:
         """Return a job by its name, as its scratch bucket keeps it.
 
-        Raises:
-            UsageError: no name of a job.
-            CloudError: there is no such job in this region and account.
-
+        Raises `UsageError` for no name of a job, `CloudError` where there is no such job in this
+        region and account.
         """
         parameters.check_id(job)
         text = self.scratch(job).read(JOB)
@@ -63,11 +61,8 @@ class Life:
     def start(self, job: Job, kit: Kit, *, budget_usd: float, email: str = "") -> None:
         """Make both stacks, send the files, and submit: from here on the job needs nobody.
 
-        What fails half-way is taken down again before the error is raised.
-
-        Raises:
-            CloudError, SignInError, NetworkError: AWS refused, failed or could not be reached.
-
+        What fails half-way is taken down again before the error is raised: `CloudError`,
+        `SignInError` or `NetworkError`, where AWS refused, failed or could not be reached.
         """
         parameters.check(job)
         scratch = self.scratch(job.id)
@@ -109,11 +104,8 @@ class Life:
     def down(self, job: str) -> list[str]:
         """Delete all of a job, check that nothing is left, and return notes for the user.
 
-        May be said again and again; a job that is gone is no error.
-
-        Raises:
-            CloudError: something cannot be deleted, or is not the job's own; it is named.
-
+        May be said again and again; a job that is gone is no error. Raises `CloudError` where
+        something cannot be deleted, or is not the job's own; it is named.
         """
         parameters.check_id(job)
         self.retire(job)

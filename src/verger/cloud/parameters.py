@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from verger.cloud.job import Job
-from verger.errors import UsageError, VergerError
+from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.settings import RunSettings
 from verger.storage.place import address_of
 
@@ -31,9 +31,7 @@ _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
     """Return bucket and prefix of `s3://bucket/folder`; the prefix ends with a slash, or is empty.
 
-    Raises:
-        VergerError: of the class given: it is no folder in S3 that a policy can name.
-
+    Raises `error` where it is no folder in S3 that a policy can name.
     """
     scheme, rest = address_of(url)
     bucket, _, prefix = rest.partition("/")
@@ -50,14 +48,7 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
 
 
 def check(job: Job) -> None:
-    """Refuse a job that no stack could be made for.
-
-    Raises:
-        VergerError: says what cannot be, and how to mend it.
-
-    """
-    from verger.errors import PhotosError, StoreError
-
+    """Raise a `VergerError` for a job that no stack could be made for."""
     check_id(job.id)
     s3_folder(job.photos, PhotosError)
     s3_folder(job.store, StoreError)
@@ -73,23 +64,13 @@ def check(job: Job) -> None:
 
 
 def check_email(email: str) -> None:
-    """Refuse what is no address, before a stack is made that would.
-
-    Raises:
-        UsageError: says so.
-
-    """
+    """Raise `UsageError` for what is no address, before a stack is made that would fail."""
     if email and not _EMAIL.fullmatch(email):
         raise UsageError(f"--email {email}: no address.", hint="Give one such as you@example.org.")
 
 
 def check_account(account: str) -> None:
-    """Refuse what is no number of an account.
-
-    Raises:
-        UsageError: says so.
-
-    """
+    """Raise `UsageError` for what is no number of an account."""
     if account and not re.fullmatch("[0-9]{12}", account):
         raise UsageError(
             f"--account {account}: no number of an account, which has 12 digits.",
@@ -98,12 +79,7 @@ def check_account(account: str) -> None:
 
 
 def check_settings(settings: RunSettings) -> None:
-    """Refuse choices of a run that only this machine could follow.
-
-    Raises:
-        UsageError: a file of this machine, or another cluster.
-
-    """
+    """Raise `UsageError` for what only this machine has: a file of it, or another cluster."""
     files = {"--backbone": settings.backbone} if settings.backbone.endswith(".onnx") else {}
     labels = settings.label_from
     if labels not in ("parent", "none") and not labels.startswith("regex:"):
@@ -118,12 +94,7 @@ def check_settings(settings: RunSettings) -> None:
 
 
 def check_id(job: str) -> None:
-    """Refuse what is no name of a job.
-
-    Raises:
-        UsageError: says what a name looks like.
-
-    """
+    """Raise `UsageError` for what is no name of a job."""
     if not _ID.fullmatch(job):
         raise UsageError(
             f"{job}: no name of a job.", hint="verger cloud status lists those that there are."
@@ -156,14 +127,9 @@ def job_parameters(
     """Return the parameters of the template of the job's platform.
 
     `user_data` is the script of an EC2 server, `step` the command line of an EMR step, whose
-    words have no comma (`machine.emr_step` writes it as in URLs).
-
-    Raises:
-        PhotosError, StoreError: not in S3.
-
+    words have no comma (`machine.emr_step` writes it as in URLs). Raises `PhotosError` or
+    `StoreError` for a place that is not in S3.
     """
-    from verger.errors import PhotosError, StoreError
-
     photos, store = s3_folder(job.photos, PhotosError), s3_folder(job.store, StoreError)
     given = {
         "Job": job.id,
@@ -188,7 +154,7 @@ def _of_ec2(job: Job, end: dt.datetime, user_data: str) -> dict[str, str]:
         "UserData": encoded(user_data),
         "InstanceType": job.instance_type,
         "Image": _IMAGE.format(job.architecture),
-        "Spot": _yes_or_no(job.spot),
+        "Spot": "yes" if job.spot else "no",
         "VolumeGib": str(job.disk_gb),
     }
 
@@ -201,7 +167,7 @@ def _of_emr(job: Job, end: dt.datetime, step: list[str]) -> dict[str, str]:
         "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
         "Nodes": str(job.nodes),
         "StepArguments": ",".join(step),
-        "Spot": _yes_or_no(job.spot),
+        "Spot": "yes" if job.spot else "no",
     }
 
 
@@ -214,9 +180,6 @@ def _of_serverless(job: Job) -> dict[str, str]:
         "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
     }
 
-
-def _yes_or_no(flag: bool) -> str:
-    return "yes" if flag else "no"
 
 
 def ends(job: Job, now: dt.datetime) -> dt.datetime:
@@ -237,9 +200,7 @@ def moment(when: dt.datetime) -> str:
 def encoded(script: str) -> str:
     """Write a server's first script as EC2 reads it: base64, packed where it is long.
 
-    Raises:
-        UsageError: it is too long even so.
-
+    Raises `UsageError` where it is too long even so.
     """
     for data in (script.encode(), gzip.compress(script.encode(), mtime=0)):
         text = base64.b64encode(data).decode()
@@ -254,12 +215,7 @@ def as_json(job: Job) -> str:
 
 
 def from_json(text: str | bytes) -> Job:
-    """Read a job as its scratch bucket keeps it.
-
-    Raises:
-        ValueError: it is no job.
-
-    """
+    """Read a job as its scratch bucket keeps it. Raises `ValueError` where it is none."""
     data: Any = json.loads(text)
     if not isinstance(data, dict):
         raise ValueError("no job")

@@ -15,9 +15,7 @@ from verger.store.layout import RECORD
 def check_places(aws: Aws, job: Job) -> None:
     """Refuse buckets that are not there, or in another region, before anything is made.
 
-    Raises:
-        CloudError: names the bucket, and says what to do.
-
+    Raises `CloudError`, which names the bucket and says what to do.
     """
     for what, url in (("PHOTOS", job.photos), ("STORE", job.store)):
         bucket, _ = s3_folder(url, StoreError)
@@ -40,10 +38,8 @@ def check_places(aws: Aws, job: Job) -> None:
 def verify(aws: Aws, job: Job) -> dict[str, Any]:
     """Return the run record in STORE, once its counts add up.
 
-    Raises:
-        StoreError: there is no record.
-        CountError: photos listed are not the photos embedded plus the photos rejected.
-
+    Raises `StoreError` where there is no record, `CountError` where the photos listed are not those
+    embedded plus those rejected.
     """
     bucket, prefix = s3_folder(job.store, StoreError)
     with told(f"read {job.store}"):

@@ -34,10 +34,8 @@ def job_of(
 ) -> Job:
     """Make a job of an estimate; its wall clock is what the budget buys, or less.
 
-    Raises:
-        BudgetError: the time asked for could cost more than the budget.
-        UsageError: spot on EMR Serverless, which has none.
-
+    Raises `BudgetError` where the time asked for could cost more than the budget, `UsageError` for
+    spot on EMR Serverless, which has none.
     """
     if spot and chosen.on == "serverless":
         raise UsageError("EMR Serverless has no spot servers.", hint="Leave --spot out.")
@@ -73,9 +71,7 @@ def run_to_end(
 ) -> dict[str, Any]:
     """Start a job, follow it, verify what it made, take all down; return the run record.
 
-    Raises:
-        VergerError: what the run on AWS ended with, or what AWS refused.
-
+    Raises the `VergerError` that the run on AWS ended with, or that of what AWS refused.
     """
     life.start(job, kit, budget_usd=budget_usd, email=email)
     reporter.say(
@@ -104,9 +100,7 @@ def follow(life: Life, job: Job, reporter: Reporter) -> State:
 def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool) -> dict[str, Any]:
     """Verify what a job made and take all down; of one that failed, keep the logs.
 
-    Raises:
-        VergerError: of the exit code that the run on AWS ended with.
-
+    Raises the `VergerError` of the exit code that the run on AWS ended with.
     """
     from verger.cloud.places import verify
 

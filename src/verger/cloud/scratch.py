@@ -84,12 +84,7 @@ class Scratch:
         return False
 
     def check_ours(self) -> None:
-        """Refuse a bucket that this job did not make.
-
-        Raises:
-            CloudError: it carries no tag of the job.
-
-        """
+        """Raise `CloudError` for a bucket that this job did not make: it lacks the job's tag."""
         found = []
         with told(f"read the tags of the bucket {self.name}"), absent("NoSuchTagSet"):
             found = self._client.get_bucket_tagging(Bucket=self.name, **self._owner)["TagSet"]
@@ -103,9 +98,7 @@ class Scratch:
     def empty(self) -> int:
         """Delete all that lies in the bucket, uploads cut short too; return how many objects.
 
-        Raises:
-            CloudError: the bucket is not this job's.
-
+        Raises `CloudError` where the bucket is not this job's.
         """
         if not self.exists():
             return 0

@@ -39,11 +39,8 @@ def create(
 ) -> dict[str, str]:
     """Create a stack, wait for it, and return its outputs.
 
-    What fails is taken back by AWS itself, whether or not anyone is still listening.
-
-    Raises:
-        CloudError: it could not be created; the message names the resource and the reason.
-
+    What fails is taken back by AWS itself, whether or not anyone is still listening: `CloudError`
+    then names the resource and the reason.
     """
     client = aws.client("cloudformation")
     with told(f"create the stack {name}"):
@@ -87,9 +84,7 @@ def delete(
 ) -> None:
     """Delete a stack and wait until it is gone; nothing happens where there is none.
 
-    Raises:
-        CloudError: something of it cannot be deleted; the message says what and why.
-
+    Raises `CloudError` where something of it cannot be deleted, and says what and why.
     """
     found = describe(aws, name)
     if found is None:

@@ -25,12 +25,7 @@ def is_local(photos: str) -> bool:
 
 
 def refuse_local(photos: str) -> None:
-    """Refuse photos of this machine, and say how they get to S3.
-
-    Raises:
-        PhotosError: always, for a folder of this machine.
-
-    """
+    """Raise `PhotosError` for photos of this machine, and say how they get to S3."""
     if is_local(photos):
         raise PhotosError(
             f"{photos}: what runs on AWS cannot read a folder of this machine.",
@@ -42,9 +37,7 @@ def refuse_local(photos: str) -> None:
 def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
     """Send the photos of a folder to S3, but for those there of the same size; return how many.
 
-    Raises:
-        PhotosError: no such folder, or no photo in it; or `to` is no folder in S3.
-
+    Raises `PhotosError` for no such folder or no photo in it, or where `to` is no folder in S3.
     """
     folder = Path(address_of(photos)[1])
     bucket, prefix = s3_folder(to, PhotosError)

@@ -37,9 +37,7 @@ class Way:
 def way(aws: Aws, job: Job, port: int) -> Way:
     """Return the ways to the UI of a job; `port` is that of this machine.
 
-    Raises:
-        CloudError: nothing of the job is running.
-
+    Raises `CloudError` where nothing of the job is running.
     """
     compute = watch.compute_id(aws, job)
     if not compute:

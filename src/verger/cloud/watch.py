@@ -44,9 +44,7 @@ class State:
 def look(aws: Aws, job: Job, scratch: Scratch) -> State:
     """Return what a job is at this moment.
 
-    Raises:
-        CloudError, SignInError, NetworkError: AWS could not be asked.
-
+    Raises `CloudError`, `SignInError` or `NetworkError` where AWS could not be asked.
     """
     stack = describe(aws, job_stack(job.id))
     phase, line = _compute(aws, job, stack)
