@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ MAX_BYTES = RunSettings().max_bytes
 
 DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
 
+_OF_THE_REFERENCE = ("path", "label", "bytes", "modified", "e_tag")  # columns of both tables
 _NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
@@ -107,7 +108,7 @@ def embed(
     embedder: Embedder,
     read: Read,
     infer: Infer,
-    report: Report | None = None,
+    report: Report = lambda _embedded, _rejected: None,
     *,
     reads_at_once: int = READ_THREADS,
 ) -> Iterator[Embedded]:
@@ -124,17 +125,32 @@ def embed(
             rows.add(decoded)
             if len(rows.waiting) == embedder.batch_size:
                 rows.infer()
-                if report:
-                    report(rows.embedded, rows.rejected)
+                report(rows.embedded, rows.rejected)
             is_enough = len(rows) >= ROWS_A_RECORD_BATCH and not rows.waiting
             if is_enough or len(rows) >= most:
                 yield rows.flush()
-                if report:
-                    report(rows.embedded, rows.rejected)
+                report(rows.embedded, rows.rejected)
         if len(rows):
             yield rows.flush()
-    if report:
-        report(rows.embedded, rows.rejected)
+    report(rows.embedded, rows.rejected)
+
+
+def fetch(ref: PhotoRef, read: Read, max_bytes: int) -> bytes:
+    """Return a photo's bytes. Raises `Reject` for one that cannot be read, or has too many."""
+    if ref.reason is not None:
+        raise Reject(Reason(ref.reason), ref.detail or "")
+    size = ref.bytes
+    if size <= max_bytes:
+        try:
+            data = read(ref.path)
+        except PermissionError as error:
+            raise Reject(reason_of(error), DENIED) from None
+        except OSError as error:
+            raise Reject(reason_of(error), error.strerror or type(error).__name__) from None
+        size = len(data)  # a list on the web does not say how large its photos are
+        if size <= max_bytes:
+            return data
+    raise Reject(Reason.TOO_LARGE, f"{size} bytes; --max-bytes is {max_bytes}")
 
 
 def _decoded(
@@ -147,25 +163,14 @@ def _decoded(
 ) -> Iterator[_Decoded]:
     framing = embedder.backbone.card.input.framing
 
-    def fetch(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
-        if ref.reason is not None:
-            return ref, Reject(Reason(ref.reason), ref.detail or "")
-        if ref.bytes > embedder.max_bytes:
-            return ref, _too_many_bytes(ref.bytes, embedder.max_bytes)
+    def fetched(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
         try:
-            data = read(ref.path)
-        except PermissionError as error:
-            return ref, Reject(reason_of(error), DENIED)
-        except OSError as error:
-            return ref, Reject(reason_of(error), error.strerror or type(error).__name__)
-        if (
-            len(data) > embedder.max_bytes
-        ):  # a list on the web does not say how large its photos are
-            return ref, _too_many_bytes(len(data), embedder.max_bytes)
-        return ref, data
+            return ref, fetch(ref, read, embedder.max_bytes)
+        except Reject as reject:
+            return ref, reject
 
-    def open_(fetched: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
-        ref, data = fetched
+    def open_(read: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
+        ref, data = read
         if isinstance(data, Reject):
             return _Decoded(ref, data)
         try:
@@ -173,19 +178,15 @@ def _decoded(
         except Reject as reject:
             return _Decoded(ref, reject)
 
-    fetched = ahead(
+    in_memory = ahead(
         readers,
-        fetch,
+        fetched,
         refs,
         most=read_ahead,
         weight=lambda ref: ref.bytes,
         most_weight=READ_AHEAD_BYTES,
     )
-    return ahead(decoder, open_, fetched, most=DECODE_AHEAD)
-
-
-def _too_many_bytes(size: int, most: int) -> Reject:
-    return Reject(Reason.TOO_LARGE, f"{size} bytes; --max-bytes is {most}")
+    return ahead(decoder, open_, in_memory, most=DECODE_AHEAD)
 
 
 class _Rows:
@@ -220,40 +221,24 @@ class _Rows:
     def flush(self) -> Embedded:
         self.infer()
         rows, self._rows = self._rows, []
-        kept = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Photo)]
-        rejected = [(row.ref, row.outcome) for row in rows if isinstance(row.outcome, Reject)]
-        features = [
-            [ref.path for ref, _ in kept],
-            [ref.label for ref, _ in kept],
-            self._feature_lists(),
-            [photo.width for _, photo in kept],
-            [photo.height for _, photo in kept],
-            [ref.bytes for ref, _ in kept],
-            [ref.modified for ref, _ in kept],
-            [photo.thumbnail for _, photo in kept],
-            [ref.e_tag for ref, _ in kept],
-        ]
-        rejects = [
-            [ref.path for ref, _ in rejected],
-            [ref.label for ref, _ in rejected],
-            [reject.reason.value for _, reject in rejected],
-            [reject.detail for _, reject in rejected],
-            [ref.bytes for ref, _ in rejected],
-            [ref.modified for ref, _ in rejected],
-            [ref.e_tag for ref, _ in rejected],
-        ]
-        return Embedded(_batch(features, features_schema()), _batch(rejects, rejects_schema()))
+        kept, rejects = [], []
+        for ref, outcome in rows:
+            row = {name: getattr(ref, name) for name in _OF_THE_REFERENCE}
+            if isinstance(outcome, Photo):
+                sizes = {"width": outcome.width, "height": outcome.height}
+                kept.append(row | sizes | {"thumbnail": outcome.thumbnail})
+            else:
+                rejects.append(row | {"reason": outcome.reason.value, "detail": outcome.detail})
+        schema = features_schema()
+        at = schema.get_field_index("features")
+        features = pa.RecordBatch.from_pylist(kept, schema)
+        return Embedded(
+            features.set_column(at, schema.field(at), self._feature_lists()),
+            pa.RecordBatch.from_pylist(rejects, rejects_schema()),
+        )
 
     def _feature_lists(self) -> pa.Array:
         values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
         self._features.clear()
         offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(self._width)
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
-
-
-def _batch(columns: list[Any], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [
-        column if isinstance(column, pa.Array) else pa.array(column, field.type)
-        for column, field in zip(columns, schema, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from verger.embed.features import MAX_BYTES, fetch
 from verger.errors import PhotosError
 from verger.gallery import Answer, Verdict
 from verger.gallery.calibration import calibration_error
-from verger.gallery.identify import MAX_BYTES, Identifier
+from verger.gallery.identify import Identifier
 from verger.knowledge import group_of
 from verger.photos.labels import labeller_from
-from verger.photos.reasons import Reason, Reject, reason_of
+from verger.photos.reasons import Reject
 from verger.photos.references import PhotoRef
 from verger.storage.place import Source, source_of
 from verger.storage.prefetch import ahead
@@ -82,8 +83,8 @@ def measure(cases: Sequence[Case], labels: Sequence[str], groups: Sequence[str])
     seen = np.array([case.label in group_by_label for case in cases])
     seen_group = np.array([group in set(groups) for group in truth])
     return {
-        "labels": _ranks(cases, [case.label for case in cases], seen, _label_names),
-        "groups": _ranks(cases, truth, seen_group, _group_names),
+        "labels": _ranks(cases, [case.label for case in cases], seen, "labels"),
+        "groups": _ranks(cases, truth, seen_group, "groups"),
         "verdicts": _verdicts(cases, truth, group_by_label),
         "calibration": {"bins": BINS, **_calibration(cases, truth, seen, seen_group)},
         "never_seen": _never_seen(cases, seen, seen_group),
@@ -94,38 +95,24 @@ def _answers(
     identifier: Identifier, photos: Source, label_from: str, threads: int
 ) -> Iterator[tuple[PhotoRef, Answer | Reject]]:
     def answer(ref: PhotoRef) -> tuple[PhotoRef, Answer | Reject]:
-        if ref.reason is not None:
-            return ref, Reject(Reason(ref.reason), ref.detail or "")
-        if ref.bytes > MAX_BYTES:
-            return ref, Reject(Reason.TOO_LARGE, f"{ref.bytes} bytes; the most is {MAX_BYTES}")
         try:
-            return ref, identifier.identify([photos.read(ref.path)])
+            return ref, identifier.identify([fetch(ref, photos.read, MAX_BYTES)])
         except Reject as reject:
             return ref, reject
-        except OSError as error:
-            return ref, Reject(reason_of(error), error.strerror or type(error).__name__)
 
     refs = list_place(photos, labeller_from(label_from, photos.name))
     with ThreadPoolExecutor(threads) as pool:
         yield from ahead(pool, answer, refs, most=_AHEAD)
 
 
-def _label_names(answer: Answer) -> list[str]:
-    return [guess.name for guess in answer.labels]
-
-
-def _group_names(answer: Answer) -> list[str]:
-    return [guess.name for guess in answer.groups]
-
-
 def _ranks(
     cases: Sequence[Case],
     truth: Sequence[str],
     counted: npt.NDArray[np.bool_],
-    names: Callable[[Answer], list[str]],
+    guesses: str,
 ) -> dict[str, Any]:
-    """Top-1 and top-5 over the photos whose true name is in the gallery."""
-    ranked = [names(case.answer) for case in cases]
+    """Top-1 and top-5 of an answer's guesses, over the photos whose true name is in the gallery."""
+    ranked = [[guess.name for guess in getattr(case.answer, guesses)] for case in cases]
     top_1 = [true in found[:1] for true, found in zip(truth, ranked, strict=True)]
     top_5 = [true in found for true, found in zip(truth, ranked, strict=True)]
     return {

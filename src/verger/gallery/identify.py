@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, open_backbone
+from verger.embed.features import MAX_BYTES
 from verger.errors import StoreError
 from verger.gallery import Answer, Gallery
 from verger.photos.decode import decode
@@ -18,7 +19,6 @@ from verger.settings import RunSettings
 from verger.store.store import Store
 
 MAX_PIXELS = RunSettings().max_pixels
-MAX_BYTES = RunSettings().max_bytes
 
 
 class Identified(NamedTuple):
