@@ -181,7 +181,6 @@ def _of_serverless(job: Job) -> dict[str, str]:
     }
 
 
-
 def ends(job: Job, now: dt.datetime) -> dt.datetime:
     """Return when everything of a job that begins now is terminated, whatever happens.
 

@@ -34,7 +34,7 @@ from verger.spark.environment import (
     utf8_locale,
     without_name_server,
 )
-from verger.spark.java import Java, archiving_flags, find_java, java_home, start_flags
+from verger.spark.java import archiving_flags, find_java, java_home, start_flags
 from verger.spark.memory import (
     TIGHT_CONF,
     TIGHT_ENVIRONMENT,
@@ -239,7 +239,9 @@ def _start(
     share = _share(settings, named) if is_local(named) else None
     master = named or f"local[{share.cores if share else 1}]"
     conf.setMaster(master)
-    environment["PYSPARK_PYTHON"] = _python_of_workers(master)
+    # On other machines Python may lie elsewhere than here: there it is what the user says.
+    theirs = None if is_local(master) else os.environ.get("PYSPARK_PYTHON")
+    environment["PYSPARK_PYTHON"] = theirs or sys.executable
     if share is not None:
         conf.setAll(list(_local_conf(settings, share, folder).items()))
         if share.is_tight:
@@ -247,11 +249,13 @@ def _start(
             environment |= {k: v for k, v in TIGHT_ENVIRONMENT.items() if k not in os.environ}
     elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
         conf.set("spark.executor.memory", settings.memory)
-    for pair in settings.spark_conf:
-        key, _, value = pair.partition("=")
-        conf.set(key, value)
+    given = [pair.partition("=") for pair in settings.spark_conf]
+    conf.setAll([(key, value) for key, _, value in given])
     if submitted is None:
-        _check_or_clear(environment, folder, alone=share is not None)
+        if share is not None:  # this machine alone: the Spark is ours; of a cluster, the user's
+            environment |= own(folder)
+        else:
+            check_the_users()
         home = _prepare_java(
             conf, folder,
             verbose=settings.verbose, short=short, archive=archive,
@@ -265,29 +269,16 @@ def _start(
     ):
         try:
             if SparkContext._gateway is None:
-                _launch(conf, output)
+                with _signals_wait():
+                    gateway: Any = launch_gateway(conf, output)  # type: ignore[no-untyped-call]
+                    gateway.is_vergers = True
+                    SparkContext._ensure_initialized(gateway=gateway, conf=conf)
             return SparkSession.builder.config(conf=conf).getOrCreate()
         except Exception:
             raise  # Java is still asked what it threw, and ends with this process
         except BaseException:
             _kill_java()
             raise
-
-
-def _check_or_clear(environment: dict[str, str | None], folder: Path, *, alone: bool) -> None:
-    """A Spark that has this machine alone is ours; one of a cluster is the user's."""
-    if alone:
-        environment |= own(folder)
-    else:
-        check_the_users()
-
-
-def _launch(conf: SparkConf, output: dict[str, Any]) -> None:
-    """Launch Java."""
-    with _signals_wait():
-        gateway: Any = launch_gateway(conf, output)  # type: ignore[no-untyped-call]
-        gateway.is_vergers = True
-        SparkContext._ensure_initialized(gateway=gateway, conf=conf)
 
 
 def _java() -> subprocess.Popen[bytes] | None:
@@ -316,12 +307,6 @@ def _socket_conf(folder: str) -> dict[str, str]:
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.unix.domain.socket.dir": folder,
     }
-
-
-def _python_of_workers(master: str) -> str:
-    """Return this Python, or what the user says: on other machines it may lie elsewhere."""
-    given = None if is_local(master) else os.environ.get("PYSPARK_PYTHON")
-    return given or sys.executable
 
 
 def _share(settings: RunSettings, master: str | None) -> Share:
@@ -370,7 +355,8 @@ def _prepare_java(
     java = find_java()
     home = java_home(java, None if archive else folder)
     flags = archiving_flags(java, home) if archive else start_flags(home, short=short)
-    flags += _native_access_flags(java)
+    if java.major >= 24:  # which warns of what Spark's libraries use
+        flags += ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
     if alone:
         flags.append(without_name_server(folder))
     # For what Java unpacks to load; and no file of counters in /tmp, which may be full.
@@ -402,13 +388,6 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _native_access_flags(java: Java) -> list[str]:
-    """Spark's libraries use what Java 24 began to warn of."""
-    if java.major < 24:
-        return []
-    return ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
 
 
 @contextmanager
@@ -507,7 +486,9 @@ def _end_all(spark: SparkSession, patience: float, *, at_once: bool) -> None:
     gateway = SparkContext._gateway
     process = _java()
     if at_once and process is not None:
-        _hush(spark)
+        server: Any = getattr(spark.sparkContext, "_accumulatorServer", None)
+        if server is not None:  # it would print a traceback when Java goes
+            server.handle_error = lambda *_: None
         process.terminate()
     else:
         _stop(spark)
@@ -526,13 +507,6 @@ def _end_all(spark: SparkSession, patience: float, *, at_once: bool) -> None:
     if at_once:
         _stop(spark)  # what this process still holds of it
     SparkContext._gateway = SparkContext._jvm = None  # so that another session can start
-
-
-def _hush(spark: SparkSession) -> None:
-    """Keep pyspark's listener for Java from printing a traceback when Java goes."""
-    server: Any = getattr(spark.sparkContext, "_accumulatorServer", None)
-    if server is not None:
-        server.handle_error = lambda *_: None
 
 
 def _stop(spark: SparkSession) -> None:
