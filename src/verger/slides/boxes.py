@@ -33,6 +33,16 @@ class Box(NamedTuple):
             self.left + across, self.top + down, self.width - 2 * across, self.height - 2 * down
         )
 
+    def beside(self, width: float, gap: float = 0.4) -> tuple[Box, Box]:
+        """Divide it into a left part of that width, and what is right of it after a gap."""
+        one = self._replace(width=width)
+        return one, self._replace(left=one.right + gap, width=self.right - one.right - gap)
+
+    def above(self, height: float, gap: float = 0.0) -> tuple[Box, Box]:
+        """Divide it into an upper part of that height, and what is below it after a gap."""
+        one = self._replace(height=height)
+        return one, self._replace(top=one.bottom + gap, height=self.bottom - one.bottom - gap)
+
 
 BODY = Box(LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP)
 TITLE = Box(LEFT, 0.42, RIGHT - LEFT, 1.0)

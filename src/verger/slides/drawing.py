@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from lxml import etree
@@ -55,11 +56,9 @@ class Page:
         field.find(qn("a:t")).text = str(number)
         run.getparent().replace(run, field)
 
-    def text(self, box: Box, lines: Sequence[Line], *, anchor: str = "top", name: str = "") -> Any:
+    def text(self, box: Box, lines: Sequence[Line], *, anchor: str = "top") -> Any:
         """Write paragraphs into a box; they are made to fit it."""
         shape = self.slide.shapes.add_textbox(*_emu(box))
-        if name:
-            shape.name = name
         self._write(shape, box, lines, anchor=anchor)
         return shape
 
@@ -90,10 +89,23 @@ class Page:
         self._write(shape, box, lines, anchor=anchor, margin=margin)
         return shape
 
-    def tile(self, box: Box, figure: str, what: str) -> None:
-        """Show one figure, large, and what it is."""
-        lines = [Line(figure, 28, bold=True, colour="accent"), Line(what, 13, colour="soft")]
-        self.card(box, lines, anchor="middle")
+    def tiles(self, boxes: Sequence[Box], figures: Sequence[tuple[str, str]]) -> None:
+        """Show figures, large, and what each is."""
+        for box, (figure, what) in zip(boxes, figures, strict=True):
+            lines = [Line(figure, 28, bold=True, colour="accent"), Line(what, 13, colour="soft")]
+            self.card(box, lines, anchor="middle")
+
+    def headed(self, box: Box, heading: str) -> Box:
+        """Write a heading at the top of a box; return what is left below."""
+        head, _ = box.above(0.35)
+        self.text(head, [Line(heading, 16, bold=True)])
+        return box._replace(top=head.bottom, height=box.height - head.height)
+
+    def arrows(self, boxes: Sequence[Box], gap: float) -> None:
+        """Draw an arrow from each box to the next one on its right."""
+        for one, two in pairwise(boxes):
+            middle = one.top + one.height / 2
+            self.arrow((one.right + gap, middle), (two.left - gap, middle))
 
     def arrow(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Draw a straight arrow."""

@@ -47,11 +47,8 @@ def architecture(deck: Deck, about: Subject) -> None:
         for box, step in zip(boxes, steps, strict=True):
             _step(page, box, about, step)
         if name != "use":  # what is used needs no order
-            for one, two in pairwise(boxes):
-                if two is boxes[-1] and name == "reduce":
-                    continue  # the gallery is made of features, not of the matrix
-                middle = one.top + one.height / 2
-                page.arrow((one.right + 0.03, middle), (two.left - 0.03, middle))
+            # The gallery, last of its lane, is made of features, not of the matrix.
+            page.arrows(boxes[:-1] if name == "reduce" else boxes, 0.03)
         if before is not None:
             _from_lane_to_lane(page, before, lane, boxes[0])
         before = lane

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from verger.report.data import FEW_PHOTOS
-from verger.slides.boxes import BODY, Box, rows
+from verger.slides.boxes import BODY, rows
 from verger.slides.deck import Deck
 from verger.slides.subject import Subject
 from verger.slides.text import Line
@@ -69,10 +69,9 @@ def _list(
     for box, (name, values) in zip(rows(BODY, _MOST, 0.16), found[:_MOST], strict=False):
         page.card(box)
         inner = box.inside(0.25, 0.08)
-        head = Box(inner.left, inner.top, 3.3, inner.height)
+        head, text = inner.beside(3.3, 0.2)
         page.text(
             head, [Line(words(f"{section}.{name}"), 18, bold=True, colour="accent")],
             anchor="middle",
         )  # fmt: skip
-        text = Box(head.right + 0.2, inner.top, inner.right - head.right - 0.2, inner.height)
         page.text(text, [Line(words(f"{section}.{name}_text", **values), 16)], anchor="middle")

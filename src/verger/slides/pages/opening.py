@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from verger.slides import images
 from verger.slides.boxes import BODY, HIGH, WIDE, Box, columns, rows
@@ -49,25 +48,21 @@ def problem(deck: Deck, about: Subject) -> None:
     page = deck.page(words("problem.title"), words("problem.notes"))
     size = int(about.record["backbone"]["image_size"])
     values = {"size": words.number(size), "pixels": words.number(3 * size * size)}
-    upper = Box(BODY.left, BODY.top, BODY.width, 2.75)
+    upper, lower = BODY.above(2.75, 0.45)
     for box, part in zip(columns(upper, 3), ("asked", "obstacles", "counts"), strict=True):
         lines = [
             Line(words(f"problem.{part}"), 18, bold=True, colour="accent"),
             Line(words(f"problem.{part}_text", **values), 17, before=6),
         ]
         page.card(box, lines, margin=0.25)
-    lower = Box(BODY.left, upper.bottom + 0.45, BODY.width, BODY.bottom - upper.bottom - 0.45)
     figures = [
         (3 * size * size, "problem.pixels"),
         (about.features, "problem.features"),
         (about.report.pca.k, "problem.components"),
     ]
     boxes = columns(lower, 3, 0.9)
-    for box, (figure, what) in zip(boxes, figures, strict=True):
-        page.tile(box, words.number(figure), words(what, **values))
-    for one, two in pairwise(boxes):
-        middle = one.top + one.height / 2
-        page.arrow((one.right + 0.12, middle), (two.left - 0.12, middle))
+    page.tiles(boxes, [(words.number(n), words(what, **values)) for n, what in figures])
+    page.arrows(boxes, 0.12)
 
 
 def data(deck: Deck, about: Subject) -> None:
@@ -79,10 +74,8 @@ def data(deck: Deck, about: Subject) -> None:
     page = deck.page(
         words(key, photos=photos, labels=words.count(names, "label")), words("data.notes")
     )
-    left = Box(BODY.left, BODY.top, 3.4, BODY.height)
-    for box, (figure, what) in zip(rows(left, 4, 0.18), _figures(about), strict=True):
-        page.tile(box, figure, what)
-    room = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
+    left, room = BODY.beside(3.4)
+    page.tiles(rows(left, 4, 0.18), _figures(about))
     chosen = about.spread(_GRID[0] * _GRID[1])
     across = min(_GRID[0], len(chosen)) or 1
     many = -(-len(chosen) // across) or 1

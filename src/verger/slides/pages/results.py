@@ -41,9 +41,9 @@ def components(deck: Deck, about: Subject) -> None:
     points = [(0.0, 0.0), *((float(at + 1), float(reached[at])) for at in places)]
     names = (words("components.curve"), words("components.mark", **values),
              words("components.count"))  # fmt: skip
-    left = Box(BODY.left, BODY.top, 7.9, BODY.height)
+    left, right = BODY.beside(7.9, 0.35)
     charts.curve(page, left, points, (float(found.k), kept), names, words("components.chart"))
-    right = Box(left.right + 0.35, BODY.top + 0.1, BODY.right - left.right - 0.35, 2.9)
+    right = right._replace(top=BODY.top + 0.1, height=2.9)
     table = [[words("components.share"), words("components.needed")]]
     for target, at in found.needed:
         needed = words.number(at) if at else words("components.unknown")
@@ -94,21 +94,17 @@ def separation(deck: Deck, about: Subject) -> None:
         "chance": words.percent(apart.chance, 1), "near": words.number(apart.neighbours),
     }  # fmt: skip
     page = deck.page(words("separation.title", **values), words("separation.notes", **values))
-    left = Box(BODY.left, BODY.top, 3.4, BODY.height)
+    left, room = BODY.beside(3.4)
     figures = [
         (values["before"], "separation.before"), (values["after"], "separation.after"),
         (values["chance"], "separation.chance"),
     ]  # fmt: skip
-    for box, (figure, what) in zip(rows(left, 3), figures, strict=True):
-        page.tile(box, figure, words(what, **values))
-    room = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
+    page.tiles(rows(left, 3), [(figure, words(what, **values)) for figure, what in figures])
     order = [code for code in np.argsort(np.nan_to_num(apart.reduced, nan=9.0), kind="stable")
              if math.isfinite(apart.reduced[code])][:_BARS]  # fmt: skip
     key = "separation.least" if len(order) == _BARS else "separation.all"
-    head = Box(room.left, room.top, room.width, 0.35)
-    page.text(head, [Line(words(key, labels=words.number(len(order))), 16, bold=True)])
     charts.bars(
-        page, Box(room.left, head.bottom, room.width, room.height - 0.35),
+        page, page.headed(room, words(key, labels=words.number(len(order)))),
         [about.label(code) for code in order],
         {
             words("separation.series_before"): [apart.raw[code] for code in order],
@@ -154,7 +150,7 @@ def identification(deck: Deck, about: Subject) -> None:
     key = "naming.title" if math.isfinite(right) else "naming.title_unknown"
     values = {"right": words.percent(right, 1), "chance": words.percent(apart.chance, 1)}
     page = deck.page(words(key, **values), words("naming.notes", **values))
-    left = Box(BODY.left, BODY.top, 3.9, BODY.height)
+    left, room = BODY.beside(3.9)
     figures = [(values["right"], words("naming.right", **values))]
     if calibration is not None and calibration.photos:
         rehearsed = words.number(calibration.photos)
@@ -164,29 +160,23 @@ def identification(deck: Deck, about: Subject) -> None:
         ]
     else:
         figures.append(("–", words("naming.uncalibrated")))
-    for box, (figure, what) in zip(rows(left, len(figures)), figures, strict=True):
-        page.tile(box, figure, what)
-    room = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
+    page.tiles(rows(left, len(figures)), figures)
     _pairs(page, room, about, apart.pairs)
 
 
 def _pairs(page: Page, room: Box, about: Subject, mixed: Sequence[MixedPair]) -> None:
     words = about.words
-    head = Box(room.left, room.top, room.width, 0.35)
     pairs = [pair for pair in mixed if pair.share >= 0.01][:_PAIRS]
-    key = "naming.pairs" if pairs else "naming.no_pairs"
-    page.text(head, [Line(words(key), 16, bold=True)])
-    below = Box(room.left, head.bottom + 0.1, room.width, room.height - 0.45)
+    _, below = page.headed(room, words("naming.pairs" if pairs else "naming.no_pairs")).above(0.1)
     for line, pair in zip(rows(below, _PAIRS, 0.14), pairs, strict=False):
         page.card(line)
         inner = line.inside(0.15, 0.1)
-        text = Box(inner.left, inner.top, 3.7, inner.height)
+        text, shown = inner.beside(3.7, 0.1)
         names = [about.label(code) for code in (pair.first, pair.second)]
         lines = [Line(on_one_line(name, 14, text.width, bold=True), 14, bold=True)
                  for name in names]  # fmt: skip
         share = words("naming.share", share=words.percent(pair.share, 0))
         page.text(text, [*lines, Line(share, 12, colour="soft")], anchor="middle")
-        shown = Box(text.right + 0.1, inner.top, inner.right - text.right - 0.1, inner.height)
         for box, example in zip(
             columns(shown, _EXAMPLES, 0.2), pair.examples[:_EXAMPLES], strict=False
         ):

@@ -32,9 +32,8 @@ def health(deck: Deck, about: Subject) -> None:
     }  # fmt: skip
     key = "health.title" if rejected else "health.title_none"
     page = deck.page(words(key, **values), words("health.notes", **values))
-    left = Box(BODY.left, BODY.top, 4.9, BODY.height)
+    left, room = BODY.beside(4.9)
     _rejects(page, left, about, rejected)
-    room = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
     place = {int(row): at for at, row in enumerate(report.sample.rows)}
     doubles = [place[int(row)] for row in report.duplicates.rows if int(row) in place]
     findings = (
@@ -48,9 +47,7 @@ def health(deck: Deck, about: Subject) -> None:
 
 def _rejects(page: Page, box: Box, about: Subject, rejected: int) -> None:
     words = about.words
-    head = Box(box.left, box.top, box.width, 0.35)
-    page.text(head, [Line(words("health.rejects"), 16, bold=True)])
-    below = Box(box.left, head.bottom, box.width, box.height - 0.35)
+    below = page.headed(box, words("health.rejects"))
     if not rejected:
         page.card(Box(below.left, below.top + 0.1, below.width, 1.6),
                   [Line(words("health.no_rejects"), 15)], anchor="middle")  # fmt: skip
@@ -97,22 +94,18 @@ def speed(deck: Deck, about: Subject) -> None:
     }  # fmt: skip
     key = "speed.title" if rate else "speed.title_none"
     page = deck.page(words(key, **values), words("speed.notes", **values))
-    left = Box(BODY.left, BODY.top, 6.2, BODY.height)
-    head = Box(left.left, left.top, left.width, 0.35)
-    page.text(head, [Line(words("speed.stages", **values), 16, bold=True)])
+    left, right = BODY.beside(6.2)
     charts.bars(
-        page, Box(left.left, head.bottom, left.width, left.height - 0.35),
+        page, page.headed(left, words("speed.stages", **values)),
         [words.known("stages", clean(name)) for name in seconds],
         {words("speed.series"): list(seconds.values())}, form='#,##0.0" s"',
         most=max([*seconds.values(), 0.1]) * 1.25, what=words("speed.chart"),
     )  # fmt: skip
-    right = Box(left.right + 0.4, BODY.top, BODY.right - left.right - 0.4, BODY.height)
     if not rate:
         page.card(Box(right.left, right.top + 0.4, right.width, 1.6),
                   [Line(words("speed.unknown"), 15)], anchor="middle")  # fmt: skip
         return
-    page.text(Box(right.left, right.top, right.width, 0.35),
-              [Line(words("speed.more"), 16, bold=True)])  # fmt: skip
+    page.headed(right, words("speed.more"))
     table = [[words("speed.photos"), words("speed.here", **values), words("speed.core_hours")]]
     for photos in _SCALES:
         hours = _hours(about, photos / rate * cores / 3600)
@@ -135,23 +128,19 @@ def aws(deck: Deck, about: Subject) -> None:
     words = about.words
     page = deck.page(words("aws.title"), words("aws.notes"))
     high = 3.15
-    here = Box(BODY.left, BODY.top, 2.9, high)
-    cloud = Box(here.right + 0.7, BODY.top, BODY.right - here.right - 0.7, high)
-    page.card(here, [Line(words("aws.here"), 16, bold=True, colour="accent")], fill="wash",
-              edge=None)  # fmt: skip
-    page.card(cloud, [Line(words("aws.cloud"), 16, bold=True, colour="accent")], fill="wash",
-              edge=None)  # fmt: skip
+    upper, lower = BODY.above(high, 0.25)
+    here, cloud = upper.beside(2.9, 0.7)
+    for box, name in ((here, "aws.here"), (cloud, "aws.cloud")):
+        lines = [Line(words(name), 16, bold=True, colour="accent")]
+        page.card(box, lines, fill="wash", edge=None)
     laptop = Box(here.left + 0.2, here.top + 0.65, here.width - 0.4, high - 0.9)
     _place(page, laptop, about, "laptop")
     room = Box(cloud.left + 0.2, cloud.top + 0.65, cloud.width - 0.4, high - 0.9)
     boxes = columns(room, 3, 0.5)
     for box, name in zip(boxes, ("photos", "cluster", "store"), strict=True):
         _place(page, box, about, name)
-    middle = room.top + room.height / 2
-    for one, two in ((boxes[0], boxes[1]), (boxes[1], boxes[2])):
-        page.arrow((one.right + 0.05, middle), (two.left - 0.05, middle))
-    page.arrow((laptop.right + 0.25, middle), (boxes[0].left - 0.25, middle))
-    lower = Box(BODY.left, here.bottom + 0.25, BODY.width, BODY.bottom - here.bottom - 0.25)
+    page.arrows(boxes, 0.05)
+    page.arrows((laptop, boxes[0]), 0.25)
     fences, cost = columns(lower, 2, 0.4)
     lines = [Line(words("aws.fences"), 16, bold=True, colour="accent")]
     lines += [Line(words(f"aws.fence{at}"), 13, bullet=True, before=3) for at in range(1, 5)]
