@@ -223,7 +223,7 @@ class Bucket(Client):
             held = Lock(self, path)
             held.take()
         try:
-            yield _Told(self, path, held)
+            yield held
         finally:
             held.release()
 
@@ -268,23 +268,6 @@ class Bucket(Client):
         """List the photos: see `walk`."""
         objects = self.walk(hear, in_order=in_order)
         yield from refs_of_objects(objects, labeller, selection or Selection(), self.exists)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A lease whose errors are told as those of its bucket."""
-
-    bucket: Bucket
-    path: str
-    held: Lock
-
-    def is_held(self) -> bool:
-        with self.bucket.told(self.path):
-            return self.held.is_held()
-
-    def renew(self) -> bool:
-        with self.bucket.told(self.path):
-            return self.held.renew()
 
 
 class _Object(io.RawIOBase):

@@ -23,6 +23,7 @@ from typing import Any
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
+from verger.errors import VergerError
 from verger.storage import limits
 from verger.storage.bucket_client import Client
 
@@ -70,7 +71,7 @@ class Lock:
 
     def renew(self) -> bool:
         """Renew the lock; say whether it was still this one's own."""
-        with self._guard:
+        with self._client.told(self._path), self._guard:
             try:
                 self._put({"e_tag": self._tag})
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
@@ -134,7 +135,7 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._ended.wait(limits.BEAT):
-            with suppress(BaseError, OSError):
+            with suppress(VergerError, OSError):
                 if not self.renew():
                     return  # taken over while this process slept
 
