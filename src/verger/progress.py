@@ -6,8 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 import click
 from rich.console import Console
@@ -25,41 +24,29 @@ from verger.errors import visible
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class Stage(Protocol):
-    """One long stage, told of its advance."""
+class Stage:
+    """One long stage, told of its advance; this one shows nothing."""
 
     def update(self, done: int, rejected: int = 0) -> None:
         """Say how many items are done in all, and how many of them were rejected."""
 
 
-class Reporter(Protocol):
-    """What a run says while it works."""
+class Reporter:
+    """What a run says while it works; this one says nothing."""
 
-    def stage(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:  # noqa: ARG002
         """Open a long stage of `total` items (None: not known)."""
+        yield Stage()
 
     def say(self, line: str) -> None:
         """Print one line."""
 
 
-class Silent:
-    """Says nothing."""
-
-    @contextmanager
-    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:  # noqa: ARG002
-        """Open a stage that shows nothing."""
-        yield _Silence()
-
-    def say(self, line: str) -> None:
-        """Print nothing."""
+Silent = Reporter
 
 
-class _Silence:
-    def update(self, done: int, rejected: int = 0) -> None:
-        pass
-
-
-class Plain:
+class Plain(Reporter):
     """Plain lines on standard error, one every few seconds; no colours, no cursor movement."""
 
     def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
@@ -78,7 +65,7 @@ class Plain:
         sys.stderr.flush()
 
 
-class _PlainStage:
+class _PlainStage(Stage):
     def __init__(
         self, reporter: Plain, name: str, total: int | None, unit: str, seconds: float
     ) -> None:
@@ -115,7 +102,7 @@ class _PlainStage:
         return f"{self._done}{of} {self._unit}{rejected}"
 
 
-class Bars:
+class Bars(Reporter):
     """A progress bar on the terminal, with a rate and the time left."""
 
     def __init__(self, console: Console) -> None:
@@ -145,7 +132,7 @@ class Bars:
         self._console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
-class _BarStage:
+class _BarStage(Stage):
     def __init__(self, progress: Progress, task: object, unit: str) -> None:
         self._progress = progress
         self._task = task

@@ -30,7 +30,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import boto3
@@ -42,7 +41,7 @@ from moto.emrserverless import models as serverless
 from moto.emrserverless.models import emrserverless_backends
 from moto.iam.models import iam_backends
 
-from verger.progress import Silent, Stage
+from verger.progress import Reporter
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -313,7 +312,7 @@ def _create_or_take_back(self: Stack) -> None:
 Stack.create_resources = _create_or_take_back  # type: ignore[method-assign]
 
 
-class Said:
+class Said(Reporter):
     """Keeps what is said; a stage says nothing."""
 
     def __init__(self) -> None:
@@ -322,10 +321,6 @@ class Said:
     def say(self, line: str) -> None:
         """Keep a line."""
         self.lines.append(line)
-
-    def stage(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Stage]:
-        """Open a stage that shows nothing."""
-        return Silent().stage(name, total, unit)
 
 
 class Account:
