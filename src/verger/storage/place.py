@@ -15,19 +15,8 @@ from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.storage.checksum import Content
-from verger.storage.folder import LocalPlace
+from verger.storage.folder import LocalPlace as LocalPlace  # whoever names places finds it here
 from verger.storage.sorting import Hear, ignore
-
-__all__ = [
-    "Lease",
-    "LocalPlace",
-    "Place",
-    "Source",
-    "address_of",
-    "place_of",
-    "source_of",
-    "store_place",
-]
 
 
 class Lease(Protocol):
