@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -122,25 +123,18 @@ def _labels(report: Report) -> pa.Table:
 
 
 def _formats(report: Report) -> pa.Table:
-    rows = [
+    found = report.formats
+    return pa.table(
         {
-            "extension": one.extension,
-            "photos": one.photos,
-            "median_width": one.width,
-            "median_height": one.height,
-            "smallest": "{}x{}".format(*one.smallest),
-            "largest": "{}x{}".format(*one.largest),
-            "median_bytes": one.size,
+            "extension": pa.array([one.extension for one in found], pa.string()),
+            "smallest": pa.array(["{}x{}".format(*one.smallest) for one in found], pa.string()),
+            "largest": pa.array(["{}x{}".format(*one.largest) for one in found], pa.string()),
+            "photos": pa.array([one.photos for one in found], pa.int64()),
+            "median_bytes": pa.array([one.size for one in found], pa.int64()),
+            "median_width": pa.array([one.width for one in found], pa.int64()),
+            "median_height": pa.array([one.height for one in found], pa.int64()),
         }
-        for one in report.formats
-    ]
-    texts, numbers = ("extension", "smallest", "largest"), ("photos", "median_bytes")
-    sizes = ("median_width", "median_height")
-    schema = pa.schema(
-        [(name, pa.string()) for name in texts]
-        + [(name, pa.int64()) for name in (*numbers, *sizes)]
     )
-    return pa.Table.from_pylist(rows, schema)
 
 
 def _components(report: Report) -> pa.Table:
@@ -156,18 +150,10 @@ def _components(report: Report) -> pa.Table:
 
 
 def _drift(report: Report) -> pa.Table:
-    shifts = [*report.drift.components, *report.drift.labels]
-    return pa.table(
-        {
-            "label": pa.array([shift.label for shift in shifts], pa.string()),
-            "component": pa.array([shift.component for shift in shifts], pa.int32()),
-            "photos": pa.array([shift.photos for shift in shifts], pa.int64()),
-            "before": pa.array([shift.before for shift in shifts], pa.float64()),
-            "after": pa.array([shift.after for shift in shifts], pa.float64()),
-            "spreads": pa.array([shift.spreads for shift in shifts], pa.float64()),
-            "counts": pa.array([shift.counts for shift in shifts], pa.bool_()),
-        }
-    )
+    kinds = {"label": pa.string(), "component": pa.int32(), "photos": pa.int64()}
+    kinds |= dict.fromkeys(("before", "after", "spreads"), pa.float64()) | {"counts": pa.bool_()}
+    shifts = [asdict(shift) for shift in (*report.drift.components, *report.drift.labels)]
+    return pa.Table.from_pylist(shifts, pa.schema(kinds.items()))
 
 
 def _map(report: Report) -> pa.Table:

@@ -269,6 +269,16 @@ def stratified(codes: Ints, most: int, seed: int = 0) -> Ints:
     return np.sort(order[place < level])
 
 
+def spread(codes: Ints, most: int) -> list[int]:
+    """Choose at most `most` rows evenly over labels, for one to see what there is."""
+    known = np.unique(codes)
+    if len(known) >= most:
+        chosen = known[np.linspace(0, len(known) - 1, most).astype(int)]
+        return [int(np.argmax(codes == code)) for code in chosen]
+    places = np.linspace(0, len(codes) - 1, min(most, len(codes))).astype(int)
+    return [int(row) for row in np.argsort(codes, kind="stable")[places]]
+
+
 def _level(counts: Ints, most: int) -> int:
     """Return the largest level such that Σ min(count, level) stays within `most`."""
     low, high = 0, int(counts.max())

@@ -30,7 +30,7 @@ class Picture:
 
 def picture(thumbnail: bytes) -> Picture | None:
     """Return a thumbnail for the page; None where it cannot be opened."""
-    image = _open(thumbnail)
+    image = opened(thumbnail)
     if image is None:
         return None
     return Picture(_uri(_webp(image, _PICTURE_QUALITY)), image.width, image.height)
@@ -65,7 +65,7 @@ def _sheet(thumbnails: Sequence[bytes]) -> str:
     rows = -(-len(thumbnails) // TILES_A_ROW)
     paper = Image.new("RGB", (TILE * TILES_A_ROW, TILE * rows), _PAPER)
     for at, thumbnail in enumerate(thumbnails):
-        image = _open(thumbnail, TILE)
+        image = opened(thumbnail, TILE)
         if image is not None:
             image.thumbnail((TILE, TILE), Image.Resampling.BOX)
             row, column = divmod(at, TILES_A_ROW)
@@ -74,14 +74,14 @@ def _sheet(thumbnails: Sequence[bytes]) -> str:
     return _uri(_webp(paper, _SHEET_QUALITY))
 
 
-def _open(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
+def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
     """Open a thumbnail, decoded as small as `side` pixels allow; None where it cannot be."""
     try:
-        with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as opened:
-            if max(opened.size) > THUMBNAIL_SIDE:
+        with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as image:
+            if max(image.size) > THUMBNAIL_SIDE:
                 return None
-            opened.draft("RGB", (side, side))
-            return opened.convert("RGB")
+            image.draft("RGB", (side, side))
+            return image.convert("RGB")
     except (OSError, ValueError, SyntaxError):
         return None
 

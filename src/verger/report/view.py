@@ -15,6 +15,7 @@ from verger.report.data import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejecte
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.outliers import SPREADS
+from verger.report.reading import spread
 from verger.report.thumbnails import Picture, picture
 from verger.report.translations import Words
 
@@ -203,15 +204,7 @@ def _stages(record: Mapping[str, Any], say: Words) -> list[tuple[str, float, flo
 
 def _strip(report: Report) -> list[Shown]:
     """One photo of each of some labels, spread over all of them."""
-    known = np.unique(report.codes)
-    if len(known) >= _STRIP:
-        chosen = known[np.linspace(0, len(known) - 1, _STRIP).astype(int)]
-        rows = [int(np.argmax(report.codes == code)) for code in chosen]
-    else:
-        spread = np.linspace(0, len(report.codes) - 1, min(_STRIP, len(report.codes)))
-        order = np.argsort(report.codes, kind="stable")
-        rows = order[spread.astype(int)].tolist()
-    return [_of_sample(report, row) for row in rows]
+    return [_of_sample(report, row) for row in spread(report.codes, _STRIP)]
 
 
 @dataclass(frozen=True, slots=True)

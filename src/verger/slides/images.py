@@ -10,21 +10,13 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from verger.photos.decode import THUMBNAIL_SIDE
+from verger.report.thumbnails import opened
 
 Rgb = tuple[int, int, int]
 _PAPER: Rgb = (248, 246, 240)
 _UP: Rgb = (42, 106, 60)
 _DOWN: Rgb = (180, 83, 26)
 _QUALITY = 88
-
-
-def opened(thumbnail: bytes) -> Image.Image | None:
-    """Open a thumbnail; None where it is none of Verger's."""
-    try:
-        with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as image:
-            return image.convert("RGB") if max(image.size) <= THUMBNAIL_SIDE else None
-    except (OSError, ValueError, SyntaxError):
-        return None
 
 
 def jpeg(image: Image.Image) -> bytes:

@@ -11,6 +11,8 @@ import numpy as np
 
 from verger.gallery.calibration import Calibration
 from verger.report.data import Report
+from verger.report.reading import spread
+from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import Box
 from verger.slides.drawing import Page
@@ -72,7 +74,7 @@ class Subject:
     ) -> None:
         """Show one photo of the sample and, where it is given, a line below it."""
         room = box if caption is None else Box(box.left, box.top, box.width, box.height - 0.26)
-        image = images.opened(self.thumbnail(row))
+        image = opened(self.thumbnail(row))
         what = self.words("picture.photo", label=self.label_of(row))
         if image is None:
             page.card(room, [Line("?", 16, colour="soft", centred=True)], anchor="middle", margin=0)
@@ -85,14 +87,7 @@ class Subject:
 
     def spread(self, most: int) -> list[int]:
         """Choose rows of the sample evenly over labels; fewer where there are fewer."""
-        codes = self.report.codes
-        known = np.unique(codes)
-        if len(known) >= most:
-            chosen = known[np.linspace(0, len(known) - 1, most).astype(int)]
-            return [int(np.argmax(codes == code)) for code in chosen]
-        order = np.argsort(codes, kind="stable")
-        places = np.linspace(0, len(codes) - 1, min(most, len(codes))).astype(int)
-        return [int(row) for row in order[places]]
+        return spread(self.report.codes, most)
 
     def nearest_after(self, rows: Sequence[int], most: int) -> list[list[int]]:
         """Return the nearest others of some rows of the sample, by cosine after reduction."""

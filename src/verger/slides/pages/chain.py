@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from PIL import Image
 
+from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import BODY, Box, columns, rows
 from verger.slides.deck import Deck
@@ -106,8 +107,8 @@ def bricks(deck: Deck, about: Subject) -> None:
 def steps(deck: Deck, about: Subject) -> None:
     """One real photo on its way through the chain."""
     words, report = about.words, about.report
-    opened = ((row, images.opened(about.thumbnail(row))) for row in about.spread(7)[::-1])
-    found = [(row, image) for row, image in opened if image is not None]
+    tried = ((row, opened(about.thumbnail(row))) for row in about.spread(7)[::-1])
+    found = [(row, image) for row, image in tried if image is not None]
     if not found:
         return
     row, image = found[len(found) // 2]

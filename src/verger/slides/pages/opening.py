@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import BODY, HIGH, WIDE, Box, columns, rows
 from verger.slides.deck import Deck
@@ -36,7 +37,7 @@ def title(deck: Deck, about: Subject) -> None:
     square = Box(WIDE - 0.9 - 4.96, (HIGH - 4.96) / 2, 4.96, 4.96)
     boxes = [box for line in rows(square, many, 0.12) for box in columns(line, many, 0.12)]
     for box, row in zip(boxes, chosen, strict=False):
-        image = images.opened(about.thumbnail(row))
+        image = opened(about.thumbnail(row))
         if image is not None:
             data = images.jpeg(images.central_square(image, 1))
             page.picture(box, data, words("picture.photo", label=about.label_of(row)))
