@@ -29,6 +29,9 @@ DEFAULT_SHRINKAGE = 0.3
 # How rows are prepared before they are projected, as it stands in a saved model: now, and in
 # format 1.
 ROOT_UNIT, UNIT = "square root, unit length", "unit length"
+# What a saved model holds: fields, and arrays with their dimensions.
+_FIELDS = ("k", "shrinkage", "rows", "labels", "input")
+_SHAPES = {"mean": ("d",), "components": ("k", "d"), "separation": ("k",)}
 _PREPARE = {ROOT_UNIT: root_unit, UNIT: unit_length}
 _NO_DIRECTION = 1e-10  # share of the largest singular value below which there is no direction
 
@@ -108,25 +111,13 @@ def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> 
 
 def save_discriminant(model: Discriminant, folder: Path) -> None:
     """Write the projection as `discriminant.json` and its arrays."""
-    fields = {
-        "k": model.k,
-        "shrinkage": model.shrinkage,
-        "rows": model.rows,
-        "labels": model.labels,
-        "input": model.input,
-    }
-    arrays = {
-        "mean": model.mean,
-        "components": model.components,
-        "separation": model.separation,
-    }
-    save_model(folder, KIND, fields, arrays)
+    fields = {name: getattr(model, name) for name in _FIELDS}
+    save_model(folder, KIND, fields, {name: getattr(model, name) for name in _SHAPES})
 
 
 def load_discriminant(folder: Path) -> Discriminant:
     """Read what `save_discriminant` wrote. Raises `StoreError` where it is not whole."""
-    shapes = {"mean": ("d",), "components": ("k", "d"), "separation": ("k",)}
-    header, arrays = load_model(folder, KIND, shapes)
+    header, arrays = load_model(folder, KIND, _SHAPES)
     try:
         if count_of(header, "k") != len(arrays["components"]):
             raise ValueError("k is not the number of components")

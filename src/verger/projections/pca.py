@@ -19,6 +19,9 @@ from verger.projections.moments import Matrix, Moments, Vector
 
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
 _FLOAT64_EPS = float(np.finfo(np.float64).eps)
+# What a saved model holds: fields, and arrays with their dimensions.
+_FIELDS = ("k", "total_variance", "rank", "rows", "standardized")
+_SHAPES = {"mean": ("d",), "scale": ("d",), "components": ("k", "d"), "explained_variance": ("k",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,31 +148,13 @@ def check_columns(rows: npt.NDArray[np.floating], columns: int) -> None:
 
 def save_pca(pca: PCA, folder: Path) -> None:
     """Write a projection as `pca.json` and its arrays."""
-    fields = {
-        "k": pca.k,
-        "total_variance": pca.total_variance,
-        "rank": pca.rank,
-        "rows": pca.rows,
-        "standardized": pca.standardized,
-    }
-    arrays = {
-        "mean": pca.mean,
-        "scale": pca.scale,
-        "components": pca.components,
-        "explained_variance": pca.explained_variance,
-    }
-    save_model(folder, "pca", fields, arrays)
+    fields = {name: getattr(pca, name) for name in _FIELDS}
+    save_model(folder, "pca", fields, {name: getattr(pca, name) for name in _SHAPES})
 
 
 def load_pca(folder: Path) -> PCA:
     """Read a projection that `save_pca` wrote. Raises `StoreError` where it is not whole."""
-    shapes = {
-        "mean": ("d",),
-        "scale": ("d",),
-        "components": ("k", "d"),
-        "explained_variance": ("k",),
-    }
-    header, arrays = load_model(folder, "pca", shapes)
+    header, arrays = load_model(folder, "pca", _SHAPES)
     try:
         if count_of(header, "k") != len(arrays["components"]):
             raise ValueError("k is not the number of components")
