@@ -203,7 +203,7 @@ class Bench:
         p = np.asarray(outline, dtype=np.float64)
         p = p * [1.0, self.some(1.0, 0.025)]
         p[1:-1, 0] *= 1 + self.rng.normal(0, 0.006, len(p) - 2)
-        line = curve([tuple(q) for q in p], None, self.step, mirror=True)
+        line = curve([tuple(q) for q in p], self.step, mirror=True)
         radius = np.maximum(line[:, 0], 0.0)
         cols = max(12, int(np.ceil(2 * np.pi * radius.max() / self.step)))
         phi = np.arange(cols) * (2 * np.pi / cols)
@@ -217,7 +217,7 @@ class Bench:
 
     def tube(self, path: Points, radii: Sequence[float], colour: str) -> Skin:
         """Return a closed tube along a smooth ``path`` (k, 3) with ``radii`` along it."""
-        line = curve(path, None, self.step)
+        line = curve(path, self.step)
         n = len(line)
         thick = np.interp(np.linspace(0, 1, n), np.linspace(0, 1, len(radii)), radii)
         caps = [max(2, int(np.ceil(thick[k] / self.step))) for k in (0, -1)]
@@ -227,8 +227,7 @@ class Bench:
         ahead = unit(np.gradient(line, axis=0))
         ahead = np.vstack([np.repeat(ahead[:1], caps[0], 0), ahead,
                            np.repeat(ahead[-1:], caps[1], 0)])  # fmt: skip
-        side = np.cross(ahead, unit([0.31, 0.17, 0.93]))
-        side = unit(side)
+        side = unit(np.cross(ahead, unit([0.31, 0.17, 0.93])))
         up = np.cross(side, ahead)
         cols = max(12, int(np.ceil(2 * np.pi * float(r.max()) / self.step)))
         phi = np.arange(cols) * (2 * np.pi / cols)
@@ -237,12 +236,12 @@ class Bench:
 
     def leaf(
         self, base: npt.ArrayLike, ahead: npt.ArrayLike, up: npt.ArrayLike, long: float,
-        width: float, colour: str, *, curl: float = 0.0, fold: float = 0.0, tip: float = 1.0,
+        width: float, colour: str, *, curl: float = 0.0, fold: float = 0.0,
     ) -> Skin:  # fmt: skip
         """Return a thin leaf from ``base`` towards ``ahead``, its upper side facing ``up``.
 
         ``curl`` bends its tip up (down if negative) by that share of its length, ``fold`` raises
-        its edges, and a larger ``tip`` makes it more pointed.
+        its edges.
         """
         a = unit(ahead)
         side = unit(np.cross(a, f32(up)))
@@ -251,7 +250,7 @@ class Bench:
         cols = max(5, int(np.ceil(2 * width / self.step)))
         u = f32((np.arange(rows) + 0.5) / rows)[:, None]
         v = f32(np.linspace(-1, 1, cols))[None, :]
-        w = width * np.sin(np.pi * np.clip(u, 0, 1) ** 0.75) ** 0.8 * (1 - u**4 * 0.3) ** tip
+        w = width * np.sin(np.pi * np.clip(u, 0, 1) ** 0.75) ** 0.8 * (1 - u**4 * 0.3)
         rise = curl * long * u**2 + fold * w * np.abs(v)
         pos = (f32(base) + a * (long * u)[..., None] * np.ones_like(v)[..., None]
                + side * (w * v)[..., None] + top * rise[..., None])  # fmt: skip

@@ -54,12 +54,11 @@ def turn(axis: npt.ArrayLike, angle: float) -> Floats:
     return f32(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
 
 
-def curve(points: Points, count: int | None, step: float, mirror: bool = False) -> Floats:
+def curve(points: Points, step: float, mirror: bool = False) -> Floats:
     """Resample a Catmull-Rom curve through ``points`` (k, d) at even arc lengths.
 
-    Returns float32 (n, d), cell-centred, n being ``count`` or the length over ``step``. ``mirror``
-    treats the points as half an outline (x, y) that meets its mirror image on the y axis at both
-    ends.
+    Returns float32 (n, d), cell-centred, n being the length over ``step``. ``mirror`` treats the
+    points as half an outline (x, y) that meets its mirror image on the y axis at both ends.
     """
     p = np.asarray(points, dtype=np.float64)
     first, last = 2 * p[0] - p[1], 2 * p[-1] - p[-2]
@@ -75,7 +74,7 @@ def curve(points: Points, count: int | None, step: float, mirror: bool = False) 
         )  # fmt: skip
     dense = np.vstack([*bits, p[-1:]])
     along = np.concatenate([[0.0], np.cumsum(np.sqrt((np.diff(dense, axis=0) ** 2).sum(1)))])
-    n = count or max(4, int(np.ceil(along[-1] / step)))
+    n = max(4, int(np.ceil(along[-1] / step)))
     at = (np.arange(n) + 0.5) / n * along[-1]
     return f32(np.stack([np.interp(at, along, dense[:, k]) for k in range(p.shape[1])], axis=1))
 
