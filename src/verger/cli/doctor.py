@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,6 @@ class Check:
     def __str__(self) -> str:
         remedy = f" {self.remedy}" if self.remedy else ""
         return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"
-
-    def as_json(self) -> dict[str, str]:
-        """Return the check as a JSON-ready mapping."""
-        return asdict(self)
 
 
 def examine(photos: str | None = None, store: str | None = None) -> Iterator[Check]:
@@ -219,8 +215,3 @@ def _interpreters(batches: Iterator[Any]) -> Iterator[Any]:
 
     for batch in batches:
         yield pa.RecordBatch.from_pydict({"name": [sys.executable] * batch.num_rows})
-
-
-def is_well(checks: list[Check]) -> bool:
-    """Say whether nothing failed."""
-    return all(check.state != FAIL for check in checks)

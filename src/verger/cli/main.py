@@ -364,7 +364,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
     Also that the folder PHOTOS can be read and the folder STORE written, where they are given.
     Ends with 0, or with 1 if a check failed; a warning is no failure.
     """
-    from verger.cli.doctor import examine, is_well
+    from verger.cli.doctor import FAIL, examine
 
     checks = []
     for check in examine(photos, store):
@@ -372,8 +372,8 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
         if not as_json:
             tell(str(check))
     if as_json:
-        click.echo(json.dumps([check.as_json() for check in checks], indent=2))
-    return 0 if is_well(checks) else 1
+        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+    return 1 if any(check.state == FAIL for check in checks) else 0
 
 
 @cli.command("prepare")

@@ -23,11 +23,6 @@ def template(name: str) -> str:
     return (files("verger.cloud") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def tags(job: str) -> list[dict[str, str]]:
-    """Return the tags of all that belongs to a job."""
-    return [{"Key": TAG, "Value": job}]
-
-
 def create(
     aws: Aws,
     job: str,
@@ -51,7 +46,7 @@ def create(
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
             Capabilities=["CAPABILITY_IAM"],
-            Tags=tags(job),
+            Tags=[{"Key": TAG, "Value": job}],
             OnFailure="DELETE",
             TimeoutInMinutes=_MINUTES_TO_CREATE,
         )["StackId"]

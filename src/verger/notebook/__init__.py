@@ -72,7 +72,8 @@ def write_notebook(
     if execute:
         run_cells(notebook)
     try:
-        file.write_text(_written(notebook, file.suffix), encoding="utf-8")
+        form = "ipynb" if file.suffix == ".ipynb" else "py:percent"
+        file.write_text(_jupytext().writes(notebook, fmt=form), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"Cannot write {file}: {error.strerror or error}.") from None
 
@@ -136,10 +137,6 @@ def run_cells(notebook: NotebookNode) -> None:
         except CellExecutionError as error:
             what = f"A cell of the notebook failed: {error.ename}: {error.evalue}"
             raise UsageError(what.splitlines()[0]) from None
-
-
-def _written(notebook: NotebookNode, suffix: str) -> str:
-    return str(_jupytext().writes(notebook, fmt="ipynb" if suffix == ".ipynb" else "py:percent"))
 
 
 def _jupytext() -> Any:

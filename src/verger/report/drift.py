@@ -198,17 +198,10 @@ def _shifts(
     n = len(fresh)
     mean, _ = _mean_and_spread(fresh)
     spread = np.where(old_spread > 0, old_spread, 1.0)
-    error = np.sqrt(1 / n + 1 / old_count)
-    return [
-        Shift(at + 1, label, n, float(old_mean[at]), float(mean[at]), float(shift), bool(counts))
-        for at, (shift, counts) in enumerate(
-            zip(
-                (mean - old_mean) / spread,
-                np.abs(mean - old_mean) / spread > _ERRORS * error,
-                strict=True,
-            )
-        )
-    ]
+    shifts = (mean - old_mean) / spread
+    counts = np.abs(shifts) > _ERRORS * np.sqrt(1 / n + 1 / old_count)
+    each = (values.tolist() for values in (old_mean, mean, shifts, counts))
+    return [Shift(at, label, n, *one) for at, one in enumerate(zip(*each, strict=True), 1)]
 
 
 def _as_json(summary: Summary) -> dict[str, Any]:

@@ -91,15 +91,7 @@ class Catalogue:
             known=_share(answer.known),
             labels=labels,
             groups=groups,
-            neighbours=[
-                schemas.Neighbour(
-                    photo=near.photo,
-                    path=near.path,
-                    label=near.label,
-                    similarity=round(near.similarity, 4),
-                )
-                for near in answer.neighbours
-            ],
+            neighbours=answer.as_json()["neighbours"],
             photos=answer.photos,
             species={key: self._cards[key] for key in dict.fromkeys(named) if key},
         )

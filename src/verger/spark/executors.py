@@ -41,14 +41,11 @@ def cores(spark: SparkSession, reporter: Reporter) -> int:
             memory = context.getConf().get("spark.executor.memory", "1g")
             reporter.say(f"Waiting for a worker of {context.master} that has {memory} free.")
             until = time.monotonic() + _SECONDS_TO_COME
-        _make_ready(spark, max(found, 1))
+        # Spark plans, and each core starts its Python, as the photos' tasks will need them.
+        tasks = max(found, 1)
+        with job_errors():
+            spark.range(0, tasks, 1, tasks).mapInArrow(_import_all, "id long").collect()
         ready = found
-
-
-def _make_ready(spark: SparkSession, tasks: int) -> None:
-    """Have Spark plan, and each core start its Python, as the photos' tasks will need them."""
-    with job_errors():
-        spark.range(0, tasks, 1, tasks).mapInArrow(_import_all, "id long").collect()
 
 
 def _import_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
