@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -229,7 +229,7 @@ def _headlines(report: Report, say: Words) -> list[Headline]:
     ]
     if counts["rejected"]:
         reasons = ", ".join(
-            f"{say.number(one.photos)} {_reason(one, say).name}" for one in report.rejects
+            f"{say.number(one.photos)} {_reason(one, say).reason}" for one in report.rejects
         )
         text = say.plural(
             "%(count)s photo was rejected: %(reasons)s.",
@@ -301,36 +301,21 @@ def _about_labels(report: Report, say: Words) -> Iterable[Headline]:
         yield Headline("look", text, "separation")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A reason for rejects, as the page names and explains it."""
-
-    name: str
-    meaning: str
-
-
-def _reason(one: Rejected, say: Words) -> Told:
-    """Name a reason; one of another version stands as it is."""
+def _reason(one: Rejected, say: Words) -> Rejected:
+    """Name and explain a reason as the page does; one of another version stands as it is."""
+    name = one.reason.replace("_", " ")
     if not one.meaning:
-        return Told(one.reason.replace("_", " "), "")
-    return Told(say(one.reason.replace("_", " ")), say(one.meaning))
+        return replace(one, reason=name)
+    return replace(one, reason=say(name), meaning=say(one.meaning))
 
 
-@dataclass(frozen=True, slots=True)
-class CheckShown:
-    """A check as the page tells it."""
-
-    what: str
-    passed: bool
-    figures: str
-
-
-def _check(check: Check, say: Words) -> CheckShown:
+def _check(check: Check, say: Words) -> Check:
+    """Tell a check as the page does."""
     values = {
         name: say.number(value) if isinstance(value, int) else say.power(value)
         for name, value in check.values.items()
     }
-    return CheckShown(say(check.what), check.passed, say(check.figures, **values))
+    return replace(check, what=say(check.what), figures=say(check.figures, **values))
 
 
 def _named(report: Report, code: int) -> str:
