@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verger.cloud.job import Job, new_id
+from verger.cloud.kit import Kit
+from verger.cloud.life import Life, is_lack_of_spot
+from verger.cloud.places import verify
+from verger.cloud.plan import Estimate
+from verger.cloud.watch import State
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
-
-if TYPE_CHECKING:
-    from verger.cloud.kit import Kit
-    from verger.cloud.life import Life
-    from verger.cloud.plan import Estimate
-    from verger.cloud.watch import State
-    from verger.progress import Reporter
+from verger.progress import Reporter
 
 DEFAULT_RELEASE = "emr-spark-8.0.0"
 
@@ -102,8 +101,6 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
 
     Raises the `VergerError` of the exit code that the run on AWS ended with.
     """
-    from verger.cloud.places import verify
-
     try:
         if state.phase != "done":
             raise failure(job, state)
@@ -146,6 +143,4 @@ def failure(job: Job, state: State) -> VergerError:
 
 def was_taken_back(job: Job, state: State) -> bool:
     """Whether AWS took a spot server back. On EMR AWS itself replaces nodes that work."""
-    from verger.cloud.life import is_lack_of_spot
-
     return job.on == "ec2" and job.spot and not state.result and is_lack_of_spot(state.line)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from verger.demo.orchard import Pieces, bruises, dots, ring, stalk, variety
+from verger.demo.solids import Bench
 from verger.demo.textures import GOLDEN, f32, smooth
-
-if TYPE_CHECKING:
-    from verger.demo.solids import Bench
 
 
 @variety("Banana", 62, 8)

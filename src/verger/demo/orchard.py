@@ -7,16 +7,14 @@ add theirs when they are imported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from verger.demo.solids import Bench, Cloud, Skin
 from verger.demo.textures import Floats, Points, f32, smooth
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Pieces: TypeAlias = list[Skin | Cloud]
 

@@ -11,8 +11,8 @@ import functools
 import io
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from verger.demo import berries, exotics, stone  # noqa: F401  (they enter their
 from verger.demo.orchard import RECIPES
 from verger.demo.solids import Bench, Cloud, gather
 from verger.demo.textures import Floats, f32, smooth, turn, unit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 VARIETIES: tuple[str, ...] = tuple(sorted(RECIPES))
 """The names of the varieties that can be rendered, sorted."""

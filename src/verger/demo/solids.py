@@ -9,16 +9,13 @@ linear light from 0 to 1. The y axis points from the flower end to the stem.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from verger.demo.textures import GOLDEN, Floats, Noise, Points, curve, f32, ink, length, unit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @dataclass

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from verger.demo.orchard import Pieces, blush, dots, stalk, variety
+from verger.demo.solids import Bench, Skin
 from verger.demo.textures import Points, f32, smooth
-
-if TYPE_CHECKING:
-    from verger.demo.solids import Bench, Skin
 
 
 def seam(skin: Skin, depth: float, width: float = 0.13) -> None:
