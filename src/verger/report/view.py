@@ -303,10 +303,8 @@ def _about_labels(report: Report, say: Words) -> Iterable[Headline]:
 
 def _reason(one: Rejected, say: Words) -> Rejected:
     """Name and explain a reason as the page does; one of another version stands as it is."""
-    name = one.reason.replace("_", " ")
-    if not one.meaning:
-        return replace(one, reason=name)
-    return replace(one, reason=say(name), meaning=say(one.meaning))
+    one = replace(one, reason=one.reason.replace("_", " "))
+    return replace(one, reason=say(one.reason), meaning=say(one.meaning)) if one.meaning else one
 
 
 def _check(check: Check, say: Words) -> Check:
