@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.hostile import CONTENT_TYPE, body, hostile_bodies
 from benchmarks.table import machine
 from verger.gallery.identify import Identifier
 from verger.photos.decode import decode
@@ -34,7 +35,6 @@ CLIENTS = 4
 HOSTILE = 0.05
 _MARGIN = 1.10  # memory this far apart still counts as flat
 _ALLOWED = {200, 400, 413, 415, 422, 429, 503}
-_TYPE = "multipart/form-data; boundary=frontier"
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _side_by_side(
         start = time.perf_counter()
         network(decode(photo, framing, thumbnail=False).pixels[None])
         middle = time.perf_counter()
-        status, _ = _send(client, _body([photo]))
+        status, _ = _send(client, body([photo]))
         end = time.perf_counter()
         assert status == 200
         if number >= 0:
@@ -106,7 +106,7 @@ def _together(photos: list[bytes], port: int, count: int) -> list[float]:
 
     def request(client: http.client.HTTPConnection, number: int) -> None:
         start = time.perf_counter()
-        status, _ = _send(client, _body([photos[number % len(photos)]]))
+        status, _ = _send(client, body([photos[number % len(photos)]]))
         assert status == 200
         seconds.append(time.perf_counter() - start)
 
@@ -117,13 +117,13 @@ def _together(photos: list[bytes], port: int, count: int) -> list[float]:
 def _soak(photos: list[bytes], port: int, process: psutil.Process, requests: int) -> Soak:
     soak = Soak()
     lock = threading.Lock()
-    hostile = _hostile(photos)
+    hostile = hostile_bodies(photos)
 
     def request(client: http.client.HTTPConnection, number: int) -> None:
         chance = random.Random(number)  # noqa: S311
         bad = chance.random() < HOSTILE
-        body = chance.choice(hostile)(chance) if bad else _body([photos[number % len(photos)]])
-        status, answer = _send(client, body)
+        sent = chance.choice(hostile)(chance) if bad else body([photos[number % len(photos)]])
+        status, answer = _send(client, sent)
         said = _malformed(status, answer)
         with lock:
             soak.statuses[status] += 1
@@ -165,10 +165,10 @@ def _clients(
         raise failures[0]
 
 
-def _send(client: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
+def _send(client: http.client.HTTPConnection, sent: bytes) -> tuple[int, bytes]:
     for attempt in (1, 2):
         try:
-            client.request("POST", "/api/identify", body, {"Content-Type": _TYPE})
+            client.request("POST", "/api/identify", sent, {"Content-Type": CONTENT_TYPE})
             response = client.getresponse()
             return response.status, response.read()
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
@@ -176,44 +176,6 @@ def _send(client: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
             if attempt == 2:
                 raise
     raise AssertionError
-
-
-def _body(photos: list[bytes], field_name: bytes = b"photos") -> bytes:
-    parts = b"".join(
-        b'--frontier\r\nContent-Disposition: form-data; name="%s"; filename="a.jpg"\r\n\r\n%s\r\n'
-        % (field_name, photo)
-        for photo in photos
-    )
-    return parts + b"--frontier--\r\n"
-
-
-def _hostile(photos: list[bytes]) -> list[Callable[[random.Random], bytes]]:
-    """Makers of bodies that nobody should send."""
-
-    def truncated(chance: random.Random) -> bytes:
-        photo = chance.choice(photos)
-        return _body([photo[: chance.randrange(1, len(photo))]])
-
-    def damaged(chance: random.Random) -> bytes:
-        photo = bytearray(chance.choice(photos))
-        for _ in range(50):
-            photo[chance.randrange(len(photo))] = chance.randrange(256)
-        return _body([bytes(photo)])
-
-    def unfinished(chance: random.Random) -> bytes:
-        return _body([chance.choice(photos)])[:-15]
-
-    return [
-        truncated,
-        damaged,
-        unfinished,
-        lambda chance: chance.randbytes(chance.randrange(100_000)),
-        lambda chance: _body([chance.randbytes(1000)]),
-        lambda chance: _body([chance.choice(photos)] * 6),
-        lambda chance: _body([chance.choice(photos)], b"other"),
-        lambda _: _body([b"GIF89a" + b"\xff" * 12]),
-        lambda chance: _body([chance.choice(photos), b""]),
-    ]
 
 
 def _malformed(status: int, answer: bytes) -> str:

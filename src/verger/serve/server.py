@@ -22,7 +22,7 @@ from verger.settings import ServeSettings
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _MOST_CONNECTIONS = 500
 _BACKLOG = 128
-_SECONDS_TO_FINISH = 2.0
+_SECONDS_TO_FINISH = 1.5
 _SECONDS_BETWEEN_LOOKS = 0.02
 _SECONDS_TO_NOTICE = 0.1
 
