@@ -31,6 +31,7 @@ from verger.projections.moments import Moments
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings, ServeSettings
 from verger.store.layout import FEATURES, MATRIX
+from verger.store.manifest import SMALL
 from verger.store.parts import SCHEMAS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -86,6 +87,10 @@ RECORD_FIELDS: Mapping[str, str] = {
     "versions": "Of `verger`, `python`, `spark` and `java`.",
     "cores": "How many tasks ran at once.",
     "notes": "What the summary noted, a line each.",
+    "manifest": "Each file that the run left, by its path in the STORE: its `bytes` and `sha256` "
+    "(null where an object store has none of an older object). STOREs of before have none, until a "
+    "run or `verger reduce` publishes something.",
+    "sha256": "Of the record without this field, as it is written: whether it was changed since.",
 }
 
 
@@ -231,8 +236,8 @@ def _store() -> str:
     text += (
         "\n## `gallery/`\n\n"
         "What `verger identify` looks new photos up in, for n photos of L labels, d features and k "
-        "components. `verger.gallery.Gallery.open` checks and maps it. How answers are made of it: "
-        "[identification](../identification.md).\n\n"
+        "components. `verger.gallery.Gallery.open` checks and reads it. How answers are made of "
+        "it: [identification](../identification.md).\n\n"
     )
     text += _table(("file", "what it holds"), [(f"`{n}`", m) for n, m in GALLERY_FILES.items()])
     text += (
@@ -240,6 +245,13 @@ def _store() -> str:
         "it belongs to it.\n\n"
     )
     text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
+    text += (
+        "\nWhoever opens a STORE looks at the size of each file that `manifest` lists, and reads "
+        f"those of up to {SMALL // 2**20} MB to compare their SHA-256; `verger verify` reads all. "
+        "An entry takes some 180 bytes, so that the list of a million photos, some 300 to 400 "
+        "files, takes less than 80 kB. Pages of all Parquet files carry a CRC-32 of their own, "
+        "which is compared whenever they are read.\n"
+    )
     return text + (
         "\n## `report/`\n\n"
         "What a run leaves at its end, without `--no-report`, and `verger report` writes: "

@@ -19,13 +19,14 @@ from verger.progress import Silent
 from verger.settings import RunSettings
 from verger.storage.place import LocalPlace
 from verger.store.inventory import Tally, edits_of, refs_of
-from verger.store.layout import FEATURES, REJECTS
+from verger.store.layout import FEATURES, RECORD, REJECTS
 from verger.store.parts import SCHEMAS
 from verger.store.publication import Publication
 from verger.store.record import backbone_record
 from verger.store.stock import label_notes, take_stock
 from verger.store.store import RECORD_FORMAT, Store, fingerprint
 from verger.store.summary import planned
+from verger.store.work import as_json
 
 if TYPE_CHECKING:
     from verger.photos.references import PhotoRef
@@ -282,6 +283,9 @@ def test_files_of_the_first_format_are_kept_and_rewritten(
     first = pq.read_table(store.place.open(file)).drop_columns(["e_tag"])
     with store.place.incoming(file) as out:
         pq.write_table(first, out)
+    record = store.whole_run()
+    del record["manifest"]  # which no record of that format has
+    store.place.put(RECORD, as_json(record))
     found = stock(store, photos, tmp_path)
     assert (found.tally.kept, found.tally.changed) == (2, 0)
     assert found.edited == {file}

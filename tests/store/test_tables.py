@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from verger.errors import StoreError
 from verger.storage.place import LocalPlace
 from verger.store.tables import ROWS_A_GROUP, TableWriter, batches, rows_of, write_csv
 
@@ -184,7 +185,7 @@ def test_rows_are_counted_over_all_files(tmp_path: Path) -> None:
     assert [file[:12] for file in files] == ["./part-00000", "./part-00001", "./part-00002"]
     assert rows_of(LocalPlace(table), files) == len(rows)
     assert rows_of(LocalPlace(table), []) == 0
-    with pytest.raises(FileNotFoundError):  # a file that went is no table of no row
+    with pytest.raises(StoreError, match="is missing"):  # it is no table of no row
         rows_of(LocalPlace(table), ["gone.parquet"])
 
 

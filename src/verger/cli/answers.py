@@ -12,6 +12,8 @@ from verger.gallery.identify import Identified
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from verger.verify import Verified
+
 _COLUMNS = ("photo", "verdict", "answer", "confidence", "then", "nearest photo")
 
 
@@ -140,3 +142,14 @@ def _percent(share: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def verified_lines(made: Verified, store: str) -> list[str]:
+    """Write a line a finding, and at last what was looked at."""
+    lines = [f"{store}/{where} {what}. {remedy}" for where, what, remedy in made.findings]
+    lines += [f"Note: {note}" for note in made.notes]
+    looked = f"{made.files} files ({made.bytes / 1e6:,.1f} MB), {made.photos:,} photos"
+    if made.embedded_again:
+        looked += f", {made.embedded_again:,} of them embedded again"
+    found = f"{len(made.findings)} findings" if made.findings else "Sound"
+    return [*lines, f"{found}: {looked}."]

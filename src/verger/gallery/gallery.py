@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from verger.errors import StoreError
 from verger.gallery.answer import Answer, Guess, Neighbour, Verdict
@@ -27,7 +26,9 @@ from verger.gallery.projector import Projector, open_projector
 from verger.machine.folders import scratch_folder
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import Place, store_place
+from verger.store.damage import damage_told
 from verger.store.layout import FEATURES, GALLERY, PROJECTION
+from verger.store.tables import opened
 
 _SHOWN = 5
 
@@ -39,6 +40,7 @@ class Gallery:
         self._place = place
         self._projector = projector
         self.photos, self.labels, self.groups = held.photos, held.labels, held.groups
+        self.tables = held.tables
         self._held = held
         self._group_names = tuple(sorted(set(self.groups)))
         numbers = {group: number for number, group in enumerate(self._group_names)}
@@ -53,7 +55,7 @@ class Gallery:
         where it was made with another projection than the one that STORE holds.
         """
         place = store_place(store).absolute()
-        with _at_hand(place, str(store)) as root:
+        with at_hand(place, str(store), [GALLERY, PROJECTION]) as root:
             return cls._open(place, root, str(store))
 
     @classmethod
@@ -143,14 +145,15 @@ class Gallery:
     def thumbnail(self, photo: int) -> bytes:
         """Return the photo's small JPEG. Raises IndexError for an id that there is not."""
         self._check(photo)
-        for file, rows in self._held.tables:
+        for file, rows in self.tables:
             if photo < rows:
                 return self._read_thumbnail(file, photo)
             photo -= rows
         raise IndexError(photo)
 
     def _read_thumbnail(self, name: str, row: int) -> bytes:
-        with pq.ParquetFile(self._place.open(f"{FEATURES}/{name}")) as parquet:
+        path = f"{FEATURES}/{name}"
+        with damage_told(self._place, path), opened(self._place, path, ["thumbnail"]) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 if row < rows:
@@ -169,19 +172,19 @@ class Gallery:
 
 
 @contextmanager
-def _at_hand(place: Place, store: str) -> Iterator[Path]:
-    """Have the gallery and the projection of a STORE on this machine, while they are read."""
+def at_hand(place: Place, store: str, parts: list[str]) -> Iterator[Path]:
+    """Have some folders of a STORE on this machine, while they are read."""
     if place.folder:
         yield place.folder
         return
     with scratch_folder() as folder:
         try:
-            for part in (GALLERY, PROJECTION):
+            for part in parts:
                 (folder / part).mkdir()
                 for file in place.files(part):
                     (folder / part / file.rpartition("/")[2]).write_bytes(place.read(file))
         except OSError as error:
-            raise StoreError(f"Cannot read the gallery of {store}: {error}.") from None
+            raise StoreError(f"Cannot read what {store} holds: {error}.") from None
         yield folder
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,25 +46,9 @@ class Identifier:
         Raises `StoreError` where there is no whole run, no usable gallery, or where the backbone is
         not the one that the run used; `BackboneError` where it cannot be opened.
         """
-        record = Store(store).record()
-        if record is None:
-            raise StoreError(
-                f"{store} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
-            )
+        record = Store(store).whole_run()
         gallery = Gallery.open(store)
-        try:
-            settings, made = record["settings"], record["backbone"]
-            name, size, sha256 = settings["backbone"], settings["image_size"], made["sha256"]
-        except (KeyError, TypeError):
-            raise StoreError(f"The run record in {store} names no backbone.") from None
-        backbone = open_backbone(str(name), size)
-        if backbone.card.sha256 != sha256 or backbone.card.features != gallery.width:
-            raise StoreError(
-                f"{store} was made with another backbone than the {backbone.card.name} that is "
-                "here (SHA-256 or number of features differ).",
-                hint="Use the file that it was made with, or run again with --overwrite.",
-            )
-        return cls(gallery, backbone, max_pixels)
+        return cls(gallery, backbone_of(record, store, gallery.width), max_pixels)
 
     def features(self, photo: bytes) -> npt.NDArray[np.float32]:
         """Return the features (width,) of a photo, from its file's bytes.
@@ -96,6 +80,22 @@ class Identifier:
                 good.append(str(file))
         answer = self.gallery.identify(np.stack(rows)) if rows else None
         return Identified(tuple(good), tuple(rejects), answer)
+
+
+def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> Backbone:
+    """Open the backbone that a run was made with, which gives so many features.
+
+    Raises `StoreError` where the one that is here is another, `BackboneError` where there is none.
+    """
+    settings = record["settings"]
+    backbone = open_backbone(str(settings["backbone"]), settings["image_size"])
+    if (backbone.card.sha256, backbone.card.features) != (record["backbone"]["sha256"], features):
+        raise StoreError(
+            f"{store} was made with another backbone than the {backbone.card.name} that is "
+            "here (SHA-256 or number of features differ).",
+            hint="Use the file that it was made with, or run again with --overwrite.",
+        )
+    return backbone
 
 
 def _read(file: Path) -> bytes:

@@ -35,7 +35,7 @@ from verger.settings import RunSettings
 from verger.storage.place import Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally
-from verger.store.layout import FEATURES, REJECTS
+from verger.store.layout import FEATURES, REDUCED, REJECTS, TABLES
 from verger.store.publication import Publication
 from verger.store.record import Clock, backbone_record, versions
 from verger.store.stock import Stock, label_notes, take_stock
@@ -118,7 +118,7 @@ def run(
             }
             if price := settings.priced:
                 record |= {"cost": price.record(clock.elapsed())}
-            store.publish(work, record, made.publication)
+            record = store.publish(work, record, made.publication)
             anew = bool(made.publication.folders)
             told = report(store, settings, reporter, made.gathered, anew=anew)
     except (PhotosError, UsageError):
@@ -164,9 +164,9 @@ def reduce(
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     store = Store(store_root)
-    store.whole_run()  # before the lock, which a folder that is no STORE has no place for
+    store.whole_run(TABLES)  # before the lock, which a folder that is no STORE has no place for
     with store.working() as work:
-        record = store.whole_run()
+        record: dict[str, Any] = store.whole_run(TABLES)
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
         kept = {name: getattr(settings, name) for name in OF_PROJECTION}
@@ -176,18 +176,22 @@ def reduce(
             **made.record,
             "reduced": {"finished": now(), "versions": engine, "seconds": job.clock.seconds},
         }
-        store.publish(work, record, made.publication)
+        published = store.publish(work, record, made.publication)
         told = report(store, settings, reporter, made.gathered, anew=True)
-    return Outcome(record, **told)
+    return Outcome(published, **told)
 
 
 def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
     """Make what there is to make, if anything is."""
     before = None if job.settings.overwrite else job.store.record()
+    damage = job.store.damage(before, REDUCED) if before else []
     unpublished = job.work.finished(FEATURES)  # by a run that was stopped
-    if before and not unpublished and is_up_to_date(before, stock.tally, job.settings):
+    is_whole = before and not damage and not unpublished
+    if before and is_whole and is_up_to_date(before, stock.tally, job.settings):
         return _Made(_unchanged(before), Publication())
-    return _embedded_and_reduced(job, photos, stock, backbone, before)
+    for where, what, _ in damage[:1]:
+        job.store.warn(f"{where} {what}: what is made of the features is made anew.")
+    return _embedded_and_reduced(job, photos, stock, backbone, None if damage else before)
 
 
 def _embedded_and_reduced(

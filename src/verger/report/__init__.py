@@ -34,7 +34,6 @@ def write_report(
     `UsageError` where the neighbour map's library is missing.
     """
     store = Store(store_root)
-    store.whole_run()
     if map_kind == positions.NEIGHBOUR_MAP:
         positions.need_neighbour_map()
     report = build_report(store, map_kind, gathered)

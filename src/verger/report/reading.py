@@ -8,8 +8,7 @@ second projects all rows onto a few directions and keeps the features and thumbn
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from verger.report.alike import WIDE, Pictures, small_pictures
 from verger.store.gathering import Gathered, packed, unpacked
 from verger.store.labels import NO_LABEL, encoded
 from verger.store.matrix import ALL, groups_of, reader
-from verger.store.tables import Table, batches, rows_of
+from verger.store.tables import Table, rows_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -136,9 +135,10 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
 
     Raises `StoreError` where the table cannot be read.
     """
-    desk = _Desk.of(_rows(table))
+    desk = _Desk.of(rows_of(table.place, table.files))
     paths, labels, done = [], [], 0
-    for batch in _batches(table, ["path", "label", *_SIZES, "thumbnail"]):
+    every = range(len(table.files))
+    for batch in table.batches(every, ["path", "label", *_SIZES, "thumbnail"]):
         paths.append(batch.column("path").cast(pa.string()))
         labels.append(batch.column("label").cast(pa.string()))
         desk.lay(np.arange(done, done + len(batch)), _light(batch))
@@ -197,7 +197,7 @@ def read_sample(
     thumbnails: dict[int, bytes] = {}
     projected = np.empty((total, len(directions)), np.float32)
     first = taken = 0
-    for batch in _batches(table, ["features", "thumbnail"]):
+    for batch in table.batches(range(len(table.files)), ["features", "thumbnail"]):
         block = _matrix(batch.column("features"), wide, table)
         last = first + len(batch)
         projected[first:last] = block @ directions.T - offset
@@ -289,31 +289,6 @@ def _level(counts: Ints, most: int) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _rows(table: Table) -> int:
-    total = 0
-    for file in table.files:
-        with _readable(table, file):
-            total += rows_of(table.place, [file])
-    return total
-
-
-def _batches(table: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for file in table.files:
-        with _readable(table, file):
-            yield from batches(table.place, file, columns)
-
-
-@contextmanager
-def _readable(table: Table, file: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{table.place}/{file} cannot be read as a table of features ({error}).",
-            hint="Run `verger run` again with --overwrite.",
-        ) from None
 
 
 def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:

@@ -55,7 +55,6 @@ def write_slides(
     if language not in LANGUAGES:
         raise UsageError(f"--language {language}: slides are in {' or '.join(LANGUAGES)}.")
     store = Store(store_root)
-    store.whole_run()
     place, path = _target(store, language, output)
     pdf_path = path.removesuffix(_SUFFIX) + ".pdf"
     try:

@@ -188,6 +188,17 @@ class Bucket(Client):
             if one.path.endswith(suffix) and not one.path.rpartition("/")[2].startswith(".")
         )
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the objects right in a folder, by path."""
+        with self.told(folder):
+            return {one.path: one.bytes for one in level_of(self, folder)[1]}
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Read all of an object, a piece at a time."""
+        with self.told(path):
+            for piece in self.again(lambda: obstore.get(self.store, path)).stream():
+                yield bytes(piece)
+
     def entries(self, folder: str) -> list[str]:
         """Return the paths of all that lies right in a folder."""
         with self.told(folder):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from verger.storage.place import Lease, Source
 
 NOT_A_FILE = "not a regular file"
+_BYTES_A_PIECE = 2**20
 
 
 def read_file(path: Path) -> bytes:
@@ -161,6 +162,21 @@ class LocalPlace:
         except FileNotFoundError:
             return []
         return [f"{folder}/{n}" for n in names if n.endswith(suffix) and not n.startswith(".")]
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the files right in a folder, by path; none if there is no folder."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {f"{folder}/{name}".lstrip("/"): size for name, size in found.items()}
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Read all of a file, a piece at a time."""
+        with (self.root / path).open("rb") as data:
+            while piece := data.read(_BYTES_A_PIECE):
+                yield piece
 
     def entries(self, folder: str) -> list[str]:
         """Return the paths of all that lies right in a folder; none if there is no folder."""

@@ -5,7 +5,7 @@ A place is small and can be sent to workers, each of which opens it for itself.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,6 +99,12 @@ class Place(Source, Protocol):
 
     def files(self, folder: str, suffix: str = "") -> list[str]:
         """Return the paths of the files right in a folder, in order; none if there is no folder."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes in bytes of the files right in a folder, by path; none if no folder."""
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Read all of a file, a piece at a time."""
 
     def entries(self, folder: str) -> list[str]:
         """Return the paths of all that lies right in a folder; none if there is no folder."""

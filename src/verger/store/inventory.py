@@ -23,7 +23,8 @@ from verger.errors import StoreError
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
-from verger.store.tables import batches
+from verger.store.damage import damage_told
+from verger.store.tables import batches, opened
 
 _EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -230,7 +231,7 @@ def _groups(place: Place, file: str, columns: list[str]) -> Iterator[pa.Table]:
     """Read a file a group of rows at a time, and hold none open: there may be thousands."""
     group, groups = 0, 1
     while group < groups:
-        with pq.ParquetFile(place.open(file)) as parquet:
+        with damage_told(place, file), opened(place, file, columns[:-1]) as parquet:
             groups = parquet.num_row_groups
             if group < groups:
                 rows = parquet.read_row_group(group, columns)

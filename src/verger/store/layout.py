@@ -15,3 +15,18 @@ WORK = f"{STORE_MARK}/work"
 DRAFTS = f"{WORK}/drafts"
 JOURNAL = f"{STORE_MARK}/publish.json"
 FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"
+
+# What a run publishes, beside its record.
+TABLES = (FEATURES, REJECTS)  # what photos were made of; the rest is made of these
+REDUCED = (MATRIX, MATRIX_CSV, PROJECTION, GALLERY)
+
+
+def is_part(path: str) -> bool:
+    """Say whether a path is that of a file which a run may publish; whoever wrote it."""
+    return lies_in(path, {*TABLES, *REDUCED})
+
+
+def lies_in(path: str, tops: set[str]) -> bool:
+    """Say whether a path leads into one of the folders or files `tops` of a STORE."""
+    names = path.split("/")
+    return names[0] in tops and not {"", ".", ".."}.intersection(names)

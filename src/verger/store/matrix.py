@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from verger.projections.pca import PCA
+from verger.store.damage import damage_told
 from verger.store.gathering import Gathering, Ints
-from verger.store.tables import ROWS_A_GROUP, Table, TableWriter
+from verger.store.tables import ROWS_A_GROUP, Table, TableWriter, opened
 
 SCHEMA = pa.schema(
     [
@@ -141,11 +142,12 @@ def reader(
     wanted = list(dict.fromkeys(columns))
 
     @lru_cache(_FILES_OPEN)
-    def opened(file: int) -> pq.ParquetFile:
-        return pq.ParquetFile(features.place.open(features.files[file]), pre_buffer=True)
+    def open_(file: int) -> pq.ParquetFile:
+        return opened(features.place, features.files[file], wanted, pre_buffer=True)
 
     def read(group: Group, span: Range) -> Iterator[tuple[pa.Table, Ints]]:
-        rows = opened(group.file).read_row_group(group.number, wanted)
+        with damage_told(features.place, features.files[group.file]):
+            rows = open_(group.file).read_row_group(group.number, wanted)
         numbers = group.start + np.arange(len(rows))
         if group.first < span.start or (span.stop is not None and group.last >= span.stop):
             inside = pc.greater_equal(rows["path"], span.start)
@@ -193,7 +195,8 @@ def projected(rows: pa.Table, pca: PCA) -> pa.Table:
 
 def _groups_of_file(table: Table, number: int) -> list[Group]:
     groups = []
-    with pq.ParquetFile(table.place.open(table.files[number])) as file:
+    place, path = table.place, table.files[number]
+    with damage_told(place, path), opened(place, path, ["path"]) as file:
         at_path = file.schema_arrow.get_field_index("path")
         for at in range(file.num_row_groups):
             group = file.metadata.row_group(at)

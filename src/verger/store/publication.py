@@ -31,19 +31,19 @@ from verger.storage.checksum import Content
 from verger.storage.place import Lease, Place
 from verger.store.layout import (
     DRAFTS,
-    FEATURES,
     GALLERY,
     JOURNAL,
-    MATRIX,
     MATRIX_CSV,
     PROJECTION,
     RECORD,
-    REJECTS,
+    TABLES,
     WORK,
+    is_part,
+    lies_in,
 )
+from verger.store.manifest import Files, as_listed
+from verger.store.record_file import sealed
 from verger.store.work import LockLost, Work, as_json, check_held
-
-_PUBLISHED = {FEATURES, REJECTS, MATRIX, PROJECTION, GALLERY, MATRIX_CSV}
 
 # What has the same name in every run; the others' names are those of a run.
 _NAMED_ALIKE = {PROJECTION, GALLERY, MATRIX_CSV}
@@ -80,18 +80,24 @@ class Publication:
         return moves, gone
 
 
-def publish(work: Work, record: Mapping[str, Any], publication: Publication, lease: Lease) -> None:
+def publish(
+    work: Work, record: Mapping[str, Any], publication: Publication, lease: Lease, before: Files
+) -> dict[str, Any]:
     """Decide that these files, and no others, are the STORE's, with their record; do so.
 
-    Raises `LockLost`, with nothing decided, where another run has taken the lock over.
+    `before` is what the record lists that there was. Returns the record, which lists what there is
+    now. Raises `LockLost`, with nothing decided, where another run has taken the lock over.
     """
     place, draft = work.place, f"{DRAFTS}/{work.run}.json"
-    text = as_json(record)
+    as_json(record)  # raises before anything is done
     try:
-        moves, gone = publication.changes(place)
-        journal = Journal(
-            tuple(_with_contents(place, moves)), tuple(gone), json.loads(text), work.built(RECORD)
-        )
+        changes, gone = publication.changes(place)
+        contents = _contents(place, [source for source, _ in changes])
+        moves = tuple(Move(*change, contents[change[0]]) for change in changes)
+        files = _files(place, publication, moves, gone, before) if moves or gone else before
+        record = sealed({**record, "manifest": as_listed(files)} if files else record)
+        text = as_json(record)
+        journal = Journal(moves, tuple(gone), json.loads(text), work.built(RECORD))
         place.put(journal.record_from, text)
         place.put(draft, as_json(journal.as_dict() | {"run": work.run}))
         if not lease.renew():
@@ -103,6 +109,7 @@ def publish(work: Work, record: Mapping[str, Any], publication: Publication, lea
         raise LockLost from None
     with suppress(LockLost):  # it is decided: the rest is done by who holds the lock now
         journal.carry_out(place, lease)
+    return dict(record)
 
 
 def clear_drafts(place: Place) -> None:
@@ -179,8 +186,8 @@ class Journal:
             )
             targets = [*(move.to for move in moves), *journal.gone]
             sources = [*(move.source for move in moves), *filter(None, [journal.record_from])]
-            allowed = all(_lies_in(path, _PUBLISHED) for path in targets)
-            if not (allowed and all(_lies_in(path, {STORE_MARK}) for path in sources)):
+            allowed = all(map(is_part, targets))
+            if not (allowed and all(lies_in(path, {STORE_MARK}) for path in sources)):
                 raise ValueError("it names what is no part of a STORE")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
@@ -278,11 +285,22 @@ class Journal:
         )
 
 
-def _with_contents(place: Place, moves: list[tuple[str, str]]) -> Iterable[Move]:
+def _files(
+    place: Place, publication: Publication, moves: Iterable[Move], gone: list[str], before: Files
+) -> Files:
+    """List what there will be. What stays was listed before; of the tables, it is read if not."""
+    new = {move.to: move.content for move in moves if move.content}
+    renewed = {*publication.folders, *publication.files}
+    listed = [path for path in before if path.split("/")[0] not in renewed]
+    there = [path for table in TABLES for path in place.files(table, ".parquet")]
+    stays = {*listed, *there}.difference(gone)
+    unlisted = _contents(place, sorted(stays.difference(before)))
+    return {path: before.get(path) or unlisted[path] for path in stays} | new
+
+
+def _contents(place: Place, paths: list[str]) -> dict[str, Content]:
     with ThreadPoolExecutor(place.reads_at_once) as threads:
-        contents = threads.map(place.content, [source for source, _ in moves])
-        for (source, to), content in zip(moves, contents, strict=True):
-            yield Move(source, to, content)
+        return dict(zip(paths, threads.map(place.content, paths), strict=True))
 
 
 def _take_away(place: Place, lease: Lease, path: str) -> None:
@@ -291,8 +309,3 @@ def _take_away(place: Place, lease: Lease, path: str) -> None:
         check_held(lease)
         if place.delete_version(path, version):
             return
-
-
-def _lies_in(path: str, tops: set[str]) -> bool:
-    names = path.split("/")
-    return names[0] in tops and not {"", ".", ".."}.intersection(names)

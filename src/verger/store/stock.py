@@ -14,7 +14,7 @@ from verger.photos.selection import Selection
 from verger.progress import Reporter, Silent
 from verger.storage.place import Source
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
-from verger.store.layout import FEATURES, REJECTS
+from verger.store.layout import FEATURES, RECORD, REJECTS, TABLES
 from verger.store.store import Store
 from verger.store.work import Work
 
@@ -56,8 +56,11 @@ def take_stock(
     """
     features, rejects = work.finished(FEATURES), work.finished(REJECTS)
     if not anew and store.record() is not None:
+        store.whole_run(TABLES)
         features = store.table(FEATURES) + features
         rejects = store.table(REJECTS) + rejects
+    elif not anew and store.table(FEATURES):
+        store.warn(f"{RECORD} is gone: all photos are embedded again.")
     older: set[str] = set()
     known = known_photos(work.place, features, rejects, older)
     selection = Selection(hidden=hidden)

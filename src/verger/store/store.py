@@ -22,7 +22,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,18 @@ from verger.errors import StoreError
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Lease, store_place
-from verger.store.layout import FAILED_REJECTS, LOCK, MARK, RECORD, REJECTS, WORK
+from verger.store.damage import Finding
+from verger.store.layout import (
+    FAILED_REJECTS,
+    LOCK,
+    MARK,
+    RECORD,
+    REDUCED,
+    REJECTS,
+    TABLES,
+    WORK,
+)
+from verger.store.manifest import Files, listed_in, looked_over
 from verger.store.no_links import refuse_links
 from verger.store.publication import (
     Incomplete,
@@ -42,6 +53,7 @@ from verger.store.publication import (
     is_pending,
     publish,
 )
+from verger.store.record_file import Record, is_as_written, read_record
 from verger.store.troubles import told_of, troubles_told
 from verger.store.work import LockLost, Work, put_whole, run_name
 
@@ -64,8 +76,8 @@ class Store:
         """Return the files of a table, in order."""
         return self.place.files(name, ".parquet")
 
-    def record(self) -> dict[str, Any] | None:
-        """Return the record of the whole run that the STORE holds, or None.
+    def record(self) -> Record | None:
+        """Return the record of the whole run that the STORE holds, or None; look at nothing else.
 
         A run that was killed while it put its files into place is completed first, and a line of
         the log says so. Raises `StoreError` for a record that is none, or of a newer Verger.
@@ -86,9 +98,36 @@ class Store:
                 raise
             _LOG.warning("%s", error)  # of all that, nothing was done: the last whole run is here
 
-    def whole_run(self) -> dict[str, Any]:
-        """Return the record of the whole run that is here; `StoreError` if there is none."""
-        record = self.record()
+    def whole_run(self, tops: Iterable[str] = (*TABLES, *REDUCED)) -> Record:
+        """Return the record of the whole run that is here, whose files below `tops` are looked at.
+
+        Raises `StoreError` if there is none, and where a file is missing, or not as large as it
+        was; or not what it was, if it is small.
+        """
+        while True:
+            record = self._need(self.record())
+            found = self.damage(record, tops)
+            if not found:
+                break
+            if self.record() == record:  # else a run has published meanwhile
+                raise found[0].error(str(self.place), len(found) - 1)
+        if not is_as_written(record):
+            self.warn(f"{RECORD} was changed since the run wrote it.")
+        return record
+
+    def run_as_it_is(self) -> Record:
+        """Return the record of the whole run that is here; look at no file, and mend nothing."""
+        return self._need(None if is_pending(self.place) else self._read_record())
+
+    def damage(self, record: Record, tops: Iterable[str]) -> list[Finding]:
+        """Look over the files below `tops` that a record lists."""
+        return looked_over(self.place, listed_in(record), tops)
+
+    def warn(self, what: str) -> None:
+        """Say what was found here in a line of the log."""
+        _LOG.warning("%s: %s", self.root, what)
+
+    def _need(self, record: Record | None) -> Record:
         if record is None and is_pending(self.place):
             raise StoreError(
                 f"A run is putting its files into place in {self.root}, or was stopped as it did.",
@@ -142,7 +181,7 @@ class Store:
         record = self._decided_record()
         if record is None:
             return
-        made = record.get("backbone", {})
+        made = record["backbone"]
         if any(made.get(name) != backbone[name] for name in _DECIDES):
             raise StoreError(
                 f"{self.root} was made with another backbone ({made.get('name')}, "
@@ -209,20 +248,28 @@ class Store:
         self.place.move(built, kept)
         return f"{self.place}/{kept}"
 
-    def publish(self, work: Work, record: Mapping[str, Any], publication: Publication) -> None:
-        """Make these files, and no others, the STORE's, with their record.
+    def publish(
+        self, work: Work, record: Mapping[str, Any], publication: Publication
+    ) -> dict[str, Any]:
+        """Make these files, and no others, the STORE's, with their record, which is returned.
 
-        Raises `StoreError`, and changes nothing, where another run has taken the lock over.
+        The record lists them. Raises `StoreError`, and changes nothing, where another run has taken
+        the lock over.
         """
         if self._lease is None:
             raise self._is_taken_over()
+        before: Files = {}
+        with suppress(StoreError):  # one that is damaged is replaced
+            before = listed_in(self._read_record() or {})
+        said = {"format": RECORD_FORMAT, **record}
         try:
-            publish(work, {"format": RECORD_FORMAT, **record}, publication, self._lease)
+            published = publish(work, said, publication, self._lease, before)
         except LockLost:
             raise self._is_taken_over() from None
         with suppress(LockLost):
             work.drop_parts(self._lease)
             self.place.delete(FAILED_REJECTS)  # of a run before this one
+        return published
 
     def _is_taken_over(self) -> StoreError:
         return StoreError(
@@ -238,21 +285,21 @@ class Store:
                 return Journal.read(self.place).record
         return self._read_record()
 
-    def _read_record(self) -> dict[str, Any] | None:
+    def _read_record(self) -> Record | None:
         file = f"{self.place}/{RECORD}"
         try:
-            record = json.loads(self.place.read(RECORD))
-            version = record["format"]
+            record = read_record(self.place.read(RECORD), file)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
             raise StoreError(f"{file} is no run record ({error}).") from None
+        version = record["format"]
         if not isinstance(version, int) or version > RECORD_FORMAT:
             raise StoreError(
                 f"{self.root} was written by a newer Verger (record format {version}).",
                 hint="Upgrade Verger, or name another STORE.",
             )
-        return dict(record)
+        return record
 
 
 # What decides what a photo becomes, in the description of a backbone.

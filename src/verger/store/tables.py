@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from verger.storage.place import Place
+from verger.store.damage import damage_told
 
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
 _CSV_CELLS_A_BLOCK = 1_000_000
@@ -51,6 +52,7 @@ class TableWriter:
                 column: "none" if name in _BULKY else "snappy" for name, column in _leaves(schema)
             },
             write_statistics=[name for name in schema.names if name not in _BULKY],
+            write_page_checksum=True,
         )
 
     def __enter__(self) -> Self:
@@ -109,8 +111,8 @@ def write_csv(
 def batches(
     place: Place, path: str, columns: list[str] | None = None, rows: int = ROWS_A_GROUP
 ) -> Iterator[pa.RecordBatch]:
-    """Read a Parquet file in constant memory."""
-    with pq.ParquetFile(place.open(path)) as file:
+    """Read a Parquet file in constant memory. Raises `StoreError` where it is damaged."""
+    with damage_told(place, path), opened(place, path, columns) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
 
 
@@ -118,9 +120,22 @@ def rows_of(place: Place, paths: Iterable[str]) -> int:
     """Count rows, from the footers of the files."""
     total = 0
     for path in paths:
-        with pq.ParquetFile(place.open(path)) as file:
+        with damage_told(place, path), opened(place, path) as file:
             total += file.metadata.num_rows
     return total
+
+
+def opened(
+    place: Place, path: str, columns: Iterable[str] | None = None, **options: Any
+) -> pq.ParquetFile:
+    """Open a Parquet file that has these columns; what is read of it is checked, page by page.
+
+    Read it within `damage_told`, which knows all that this and reading raise.
+    """
+    file = pq.ParquetFile(place.open(path), page_checksum_verification=True, **options)
+    if missing := set(columns or ()).difference(file.schema_arrow.names):
+        raise KeyError(f"no column {min(missing)}")
+    return file
 
 
 def _leaves(schema: pa.Schema) -> Iterator[tuple[str, str]]:
