@@ -146,7 +146,8 @@ def _number(value: float | None) -> str:
 
 def verified_lines(made: Verified, store: str) -> list[str]:
     """Write a line a finding, and at last what was looked at."""
-    lines = [f"{store}/{where} {what}. {remedy}" for where, what, remedy in made.findings]
+    findings = [f"{store}/{where} {what}. {remedy}" for where, what, remedy in made.findings]
+    lines = [visible(line) for line in findings]
     lines += [f"Note: {note}" for note in made.notes]
     looked = f"{made.files} files ({made.bytes / 1e6:,.1f} MB), {made.photos:,} photos"
     if made.embedded_again:

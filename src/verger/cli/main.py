@@ -228,7 +228,7 @@ def verify_command(
     if as_json:
         click.echo(json.dumps(made.as_json(), indent=2))
     else:
-        click.echo("\n".join(verified_lines(made, store)))
+        tell("\n".join(verified_lines(made, store)))
     return StoreError.exit_code if made.findings else 0
 
 

@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from verger.errors import StoreError
+from verger.errors import StoreError, visible
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Lease, store_place
@@ -125,7 +125,7 @@ class Store:
 
     def warn(self, what: str) -> None:
         """Say what was found here in a line of the log."""
-        _LOG.warning("%s: %s", self.root, what)
+        _LOG.warning("%s", visible(f"{self.root}: {what}"))
 
     def _need(self, record: Record | None) -> Record:
         if record is None and is_pending(self.place):
