@@ -138,8 +138,8 @@ def test_what_is_made_of_features_is_made_again(
     photos, store = made[0], copy_of(made[1])
     damage(store, "projection/pca.json", "empty")
     damage(store, "gallery/vectors.npy", "flipped")
-    damage(store, "matrix.csv", "truncated")
-    path = damage(store, "matrix", "gone")
+    path = damage(store, "matrix.csv", "gone")
+    damage(store, "matrix", "truncated")
     ended = here(*commands(photos, store, tmp_path)[command])
     assert ended.code == 0, ended.err
     told = f"{store}: {path} is missing: what is made of the features is made anew."
