@@ -121,7 +121,7 @@ def test_a_run_that_fails_ends_with_its_own_exit_code(
 
     assert "holds no photo" in one_line(caught.value)
     assert bench.running() == []
-    assert last_lines(bench.life.scratch(job(on).id)) == ["12:00:00  verger: no photo", " [2Jx"]
+    assert last_lines(bench.life.scratch(job(on).id)) == ["12:00:00  verger: no photo", r"\x1b[2Jx"]
     assert any("verger cloud logs" in line for line in bench.said.lines)
     bench.life.down(NAME)
     assert bench.account.left() == []
