@@ -122,6 +122,7 @@ def test_what_is_there_is_not_replaced_unless_asked(store: Path, tmp_path: Path)
         ("nowhere/notebook.py", {}, 4, "Cannot write"),
         ("notebook.py", {"photos": "gone"}, 3, "does not exist"),
         ("notebook.py", {"photos": "ftp://photos"}, 3, "no such kind of place"),
+        ("notebook.py", {"photos": "http://me:x@host/list"}, 3, "is no address of a list"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(
@@ -141,6 +142,17 @@ def test_photos_that_moved_are_asked_for(store: Path, tmp_path: Path) -> None:
         write_notebook(store, tmp_path / "notebook.py")
     write_notebook(store, tmp_path / "notebook.py", photos=str(moved))
     assert parameters(jupytext.read(tmp_path / "notebook.py"))["PHOTOS"] == str(moved)
+
+
+def test_a_list_on_the_web_stands_in_it_as_it_is_given(store: Path, tmp_path: Path) -> None:
+    """A STORE does not know the query, which may be a secret; who gives one wants it asked for."""
+    record = json.loads((store / "run.json").read_text())
+    record["photos"] = "https://orchard.example/photos/list.csv"
+    (store / "run.json").write_text(json.dumps(record))
+    file = tmp_path / "notebook.py"
+    for given in (None, "https://orchard.example/photos/list.csv?signature=x"):
+        write_notebook(store, file, photos=given, overwrite=True)
+        assert parameters(jupytext.read(file))["PHOTOS"] == (given or record["photos"])
 
 
 def test_a_folder_without_a_run_has_no_notebook(tmp_path: Path) -> None:

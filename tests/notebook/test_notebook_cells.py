@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from verger.notebook import write_notebook
+from webserver import serve
 from whole_runs import Whole
 
 pytestmark = pytest.mark.spark
@@ -51,3 +53,32 @@ def test_a_session_that_is_given_is_used(
     embedded = pq.read_table(store / "notebook" / "features").to_pandas()
     rejected = embedded[embedded["features"].isna()]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["it's/cut.jpg", "truncated"]]
+
+
+def test_a_list_on_the_web(
+    spark: SparkSession,
+    whole: Whole,
+    copy_of: Callable[[Path], Path],
+    photos_of: Callable[..., Path],
+    tmp_path: Path,
+    agg: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    names = ["a b/1.jpg", "a b/2.jpg", "c/3.jpg", "c/4.jpg"]
+    photos = photos_of(*names)
+    store, file = copy_of(whole.store), tmp_path / "notebook.py"
+    with serve() as site:
+        for name in names:
+            site.put(f"/p/{quote(name)}", (photos / name).read_bytes(), e_tag='"1"')
+        site.put("/p/text.jpg", b"no photo", e_tag='"1"')
+        lines = ["path,label", *(f"{name},{name[0]}" for name in names), "text.jpg,c", "gone.jpg,c"]
+        url = site.put("/p/list.csv", "\n".join(lines).encode())
+        write_notebook(store, file, photos=url)
+        given: dict[str, Any] = {"spark": spark, "__name__": "notebook"}
+        exec(compile(file.read_text(), str(file), "exec"), given)  # noqa: S102 - our own text
+    written = pq.read_table(store / "notebook" / "matrix").to_pandas()
+    assert dict(zip(written["path"], written["label"], strict=True)) == {n: n[0] for n in names}
+    embedded = pq.read_table(store / "notebook" / "features").to_pandas()
+    rejected = embedded[embedded["features"].isna()]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["text.jpg", "not_an_image"]]

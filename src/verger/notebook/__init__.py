@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from verger.errors import PhotosError, StoreError, UsageError
 from verger.machine.folders import scratch_folder
-from verger.storage.place import place_of
+from verger.storage.place import address_of, place_of, source_of
 from verger.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,13 +99,18 @@ def _parameters(
 ) -> dict[str, object]:
     """Return what is known of a run; folders of this machine from the root on."""
     given = photos or str(record["photos"])
-    place = place_of(given, PhotosError)
-    if place.is_empty() is None:
-        hint = "" if photos else "--photos says where the photos are now."
-        raise PhotosError(f"{given} does not exist.", hint=hint)
+    if address_of(given)[0] in ("http", "https"):
+        source_of(given)  # refuses what can be no address of a list
+        where = given  # a query is part of it, where one is given here
+    else:
+        place = place_of(given, PhotosError)
+        if place.is_empty() is None:
+            hint = "" if photos else "--photos says where the photos are now."
+            raise PhotosError(f"{given} does not exist.", hint=hint)
+        where = str(place.absolute())
     backbone = str(record["settings"]["backbone"])
     return {
-        "PHOTOS": str(place.absolute()),
+        "PHOTOS": where,
         "STORE": str(Store(store_root).place),
         "BACKBONE": str(Path(backbone).absolute()) if backbone.endswith(".onnx") else backbone,
     }

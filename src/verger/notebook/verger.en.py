@@ -53,15 +53,17 @@ import pandas as pd
 from PIL import Image
 from pyspark.sql import functions as F
 
-from verger.errors import PhotosError, StoreError
+from verger.errors import StoreError
 from verger.ml import PCA, Discriminant, PhotoEmbedder
 from verger.photos.decode import decode
+from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reject
+from verger.photos.references import EXTENSIONS
 from verger.settings import RunSettings
 from verger.spark.session import session
-from verger.storage.place import place_of
+from verger.storage.place import place_of, source_of
 
-photos_place = place_of(PHOTOS, PhotosError).absolute()
+photos_place = source_of(PHOTOS).absolute()
 store_place = place_of(STORE, StoreError).absolute()
 # Hadoop, by which Spark reads a bucket, calls S3 s3a.
 root, store = (re.sub("^s3:", "s3a:", str(place)) for place in (photos_place, store_place))
@@ -99,26 +101,41 @@ except Exception:  # through Spark Connect, the page is the server's
 # ## 1. Read
 #
 # Spark's `binaryFile` lists the folder, at any depth. The **label** is the name of the photo's
-# folder. Paths are kept relative, so that the table means the same on another machine.
+# folder. Paths are kept relative, so that the table means the same on another machine. Where PHOTOS
+# is a list on the web, Verger reads it, and the workers fetch the photos.
 #
 # Nothing is read yet: a DataFrame is a plan. Counting labels needs paths alone, so no photo is
 # opened.
 
 # %%
-kinds = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "heic", "avif"]
+kinds = [kind.removeprefix(".") for kind in EXTENSIONS]
 names = ",".join(kinds + [kind.upper() for kind in kinds])
 below = F.col("path").substr(F.locate(root, F.col("path")) + len(root), F.length("path"))
 folders = F.split(F.concat(F.lit(f"{photos_place.name}/"), F.col("path")), "/")
-photos = (
-    spark.read.format("binaryFile")
-    .option("recursiveFileLookup", "true")
-    .option("pathGlobFilter", f"*.{{{names}}}")
-    .load(plain(root))
-    .withColumn("path", F.regexp_replace(below, "^/+", ""))
-    .withColumn("label", F.element_at(folders, -2))
-    .where(F.pmod(F.xxhash64("path"), F.lit(1000)) < round(1000 * SHARE))
-    .select("path", "label", "length", "content")
-)
+if photos_place.scheme in ("http", "https"):
+
+    @F.udf("binary")
+    def content(path):
+        try:
+            return photos_place.read(path)
+        except OSError:
+            return None
+
+    listed = photos_place.list(labeller_from("parent", photos_place.name))
+    rows = [(ref.path, ref.label, ref.bytes) for ref in listed if ref.reason is None]
+    photos = spark.createDataFrame(rows, "path string, label string, length long")
+    photos = photos.withColumn("content", content("path"))
+else:
+    photos = (
+        spark.read.format("binaryFile")
+        .option("recursiveFileLookup", "true")
+        .option("pathGlobFilter", f"*.{{{names}}}")
+        .load(plain(root))
+        .withColumn("path", F.regexp_replace(below, "^/+", ""))
+        .withColumn("label", F.element_at(folders, -2))
+    )
+photos = photos.where(F.pmod(F.xxhash64("path"), F.lit(1000)) < round(1000 * SHARE))
+photos = photos.select("path", "label", "length", "content")
 with timed("list"):
     labels = photos.groupBy("label").count().orderBy("label").toPandas()
 print(f"{labels['count'].sum():,} photos of {len(labels):,} labels")
