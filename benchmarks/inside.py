@@ -105,7 +105,7 @@ def shipped_model() -> Path:
     import verger.embed
 
     (package,) = verger.embed.__path__
-    return Path(package) / f"{RunSettings().backbone}.onnx"
+    return Path(package) / "networks" / f"{RunSettings().backbone}.onnx"
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def _judged(
     tool: str, python: str, folder: Path, rows: dict[str, torture.Row], right: dict[str, Any]
 ) -> dict[str, str]:
     paths = {escaped(str(file.relative_to(folder))): str(file) for file in _files(folder)}
-    peer = _Peer(tool, python)
+    peer = _Peer(tool, python, paths["right/waves.png"])
     judged = {}
     try:
         for path, row in rows.items():
@@ -120,7 +120,8 @@ def _seen(pixels: np.ndarray) -> np.ndarray:
 class _Peer:
     """One tool in a process of its own, which is started again where it had to be ended."""
 
-    def __init__(self, tool: str, python: str) -> None:
+    def __init__(self, tool: str, python: str, first: str) -> None:
+        self._first = first  # a sound photo
         self._line = [python, str(HERE / "torture_peers.py"), tool]
         self._process: subprocess.Popen[str] | None = None
 
@@ -156,6 +157,10 @@ class _Peer:
             )  # fmt: skip
             assert self._process.stdout is not None
             assert self._process.stdout.readline() == "ready\n", "the tool did not start"
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(self._first) + "\n")  # what is done once
+            self._process.stdin.flush()
+            assert "pixels" in self._process.stdout.readline(), "the tool opens no PNG"
         return self._process
 
     def _answer(self, process: subprocess.Popen[str]) -> str:

@@ -321,7 +321,8 @@ def _bombs(made: _Torture) -> None:
     made.rejected("bombs/pixels that are not there.png", bombs.larger_outside(60_000, 60_000),
                   "too_large")  # fmt: skip
     made.rejected("bombs/larger inside.avif", bombs.larger_inside_gray(10_300), "too_large")
-    made.rejected("bombs/a text.png", bombs.text_that_unfolds(), "damaged")
+    made.rejected("bombs/a text.png", bombs.text_that_unfolds(), "damaged",
+                  made.plain((10, 20, 30)))  # fmt: skip
     for name, data in bombs.harmless().items():
         made.embedded(f"bombs/harmless {name}", data)
 
@@ -330,8 +331,8 @@ def _no_photos(made: _Torture) -> None:
     for name, data in modes.NO_IMAGES.items():
         made.rejected(f"no photos/{name}.jpg", data, "not_an_image")
     for format_ in modes.NOT_LISTED:
-        data = encoded(corners(32, 32), format_)
-        made.rejected(f"no photos/{format_.lower()}.jpg", data, "not_an_image")
+        data, like = encoded(corners(32, 32), format_), made.right("quarters", corners(32, 32))
+        made.rejected(f"no photos/{format_.lower()}.jpg", data, "not_an_image", like)
     made.rejected("no photos/empty.jpg", b"", "empty")
 
 
@@ -353,7 +354,7 @@ def _names(made: _Torture) -> None:
         Path(os.fsdecode(bad)).write_bytes(photo)
     except OSError:  # macOS takes Unicode names only
         return
-    made.rejected("names/not \\xff unicode.jpg", None, "bad_name")
+    made.rejected("names/not \\xff unicode.jpg", None, "bad_name", f"names/{ODD_NAMES[0]}")
 
 
 def _special(made: _Torture) -> None:
