@@ -1,7 +1,5 @@
 """What a job needs beside its stacks: scripts, command lines, and the files that are sent."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

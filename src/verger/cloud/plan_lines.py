@@ -1,7 +1,5 @@
 """How a plan is told."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from verger.cloud.plan import Estimate, Plan

@@ -1,7 +1,5 @@
 """Every file and parameter of a run that is not made: to read, or to deploy by hand."""
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import shlex

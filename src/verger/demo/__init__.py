@@ -3,8 +3,6 @@
 `verger prepare` takes a few of them to make Spark start faster.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from verger.demo.render import render_orchard

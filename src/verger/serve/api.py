@@ -1,7 +1,5 @@
 """The HTTP API."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import time

@@ -1,7 +1,5 @@
 """What slides say, in English and in French: one catalogue, `words.toml`, and how numbers look."""
 
-from __future__ import annotations
-
 import math
 import tomllib
 from collections.abc import Mapping

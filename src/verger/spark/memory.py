@@ -1,7 +1,5 @@
 """How much memory there is, and how much of it Java is given."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

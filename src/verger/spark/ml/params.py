@@ -1,7 +1,5 @@
 """How Params are declared and set, the same for all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Self
 
