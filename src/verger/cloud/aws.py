@@ -1,5 +1,7 @@
 """The clients of one region of an account; what AWS answers becomes an error of one line."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,5 +1,7 @@
 """What there is to do, and what it takes and costs on one size: the lines of a bill."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 

@@ -1,5 +1,7 @@
 """How many photos a run would embed: counted before anything is spent, and nothing is opened."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from verger.cloud.bill import Workload

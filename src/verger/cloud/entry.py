@@ -13,6 +13,8 @@ that is running; elsewhere it starts one.
 `spark-submit` is given this file itself, so it imports nothing of Verger by a relative name.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json

@@ -1,5 +1,7 @@
 """Following a job from afar: what it does and what it logs, told as it comes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from verger.cloud import watch

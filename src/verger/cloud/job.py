@@ -1,5 +1,7 @@
 """One run on AWS, as it was asked for: what the plan, the templates and the scripts share."""
 
+from __future__ import annotations
+
 import dataclasses
 import secrets
 import time

@@ -1,5 +1,7 @@
 """What a job needs beside its stacks: scripts, command lines, and the files that are sent."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """What AWS still has of a job, asked service by service, and then of its index of tags."""
 
+from __future__ import annotations
+
 from verger.cloud import stack, watch
 from verger.cloud.aws import Aws, absent, told
 from verger.cloud.parameters import base_stack, job_stack, scratch_bucket

@@ -1,5 +1,7 @@
 """The life of a job: start, follow, verify, stop, take down. All state is AWS's own."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime as dt
 import time

@@ -5,6 +5,8 @@ value is pasted into a shell's text but by `shlex`. docs/howto/aws-machine.md sa
 when.
 """
 
+from __future__ import annotations
+
 import shlex
 from importlib import resources
 from typing import Any

@@ -1,5 +1,7 @@
 """A job becomes the parameters of its two stacks; no call to AWS is made here."""
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import datetime as dt

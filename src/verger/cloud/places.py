@@ -1,5 +1,7 @@
 """PHOTOS and STORE of a job, on S3: there before it begins, and whole when it has ended."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

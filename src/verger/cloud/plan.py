@@ -1,5 +1,7 @@
 """What a run on AWS takes and costs, before anything is spent."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Iterator

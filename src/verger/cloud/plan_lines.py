@@ -1,5 +1,7 @@
 """How a plan is told."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from verger.cloud.plan import Estimate, Plan

@@ -1,5 +1,7 @@
 """From what a user asks to a plan: photos counted, prices chosen, sizes compared."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime as dt
 

@@ -1,5 +1,7 @@
 """What AWS charges: a dated table of the package's own, or asked of AWS where it may be asked."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime as dt
 import json

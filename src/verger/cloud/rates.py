@@ -5,6 +5,8 @@ benchmarks` and `python -m benchmarks.rates`, with the default backbone. *Assume
 been measured on AWS: it is meant to be no better than what is found there.
 """
 
+from __future__ import annotations
+
 from verger.cloud.job import Architecture, Platform
 
 # Measured: a core embeds 91 photos of 100 × 100 pixels (5 kB) a second. Decoding grows with bytes:

@@ -1,5 +1,7 @@
 """One run on AWS from its plan to its end, and what `verger cloud` tells of it."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from typing import Any

@@ -1,5 +1,7 @@
 """A job's scratch bucket: put, read, list, empty. No bucket without the job's tag is emptied."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -5,6 +5,8 @@ the other side; nothing needs a checkout. A server gets Spark and Java too. Spar
 from the installed package, which pip brought as source: without the jars that no run opens.
 """
 
+from __future__ import annotations
+
 import re
 import shutil
 import subprocess

@@ -1,5 +1,7 @@
 """Every file and parameter of a run that is not made: to read, or to deploy by hand."""
 
+from __future__ import annotations
+
 import datetime as dt
 import json
 import shlex

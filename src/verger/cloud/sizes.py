@@ -1,5 +1,7 @@
 """The sizes that a plan looks at, and the arithmetic of each: seconds, and the lines of a bill."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 

@@ -1,5 +1,7 @@
 """Stacks of CloudFormation: create one, follow it, delete it, and say what went wrong."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files

@@ -1,5 +1,7 @@
 """Photos of this machine go to a folder in S3: those that are not there yet, many at once."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

@@ -4,6 +4,8 @@ No port is open on any server. A session of SSM is a connection that the server 
 IAM says who may join it; SSH goes through such a session too, with a key that holds for a minute.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """What a job is at this moment, read from AWS alone: any machine may ask, at any time."""
 
+from __future__ import annotations
+
 import datetime as dt
 import gzip
 from collections.abc import Iterator

@@ -4,6 +4,8 @@ The format is that of the binary distribution specification of PyPA (once PEP 42
 package's files, and a `.dist-info` folder whose RECORD has the SHA-256 of each.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import stat

@@ -3,6 +3,8 @@
 `verger prepare` takes a few of them to make Spark start faster.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from verger.demo.render import render_orchard

@@ -1,5 +1,7 @@
 """Berries in the kitchen's sense, grapes, tomatoes and the physalis."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from verger.demo.orchard import Pieces, dots, ring, stalk, variety

@@ -1,5 +1,7 @@
 """Fruit from further away, and melons."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from verger.demo.orchard import Pieces, bruises, dots, ring, stalk, variety

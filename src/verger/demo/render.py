@@ -5,6 +5,8 @@ A fruit is grown once per variety and seed as a cloud of surface points
 size, lights what is visible with a soft box, a fill light and a white surround, and averages down.
 """
 
+from __future__ import annotations
+
 import functools
 import io
 import os

@@ -1,5 +1,7 @@
 """Stone fruit: peaches, plums and cherries."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from verger.demo.orchard import Pieces, blush, dots, stalk, variety

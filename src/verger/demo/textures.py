@@ -1,5 +1,7 @@
 """The arithmetic under the fruit: colours, vectors, smooth curves and noise in space."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TypeAlias
 

@@ -6,6 +6,8 @@ batches, all at the same time and in order, within a bounded amount of memory:
     references ─► read (threads) ─► decode (a thread) ─► batches ─► network ─► record batches
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

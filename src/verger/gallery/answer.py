@@ -1,5 +1,7 @@
 """What an identification answers: a verdict, ranked guesses, and the photos that speak for them."""
 
+from __future__ import annotations
+
 import dataclasses
 from enum import StrEnum
 from typing import Any

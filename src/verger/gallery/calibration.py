@@ -3,6 +3,8 @@
 Formulas and what each gave are in docs/identification.md.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Mapping

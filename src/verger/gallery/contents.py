@@ -1,5 +1,7 @@
 """What a gallery holds: read from its files, and checked, before anything is answered from it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,7 @@
 """How well a gallery names labelled photos: counts, shares, calibration, what was never seen."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

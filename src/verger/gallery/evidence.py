@@ -8,6 +8,8 @@ and the confidences are softmax(s): a conditional logit (D. McFadden, "Condition
 of qualitative choice behavior", 1974) whose two weights, v and w, are fitted to held-out photos.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

@@ -8,6 +8,8 @@ likenesses.npy      float32 (L, d), the same of the features themselves, after `
 photos.arrow        the photos' paths, one column, in the order of the vectors
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping

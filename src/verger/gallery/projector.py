@@ -1,5 +1,7 @@
 """From features to the space that photos are compared in."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal

@@ -6,6 +6,8 @@ are hidden: a quarter of them in each of four rounds. In four rounds more, a qua
 is hidden altogether. The projection is fitted again to what is left.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -4,6 +4,8 @@
 or plural endings); then whole words are looked up, a phrase before the shorter phrases in it.
 """
 
+from __future__ import annotations
+
 import re
 import tomllib
 import unicodedata

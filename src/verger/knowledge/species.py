@@ -4,6 +4,8 @@
 says how to add to them. What no source was found for is absent, and listed as missing.
 """
 
+from __future__ import annotations
+
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """How many cores this process may use, which may be fewer than the machine has."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterator

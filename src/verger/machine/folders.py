@@ -4,6 +4,8 @@ Both may lie where other users write too. So what is made is this user's, with m
 is found is used only if nobody else can have put it there.
 """
 
+from __future__ import annotations
+
 import fcntl
 import grp
 import os

@@ -11,6 +11,8 @@ R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936, an
 "Regularized discriminant analysis", 1989.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -7,6 +7,8 @@ Everything is checked before anything is built: the format, the kind, each array
 SHA-256, dtype and shape.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json

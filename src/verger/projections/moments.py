@@ -5,6 +5,8 @@ any grouping of rows over tasks gives the same result. Formulas: T. F. Chan, G. 
 R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

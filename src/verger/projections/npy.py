@@ -1,5 +1,7 @@
 """Arrays as `np.save` writes them, read without trust: nothing is parsed, and nothing is copied."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

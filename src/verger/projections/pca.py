@@ -5,6 +5,8 @@ features are standardised), in the order of the variance that they explain; see 
 "Principal Component Analysis", 2nd edition, 2002, chapters 2 and 3.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

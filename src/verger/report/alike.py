@@ -8,6 +8,8 @@ encoders away and keeps what moved. In the spirit of the perceptual hashes of C.
 itself in place of bits, as a turning fruit differs by little more than a bit.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterator, Sequence
 

@@ -1,5 +1,7 @@
 """What must hold of a STORE, looked at again for the report."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """The data of a report, from a STORE's tables: pure functions and frozen dataclasses, no HTML."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain

@@ -8,6 +8,8 @@ medium). A shift counts where it is also more than 3.5 standard errors: that one
 passes by chance happens less than once in a hundred runs.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import io

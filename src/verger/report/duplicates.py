@@ -4,6 +4,8 @@
 than encoding does (`alike`). Both are looked for among all photos.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

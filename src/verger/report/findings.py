@@ -1,5 +1,7 @@
 """The findings as tables: Parquet for programs and CSV for people, beside the report."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

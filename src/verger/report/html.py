@@ -7,6 +7,8 @@ Whatever comes from photos (names, labels, messages) enters through Jinja2's esc
 that the page reads as data.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json

@@ -11,6 +11,8 @@ Either alone names 2 to 5 photos in 100 that are well labelled; `benchmarks.find
 both together find.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import reduce
 

@@ -1,5 +1,7 @@
 """Nearest neighbours, and what they say of labels: purity, and the pairs that mix most."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

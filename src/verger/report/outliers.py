@@ -6,6 +6,8 @@ relative to what is usual for photos of the same label: its logarithm in robust 
 the median absolute deviation) from the label's median.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

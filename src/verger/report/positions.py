@@ -1,5 +1,7 @@
 """Where the points of the map lie: principal components, label directions, or neighbours."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

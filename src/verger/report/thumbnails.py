@@ -1,5 +1,7 @@
 """Thumbnails for the page. All are decoded and encoded again, as a STORE may come from anywhere."""
 
+from __future__ import annotations
+
 import base64
 import io
 from collections.abc import Sequence

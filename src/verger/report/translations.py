@@ -4,6 +4,8 @@ The English text is the key, in the template, the scripts and `view.py`; `page/f
 French one, or both its forms where a number decides. A test compares keys.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping

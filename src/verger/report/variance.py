@@ -1,5 +1,7 @@
 """How much variance the components keep, and how many it takes to keep a given share."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

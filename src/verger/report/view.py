@@ -1,5 +1,7 @@
 """What the page says, in words, numbers and pictures: `Report` → what the template shows."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,5 +1,7 @@
 """The HTTP API."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import time

@@ -1,5 +1,7 @@
 """The application: what is shared, put together, with every error as problem+json."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

@@ -1,5 +1,7 @@
 """What the API tells of a gallery: its labels with their photos and species, and answers."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache

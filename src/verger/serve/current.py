@@ -1,5 +1,7 @@
 """The gallery that is served, and the next one as soon as a run has published it."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, field
 from typing import Any

@@ -8,6 +8,8 @@ has one thread, so that forking is safe. When the server ends or dies, all of th
 What goes in and out are bytes and numbers of known size, nothing that is built into objects.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import io

@@ -1,5 +1,7 @@
 """A plain page about the API, made from its OpenAPI description. No script, no other host."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from html import escape

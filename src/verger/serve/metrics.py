@@ -1,5 +1,7 @@
 """What the server counts, in the format of Prometheus. No address, name or photo is in it."""
 
+from __future__ import annotations
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,

@@ -1,5 +1,7 @@
 """The page, its files, and a page about the API that loads nothing from any other host."""
 
+from __future__ import annotations
+
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 

@@ -1,5 +1,7 @@
 """What the API answers with: these classes are also its OpenAPI schemas."""
 
+from __future__ import annotations
+
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,5 +1,7 @@
 """Reading the photos of a multipart upload: in memory, counted as they come, no name kept."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 

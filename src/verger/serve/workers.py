@@ -3,6 +3,8 @@
 Each thread has the photo of the moment decoded by a process of its own, which can be ended.
 """
 
+from __future__ import annotations
+
 import asyncio
 import threading
 import time

@@ -1,5 +1,7 @@
 """Native charts: their numbers can be edited where the slides are."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """A deck of 16:9 slides: its size, looks and language."""
 
+from __future__ import annotations
+
 import datetime as dt
 import io
 import re

@@ -1,5 +1,7 @@
 """What is drawn on a slide; all lengths are inches, all sizes points."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 from itertools import pairwise

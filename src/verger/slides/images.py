@@ -1,5 +1,7 @@
 """Pictures for slides, as JPEG or PNG. Thumbnails are decoded and encoded again."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 

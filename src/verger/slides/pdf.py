@@ -1,5 +1,7 @@
 """A PDF of a deck, by LibreOffice where it is there."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 

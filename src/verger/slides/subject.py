@@ -1,5 +1,7 @@
 """What all slides are about: a report's data, in one language, with names made harmless."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath

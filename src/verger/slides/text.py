@@ -4,6 +4,8 @@ Widths are those of the font that Pillow carries, which are within 2% of Arial's
 where Latin letters are concerned; so slides come out the same on machines without any font.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Sequence

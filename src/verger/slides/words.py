@@ -1,5 +1,7 @@
 """What slides say, in English and in French: one catalogue, `words.toml`, and how numbers look."""
 
+from __future__ import annotations
+
 import math
 import tomllib
 from collections.abc import Mapping

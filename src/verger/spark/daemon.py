@@ -4,6 +4,8 @@ Importing ONNX Runtime, pandas and Arrow takes a second, and some 100 MB. Done h
 fork, it is done once, and the memory is shared by all workers.
 """
 
+from __future__ import annotations
+
 import gc
 
 import numpy as np  # noqa: F401

@@ -4,6 +4,8 @@ Workers run plain functions over captured values. No photo and no feature passes
 task writes its own part (decision 13).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ It is a part of the program, and reads nothing that is meant for another Spark o
 folders, its settings, the options of its Java. What shall reach it is given by `--spark-conf`.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import re

@@ -1,5 +1,7 @@
 """A cluster's workers: waiting for them, and making them ready."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """Turning what Spark throws into our own errors, of one line."""
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Iterator

@@ -9,6 +9,8 @@ real one. `python -m verger.spark.java` prints it, for programs that start Spark
 Spark 3.5 knows no such argument, and has a narrower choice of Javas.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

@@ -1,5 +1,7 @@
 """How much memory there is, and how much of it Java is given."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -6,6 +6,8 @@ So values are small, every part says of how many chunks it is, and the driver kn
 must reach it.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import struct

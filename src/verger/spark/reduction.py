@@ -3,6 +3,8 @@
 Only moments and counts travel to the driver: no row of features does.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from typing import NamedTuple

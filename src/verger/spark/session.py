@@ -1,5 +1,7 @@
 """The one place that makes a Spark session, and that ends it."""
 
+from __future__ import annotations
+
 import logging
 import os
 import re

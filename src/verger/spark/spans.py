@@ -1,5 +1,7 @@
 """Cutting the list of photos into tasks, by bytes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -5,6 +5,8 @@ that cannot be sent or heard at all, costs a step of the progress bar and nothin
 reports in the end is counted from what was written.
 """
 
+from __future__ import annotations
+
 import ipaddress
 import secrets
 import socket

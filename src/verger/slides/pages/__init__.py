@@ -1,5 +1,7 @@
 """The slides, in the order in which they are shown. Each function draws one, or none."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
 from verger.slides.deck import Deck

@@ -1,5 +1,7 @@
 """How it works: the architecture as a diagram, its bricks, and the steps with real images."""
 
+from __future__ import annotations
+
 import math
 from itertools import pairwise
 

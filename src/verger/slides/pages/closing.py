@@ -1,5 +1,7 @@
 """What it cannot do, and what comes next: both from what was found."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from verger.report.data import FEW_PHOTOS

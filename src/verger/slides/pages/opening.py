@@ -1,5 +1,7 @@
 """What it is about: the title, the problem, the data."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Sequence
 

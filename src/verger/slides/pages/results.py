@@ -1,5 +1,7 @@
 """What came out: the choice of k, the map, how labels separate, who is near whom, naming photos."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """How it runs: the health of the photos, how fast it went, and what runs where on AWS."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from verger.cloud.plan_lines import clock

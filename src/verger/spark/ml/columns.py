@@ -1,5 +1,7 @@
 """Columns of features, in the three shapes that users have: float, double and ml vectors."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """Photos to features as a pyspark.ml Transformer."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,5 +1,7 @@
 """How Params are declared and set, the same for all."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Self
 

@@ -6,6 +6,8 @@ path/data/       a Parquet table (name, content) with the files of `verger.proje
 All of it works through Spark Connect, but for `overwrite()`, which pyspark does in Java.
 """
 
+from __future__ import annotations
+
 import re
 import tempfile
 from collections.abc import Callable, Iterator
