@@ -16,31 +16,6 @@ from pathlib import Path
 from verger._moved import MODULES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# What moved that nobody but Verger imported, without "verger.": the others are in `_moved.py`.
-_OWN = {
-    "cloud.commands": "cli.cloud",
-    "cloud.job_commands": "cli.cloud_jobs",
-    "cloud.options": "cli.cloud_options",
-    "cloud.telling": "cloud.plan_lines",
-    "cloud.upload": "cloud.sync",
-    "gallery.layout": "gallery.files",
-    "photos.berries": "demo.berries",
-    "photos.exotics": "demo.exotics",
-    "photos.objects": "storage.bucket_listing",
-    "photos.orchard": "demo.orchard",
-    "photos.solids": "demo.solids",
-    "photos.stone": "demo.stone",
-    "photos.textures": "demo.textures",
-    "report.build": "report.data",
-    "report.pictures": "report.thumbnails",
-    "report.render": "report.html",
-    "report.words": "report.translations",
-    "serve.places": "serve.admission",
-    "slides.pages.findings": "slides.pages.results",
-    "slides.pictures": "slides.images",
-    "spark.telling": "spark.task_progress",
-    "spark.workers": "spark.executors",
-}
 # Whole modules that went without an heir.
 _GONE = {"hadoop", "spark.hadoop"}
 
@@ -56,7 +31,7 @@ def room_of(path: str) -> str:
     module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     if module in _GONE:
         return "(gone)"
-    return (MODULES | _OWN).get(module, module).split()[0].partition(".")[0]
+    return MODULES.get(module, module).split()[0].partition(".")[0]
 
 
 def lines(commit: str) -> Counter[str]:
