@@ -10,7 +10,7 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 
 # Two processes: Spark's sessions wait as often as they compute. A file's tests stay together, for
 # what they share.
-PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
 # What a version of Spark decides: sessions, jobs, tables, pipelines. The rest is ours alone, and is
