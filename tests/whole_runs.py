@@ -31,6 +31,7 @@ LONGEST = (
     "kills",
     "ml",
     "cluster",
+    "damage",
     "stopping",
     "bad_input",
     "java",
