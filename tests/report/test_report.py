@@ -27,7 +27,7 @@ from verger.report import html, positions, write_report
 from verger.report.data import build
 from verger.report.thumbnails import picture, sheets
 from verger.settings import RunSettings
-from verger.store.layout import MATRIX
+from verger.store.layout import MATRIX, RECORD
 from verger.store.store import Store
 
 
@@ -146,6 +146,14 @@ def test_the_tables_beside_it_hold_the_findings(page: Path, orchard: Orchard) ->
     assert points.num_rows == json.loads(read(page).data)["map"]["codes"].__len__()
 
 
+def without_sizes(store: Store) -> None:
+    """Have the record list no file, as an older Verger's; else another size is refused at once."""
+    file = Path(store.root) / RECORD
+    record = json.loads(file.read_text())
+    del record["manifest"], record["sha256"]
+    file.write_text(json.dumps(record))
+
+
 def test_a_matrix_that_is_not_the_projections_fails_a_check(tmp_path: Path) -> None:
     photos = {f"a/{view}.jpg": jpeg(VARIETIES[0], view) for view in range(6)}
     store = make_store(lay(tmp_path / "photos", photos), tmp_path / "store")
@@ -154,6 +162,7 @@ def test_a_matrix_that_is_not_the_projections_fails_a_check(tmp_path: Path) -> N
     rows = [[value + 5 for value in row] for row in table["components"].to_pylist()]
     moved = pa.array(rows, table["components"].type)
     pq.write_table(table.set_column(2, "components", moved), file)
+    without_sizes(store)
     failed = [check.what for check in build(store).checks if not check.passed]
     assert failed == ["The matrix is centred"]
     assert "A check failed: The matrix is centred." in read(write_report(store.root)).words
@@ -288,6 +297,9 @@ def test_a_damaged_table_is_named(orchard: Orchard, tmp_path: Path) -> None:
     copy = tmp_path / "store"
     shutil.copytree(orchard.store.root, copy)
     (copy / "features" / "part-0.parquet").write_bytes(b"PAR1 not")
+    with pytest.raises(StoreError, match=r"part-0\.parquet has 8 bytes, where the run left"):
+        write_report(copy)
+    without_sizes(Store(copy))
     with pytest.raises(StoreError, match=r"part-0\.parquet cannot be read"):
         write_report(copy)
 

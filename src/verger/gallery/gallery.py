@@ -143,11 +143,20 @@ class Gallery:
         return [int(photo) for photo in np.flatnonzero(carry_it)]
 
     def thumbnail(self, photo: int) -> bytes:
-        """Return the photo's small JPEG. Raises IndexError for an id that there is not."""
+        """Return the photo's small JPEG.
+
+        Raises IndexError for an id that there is not, FileNotFoundError where a later run has
+        replaced the file that it lies in, and `StoreError` where that is damaged.
+        """
         self._check(photo)
         for file, rows in self.tables:
             if photo < rows:
-                return self._read_thumbnail(file, photo)
+                try:
+                    return self._read_thumbnail(file, photo)
+                except StoreError:
+                    if self._place.exists(f"{FEATURES}/{file}"):
+                        raise
+                    raise FileNotFoundError(file) from None
             photo -= rows
         raise IndexError(photo)
 

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 import verger
-from verger.errors import StoreError
 from verger.serve import metrics, schemas
 from verger.serve.admission import Places
 from verger.serve.current import Current
@@ -144,7 +143,7 @@ async def _thumbnail(service: Service, photo: int, request: Request) -> Response
         raise Problem(Kind.NOT_FOUND, "The gallery has changed: numbers name other photos.")
     try:
         jpeg = await service.workers.read(catalogue.thumbnail, photo)
-    except (IndexError, StoreError):  # no such number, or a later run has replaced the file
+    except (IndexError, FileNotFoundError):  # no such number, or a later run has replaced the file
         raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
     etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'
     # The page asks with the gallery's fingerprint, and so never for another one's photo.
