@@ -437,7 +437,7 @@ def test_a_photo_and_a_folder_of_one_name_are_one_photo() -> None:
     assert list(refs_of_objects(objects, Labeller(lambda _: None), Selection(), refused)) == refs
 
 
-MILLION = """
+MANY = """
 import datetime as dt, itertools, resource, sys, time
 from pathlib import Path
 from verger.photos.labels import Labeller
@@ -480,21 +480,21 @@ def take(count):
 
 few = take(60_000)
 before = peak()
-tally = take(1_000_000)
+tally = take(400_000)
 print(tally.listed, tally.new, tally.kept, tally.gone, peak() - before)
 """
 
 
 @pytest.mark.slow
-def test_a_million_keys_are_listed_in_the_memory_of_some(tmp_path: Path) -> None:
-    """Slow: some 15 s. Listed out of order, laid beside half a million known, written down."""
+def test_any_number_of_keys_is_listed_in_the_memory_of_some(tmp_path: Path) -> None:
+    """Listed out of order, laid beside 200,000 known, written down."""
     ran = subprocess.run(
-        [sys.executable, "-c", MILLION, str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MANY, str(tmp_path)], capture_output=True, text=True, check=True
     )
     listed, new, kept, gone, grown = map(int, ran.stdout.split())
-    assert (listed, new, kept, gone) == (1_000_000, 500_000, 500_000, 0)
-    assert pq.ParquetFile(tmp_path / "refs").metadata.num_rows == 500_000
-    assert grown < 40e6  # bytes for 900,000 more; held, they would be some 300 MB
+    assert (listed, new, kept, gone) == (400_000, 200_000, 200_000, 0)
+    assert pq.ParquetFile(tmp_path / "refs").metadata.num_rows == 200_000
+    assert grown < 30e6  # bytes for 340,000 more; held, they would be some 110 MB
 
 
 # Errors -------------------------------------------------------------------------------------------
