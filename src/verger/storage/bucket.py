@@ -30,7 +30,7 @@ from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.storage import limits
 from verger.storage.bucket_client import Client
-from verger.storage.bucket_errors import as_obstore_has_it, is_denied, meaning
+from verger.storage.bucket_errors import as_obstore_has_it, is_denied, is_of_the_place, meaning
 from verger.storage.bucket_listing import (
     LISTED,
     Listed,
@@ -97,7 +97,8 @@ class Bucket(Client):
                 return self._read(path)
             except (GenericError, PermissionDeniedError) as error:
                 # One photo that cannot be had costs no other. Of a STORE, every file counts.
-                if self.error is not PhotosError or is_denied(error) or not self._lists():
+                whole = self.error is not PhotosError or is_of_the_place(error)
+                if whole or is_denied(error) or not self._lists():
                     raise
                 raise OSError(errno.EIO, meaning(error), f"{self.url}/{path}") from None
 

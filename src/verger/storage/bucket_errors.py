@@ -30,6 +30,7 @@ MEANING = {
     "AuthorizationFailure": "the credentials were refused",
     "AuthorizationPermissionMismatch": "access denied",
 }
+_OF_ONE_OBJECT = ("AccessDenied", "AuthorizationPermissionMismatch", "SlowDown")
 _REMEDY = {
     "NoSuchBucket": "Check its name.",
     "ContainerNotFound": "Check its name.",
@@ -101,6 +102,12 @@ def meaning(error: Exception) -> str:
 def is_denied(error: Exception) -> bool:
     """Say whether it is one object that may not be read; else no credentials are right."""
     return isinstance(error, PermissionDeniedError) and code_of(error) in ("", "AccessDenied")
+
+
+def is_of_the_place(error: Exception) -> bool:
+    """Say whether it befalls every object alike: credentials, a bucket, its region."""
+    code = code_of(error)
+    return code in MEANING and code not in _OF_ONE_OBJECT
 
 
 def breaks_off(error: Exception) -> bool:
