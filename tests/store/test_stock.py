@@ -277,18 +277,19 @@ def test_what_a_killed_run_embedded_is_not_taken_for_published(store: Store, pho
 def test_files_of_the_first_format_are_kept_and_rewritten(
     store: Store, photos: Path, tmp_path: Path
 ) -> None:
-    publish(store, listed(photos, "a.jpg", "a/1.jpg"), [])
+    publish(store, listed(photos, "a.jpg", "a/1.jpg"), listed(photos, "z.png"))
     assert stock(store, photos, tmp_path).edited == set()
-    (file,) = store.table(FEATURES)
+    files = [*store.table(FEATURES), *store.table(REJECTS)]
     record = store.whole_run()
-    first = pq.read_table(store.place.open(file)).drop_columns(["e_tag"])
-    with store.place.incoming(file) as out:
-        pq.write_table(first, out)
+    for file in files:
+        first = pq.read_table(store.place.open(file)).drop_columns(["e_tag"])
+        with store.place.incoming(file) as out:
+            pq.write_table(first, out)
     del record["manifest"]  # which no record of that format has
     store.place.put(RECORD, as_json(record))
     found = stock(store, photos, tmp_path)
-    assert (found.tally.kept, found.tally.changed) == (2, 0)
-    assert found.edited == {file}
+    assert (found.tally.kept, found.tally.changed) == (3, 0)
+    assert found.edited == set(files)
 
 
 def test_notes_say_which_photos_have_no_label(store: Store, photos: Path, tmp_path: Path) -> None:
