@@ -152,5 +152,6 @@ def verified_lines(made: Verified, store: str) -> list[str]:
     looked = f"{made.files} files ({made.bytes / 1e6:,.1f} MB), {made.photos:,} photos"
     if made.embedded_again:
         looked += f", {made.embedded_again:,} of them embedded again"
-    found = f"{len(made.findings)} findings" if made.findings else "Sound"
+    many = len(made.findings)
+    found = {0: "Sound", 1: "1 finding"}.get(many, f"{many} findings")
     return [*lines, f"{found}: {looked}."]
