@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measure import Measured, measure
 from benchmarks.plain import Recipe
 from verger.embed import open_backbone
-from verger.settings import RunSettings
+from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.spark.java import find_java, java_home
 
 HERE = Path(__file__).resolve().parent
@@ -140,5 +140,5 @@ def _recipe() -> Recipe:
     from benchmarks.inside import shipped_model
 
     settings = RunSettings()
-    spec = open_backbone(settings.backbone).card.input
-    return Recipe(shipped_model(), spec.size, spec.resize_shorter_side, settings.batch_size)
+    spec = open_backbone(DEFAULT_BACKBONE).card.input
+    return Recipe(shipped_model(), spec.size, spec.views[0], settings.batch_size)

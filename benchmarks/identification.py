@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from verger.projections.discriminant import DEFAULT_SHRINKAGE, fit_discriminant
 from verger.projections.moments import Moments, root_unit, unit_length
 from verger.storage.folder import LocalPlace
 
-_SHRINKAGES = (0.1, 0.3, 0.5, 0.7)
+SHRINKAGES = (0.1, 0.3, 0.5, 0.7)
 _BATCH = 8
 _SIDES = (256, 224, 320)  # pixels of the shorter side, of which 224 are seen
 
@@ -57,8 +57,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name, prepare in _PREPARED.items():
         shown, asked = (prepare(gallery[0]), gallery[1]), (prepare(queries[0]), queries[1])
-        halves = [_named(*pair) for pair in _halves(*shown)]
-        apart = _named(shown, asked)
+        halves = [shares_named(*pair) for pair in hidden_halves(*shown)]
+        apart = shares_named(shown, asked)
         for way, (labels, species) in apart.items():
             hidden = np.mean([half[way][0] for half in halves])
             print(f"| {name} | {way[0]} | {way[1]} | {labels:.1%} | {species:.1%} | {hidden:.1%} |")
@@ -105,7 +105,7 @@ def _crops(gallery: Path, queries: Path) -> None:
         labels = np.concatenate([part[1] for part in near[:shown]])
         for asked in (1, len(_SIDES)):
             views = np.mean([root_unit(part[0]) for part in far[:asked]], axis=0)
-            named = _named((rows, labels), (unit_length(views), far[0][1]))
+            named = shares_named((rows, labels), (unit_length(views), far[0][1]))
             print(f"| {shown} | {asked} | {named[DEFAULT_SHRINKAGE, 'both'][0]:.1%} |")
 
 
@@ -113,7 +113,7 @@ def _embedded(
     folder: Path, shorter_side: int = _SIDES[0]
 ) -> tuple[npt.NDArray[np.float32], Labels]:
     backbone = open_backbone("efficientnet-lite0")
-    network, framing = backbone.network(), Framing(224, shorter_side)
+    network, framing = backbone.network(), Framing(224, (shorter_side,))
     refs = list(LocalPlace(folder).list(labeller_from("parent", folder.name)))
     rows = []
     for start in range(0, len(refs), _BATCH):
@@ -122,15 +122,17 @@ def _embedded(
     return np.concatenate(rows), np.array([ref.label for ref in refs])
 
 
-def _named(
-    gallery: tuple[Rows, Labels], queries: tuple[Rows, Labels]
+def shares_named(
+    gallery: tuple[Rows, Labels],
+    queries: tuple[Rows, Labels],
+    shrinkages: Sequence[float] = SHRINKAGES,
 ) -> dict[tuple[float, str], tuple[float, float]]:
     """Return the share named right, by label and by species, of each shrinkage and way."""
     names, ids = np.unique(gallery[1], return_inverse=True)
     species = np.array([str(group_of(name) or name) for name in names])
     true_species = np.array([str(group_of(name) or name) for name in queries[1]])
     out = {}
-    for shrinkage in _SHRINKAGES:
+    for shrinkage in shrinkages:
         model = fit_discriminant(Moments.of(gallery[0], gallery[1].tolist()), shrinkage)
         near, far = (
             _projected(model.components, part - model.mean) for part in (gallery[0], queries[0])
@@ -150,9 +152,10 @@ def _projected(components: Rows, rows: Rows) -> npt.NDArray[np.float32]:
     return unit_length(rows @ components.T).astype(np.float32)
 
 
-def _halves(
+def hidden_halves(
     rows: Rows, labels: Labels
 ) -> Iterator[tuple[tuple[Rows, Labels], tuple[Rows, Labels]]]:
+    """Cut each label in two along its main direction; give (shown, hidden), both ways around."""
     upper = np.zeros(len(rows), dtype=bool)
     for label in np.unique(labels):
         (mine,) = np.nonzero(labels == label)

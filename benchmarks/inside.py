@@ -27,7 +27,7 @@ from verger.embed.features import Embedder, embed
 from verger.photos.decode import decode
 from verger.photos.labels import labeller_from
 from verger.photos.references import PhotoRef
-from verger.settings import RunSettings
+from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.folder import LocalPlace
 
 
@@ -54,9 +54,9 @@ def _refs(folder: Path) -> Iterable[PhotoRef]:
 
 def _steps(folder: Path) -> dict[str, Callable[[], object]]:
     settings = RunSettings()
-    backbone = open_backbone(settings.backbone)
+    backbone = open_backbone(DEFAULT_BACKBONE)
     spec = backbone.card.input
-    recipe = Recipe(shipped_model(), spec.size, spec.resize_shorter_side, settings.batch_size)
+    recipe = Recipe(shipped_model(), spec.size, spec.views[0], settings.batch_size)
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
     network, session = backbone.network(), load(recipe)
     files = [folder / ref.path for ref in _refs(folder)]

@@ -74,7 +74,7 @@ def main() -> None:
 def _right_pictures(folder: Path, rows: dict[str, torture.Row]) -> dict[str, Any]:
     """What the network must see, of each file that others must show."""
     wanted = {row.like for row in rows.values() if row.like}
-    return {path: decode((folder / path).read_bytes()).pixels.astype(int) for path in wanted}
+    return {path: decode((folder / path).read_bytes()).pixels[0].astype(int) for path in wanted}
 
 
 def _judged(

@@ -71,7 +71,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "`changed` + `retried` + `kept`.",
     "labels": "How many different labels there are.",
     "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
-    "`resize_shorter_side` and `license`.",
+    "`views` (the shorter side that each is cut at; "
+    "in older records, `resize_shorter_side`) and `license`.",
     "projection": "`kind`, `k`, `rank`, `standardized`, `explained_variance` (share that all k "
     "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "

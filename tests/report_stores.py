@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from verger.photos.labels import labeller_from
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, unit_length
 from verger.projections.pca import fit_pca, save_pca
-from verger.settings import RunSettings
+from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.folder import LocalPlace
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
 from verger.store.parts import SCHEMAS
@@ -40,7 +41,8 @@ def lay(folder: Path, photos: Mapping[str, bytes]) -> Path:
 
 def make_store(photos: Path, root: Path, settings: RunSettings = _SETTINGS) -> Store:
     """Embed a folder of photos into a STORE, as `verger run` does but in this process."""
-    backbone = open_backbone(settings.backbone, settings.image_size)
+    settings = replace(settings, backbone=settings.backbone or DEFAULT_BACKBONE)
+    backbone = open_backbone(str(settings.backbone), settings.image_size)
     refs = list(LocalPlace(photos).list(labeller_from(settings.label_from, photos.name)))
     network = Network(backbone.card, backbone.model())
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)

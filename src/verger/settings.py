@@ -13,6 +13,7 @@ from typing import Any
 from verger.errors import UsageError
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
+_VIEWS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*")
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
 # within a value (`-Dsome.password=…`, `;token=…`).
@@ -100,16 +101,29 @@ class RunSettings:
         "1 not at all.",
         metavar="SHARE",
     )
-    backbone: str = _choice(
-        DEFAULT_BACKBONE,
-        "The pretrained network: a name, or an ONNX file.",
+    backbone: str | None = _choice(
+        None,
+        "The pretrained network: a name, or an ONNX file (default: the one that STORE was made "
+        f"with; {DEFAULT_BACKBONE} for a new one).",
         metavar="NAME|FILE.onnx",
     )
     image_size: int | None = _choice(
         None,
         "Side of the square that the network sees, in pixels, for networks that take any "
-        "(default: what the backbone's card says).",
+        "(default: as STORE was made; what the backbone's card says for a new one).",
         metavar="PIXELS",
+    )
+    views: str | None = _choice(
+        None,
+        "How the network sees a photo: to how many pixels its shorter side is brought before the "
+        "square of --image-size is cut from its middle; one number for each view, whose features "
+        "are averaged (default: as for --image-size).",
+        metavar="PIXELS[,PIXELS…]",
+    )
+    accurate: bool = _choice(
+        False,
+        "Show the network two views of each photo, the whole square and its middle: more photos "
+        "are named right, and each takes twice the time.",
     )
     batch_size: int = _choice(4, "Photos a batch of the network.", metavar="N")
     max_pixels: int = _choice(
@@ -165,6 +179,15 @@ class RunSettings:
         _ = self.priced
         _check(self, batch_size=(1, 1024), image_size=(16, math.inf))
         _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
+        if self.views is not None and not _VIEWS.fullmatch(self.views):
+            raise UsageError(
+                f"--views {self.views} is no list of whole numbers.", hint="Write it so: 224,420."
+            )
+        if self.accurate and self.views is not None:
+            raise UsageError(
+                "--accurate and --views exclude each other.",
+                hint="--accurate is the same as --views 224,420, for a network of 224 pixels.",
+            )
         for name, share in (("max-rejects", self.max_rejects), ("shrinkage", self.shrinkage)):
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share} is not a share between 0 and 1.")

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def photos(count: int, size: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Draw photos (count, 1, size, size, 3): one view of each."""
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return rng.integers(0, 256, (count, 1, size, size, 3), dtype=np.uint8)
 
 
 def put(folder: Path, content: bytes, name: str = "net.onnx", **card: Any) -> Path:
@@ -92,7 +93,7 @@ def test_the_default_backbone_is_shipped_with_a_card_that_is_its_own() -> None:
         assert card.license == "Apache-2.0"
         assert backbone.notes == ()
     card = open_backbone(DEFAULT_BACKBONE).card
-    assert card.input.framing == Framing(224, 256)
+    assert card.input.framing == Framing(224, (256,))
     assert card.features == 1280
 
 
@@ -157,14 +158,14 @@ def test_a_float_model_without_card_gets_imagenet_s_usual_input(tmp_path: Path) 
     backbone = open_backbone(str(put(tmp_path, pooled_floats())))
     card = backbone.card
     assert card.input == InputSpec(
-        "x", "NCHW", "float32", size=224, resize_shorter_side=256,
+        "x", "NCHW", "float32", size=224, views=(256,),
         mean=IMAGENET_MEAN, std=IMAGENET_STD,
     )  # fmt: skip
     assert (card.name, card.output, card.features) == ("net", "y", 3)
     assert len(backbone.notes) == 1
     assert "net.onnx has no card (net.json)" in backbone.notes[0]
     batch = photos(5, 224)
-    expected = (batch.mean(axis=(1, 2)) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+    expected = (batch.mean(axis=(1, 2, 3)) / 255 - IMAGENET_MEAN) / IMAGENET_STD
     features = backbone.network()(batch)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, expected, atol=1e-4)
@@ -172,9 +173,9 @@ def test_a_float_model_without_card_gets_imagenet_s_usual_input(tmp_path: Path) 
 
 def test_a_uint8_model_without_card_takes_pixels_as_they_are(tmp_path: Path) -> None:
     backbone = open_backbone(str(put(tmp_path, pooled_bytes(40))))
-    assert backbone.card.input == InputSpec("x", "NHWC", "uint8", size=40, resize_shorter_side=46)
+    assert backbone.card.input == InputSpec("x", "NHWC", "uint8", size=40, views=(46,))
     batch = photos(3, 40)
-    np.testing.assert_allclose(backbone.network()(batch), batch.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(backbone.network()(batch), batch.mean(axis=(1, 2, 3)), rtol=1e-5)
 
 
 def test_a_card_says_how_to_feed_the_model(tmp_path: Path) -> None:
@@ -188,9 +189,9 @@ def test_a_card_says_how_to_feed_the_model(tmp_path: Path) -> None:
     )
     backbone = open_backbone(str(file))
     assert backbone.notes == ()
-    assert backbone.card.input.framing == Framing(32, 40)
+    assert backbone.card.input.framing == Framing(32, (40,))
     batch = photos(3, 32)
-    expected = (batch.mean(axis=(1, 2))[:, ::-1] / 255 - [0.5, 0.4, 0.3]) / [0.1, 0.2, 0.4]
+    expected = (batch.mean(axis=(1, 2, 3))[:, ::-1] / 255 - [0.5, 0.4, 0.3]) / [0.1, 0.2, 0.4]
     np.testing.assert_allclose(backbone.network()(batch), expected, atol=1e-4)
 
 
@@ -198,6 +199,31 @@ def test_float_input_without_mean_is_the_share_of_white() -> None:
     batch = np.full((1, 2, 2, 3), 255, np.uint8)
     batch[..., 1] = 0
     assert to_input(batch, InputSpec("x", "NHWC", "float32"))[0, 0, 0].tolist() == [1.0, 0.0, 1.0]
+
+
+def test_features_are_the_mean_over_the_views(tmp_path: Path) -> None:
+    backbone = open_backbone(str(put(tmp_path, pooled_bytes(40))), views=(40, 75))
+    rng = np.random.default_rng(1)
+    batch = rng.integers(0, 256, (3, 2, 40, 40, 3), dtype=np.uint8)
+    features = backbone.network()(batch)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, batch.mean(axis=(1, 2, 3)), rtol=1e-5)
+    assert np.array_equal(features[1:2], backbone.network()(batch[1:2]))
+
+
+def test_views_are_the_card_s_unless_others_are_given(tmp_path: Path) -> None:
+    file = str(put(tmp_path, pooled_floats(), input__views=[224, 420], input__size=224))
+    assert open_backbone(file).card.input.framing == Framing(224, (224, 420))
+    assert open_backbone(file, 112).card.input.framing == Framing(112, (112, 210))
+    assert open_backbone(file, 112, [120]).card.input.framing == Framing(112, (120,))
+    assert open_backbone(file, views=[256]).card.input.accurate().views == (224, 420)
+
+
+@pytest.mark.parametrize("views", [(), (31,), (32, 5000), (32,) * 5])
+def test_views_that_fit_no_network_are_refused(tmp_path: Path, views: tuple[int, ...]) -> None:
+    file = put(tmp_path, pooled_floats(32))
+    with pytest.raises(BackboneError, match="do not fit a network of 32 px"):
+        open_backbone(str(file), views=views)
 
 
 def test_layouts_keep_rows_rows_and_columns_columns() -> None:
@@ -213,7 +239,7 @@ def test_layouts_keep_rows_rows_and_columns_columns() -> None:
 def test_image_size_is_taken_where_the_model_takes_any(tmp_path: Path) -> None:
     file = put(tmp_path, pooled_floats())
     spec = open_backbone(str(file), 112).card.input
-    assert spec.framing == Framing(112, 128)  # the crop keeps its share of the photo
+    assert spec.framing == Framing(112, (128,))  # the crop keeps its share of the photo
     assert open_backbone(str(file), 112).network()(photos(2, 112)).shape == (2, 3)
 
 
@@ -332,6 +358,10 @@ def test_a_card_that_names_what_the_model_lacks_is_refused(tmp_path: Path, name:
         {"input__size": float("inf")},
         {"input__size": float("nan")},
         {"input__resize_shorter_side": 31},
+        {"input__views": []},
+        {"input__views": [32, 31]},
+        {"input__views": [32] * 5},
+        {"input__views": "40"},
         {"input__resize_shorter_side": 100_000},
         {"input__mean": [0.5, 0.5, 0.5]},
         {"input__std": [0.5, 0.5, 0.5]},
@@ -388,7 +418,7 @@ def test_an_input_is_guessed_from_the_graph(
 ) -> None:
     spec = guessed_input("x", shape, dtype)
     assert (spec.layout, spec.size) == (layout, size)
-    assert spec.resize_shorter_side == round(size * 256 / 224)
+    assert spec.views == (round(size * 256 / 224),)
     assert (spec.mean is None) == (spec.dtype == "uint8")
 
 

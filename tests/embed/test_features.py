@@ -153,7 +153,7 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops() -> None:
 def embedder(
     batch_size: int = 4, max_pixels: int = 10_000_000, max_bytes: int = 10_000_000
 ) -> Embedder:
-    spec = InputSpec("x", "NHWC", "uint8", size=SIZE, resize_shorter_side=SIZE)
+    spec = InputSpec("x", "NHWC", "uint8", size=SIZE, views=(SIZE,))
     backbone = Backbone(Card("fake", "", spec, "y", FEATURES), None)
     return Embedder(backbone, batch_size, max_pixels, max_bytes)
 
@@ -165,7 +165,7 @@ class Fake:
         self.batches: list[int] = []
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        assert photos.shape[1:] == (SIZE, SIZE, 3)
+        assert photos.shape[1:] == (1, SIZE, SIZE, 3)
         assert photos.dtype == np.uint8
         self.batches.append(len(photos))
         return features_of(photos)

@@ -25,6 +25,7 @@ from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject
 from verger.settings import RunSettings
 from verger.store.layout import RECORD
+from verger.store.record import backbone_record
 from verger.store.store import RECORD_FORMAT
 
 
@@ -45,8 +46,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     record = {
         "format": RECORD_FORMAT,
-        "settings": RunSettings().as_record(),
-        "backbone": {"name": backbone.card.name, "sha256": backbone.card.sha256},
+        "settings": RunSettings(backbone=backbone.card.name).as_record(),
+        "backbone": backbone_record(backbone),
     }
     (store / RECORD).write_text(json.dumps(record))
     return folder / "photos", store

@@ -45,7 +45,12 @@ def store(tmp_path: Path) -> Path:
     (photos / "one.jpg").write_bytes(b"no photo is opened")
     root = tmp_path / "store {1}"
     root.mkdir()
-    record = {"format": 1, "photos": str(photos), "settings": {"backbone": "efficientnet-lite0"}}
+    record = {
+        "format": 1,
+        "photos": str(photos),
+        "settings": {"backbone": "efficientnet-lite0"},
+        "backbone": {"image_size": 224, "resize_shorter_side": 256},
+    }
     (root / "run.json").write_text(json.dumps(record))
     return root
 

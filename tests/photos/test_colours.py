@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
 def assert_seen(data: bytes, mean: float, most: int) -> None:
     """The photo is that of `seen`, in the pixels and in the thumbnail."""
     photo, right = decode(data), decode(encoded(seen(), "PNG"))
-    difference = np.abs(photo.pixels.astype(int) - right.pixels)
+    difference = np.abs(photo.pixels[0].astype(int) - right.pixels[0])
     assert difference.mean() <= mean
     assert difference.max() <= most
     small, right_small = (Image.open(io.BytesIO(p.thumbnail)) for p in (photo, right))
@@ -64,9 +64,9 @@ def test_alpha_and_palettes_have_colours_too() -> None:
     assert_seen(encoded(clear, "PNG", icc_profile=icc("Display P3")), mean=0.5, most=3)
     few = in_space(Image.new("RGB", (50, 50), (220, 60, 40)), "Display P3").quantize(4)
     photo = decode(encoded(few, "PNG", icc_profile=icc("Display P3")))
-    assert np.abs(photo.pixels.astype(int) - (220, 60, 40)).max() <= 1
+    assert np.abs(photo.pixels[0].astype(int) - (220, 60, 40)).max() <= 1
     faint = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
-    assert (decode(encoded(faint, "PNG", icc_profile=icc("ProPhoto"))).pixels == 255).all()
+    assert (decode(encoded(faint, "PNG", icc_profile=icc("ProPhoto"))).pixels[0] == 255).all()
 
 
 def test_shades_go_by_the_curve_of_a_gray_or_a_colour_profile() -> None:
@@ -74,7 +74,7 @@ def test_shades_go_by_the_curve_of_a_gray_or_a_colour_profile() -> None:
     right = round(255 * float(1.055 * (100 / 255) ** (1.8 / 2.4) - 0.055))
     for profile in (icc("ProPhoto", pixels=b"GRAY"), icc("ProPhoto")):
         for image in (shade, Image.merge("LA", (shade, Image.new("L", (60, 60), 255)))):
-            pixels = decode(encoded(image, "PNG", icc_profile=profile)).pixels
+            pixels = decode(encoded(image, "PNG", icc_profile=profile)).pixels[0]
             assert np.abs(pixels.astype(int) - right).max() <= 1
 
 
@@ -83,15 +83,15 @@ def test_a_large_photo_is_converted_at_a_fraction() -> None:
     data = encoded(in_space(large, "Display P3"), "PNG", icc_profile=icc("Display P3"))
     photo, right = decode(data), decode(encoded(large, "PNG"))
     assert (photo.width, photo.height) == (2400, 1920)
-    assert np.abs(photo.pixels.astype(int) - right.pixels).max() <= 3
+    assert np.abs(photo.pixels[0].astype(int) - right.pixels[0]).max() <= 3
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
 def test_cmyk_goes_by_its_profile(format_: str) -> None:
     image = Image.new("CMYK", (50, 50), (255, 0, 0, 0))
-    pixels = decode(encoded(image, format_, icc_profile=ink())).pixels
+    pixels = decode(encoded(image, format_, icc_profile=ink())).pixels[0]
     assert np.abs(pixels.astype(int) - red_ink()).max() <= 3
-    naive = decode(encoded(image, format_)).pixels[100, 100].astype(int)
+    naive = decode(encoded(image, format_)).pixels[0][100, 100].astype(int)
     assert naive[0] <= 3
 
 
@@ -124,7 +124,7 @@ def test_exif_that_says_adobe_rgb(format_: str, options: dict[str, Any]) -> None
 def test_srgb_and_profiles_that_cannot_be_meant_change_no_bit(options: dict[str, Any]) -> None:
     for format_ in ("PNG", "JPEG"):
         plain, with_it = encoded(seen(), format_), encoded(seen(), format_, **options)
-        assert np.array_equal(decode(with_it).pixels, decode(plain).pixels)
+        assert np.array_equal(decode(with_it).pixels[0], decode(plain).pixels[0])
         assert decode(with_it).thumbnail == decode(plain).thumbnail
 
 
@@ -161,9 +161,9 @@ def test_signals_of_hdr_have_paper_white_at_white() -> None:
 
 def test_chunks_that_mean_nothing_are_ignored() -> None:
     row = bytes((120, 130, 140)) * 40
-    right = decode(png(40, 40, 8, 2, row)).pixels
+    right = decode(png(40, 40, 8, 2, row)).pixels[0]
     for chunk in (
         (b"gAMA", struct.pack(">I", 0)), (b"gAMA", struct.pack(">I", 2**31)),
         (b"cHRM", bytes(32)), (b"cHRM", b"\xff" * 32), (b"cICP", b"\xff\xff\0\1"),
     ):  # fmt: skip
-        assert np.array_equal(decode(png(40, 40, 8, 2, row, chunk)).pixels, right)
+        assert np.array_equal(decode(png(40, 40, 8, 2, row, chunk)).pixels[0], right)

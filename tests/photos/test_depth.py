@@ -33,23 +33,23 @@ from verger.photos.reasons import Reason, Reject
 
 pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
 
-RIGHT = decode(encoded(Image.fromarray(SHADES), "PNG")).pixels
+RIGHT = decode(encoded(Image.fromarray(SHADES), "PNG")).pixels[0]
 
 
 @pytest.mark.parametrize("data", READ.values(), ids=READ)
 def test_shades_of_a_tiff_have_the_pixels_of_the_same_in_eight_bits(data: bytes) -> None:
-    assert np.array_equal(decode(data).pixels, RIGHT)
+    assert np.array_equal(decode(data).pixels[0], RIGHT)
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_inverted_shades_in_compressed_tiffs(compression: str) -> None:
     for values in INVERTED:
-        assert np.array_equal(decode(inverted(values, compression)).pixels, RIGHT)
+        assert np.array_equal(decode(inverted(values, compression)).pixels[0], RIGHT)
 
 
 def test_seven_bits_beside_a_sign_reach_white() -> None:
     white = tiff(np.full((90, 120), 127, np.int8).tobytes(), (8,), SIGNED)
-    assert (decode(white).pixels == 255).all()
+    assert (decode(white).pixels[0] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_whole_files_of_other_kinds_that_are_not_read() -> None:
 @pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
 def test_a_heif_is_known_by_any_of_its_brands(format_: str, brand: bytes) -> None:
     data = encoded(smooth(120, 90), format_)
-    right = decode(data).pixels
-    assert np.array_equal(decode(with_brand(data, brand)).pixels, right)
+    right = decode(data).pixels[0]
+    assert np.array_equal(decode(with_brand(data, brand)).pixels[0], right)
     if format_ == "HEIF":
-        assert np.array_equal(decode(with_brand(data, brand, alone=True)).pixels, right)
+        assert np.array_equal(decode(with_brand(data, brand, alone=True)).pixels[0], right)
     assert rejected(as_video(data)).reason == Reason.NOT_AN_IMAGE
 
 
@@ -86,15 +86,15 @@ def test_a_heif_is_known_by_any_of_its_brands(format_: str, brand: bytes) -> Non
 def test_the_transparent_value_of_a_png_is_of_its_own_depth(
     bits: int, kind: int, row: bytes, transparent: bytes, clear: bool
 ) -> None:
-    pixels = decode(with_transparent_value(bits, kind, row, transparent)).pixels
+    pixels = decode(with_transparent_value(bits, kind, row, transparent)).pixels[0]
     assert (pixels == 255).all() == clear
-    opaque = decode(png(50, 40, bits, kind, row)).pixels
+    opaque = decode(png(50, 40, bits, kind, row)).pixels[0]
     assert clear or np.array_equal(pixels, opaque)
 
 
 @pytest.mark.parametrize(("data", "color"), premultiplied().values(), ids=premultiplied())
 def test_colours_multiplied_by_their_alpha(data: bytes, color: tuple[int, int, int]) -> None:
-    assert np.abs(decode(data).pixels.astype(int) - color).max() <= 2
+    assert np.abs(decode(data).pixels[0].astype(int) - color).max() <= 2
 
 
 def test_the_depth_of_a_heic_does_not_matter() -> None:
@@ -103,5 +103,7 @@ def test_the_depth_of_a_heic_does_not_matter() -> None:
     heif = pillow_heif.from_bytes("RGB;16", image.size, deep)
     out = io.BytesIO()
     heif.save(out, quality=95)
-    difference = decode(out.getvalue()).pixels.astype(int) - decode(encoded(image, "PNG")).pixels
+    difference = (
+        decode(out.getvalue()).pixels[0].astype(int) - decode(encoded(image, "PNG")).pixels[0]
+    )
     assert np.abs(difference).max() <= 10

@@ -70,7 +70,7 @@ def _difference(row: torture.Row, label: str | None, outcomes: dict[str, Photo |
         return f"{row.path}: embedded, not {row.reason}"
     if label != row.label:
         return f"{row.path}: labelled {label!r}, not {row.label!r}"
-    levels = np.abs(found.pixels.astype(int) - right.pixels)
+    levels = np.abs(found.pixels[0].astype(int) - right.pixels[0])
     if levels.mean() > row.mean or levels.max() > row.most:
         return f"{row.path}: {levels.mean():.2f} and {levels.max()} levels from {row.like}"
     return ""

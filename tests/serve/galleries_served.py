@@ -18,6 +18,7 @@ from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
 from verger.storage.folder import LocalPlace
+from verger.store.record import backbone_record
 from verger.store.store import RECORD_FORMAT
 
 
@@ -38,10 +39,9 @@ def build_store(photos: Path, store: Path) -> None:
         model = fit_discriminant(Moments.of(root_unit(rows), labels), 0.3)
         save_discriminant(model, store / "projection")
     build_gallery(store / "features", store / "projection", store / "gallery")
-    card = backbone.card
     record = {
         "format": RECORD_FORMAT,
-        "settings": RunSettings().as_record(),
-        "backbone": {"name": card.name, "sha256": card.sha256, "features": card.features},
+        "settings": RunSettings(backbone=backbone.card.name).as_record(),
+        "backbone": backbone_record(backbone),
     }
     (store / "run.json").write_text(json.dumps(record))

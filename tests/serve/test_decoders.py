@@ -22,7 +22,7 @@ from verger.serve.decoders import MOST_ASIDE, Decoders, OutOfTime
 from .conftest import Photo
 from .test_limits import _until, is_gone
 
-_FRAMING = Framing(160, 180)
+_FRAMING = Framing(160, (180, 300))
 _PIXELS = 40_000_000
 _LONG = 300.0
 
@@ -96,7 +96,7 @@ def test_what_takes_too_long_is_ended_and_another_takes_its_place(
     (before,) = _processes()
     with pytest.raises(OutOfTime):
         _decode(decoders, _large(), 0.02)
-    assert _decode(decoders, photo()).shape == (160, 160, 3)
+    assert _decode(decoders, photo()).shape == (2, 160, 160, 3)
     (after,) = _processes()
     assert after.pid != before.pid
 
@@ -104,7 +104,7 @@ def test_what_takes_too_long_is_ended_and_another_takes_its_place(
 def test_what_takes_long_lets_others_pass(decoders: Decoders, photo: Photo) -> None:
     with ThreadPoolExecutor(1) as pool:
         slow = _stuck(decoders, pool, photo())
-        assert _decode(decoders, photo()).shape == (160, 160, 3)
+        assert _decode(decoders, photo()).shape == (2, 160, 160, 3)
         assert not slow.done()
         decoders.close()
         with pytest.raises(OutOfTime):
@@ -116,18 +116,18 @@ def test_of_too_many_that_take_long_the_first_is_given_up(decoders: Decoders, ph
         slow = [_stuck(decoders, pool, photo()) for _ in range(MOST_ASIDE + 1)]
         with pytest.raises(OutOfTime):
             slow[0].result(60)
-        assert _decode(decoders, photo()).shape == (160, 160, 3)
+        assert _decode(decoders, photo()).shape == (2, 160, 160, 3)
         assert not any(each.done() for each in slow[1:])
         decoders.close()
 
 
 def test_one_that_breaks_down_is_replaced(decoders: Decoders, photo: Photo) -> None:
     _end(_processes()[0])
-    assert _decode(decoders, photo()).shape == (160, 160, 3)
+    assert _decode(decoders, photo()).shape == (2, 160, 160, 3)
     first = _first()
     _end(_processes()[0])
     _end(first)
-    assert _decode(decoders, photo()).shape == (160, 160, 3)
+    assert _decode(decoders, photo()).shape == (2, 160, 160, 3)
 
 
 def test_a_photo_that_breaks_one_is_damaged(decoders: Decoders, photo: Photo) -> None:

@@ -16,7 +16,7 @@ from verger.errors import PhotosError, UsageError
 from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline import plan, run
 from verger.progress import Silent
-from verger.settings import RunSettings
+from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.place import LocalPlace
 from verger.store.inventory import Tally, edits_of, refs_of
 from verger.store.layout import FEATURES, RECORD, REJECTS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from verger.store.stock import Stock
 
 SETTINGS = RunSettings(components="2")
-BACKBONE = backbone_record(open_backbone(SETTINGS.backbone, SETTINGS.image_size))
+BACKBONE = backbone_record(open_backbone(DEFAULT_BACKBONE))
 MADE_BY = fingerprint(BACKBONE, max_pixels=SETTINGS.max_pixels, anew=False)
 
 

@@ -173,13 +173,14 @@ def test_what_else_is_said_of_a_backbone_does_not_part_two(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "other", [{"sha256": "other"}, {"image_size": 192}, {"resize_shorter_side": 224}]
+    "other", [{"sha256": "other"}, {"image_size": 192}, {"views": [224]}, {"views": [256, 420]}]
 )
 def test_features_of_two_backbones_are_not_mixed(tmp_path: Path, other: dict[str, Any]) -> None:
     store = Store(tmp_path)
     publish(store, "one")
     reply = refusal(store, **other)
-    assert "made with another backbone (lite, 224 px)" in reply
+    assert "made with lite (224 px, views 256); this run would use lite (" in reply
+    assert "Leave --backbone" in reply
     assert "--overwrite" in reply
     assert whole(store) == "one"
     claim(store, overwrite=True, **other)

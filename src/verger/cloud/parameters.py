@@ -80,7 +80,8 @@ def check_account(account: str) -> None:
 
 def check_settings(settings: RunSettings) -> None:
     """Raise `UsageError` for what only this machine has: a file of it, or another cluster."""
-    files = {"--backbone": settings.backbone} if settings.backbone.endswith(".onnx") else {}
+    backbone = settings.backbone or ""
+    files = {"--backbone": backbone} if backbone.endswith(".onnx") else {}
     labels = settings.label_from
     if labels not in ("parent", "none") and not labels.startswith("regex:"):
         files["--label-from"] = labels

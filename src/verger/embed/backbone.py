@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -41,7 +42,10 @@ class Backbone:
 
 
 class Network:
-    """A loaded model on one thread: uint8 RGB photos (N, size, size, 3) → float32 (N, features)."""
+    """A loaded model on one thread.
+
+    uint8 RGB photos (N, views, size, size, 3) → float32 (N, features), the mean over the views.
+    """
 
     def __init__(self, card: Card, model: bytes) -> None:
         self._card = card
@@ -52,7 +56,9 @@ class Network:
 
         Raises `BackboneError` if the model fails on it, or gives no row of finite numbers a photo.
         """
-        feed = {self._card.input.name: to_input(photos, self._card.input)}
+        count, views = photos.shape[:2]
+        images = photos.reshape(count * views, *photos.shape[2:])
+        feed = {self._card.input.name: to_input(images, self._card.input)}
         try:
             (out,) = self._session.run([self._card.output], feed)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
@@ -61,27 +67,39 @@ class Network:
             ) from None
         out = np.asarray(out)
         shape, dtype = out.shape, out.dtype
-        if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(photos):
+        if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(images):
             raise BackboneError(
                 f"Backbone {self._card.name} gives no row of numbers a photo: its output "
-                f"{self._card.output!r} is {dtype}, shape {shape}, for {len(photos)} photos."
+                f"{self._card.output!r} is {dtype}, shape {shape}, for {len(images)} photos."
             )
-        features = np.ascontiguousarray(out, dtype=np.float32).reshape(len(photos), -1)
+        features = np.ascontiguousarray(out, dtype=np.float32).reshape(len(images), -1)
         if not np.isfinite(features).all():
             raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
-        return features
+        if views == 1:
+            return features
+        return np.asarray(features.reshape(count, views, -1).mean(axis=1))
 
 
-def open_backbone(name: str, image_size: int | None = None) -> Backbone:
+def open_backbone(
+    name: str, image_size: int | None = None, views: Sequence[int] | None = None
+) -> Backbone:
     """Open a backbone by name (one that the package ships) or by the path of an ONNX file.
 
-    The card of FILE.onnx is FILE.json; without one, the input is guessed from the graph. Raises
-    `BackboneError` for an unknown name, a file that is no model, a model that takes no image or
-    that does not give features, and an image size that it does not take.
+    The card of FILE.onnx is FILE.json; without one, the input is guessed from the graph. Where
+    `image_size` or `views` are given, they stand in the place of the card's. Raises `BackboneError`
+    for an unknown name, a file that is no model, a model that takes no image or that does not give
+    features, and an image size or views that do not fit it.
     """
-    if not name.endswith(".onnx"):
-        return _shipped(name, image_size)
-    return _from_file(Path(name), image_size)
+    is_shipped = not name.endswith(".onnx")
+    backbone = _shipped(name) if is_shipped else _from_file(Path(name))
+    own = spec = backbone.card.input
+    if image_size is not None:
+        spec = spec.resized(image_size)
+    if views is not None:
+        spec = spec.viewed(views)
+    backbone = dataclasses.replace(backbone, card=dataclasses.replace(backbone.card, input=spec))
+    # One that is shipped is known to take its own size.
+    return backbone if is_shipped and spec.size == own.size else _tried(backbone)
 
 
 def shipped_names() -> list[str]:
@@ -111,19 +129,16 @@ def _shipped_folder() -> Path:
     return Path(str(resources.files("verger.embed") / "networks"))
 
 
-def _shipped(name: str, image_size: int | None) -> Backbone:
+def _shipped(name: str) -> Backbone:
     if name not in shipped_names():
         raise BackboneError(
             f"No backbone is called {name!r}.",
             hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx.",
         )
-    backbone = Backbone(Card.read(_shipped_folder() / f"{name}.json"), None)
-    if image_size in (None, backbone.card.input.size):
-        return backbone
-    return _tried(backbone, image_size)
+    return Backbone(Card.read(_shipped_folder() / f"{name}.json"), None)
 
 
-def _from_file(file: Path, image_size: int | None) -> Backbone:
+def _from_file(file: Path) -> Backbone:
     try:
         model = file.read_bytes()
     except FileNotFoundError:
@@ -136,8 +151,8 @@ def _from_file(file: Path, image_size: int | None) -> Backbone:
         card = Card.read(beside)
         if card.sha256 != sha256:
             raise BackboneError(f"{beside} is the card of another file: the SHA-256 differ.")
-        return _tried(Backbone(card, file.resolve()), image_size)
-    return _tried(_without_card(file, model, sha256), image_size)
+        return Backbone(card, file.resolve())
+    return _without_card(file, model, sha256)
 
 
 def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
@@ -159,15 +174,11 @@ def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
     return Backbone(card, file.resolve(), (note,))
 
 
-def _tried(backbone: Backbone, image_size: int | None) -> Backbone:
-    """Run the model once on a blank photo: it must take the size and give a row of features."""
-    card = backbone.card
-    if image_size is not None:
-        card = dataclasses.replace(card, input=card.input.resized(image_size))
-    backbone = dataclasses.replace(backbone, card=card)
-    model = backbone.model()
+def _tried(backbone: Backbone) -> Backbone:
+    """Run the model once on blank photos: it must take the size and give a row of features."""
+    card, model = backbone.card, backbone.model()
     size = card.input.size
-    blank = np.zeros((2, size, size, 3), dtype=np.uint8)
+    blank = np.zeros((2, len(card.input.views), size, size, 3), dtype=np.uint8)
     try:
         features = Network(card, model)(blank).shape[1]
     except BackboneError as error:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from verger.errors import BackboneError
-from verger.photos.decode import Framing
+from verger.photos.decode import MOST_VIEWS, Framing
 
 CARD_FORMAT = 1
+LARGEST_SIDE = 4096  # pixels, of what a photo's shorter side is brought to
+_SMALLEST_SIDE = 16
 # What most networks trained on ImageNet expect, in units of the 0-1 range.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _DEFAULT_SIZE = 224
+_CLOSER = 420 / 224  # the middle, about half as wide: decision 38
 _RESIZE_RATIO = 256 / 224  # the usual frame: shorter side to 256, centre crop 224
 
 
@@ -24,6 +28,9 @@ class InputSpec:
     """How a network wants a batch of photos.
 
     uint8 inputs take pixels as they are. float32 inputs take (pixel / 255 − mean) / std.
+
+    views: for each view of a photo, how many pixels its shorter side is brought to before the
+           central square of `size` is cut; a photo's features are the mean over its views
     """
 
     name: str
@@ -31,19 +38,32 @@ class InputSpec:
     dtype: Literal["uint8", "float32"]
     color: Literal["RGB", "BGR"] = "RGB"
     size: int = _DEFAULT_SIZE
-    resize_shorter_side: int = 256
+    views: tuple[int, ...] = (256,)
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
     @property
     def framing(self) -> Framing:
         """The frame that photos are cut to."""
-        return Framing(size=self.size, shorter_side=self.resize_shorter_side)
+        return Framing(self.size, self.views)
 
     def resized(self, size: int) -> InputSpec:
-        """Return the same input at another size, the share that the crop keeps unchanged."""
-        shorter = max(size, round(size * self.resize_shorter_side / self.size))
-        return dataclasses.replace(self, size=size, resize_shorter_side=shorter)
+        """Return the same input at another size, the shares that the views keep unchanged."""
+        views = tuple(max(size, round(size * view / self.size)) for view in self.views)
+        return dataclasses.replace(self, size=size, views=views)
+
+    def accurate(self) -> InputSpec:
+        """Return the same input with two views: the whole square, and its middle."""
+        return self.viewed((self.size, round(self.size * _CLOSER)))
+
+    def viewed(self, views: Sequence[int]) -> InputSpec:
+        """Return the same input with other views. Raises `BackboneError` for ones that are none."""
+        if not _are_views(views, self.size):
+            raise BackboneError(
+                f"The views {', '.join(map(str, views))} do not fit a network of {self.size} px.",
+                hint=f"Give 1 to {MOST_VIEWS} sides of {self.size} to {LARGEST_SIDE} pixels.",
+            )
+        return dataclasses.replace(self, views=tuple(views))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,9 +100,7 @@ class Card:
         if spec.get("color", "RGB") not in ("RGB", "BGR"):
             raise ValueError(f"input color {spec['color']}")
         size = int(spec["size"])
-        shorter = int(spec.get("resize_shorter_side", size))
-        if not 16 <= size <= shorter <= 4096:
-            raise ValueError(f"input size {size}, resize_shorter_side {shorter}")
+        views = _views(spec, size)
         mean, std = _three(spec.get("mean")), _three(spec.get("std"))
         if (mean is None) != (std is None) or (mean and spec["dtype"] != "float32"):
             raise ValueError("input mean and std go together, with dtype float32")
@@ -97,7 +115,7 @@ class Card:
                 dtype=spec["dtype"],
                 color=spec.get("color", "RGB"),
                 size=size,
-                resize_shorter_side=shorter,
+                views=views,
                 mean=mean,
                 std=std,
             ),
@@ -135,10 +153,28 @@ def guessed_input(name: str, shape: list[Any], dtype: str) -> InputSpec:
         layout=layout,
         dtype=dtypes[dtype],
         size=size,
-        resize_shorter_side=round(size * _RESIZE_RATIO),
+        views=(round(size * _RESIZE_RATIO),),
         mean=IMAGENET_MEAN if is_float else None,
         std=IMAGENET_STD if is_float else None,
     )
+
+
+def views_of(described: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read the views in a card's input, or in a run record, where one view has an older name."""
+    views = described["views"] if "views" in described else [described["resize_shorter_side"]]
+    return tuple(int(view) for view in views)
+
+
+def _views(spec: dict[str, Any], size: int) -> tuple[int, ...]:
+    views = views_of({"resize_shorter_side": size, **spec})
+    if size < _SMALLEST_SIDE or not _are_views(views, size):
+        raise ValueError(f"input size {size}, views {views}")
+    return views
+
+
+def _are_views(views: Sequence[int], size: int) -> bool:
+    fit = all(size <= view <= LARGEST_SIDE for view in views)
+    return fit and 1 <= len(views) <= MOST_VIEWS
 
 
 def _three(values: Any) -> tuple[float, float, float] | None:

@@ -29,21 +29,21 @@ READ_AHEAD_BYTES = 32 * 2**20  # of encoded photos; one larger photo is still re
 READ_THREADS = 8
 ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512  # or twice a batch of the network, so that rejects among it cut none short
-DECODE_AHEAD = 8  # decoded photos, 150 kB each at 224 pixels
+DECODE_AHEAD = 8  # decoded photos, 150 kB a view at 224 pixels
 
 MAX_BYTES = RunSettings().max_bytes
 
 DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
 
 _OF_THE_REFERENCE = ("path", "label", "bytes", "modified", "e_tag")  # columns of both tables
-_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
+_NO_PIXELS = np.empty((0, 0, 0, 3), dtype=np.uint8)
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
 Report = Callable[[int, int], None]  # photos embedded and rejected so far
 
 
 class Infer(Protocol):
-    """uint8 (N, size, size, 3) → float32 (N, features)."""
+    """uint8 (N, views, size, size, 3) → float32 (N, features)."""
 
     def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]:
         """Return the features of a batch."""

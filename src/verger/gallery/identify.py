@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, open_backbone
+from verger.embed.card import views_of
 from verger.embed.features import MAX_BYTES
 from verger.errors import StoreError
 from verger.gallery import Answer, Gallery
@@ -58,7 +59,7 @@ class Identifier:
         return self.embed(decode(photo, self.framing, self.max_pixels, thumbnail=False).pixels)
 
     def embed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return the features (width,) of a photo, from its pixels, as `framing` has them."""
+        """Return the features (width,) of a photo, from its views, as `framing` cuts them."""
         (row,) = self._network(pixels[None])
         return np.asarray(row)
 
@@ -87,9 +88,10 @@ def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> 
 
     Raises `StoreError` where the one that is here is another, `BackboneError` where there is none.
     """
-    settings = record["settings"]
-    backbone = open_backbone(str(settings["backbone"]), settings["image_size"])
-    if (backbone.card.sha256, backbone.card.features) != (record["backbone"]["sha256"], features):
+    made = record["backbone"]
+    name = str(record["settings"]["backbone"])
+    backbone = open_backbone(name, made["image_size"], views_of(made))
+    if (backbone.card.sha256, backbone.card.features) != (made["sha256"], features):
         raise StoreError(
             f"{store} was made with another backbone than the {backbone.card.name} that is "
             "here (SHA-256 or number of features differ).",

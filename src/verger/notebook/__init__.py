@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verger.embed.card import views_of
 from verger.errors import PhotosError, StoreError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.storage.place import address_of, place_of, source_of
@@ -108,11 +109,13 @@ def _parameters(
             hint = "" if photos else "--photos says where the photos are now."
             raise PhotosError(f"{given} does not exist.", hint=hint)
         where = str(place.absolute())
-    backbone = str(record["settings"]["backbone"])
+    backbone, made = str(record["settings"]["backbone"]), record["backbone"]
     return {
         "PHOTOS": where,
         "STORE": str(Store(store_root).place),
         "BACKBONE": str(Path(backbone).absolute()) if backbone.endswith(".onnx") else backbone,
+        "IMAGE_SIZE": made["image_size"],
+        "VIEWS": list(views_of(made)),
     }
 
 

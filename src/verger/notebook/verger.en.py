@@ -28,6 +28,8 @@
 PHOTOS = "verger-demo/photos"  # a folder, or s3://bucket/folder; `verger demo` renders this one
 STORE = "verger-demo/store"  # of `verger run`; our results go to STORE/notebook
 BACKBONE = "efficientnet-lite0"  # the pretrained network: a name, or an ONNX file
+IMAGE_SIZE = 0  # side of the square that it sees, in pixels; 0: as its card says
+VIEWS = []  # shorter sides of a photo's views before that square is cut; []: as its card says
 SHARE = 1.0  # of the photos: 0.1 takes one in ten, for a first look
 KEEP = 0.95  # share of the variance to keep
 
@@ -184,7 +186,7 @@ plt.show()
 # would embed all photos again for each step.
 
 # %%
-embedder = PhotoEmbedder(inputCol="content", backbone=BACKBONE)
+embedder = PhotoEmbedder(inputCol="content", backbone=BACKBONE, imageSize=IMAGE_SIZE, views=VIEWS)
 with timed("embed"):
     embedder.transform(photos).drop("content").write.mode("overwrite").parquet(f"{out}/features")
 embedded = spark.read.parquet(plain(f"{out}/features"))

@@ -33,6 +33,7 @@ from verger.photos.formats import (
 from verger.photos.reasons import Reason, Reject
 
 THUMBNAIL_SIDE = 96
+MOST_VIEWS = 4  # of a photo
 _THUMBNAIL_QUALITY = 85
 # An MPO (two JPEG in one file) is opened as JPEG: Pillow knows no opener of that name.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
@@ -57,21 +58,21 @@ _DECODER_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a photo is cut for a network.
+    """How a photo is cut for a network, into one view or several.
 
-    The shorter side is brought to `shorter_side` pixels, the aspect ratio kept, and the central
-    square of `size` pixels is taken.
+    For each view, the shorter side is brought to so many pixels, the aspect ratio kept, and the
+    central square of `size` pixels is taken: 256 of 224 nearly all of the photo, 420 its middle.
     """
 
     size: int = 224
-    shorter_side: int = 256
+    views: tuple[int, ...] = (256,)
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A decoded photo."""
 
-    pixels: npt.NDArray[np.uint8]  # RGB, (size, size, 3)
+    pixels: npt.NDArray[np.uint8]  # RGB, (views, size, size, 3)
     width: int  # of the whole photo in pixels, as a person sees it (after EXIF)
     height: int
     thumbnail: bytes  # JPEG, the whole photo, longest side at most 96 pixels; or b""
@@ -154,11 +155,12 @@ def _decode(
         # Not before: of a PNG, this loads the pixels, and an error would be taken for bad metadata.
         turns = _TURNS.get(_orientation(image), ())
         whole = _in_srgb(image, data, framing)
-        pixels = np.asarray(_turned(_on_white(_central_square(whole, framing)), turns))
+        squares = [_central_square(whole, framing.size, view) for view in framing.views]
+        pixels = np.stack([np.asarray(_turned(_on_white(square), turns)) for square in squares])
         small = _jpeg(_turned(_on_white(_small(whole)), turns)) if thumbnail else b""
     if any(turn in _SWAPPING for turn in turns):
         width, height = height, width
-    return Photo(np.ascontiguousarray(pixels), width, height, small)
+    return Photo(pixels, width, height, small)
 
 
 _SWAPPING = frozenset(
@@ -184,10 +186,11 @@ def _prepare_pillow() -> None:
 def _in_srgb(image: ImageFile.ImageFile, data: bytes, framing: Framing) -> Image.Image:
     """Bring a loaded image to L, RGB or RGBA of eight bits, in the colours of sRGB."""
     colours = declared(image, data)
+    least_side = max(framing.views)
     if colours is not None and image.mode == "CMYK":
-        return in_srgb(image, colours, framing.shorter_side).convert("RGB")
+        return in_srgb(image, colours, least_side).convert("RGB")
     whole = as_eight_bit(image, data)
-    return whole if colours is None else in_srgb(whole, colours, framing.shorter_side)
+    return whole if colours is None else in_srgb(whole, colours, least_side)
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -208,9 +211,9 @@ def _orientation(image: ImageFile.ImageFile) -> int:
 
 def _draft(image: ImageFile.ImageFile, framing: Framing) -> None:
     """Let the JPEG decoder halve, quarter or eighth a large photo: much faster, same picture."""
-    shorter = min(image.size)
-    if shorter > 2 * framing.shorter_side:
-        ratio = framing.shorter_side / shorter
+    shorter, wanted = min(image.size), max(framing.views)
+    if shorter > 2 * wanted:
+        ratio = wanted / shorter
         image.draft(None, (round(image.width * ratio), round(image.height * ratio)))
 
 
@@ -223,13 +226,13 @@ def _on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _central_square(image: Image.Image, framing: Framing) -> Image.Image:
+def _central_square(image: Image.Image, size: int, shorter_side: int) -> Image.Image:
     """Resize and crop in one step: only the pixels that the network sees are computed."""
     width, height = image.size
-    side = min(width, height) * framing.size / framing.shorter_side
+    side = min(width, height) * size / shorter_side
     left, top = (width - side) / 2, (height - side) / 2
     return image.resize(
-        (framing.size, framing.size),
+        (size, size),
         Image.Resampling.BILINEAR,
         box=(left, top, left + side, top + side),
     )

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from verger import _moved
-from verger.embed import Backbone, open_backbone
+from verger.embed import Backbone
 from verger.errors import CountError, PhotosError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.photos.labels import labeller_from
+from verger.pipeline.choosing import chosen_backbone
 from verger.pipeline.counting import count
 from verger.pipeline.embedding import embed
 from verger.pipeline.finishing import finish
@@ -90,9 +91,9 @@ def run(
     clock, started = Clock(), now()
     source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
-    backbone = open_backbone(settings.backbone, settings.image_size)
-    described = backbone_record(backbone)
     refuse_nesting(source, store)
+    backbone, settings = chosen_backbone(store, settings)
+    described = backbone_record(backbone)
     is_new = store.claim(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     try:
@@ -139,8 +140,9 @@ def plan(
     reporter = reporter if reporter is not None else Silent()
     source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
-    described = backbone_record(open_backbone(settings.backbone, settings.image_size))
     refuse_nesting(source, store)
+    backbone, settings = chosen_backbone(store, settings)
+    described = backbone_record(backbone)
     store.check(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
     with scratch_folder() as scratch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from verger.photos.decode import Framing
+from verger.photos.decode import MOST_VIEWS, Framing
 from verger.photos.reasons import Reason, Reject
 from verger.serve.decoding import (
     ANSWER,
@@ -74,7 +75,7 @@ class Decoders:
     def decode(
         self, photo: bytes, framing: Framing, max_pixels: int, deadline: float
     ) -> npt.NDArray[np.uint8]:
-        """Return the pixels (size, size, 3) of a photo, as `verger.photos.decode.decode` does.
+        """Return the pixels (views, size, size, 3) of a photo, as `decode` does.
 
         deadline: of `time.monotonic`. Raises `Reject` for bytes that give no photo, `OutOfTime`
         where the decoding was given up, RuntimeError for a defect of the decoding itself.
@@ -210,7 +211,8 @@ class _Decoder:
         (self._number,) = HELLO.unpack(receive(self._socket, HELLO.size))
 
     def ask(self, photo: bytes, framing: Framing, max_pixels: int, seconds: float) -> None:
-        head = PHOTO.pack(framing.size, framing.shorter_side, max_pixels, seconds, len(photo))
+        views = framing.views + (0,) * (MOST_VIEWS - len(framing.views))
+        head = PHOTO.pack(framing.size, *views, max_pixels, seconds, len(photo))
         self._socket.sendall(head + photo)
 
     def answers_within(self, seconds: float) -> bool:
@@ -230,7 +232,7 @@ class _Decoder:
             outcome = Outcome(number)
         except ValueError:
             raise EOFError from None
-        of_pixels = framing.size**2 * 3
+        of_pixels = math.prod(_shape(framing))
         if length != of_pixels if outcome is Outcome.PIXELS else length > _MOST_SAID:
             raise EOFError
         return outcome, receive(self._socket, length)
@@ -258,9 +260,13 @@ class _Decoder:
         self._socket.close()
 
 
+def _shape(framing: Framing) -> tuple[int, int, int, int]:
+    return len(framing.views), framing.size, framing.size, 3
+
+
 def _pixels(outcome: Outcome, said: bytearray, framing: Framing) -> npt.NDArray[np.uint8]:
     if outcome is Outcome.PIXELS:
-        return np.frombuffer(said, np.uint8).reshape(framing.size, framing.size, 3)
+        return np.frombuffer(said, np.uint8).reshape(_shape(framing))
     if outcome is Outcome.DEFECT:
         raise RuntimeError(said.decode(errors="replace"))
     reason, _, detail = said.decode(errors="replace").partition("\0")

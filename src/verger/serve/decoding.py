@@ -24,14 +24,15 @@ from typing import NoReturn
 
 from PIL import Image
 
-from verger.photos.decode import Framing, decode
+from verger.photos.decode import MOST_VIEWS, Framing, decode
 from verger.photos.reasons import Reject
 
 # What the server asks of the first process: what to do, and with which of the others.
 COMMAND = struct.Struct("<cI")
 FORK, YIELD, KILL = b"f", b"y", b"k"
-# What it asks of the others: the frame, the most pixels, seconds, and how many bytes follow.
-PHOTO = struct.Struct("<IIQdQ")
+# What it asks of the others: the side and the views, of which 0 is none, the most pixels, seconds,
+# and how many bytes follow.
+PHOTO = struct.Struct(f"<I{MOST_VIEWS}IQdQ")
 # What these say first, their number; then for each photo: what it is, and how many bytes follow.
 HELLO = struct.Struct("<I")
 ANSWER = struct.Struct("<BI")
@@ -42,7 +43,7 @@ _LOWEST_PRIORITY = 19
 class Outcome(Enum):
     """What became of a photo."""
 
-    PIXELS = 0  # uint8, (size, size, 3)
+    PIXELS = 0  # uint8, (views, size, size, 3)
     REJECT = 1  # the reason and the detail, with a null byte between
     DEFECT = 2  # a traceback
 
@@ -116,11 +117,12 @@ def _decode_all(server: socket.socket) -> NoReturn:
     try:
         server.sendall(HELLO.pack(os.getpid()))
         while True:
-            size, side, most, seconds, length = PHOTO.unpack(receive(server, PHOTO.size))
+            size, *views, most, seconds, length = PHOTO.unpack(receive(server, PHOTO.size))
             photo = bytes(receive(server, length))
             # At its end the system ends this process: the signal's handler is nobody's.
             signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST_SECONDS))
-            outcome, said = _decoded(photo, Framing(size, side), most)
+            framing = Framing(size, tuple(view for view in views if view))
+            outcome, said = _decoded(photo, framing, most)
             signal.setitimer(signal.ITIMER_REAL, 0)
             server.sendall(ANSWER.pack(outcome.value, len(said)) + said)
             del photo, said

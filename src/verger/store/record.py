@@ -48,7 +48,7 @@ def backbone_record(backbone: Backbone) -> dict[str, Any]:
         "sha256": card.sha256,
         "features": card.features,
         "image_size": card.input.size,
-        "resize_shorter_side": card.input.resize_shorter_side,
+        "views": list(card.input.views),
         "license": card.license,
     }
 

@@ -27,6 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from verger.embed.card import views_of
 from verger.errors import StoreError, visible
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
@@ -173,6 +174,15 @@ class Store:
             self._refuse_to_mix(backbone)
         return empty is None
 
+    def record_to_grow(self) -> Mapping[str, Any] | None:
+        """Return the record of the run that the next one goes on from; leave no trace."""
+        try:
+            return self._decided_record() if self.is_marked() else None
+        except NotADirectoryError:  # `check` tells
+            return None
+        except OSError as error:
+            raise told_of(error, self.root) from None
+
     def is_marked(self) -> bool:
         """Say whether the place is a STORE, or was meant to become one."""
         return bool(self.place.entries(STORE_MARK))
@@ -182,11 +192,12 @@ class Store:
         if record is None:
             return
         made = record["backbone"]
-        if any(made.get(name) != backbone[name] for name in _DECIDES):
+        if _decides(made) != _decides(backbone):
             raise StoreError(
-                f"{self.root} was made with another backbone ({made.get('name')}, "
-                f"{made.get('image_size')} px); features of two cannot stand in one table.",
-                hint="Give --overwrite to embed all photos again, or name another STORE.",
+                f"{self.root} was made with {_told(made)}; this run would use {_told(backbone)}. "
+                "Their features cannot stand in one table.",
+                hint="Leave --backbone, --image-size, --views and --accurate out to go on as STORE "
+                "was made, or give --overwrite to embed all photos again.",
             )
 
     @contextmanager
@@ -302,13 +313,20 @@ class Store:
         return record
 
 
-# What decides what a photo becomes, in the description of a backbone.
-_DECIDES = ("sha256", "image_size", "resize_shorter_side")
+def _decides(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides what a photo becomes, of the description of a backbone."""
+    chosen = {name: backbone.get(name) for name in ("sha256", "image_size")}
+    return chosen | {"views": views_of(backbone)}
+
+
+def _told(backbone: Mapping[str, Any]) -> str:
+    views = ", ".join(map(str, views_of(backbone)))
+    return f"{backbone['name']} ({backbone['image_size']} px, views {views})"
 
 
 def fingerprint(backbone: Mapping[str, Any], **others: Any) -> str:
     """Name what decides what a photo becomes, in a few characters."""
-    said = {name: backbone[name] for name in _DECIDES} | others
+    said = _decides(backbone) | others
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 

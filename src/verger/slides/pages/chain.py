@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from PIL import Image
 
+from verger.embed.card import views_of
 from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import BODY, Box, columns, rows
@@ -142,7 +143,7 @@ def _drawn(
 ) -> list[tuple[str, bytes, tuple[float, float]]]:
     """Draw the steps of one photo: each step's name, its picture, and its share of the room."""
     report, backbone = about.report, about.record["backbone"]
-    kept = int(backbone["image_size"]) / int(backbone["resize_shorter_side"])
+    kept = int(backbone["image_size"]) / min(views_of(backbone))
     features = report.sample.features[row]
     projected = report.pca.transform(report.sample.features[row : row + 1])[0]
     wide = max(1, round(math.sqrt(len(features))))

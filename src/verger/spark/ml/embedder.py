@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import BinaryType, StringType
 
 from verger.embed import open_backbone
+from verger.embed.card import views_of
 from verger.embed.features import Embedder, embed
 from verger.errors import UsageError
 from verger.photos.reasons import Reason
@@ -29,6 +30,7 @@ from verger.spark.ml.params import Settable, param
 from verger.spark.ml.persistence import ParamsWritable
 from verger.spark.session import choose_python
 from verger.storage.folder import read_file
+from verger.store.store import Store
 
 _MADE = "_verger_embedded"
 
@@ -58,6 +60,17 @@ class PhotoEmbedder(
         "name of a shipped network, or an ONNX file that every worker can read",
         TypeConverters.toString,
     )
+    imageSize: Param[int] = param(  # noqa: N815
+        "imageSize",
+        "side of the square that the network sees, in pixels; 0: as the network's card says",
+        TypeConverters.toInt,
+    )
+    views: Param[list[int]] = param(
+        "views",
+        "for each view of a photo, the pixels that its shorter side is brought to before the "
+        "square is cut; none: as the network's card says",
+        TypeConverters.toListInt,
+    )
     batchSize: Param[int] = param(  # noqa: N815
         "batchSize", "photos a batch of the network", TypeConverters.toInt
     )
@@ -73,6 +86,8 @@ class PhotoEmbedder(
         outputCol: str = "features",  # noqa: N803
         reasonCol: str = "reason",  # noqa: N803
         backbone: str = DEFAULT_BACKBONE,
+        imageSize: int = 0,  # noqa: N803
+        views: Sequence[int] = (),
         batchSize: int = 4,  # noqa: N803
         maxPixels: int = 100_000_000,  # noqa: N803
     ) -> None:
@@ -82,10 +97,27 @@ class PhotoEmbedder(
             outputCol="features",
             reasonCol="reason",
             backbone=DEFAULT_BACKBONE,
+            imageSize=0,
+            views=[],
             batchSize=4,
             maxPixels=100_000_000,
         )
         self._set(**self._input_kwargs)  # type: ignore[attr-defined]
+
+    @classmethod
+    def of_store(cls, store: str | Path, inputCol: str = "path") -> PhotoEmbedder:  # noqa: N803
+        """Return one that sees photos as the run in STORE did: same network, size and views.
+
+        Raises `StoreError` where STORE holds no whole run.
+        """
+        record = Store(store).whole_run()
+        made = record["backbone"]
+        return cls(
+            inputCol=inputCol,
+            backbone=record["settings"]["backbone"],
+            imageSize=made["image_size"],
+            views=views_of(made),
+        )
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         name = self.getInputCol()
@@ -98,7 +130,11 @@ class PhotoEmbedder(
             raise UsageError(f"Column {name!r} is {kind.simpleString()}; give paths or bytes.")
         choose_python()
         embedder = Embedder(
-            open_backbone(self.getOrDefault(self.backbone)),
+            open_backbone(
+                self.getOrDefault(self.backbone),
+                self.getOrDefault(self.imageSize) or None,
+                self.getOrDefault(self.views) or None,
+            ),
             self.getOrDefault(self.batchSize),
             self.getOrDefault(self.maxPixels),
         )

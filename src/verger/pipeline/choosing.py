@@ -1,0 +1,35 @@
+"""Which network sees the photos, and how: what is asked for, else as STORE was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from verger.embed import Backbone, open_backbone
+from verger.embed.card import views_of
+from verger.settings import DEFAULT_BACKBONE, RunSettings
+from verger.store.store import Store
+
+
+def chosen_backbone(store: Store, settings: RunSettings) -> tuple[Backbone, RunSettings]:
+    """Open the backbone of a run; return the settings with its name, too.
+
+    A STORE grows on with the network and the views that it was made with, where no other is asked
+    for. Raises `BackboneError`, and `StoreError` where the record of STORE cannot be read.
+    """
+    made = None if settings.overwrite else store.record_to_grow()
+    name = settings.backbone or (made["settings"]["backbone"] if made else DEFAULT_BACKBONE)
+    chosen = replace(settings, backbone=name)
+    backbone = open_backbone(name, settings.image_size, _views(settings))
+    if settings.accurate:
+        spec = backbone.card.input.accurate()
+        return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+    is_framed = settings.image_size is not None or settings.views is not None
+    if made is None or is_framed or backbone.card.sha256 != made["backbone"]["sha256"]:
+        return backbone, chosen
+    as_made = made["backbone"]
+    return open_backbone(name, as_made["image_size"], views_of(as_made)), chosen
+
+
+def _views(settings: RunSettings) -> Sequence[int] | None:
+    return None if settings.views is None else [int(view) for view in settings.views.split(",")]

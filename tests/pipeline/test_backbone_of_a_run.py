@@ -1,0 +1,112 @@
+"""The network and the views of a run: as asked for, else as STORE was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from verger.embed import open_backbone
+from verger.gallery.identify import Identifier
+from verger.ml import PhotoEmbedder
+from verger.photos.decode import Framing, decode
+from whole_runs import Here
+
+pytestmark = pytest.mark.spark
+
+ACCURATE = (224, 420)
+
+
+def _features(photos: Path, framing: Framing) -> dict[str, np.ndarray]:
+    """Embed photos one by one, without Spark."""
+    network = open_backbone("efficientnet-lite0").network()
+    files = sorted(photos.rglob("*.jpg"))
+    rows = [network(decode(file.read_bytes(), framing).pixels[None])[0] for file in files]
+    return {file.relative_to(photos).as_posix(): row for file, row in zip(files, rows, strict=True)}
+
+
+def test_views_are_recorded_kept_and_seen_by_all(
+    spark: SparkSession, here: Here, photos_of: Callable[..., Path], few: list[Path], tmp_path: Path
+) -> None:
+    photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
+    asked = ("--backbone", "efficientnet-lite0", "--accurate")
+    assert here("run", photos, store, *asked, "--quiet").code == 0
+
+    (photos / "c").mkdir()
+    (photos / "c/3.jpg").write_bytes(few[2].read_bytes())
+    ended = here("run", photos, store, "--json")
+    assert ended.code == 0, ended.err
+    record = json.loads(ended.out)
+    assert record["changes"]["new"] == 1
+    assert record["backbone"]["views"] == list(ACCURATE)
+    assert record["settings"]["backbone"] == "efficientnet-lite0"
+
+    expected = _features(photos, Framing(224, ACCURATE))
+    rows = pd.read_parquet(store / "features")
+    assert set(rows["path"]) == set(expected)
+    for path, features in zip(rows["path"], rows["features"], strict=True):
+        np.testing.assert_allclose(features, expected[path], atol=1e-5)
+
+    assert Identifier.open(store).framing == Framing(224, ACCURATE)
+    table = spark.createDataFrame([(str(photos / path),) for path in expected], "path string")
+    embedded = PhotoEmbedder.of_store(store).transform(table).collect()
+    for row in embedded:
+        name = Path(row["path"]).relative_to(photos).as_posix()
+        np.testing.assert_allclose(row["features"], expected[name], atol=1e-5)
+
+    refused = here("run", photos, store, "--views", "256")
+    assert refused.code == 4
+    assert "efficientnet-lite0 (224 px, views 224, 420)" in refused.error
+    assert "efficientnet-lite0 (224 px, views 256)" in refused.error
+    assert "--overwrite" in refused.error
+    assert "Leave --backbone" in refused.error
+
+
+def test_a_store_of_before_there_were_views_grows_on(
+    here: Here, photos_of: Callable[..., Path], few: list[Path], tmp_path: Path
+) -> None:
+    photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
+    asked = ("--backbone", "efficientnet-lite0", "--views", "256")
+    assert here("run", photos, store, *asked, "--quiet").code == 0
+    record = json.loads((store / "run.json").read_text())
+    record["backbone"]["resize_shorter_side"] = record["backbone"].pop("views")[0]
+    for name in ("views", "accurate"):
+        del record["settings"][name]
+    (store / "run.json").write_text(json.dumps(record))
+
+    (photos / "a/3.jpg").write_bytes(few[2].read_bytes())
+    ended = here("run", photos, store, "--json")
+    assert ended.code == 0, ended.err
+    grown = json.loads(ended.out)
+    assert (grown["changes"]["new"], grown["counts"]["embedded"]) == (1, 3)
+    assert grown["backbone"]["sha256"] == record["backbone"]["sha256"]
+    assert grown["backbone"]["views"] == [256]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--views", "224;420"], "--views 224;420 is no list of whole numbers"),
+        (["--views", "224,0"], "no list of whole numbers"),
+        (["--views", "224", "--accurate"], "exclude each other"),
+    ],
+)
+def test_views_that_are_none(here: Here, tmp_path: Path, asked: list[str], said: str) -> None:
+    ended = here("run", tmp_path, tmp_path / "store", *asked)
+    assert ended.code == 2
+    assert said in ended.error
+
+
+@pytest.mark.parametrize("views", ["100", "224,9999", "224,224,224,224,224"])
+def test_views_that_do_not_fit(
+    here: Here, photos_of: Callable[..., Path], tmp_path: Path, views: str
+) -> None:
+    ended = here("run", photos_of("a/1.jpg"), tmp_path / "store", "--views", views)
+    assert ended.code == 5
+    assert "Give 1 to 4 sides of 224 to 4096 pixels" in ended.error
+    assert not (tmp_path / "store").exists()
