@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# The processes that run tests have no core to spare, and BLAS's threads wait for each other by
+# turning round. Here, before anything imports NumPy; what tests start inherits it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 if TYPE_CHECKING:

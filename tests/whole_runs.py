@@ -24,6 +24,8 @@ from verger.spark.session import session
 
 Here = Callable[..., Ended]
 
+NO_REPORT = RunSettings(report=False)  # which takes seconds: for runs of which it is not looked at
+
 
 # Two processes share the files out (see the Makefile): what takes longest begins first.
 LONGEST = (

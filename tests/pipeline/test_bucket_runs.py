@@ -1,4 +1,4 @@
-"""Whole runs with PHOTOS and STORE in a bucket, each a process of its own, as a user has them."""
+"""Whole runs with PHOTOS and STORE in a bucket; the first is a process, as a user has it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,38 @@ from program import Ended, verger
 from seaweed import S3
 from verger.errors import PhotosError, StoreError
 from verger.pipeline import run
-from verger.settings import RunSettings
+from whole_runs import NO_REPORT, Here
 
 pytestmark = pytest.mark.spark
 
 
-def at(s3: S3, *args: object, **settings: str) -> Ended:
-    """Run the program in the environment of a user of the server."""
-    env = os.environ | s3.environment() | {"AWS_MAX_ATTEMPTS": "4"} | settings
-    ended = verger(*args, env=env)
+At = Callable[..., Ended]
+
+
+def environment(s3: S3, settings: dict[str, str]) -> dict[str, str]:
+    """The variables of a user of the server."""
+    return s3.environment() | {"AWS_MAX_ATTEMPTS": "4"} | settings
+
+
+def alone(s3: S3, *args: object, **settings: str) -> Ended:
+    """Run the program as a process, in the environment of a user of the server."""
+    return _clean(s3, verger(*args, env=os.environ | environment(s3, settings)))
+
+
+@pytest.fixture
+def at(here: Here, monkeypatch: pytest.MonkeyPatch) -> At:
+    """Run the program in this process, in the environment of a user of the server."""
+
+    def run_here(s3: S3, *args: object, **settings: str) -> Ended:
+        with monkeypatch.context() as patched:
+            for name, value in environment(s3, settings).items():
+                patched.setenv(name, value)
+            return _clean(s3, here(*args))
+
+    return run_here
+
+
+def _clean(s3: S3, ended: Ended) -> Ended:
     for secret in (s3.keys.secret_key, s3.keys.access_key):
         assert secret not in ended.out + ended.err
     assert "Traceback" not in ended.out + ended.err, ended.err[-3000:]
@@ -104,8 +128,8 @@ def grown(
 ) -> Grown:
     """Run over both."""
     expected = tmp_path_factory.mktemp("expected") / "store"
-    run(both.local, expected, RunSettings())
-    ended = at(s3, "run", "s3://whole-runs/photos", "s3://results/store", "--quiet")
+    run(both.local, expected, NO_REPORT)
+    ended = alone(s3, "run", "s3://whole-runs/photos", "s3://results/store", "--quiet")
     assert (ended.code, ended.err) == (0, "")
     return Grown(both.photos, both.results, both.local, expected)
 
@@ -165,7 +189,7 @@ def test_from_google_to_amazon_with_nothing_signed(s3: S3, grown: Grown) -> None
     )
 
 
-def test_a_dry_run_leaves_no_trace(s3: S3, grown: Grown) -> None:
+def test_a_dry_run_leaves_no_trace(at: At, s3: S3, grown: Grown) -> None:
     before = keys(grown.results)
     for name in ("store", "another-store"):
         ended = at(
@@ -176,7 +200,7 @@ def test_a_dry_run_leaves_no_trace(s3: S3, grown: Grown) -> None:
 
 
 def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
-    s3: S3, grown: Grown, tmp_path: Path
+    at: At, s3: S3, grown: Grown, tmp_path: Path
 ) -> None:
     photos, store, before = grown.photos, grown.results, table_of(grown.results, "store/features")
     some = sorted(grown.local.rglob("*.jpg"))
@@ -202,7 +226,7 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
             obstore.put(photos, f"photos/{path}", grown.local / path)
 
 
-def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
+def test_faults_change_nothing_of_the_result(at: At, s3: S3, grown: Grown) -> None:
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
@@ -216,7 +240,7 @@ def test_faults_change_nothing_of_the_result(s3: S3, grown: Grown) -> None:
 
 
 def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
-    s3: S3, grown: Grown
+    at: At, s3: S3, grown: Grown
 ) -> None:
     """A photo late in the order answers 403 ExpiredToken, and all that is asked after it."""
     store = grown.results
@@ -256,7 +280,7 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
     ],
 )
 def test_places_that_cannot_be(
-    s3: S3, both: Orchard, photos: str, store: str, code: int, says: str
+    at: At, s3: S3, both: Orchard, photos: str, store: str, code: int, says: str
 ) -> None:
     before = keys(both.results)
     ended = at(s3, "run", photos, store)
@@ -273,7 +297,9 @@ def test_places_that_cannot_be(
         ("stranger", {3, 4}, "access key is not known"),
     ],
 )
-def test_users_who_may_not(s3: S3, both: Orchard, user: str, codes: set[int], says: str) -> None:
+def test_users_who_may_not(
+    at: At, s3: S3, both: Orchard, user: str, codes: set[int], says: str
+) -> None:
     before = keys(both.results)
     ended = at(s3.as_user(user), "run", "s3://whole-runs/photos", "s3://results/denied")
     assert ended.code in codes, ended.err
@@ -292,7 +318,7 @@ def test_users_who_may_not(s3: S3, both: Orchard, user: str, codes: set[int], sa
     ],
     ids=["503 for ever", "down", "expired", "redirected", "another region"],
 )
-def test_servers_that_refuse(s3: S3, both: Orchard, faults: Faults, says: str) -> None:
+def test_servers_that_refuse(at: At, s3: S3, both: Orchard, faults: Faults, says: str) -> None:
     with faulty(s3.endpoint, faults) as proxy:
         ended = at(
             s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/new",
@@ -318,10 +344,12 @@ def test_photos_that_may_be_listed_but_not_read(
             monkeypatch.setenv(name, value)
         photos = "s3://unreadable/photos"
         with pytest.raises(PhotosError, match=r"None of the 5 photos of .* may be read") as caught:
-            run(photos, tmp_path / "store")
+            run(photos, tmp_path / "store", NO_REPORT)
         assert "s3:GetObject" in caught.value.hint
         proxy.set(Faults())
-        record = run(photos, tmp_path / "store").record  # what was refused is not remembered
+        record = run(
+            photos, tmp_path / "store", NO_REPORT
+        ).record  # what was refused is not remembered
     assert (record["counts"]["embedded"], record["changes"]["new"]) == (5, 5)
 
 
@@ -349,15 +377,15 @@ def test_one_photo_that_cannot_be_had_costs_no_other(
         for name, value in s3.behind(proxy.endpoint).environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-        counts = run(f"s3://{bucket}/photos", tmp_path / "store").record["counts"]
+        counts = run(f"s3://{bucket}/photos", tmp_path / "store", NO_REPORT).record["counts"]
         assert (counts["embedded"], counts["rejected_by_reason"]) == (3, {"unavailable": 1})
         proxy.set(Faults())
-        record = run(f"s3://{bucket}/photos", tmp_path / "store").record
+        record = run(f"s3://{bucket}/photos", tmp_path / "store", NO_REPORT).record
     assert (record["counts"]["embedded"], record["counts"]["rejected"]) == (4, 0)
     assert record["changes"]["retried"] == 1
 
 
-def test_a_store_of_a_newer_version(s3: S3, both: Orchard) -> None:
+def test_a_store_of_a_newer_version(at: At, s3: S3, both: Orchard) -> None:
     obstore.put(both.results, "newer/.verger/store.json", b'{"format": 1}')
     obstore.put(both.results, "newer/run.json", b'{"format": 99}')
     ended = at(s3, "run", "s3://whole-runs/photos", "s3://results/newer")
