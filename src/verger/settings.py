@@ -12,7 +12,7 @@ from typing import Any
 
 from verger.errors import UsageError
 
-DEFAULT_BACKBONE = "efficientnet-lite0"
+DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 _VIEWS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*")
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,

@@ -111,6 +111,14 @@ def test_features_are_finite_the_same_again_and_tell_fruit_apart(
     assert likeness.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
 
 
+def test_eight_bits_keep_the_features_of_float32(
+    default: Network, fruit: npt.NDArray[np.uint8]
+) -> None:
+    ours, theirs = default(fruit), open_backbone("efficientnet-lite0").network()(fruit)
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    assert ((ours * theirs).sum(axis=1) / lengths).min() > 0.98
+
+
 def test_features_do_not_depend_on_the_batch(
     default: Network, fruit: npt.NDArray[np.uint8]
 ) -> None:

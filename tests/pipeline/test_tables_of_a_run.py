@@ -28,6 +28,7 @@ from verger.embed import open_backbone
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason
 from verger.projections.pca import load_pca
+from verger.settings import DEFAULT_BACKBONE
 from verger.store.store import RECORD_FORMAT
 from whole_runs import Whole
 
@@ -213,7 +214,7 @@ def test_thumbnails_are_small_jpegs_of_the_whole_photo(whole: Whole, features: R
 
 def test_a_bad_file_costs_its_neighbours_nothing(whole: Whole, features: Rows) -> None:
     """Each photo's features are those that the network gives for this photo alone."""
-    backbone = open_backbone("efficientnet-lite0")
+    backbone = open_backbone(DEFAULT_BACKBONE)
     network = backbone.network()
     for path in whole.photos.kept:
         data = (whole.photos.root / path).read_bytes()
@@ -246,7 +247,7 @@ def test_the_record(whole: Whole) -> None:
     assert record == {"format": RECORD_FORMAT, **json.loads(json.dumps(whole.record))}
     assert record["versions"]["verger"] == verger.__version__
     assert record["photos"] == str(whole.photos.root)
-    assert record["backbone"]["name"] == "efficientnet-lite0"
+    assert record["backbone"]["name"] == DEFAULT_BACKBONE
     assert len(record["backbone"]["sha256"]) == 64
     assert record["backbone"]["features"] == 1280
     projection = record["projection"]

@@ -27,7 +27,7 @@
 # %% tags=["parameters"]
 PHOTOS = "verger-demo/photos"  # a folder, or s3://bucket/folder; `verger demo` renders this one
 STORE = "verger-demo/store"  # of `verger run`; our results go to STORE/notebook
-BACKBONE = "efficientnet-lite0"  # the pretrained network: a name, or an ONNX file
+BACKBONE = "efficientnet-lite0-int8"  # the pretrained network: a name, or an ONNX file
 IMAGE_SIZE = 0  # side of the square that it sees, in pixels; 0: as its card says
 VIEWS = []  # shorter sides of a photo's views before that square is cut; []: as its card says
 SHARE = 1.0  # of the photos: 0.1 takes one in ten, for a first look
