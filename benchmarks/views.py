@@ -1,11 +1,12 @@
-"""`python -m benchmarks.views GALLERY QUERIES STUDIO`: which network sees best, and how fast.
+"""`python -m benchmarks.views GALLERY QUERIES STUDIO UNSEEN`: which network sees best, how fast.
 
     --networks NAME|FILE.onnx,…  networks to try (default: those that are shipped)
-    --views 256 --views 224,420  views to try, as for `verger run`; several times
+    --views 224/256 --views 160/160,300
+                                 the side, and the views as for `verger run`; several times
     --cache FOLDER               keep the features of each view there, and take them from there
 
-GALLERY, QUERIES and STUDIO are folders of labelled photos (the label is the folder's name). Each
-row of the table is a network with its views, and says:
+GALLERY, QUERIES, STUDIO and UNSEEN are folders of labelled photos (the label is the folder's
+name). Each row of the table is a network with its views, and says:
 
 - milliseconds of a core a photo, decoding and network, in one thread, on photos of GALLERY; all
   rows are timed in turn, five times, and the fastest of each counts;
@@ -13,10 +14,11 @@ row of the table is a network with its views, and says:
 - of GALLERY, the share named right where half of each label's photos are hidden (they are cut in
   two along their main direction of variation, so that a burst of shots is on one side);
 - of STUDIO, the share of photos whose species is named right though no photo of their variety was
-  shown: each variety of a species that has several is hidden in turn.
+  shown: each variety of a species that has several is hidden in turn;
+- of UNSEEN, photos of other varieties, the share whose species is named right from STUDIO.
 
-Naming is that of `verger identify`, without its verdicts. Choose by the last three, and report on
-photos that were in none of them.
+Naming is that of `verger identify`, without its verdicts. Choose by what GALLERY and STUDIO
+say alone; the others are what it comes to.
 """
 
 from __future__ import annotations
@@ -49,26 +51,31 @@ _WAY = (DEFAULT_SHRINKAGE, "both")  # how `verger identify` names
 def main() -> None:
     """Embed, measure and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.views", description=__doc__)
-    for folder in ("gallery", "queries", "studio"):
+    for folder in ("gallery", "queries", "studio", "unseen"):
         parser.add_argument(folder, type=Path)
     parser.add_argument("--networks", default=",".join(shipped_names()))
     parser.add_argument("--views", action="append")
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
     tried = [
-        open_backbone(network, views=[int(view) for view in views.split(",")])
+        open_backbone(network, int(side), [int(view) for view in views.split(",")])
         for network in options.networks.split(",")
-        for views in options.views or ["256"]
+        for side, _, views in (each.partition("/") for each in options.views or ["224/256"])
     ]
     if options.cache:
         options.cache.mkdir(parents=True, exist_ok=True)
-    folders = (options.gallery, options.queries, options.studio)
+    folders = (options.gallery, options.queries, options.studio, options.unseen)
     seen = [[_embedded(folder, one, options.cache) for folder in folders] for one in tried]
     took = _timed(options.gallery, tried)
     print(f"{machine()}\n")
-    print("| network | views | ms | other photos | by species | hidden halves | unseen varieties |")
-    print("|---|---|---|---|---|---|---|")
-    for backbone, (gallery, queries, studio), seconds in zip(tried, seen, took, strict=True):
+    print(
+        "| network | views | ms | hidden halves | hidden varieties | other photos | by species "
+        "| unseen varieties |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for backbone, (gallery, queries, studio, unseen), seconds in zip(
+        tried, seen, took, strict=True
+    ):
         spec = backbone.card.input
         views = " + ".join(f"{spec.size}/{view}" for view in spec.views)
         labels, species = shares_named(gallery, queries, _WAY[:1])[_WAY]
@@ -76,8 +83,9 @@ def main() -> None:
             [shares_named(*pair, _WAY[:1])[_WAY][0] for pair in hidden_halves(*gallery)]
         )
         print(
-            f"| {backbone.card.name} | {views} | {1000 * seconds:.2f} | {labels:.1%} | "
-            f"{species:.1%} | {hidden:.1%} | {_unseen(*studio):.1%} |",
+            f"| {backbone.card.name} | {views} | {1000 * seconds:.2f} | {hidden:.1%} "
+            f"| {_hidden_varieties(*studio):.1%} | {labels:.1%} | {species:.1%} "
+            f"| {shares_named(studio, unseen, _WAY[:1])[_WAY][1]:.1%} |",
             flush=True,
         )
 
@@ -128,7 +136,7 @@ def _timed(folder: Path, tried: list[Backbone]) -> list[float]:
     return [float(seconds) for seconds in took.min(axis=0)]
 
 
-def _unseen(rows: Rows, labels: Labels) -> float:
+def _hidden_varieties(rows: Rows, labels: Labels) -> float:
     """Return the share of photos whose species is right though their variety was not shown."""
     species = np.array([str(group_of(label) or label) for label in labels])
     right = []
