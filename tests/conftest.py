@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,20 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     yield mount
     for folder in made:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in memory where there is one: for what is done anew for each of many steps.
+
+    A disk takes milliseconds to say that a file is on it, which makes minutes of them all.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="verger-tests-", dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

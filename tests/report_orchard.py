@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from once import once
 from report_stores import lay, make_store
 from verger.demo.render import VARIETIES, render_photo
 from verger.report import write_report
@@ -49,10 +51,8 @@ def again(photo: bytes, quality: int) -> bytes:
     return out.getvalue()
 
 
-@pytest.fixture(scope="session")
-def orchard(tmp_path_factory: pytest.TempPathFactory) -> Orchard:
-    """Eight varieties, with copies, wrong labels, hostile names and files that are no photos."""
-    folder = tmp_path_factory.mktemp("orchard")
+def _make(folder: Path) -> None:
+    """Make the STORE in a folder, and write down what was planted."""
     chosen = VARIETIES[:16:2]
     photos = {
         f"{NAMES.get(variety, variety)}/{view}.jpg": jpeg(variety, view)
@@ -76,8 +76,15 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Orchard:
         f"{first}/<i>no photo</i>.jpg": b"nothing of the kind",
         f"{second}/short.jpg": photos[f"{second}/1.jpg"][:900],
     }
-    store = make_store(lay(folder / "photos", photos), folder / "store")
-    return Orchard(store, copies, wrong, 3)
+    make_store(lay(folder / "photos", photos), folder / "store")
+    (folder / "planted.json").write_text(json.dumps([copies, wrong, 3]))
+
+
+@pytest.fixture(scope="session")
+def orchard(tmp_path_factory: pytest.TempPathFactory) -> Orchard:
+    """Eight varieties, with copies, wrong labels, hostile names and files that are no photos."""
+    folder = once(tmp_path_factory, "orchard", _make)
+    return Orchard(Store(folder / "store"), *json.loads((folder / "planted.json").read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""One Spark session, and one run over an awkward folder, for all tests that can share them."""
+"""One Spark session, and one run over an awkward folder, for all tests that can share them.
+
+Every session of tests imports this: Spark, pandas and the network wait until a test needs them.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyspark
 import pytest
-from pyspark.sql import SparkSession
 
 from awkward import Awkward, make_awkward
 from program import Ended, words
-from verger.cli.main import main
-from verger.demo.render import render_orchard
-from verger.pipeline import run
 from verger.settings import RunSettings
-from verger.spark.session import session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Here = Callable[..., Ended]
 
@@ -29,6 +30,8 @@ NO_REPORT = RunSettings(report=False)  # which takes seconds: for runs of which 
 
 # Two processes share the files out (see the Makefile): what takes longest begins first.
 LONGEST = (
+    "cluster_real",
+    "server_real",
     "bucket_runs",
     "kills",
     "ml",
@@ -44,7 +47,7 @@ LONGEST = (
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the files that take longest first; leave out what this Spark does not have."""
-    if pyspark.__version__ < "4":  # Spark Connect's server comes with pyspark since 4
+    if metadata.version("pyspark") < "4":  # Spark Connect's server comes with pyspark since 4
         through = [item for item in items if "connect" in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=through)
         items[:] = [item for item in items if item not in through]
@@ -64,6 +67,8 @@ class Whole:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """Start Spark as the program does; each run in this process joins it."""
+    from verger.spark.session import session
+
     with session(RunSettings(cores=2), short=True) as started:
         yield started
 
@@ -71,6 +76,8 @@ def spark() -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def orchard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render 30 photos of 5 varieties."""
+    from verger.demo.render import render_orchard
+
     folder = tmp_path_factory.mktemp("orchard") / "photos"
     assert render_orchard(folder, varieties=5, views=4, test_views=2) == 30
     return folder
@@ -85,6 +92,8 @@ def few(orchard: Path) -> list[Path]:
 @pytest.fixture(scope="session")
 def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """Run over the awkward folder, into a STORE whose own path is awkward."""
+    from verger.pipeline import run
+
     folder = tmp_path_factory.mktemp("whole")
     photos = make_awkward(folder / "photos é %20 [x]", few)
     store = folder / "store {1} #2*"
@@ -97,6 +106,7 @@ def here(
     spark: SparkSession, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Here:
     """Run the program in this process, where it joins the session that is running."""
+    from verger.cli.main import main
 
     def execute(*args: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["verger", *words(*args)])

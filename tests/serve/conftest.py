@@ -18,6 +18,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from once import once
 from verger.demo.render import render_orchard, render_photo
 
 from .galleries_served import build_store
@@ -62,7 +63,10 @@ class Server:
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A STORE of a few rendered varieties, one of them under a hostile name."""
-    root = tmp_path_factory.mktemp("gallery")
+    return once(tmp_path_factory, "gallery", _make_gallery) / "store"
+
+
+def _make_gallery(root: Path) -> None:
     render_orchard(root / "photos", varieties=VARIETIES, views=VIEWS, test_views=0)
     hostile = root / "photos" / "Training" / HOSTILE_LABEL
     hostile.mkdir()
@@ -70,7 +74,6 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
         jpeg = _jpeg(Image.fromarray(render_photo("Kiwi", view, views=VIEWS, seed=5)))
         (hostile / f"{view}.jpg").write_bytes(jpeg)
     build_store(root / "photos", root / "store")
-    return root / "store"
 
 
 @pytest.fixture(scope="session")
