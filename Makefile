@@ -9,15 +9,22 @@ STAMP35 := $(VENV35)/.ready
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
 # Two processes: Spark's sessions wait as often as they compute. A file's tests stay together, for
-# what they share.
-PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+# what they share. Threads of BLAS, as many as there are cores in each, would wait for one another.
+# No test is schemathesis' or anyio's own, whose plugins take seconds to import in each process.
+PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 20 \
+  -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
 # What a version of Spark decides: sessions, jobs, tables, pipelines. The rest is ours alone, and is
 # tested on the newest.
 WITH_SPARK35 := tests/ml tests/spark tests/notebook \
   $(addprefix tests/pipeline/test_,matrix.py tables_of_a_run.py stopping.py)
-WITHOUT := --ignore tests/serve --ignore tests/cloud --ignore tests/pipeline --ignore tests/ml tests
+WITHOUT := --ignore tests/pipeline --ignore tests/ml
+# Of the server and the cloud, the quick tests have what starts no server and no account.
+QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test_prices.py
+BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/test_*.py))
+
+test-quick test-unit test-serve test-cloud: export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: demo test check lint test-quick test-unit test-long debian test-serve test-cloud test-spark test-spark35 bench docs format clean
 
@@ -50,7 +57,9 @@ test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"
 endif
 
-check: lint test-quick
+# The types are checked beside the tests: the first time, that takes a core a minute.
+check: $(STAMP)
+	$(MAKE) --jobs=2 lint test-quick
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -62,12 +71,14 @@ lint: $(STAMP)
 	$(BIN)/python scripts/draw_cloud.py --check
 	$(BIN)/python scripts/draw_architecture.py --check
 
-# No Spark, no server, no cloud, and nothing that takes seconds.
+# No Spark, and nothing that takes seconds.
 test-quick: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long" $(WITHOUT)
+	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long" $(WITHOUT) \
+	  $(BESIDES:%=--ignore %) tests
 
 test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not long" $(WITHOUT)
+	$(BIN)/python $(PYTEST) -m "not spark and not long" $(WITHOUT) \
+	  --ignore tests/serve --ignore tests/cloud tests
 
 # Two runs on one bucket, one of them held at each request in turn: a quarter of an hour.
 test-long: $(STAMP)

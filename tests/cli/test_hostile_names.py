@@ -116,6 +116,7 @@ def test_labels_in_the_summary_do_nothing() -> None:
 # Formulas -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_report_are_safe_to_open(tmp_path: Path) -> None:
     """No cell of text begins as a formula; numbers are numbers; labels read back as they were."""
     names = [FORMULA[:6], "+1", "-plum", "@x", "plum", "'=x"]

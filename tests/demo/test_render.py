@@ -85,6 +85,7 @@ def test_every_variety_has_its_training_and_test_photos(orchard: Path) -> None:
             assert len(list((orchard / part / name).iterdir())) == count
 
 
+@pytest.mark.slow
 def test_training_and_test_views_share_no_rotation(orchard: Path) -> None:
     every = [f"{n}_100.jpg" for n in range(VIEWS + TEST_VIEWS)]
     for name in VARIETIES:
@@ -104,6 +105,7 @@ def test_by_default_a_variety_has_12_and_4_views_spread_around(tmp_path: Path) -
     assert seen == [(k + 1, 16) for k in range(16)]
 
 
+@pytest.mark.slow
 def test_photos_are_100_px_on_white_with_the_fruit_filling_the_frame(orchard: Path) -> None:
     for part in ("Training", "Test"):
         for name, views in photos(orchard, part).items():
@@ -155,6 +157,7 @@ def test_fruit_is_shaded_by_light_from_above_left() -> None:
     assert photo[20:45, 20:45].mean() > photo[60:85, 60:85].mean() + 25
 
 
+@pytest.mark.slow
 def test_a_test_view_is_nearest_to_a_training_view_of_its_variety(orchard: Path) -> None:
     known = [(n, features(p)) for n, ps in photos(orchard, "Training").items() for p in ps]
     table = np.stack([f for _, f in known])
@@ -167,6 +170,7 @@ def test_a_test_view_is_nearest_to_a_training_view_of_its_variety(orchard: Path)
     assert len(wrong) <= 0.15 * len(asked), wrong
 
 
+@pytest.mark.slow
 def test_most_pairs_of_varieties_are_further_apart_than_views_of_one(orchard: Path) -> None:
     described = {
         n: np.stack([features(p) for p in ps]) for n, ps in photos(orchard, "Training").items()

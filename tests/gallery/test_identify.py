@@ -109,6 +109,7 @@ def test_the_table_has_a_line_for_each_photo(made: tuple[Path, Path], tmp_path: 
     assert "unreadable: No such file or directory" in lines[3]
 
 
+@pytest.mark.slow
 def test_json_and_together(made: tuple[Path, Path]) -> None:
     photos, store = made
     same = [file for file in views_of(photos) if file.parent == views_of(photos)[0].parent]
@@ -129,6 +130,7 @@ def test_no_readable_photo_is_exit_code_3(made: tuple[Path, Path], tmp_path: Pat
     assert done.stderr == "verger: None of the photos could be read.\n"
 
 
+@pytest.mark.slow
 def test_evaluate_measures_a_folder(made: tuple[Path, Path], tmp_path: Path) -> None:
     photos, store = made
     done = verger("evaluate", store, photos / "Test", "--json")
@@ -144,6 +146,7 @@ def test_evaluate_measures_a_folder(made: tuple[Path, Path], tmp_path: Path) -> 
     assert told.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_folder_without_photos_is_one_line(made: tuple[Path, Path], tmp_path: Path) -> None:
     for folder, line in ((tmp_path, "No labelled photo in"), (tmp_path / "no", "No such folder")):
         done = verger("evaluate", made[1], folder, "--quiet")

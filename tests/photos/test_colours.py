@@ -128,6 +128,7 @@ def test_srgb_and_profiles_that_cannot_be_meant_change_no_bit(options: dict[str,
         assert decode(with_it).thumbnail == decode(plain).thumbnail
 
 
+@pytest.mark.slow
 def test_mutated_profiles_never_end_the_process() -> None:
     rng = np.random.default_rng(5)
     sources = [icc("Display P3"), icc("Adobe RGB"), ink(), SRGB]
@@ -139,6 +140,7 @@ def test_mutated_profiles_never_end_the_process() -> None:
         decode(encoded(image, "TIFF", icc_profile=bytes(profile)))
 
 
+@pytest.mark.slow
 def test_profiles_are_remembered_up_to_a_bound_and_huge_ones_left_aside() -> None:
     for i in range(100):
         profile = icc("Display P3") + bytes(i)

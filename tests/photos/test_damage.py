@@ -70,7 +70,9 @@ def test_a_progressive_jpeg_whose_last_scans_are_missing_is_truncated() -> None:
 
 
 @pytest.mark.parametrize("color", [(128, 128, 128), (255, 255, 255)])
-@pytest.mark.parametrize("size", [(64, 48), (1200, 900), (17, 3000)])
+@pytest.mark.parametrize(
+    "size", [(64, 48), pytest.param((1200, 900), marks=pytest.mark.slow), (17, 3000)]
+)
 def test_plain_pictures_are_whole_though_they_are_gray_or_all_zeros(
     color: tuple[int, int, int], size: tuple[int, int]
 ) -> None:

@@ -49,7 +49,7 @@ def test_the_size_of_a_stream_is_read_from_it(format_: str, size: tuple[int, int
 
 
 @pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
-@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("alpha", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stream_larger_than_its_container_says_counts(format_: str, alpha: bool) -> None:
     image = Image.new("RGB", (2000, 1500), (9, 200, 30))
     decode(encoded(image, format_), max_pixels=3_100_000)

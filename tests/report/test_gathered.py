@@ -41,7 +41,7 @@ def gathered(store: Store, root: Path, scratch: Path, finished: str | None) -> G
     return Gathered(gathering.place, len(codes), *names)
 
 
-@pytest.mark.parametrize("most", [data.MOST_LOOKED_AT, 20])
+@pytest.mark.parametrize("most", [data.MOST_LOOKED_AT, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_report_from_what_was_gathered_is_that_from_the_store(
     orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

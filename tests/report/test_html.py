@@ -178,6 +178,7 @@ def test_light_and_dark_by_hand(browser: Browser, page: Path) -> None:
         assert tab.complaints == []
 
 
+@pytest.mark.slow
 def test_on_paper_everything_is_open_and_nothing_is_lost_after(
     browser: Browser, page: Path, tmp_path: Path
 ) -> None:
@@ -198,7 +199,7 @@ def test_on_paper_everything_is_open_and_nothing_is_lost_after(
         assert tab.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     with watched(browser, **DESKTOP, color_scheme=scheme, bypass_csp=True) as tab:

@@ -164,7 +164,9 @@ def thumbnails(*photos: bytes) -> list[bytes]:
     return [decode(photo).thumbnail for photo in photos]
 
 
-@pytest.mark.parametrize("variety", VARIETIES[::6])
+@pytest.mark.parametrize(
+    "variety", [VARIETIES[0], *(pytest.param(v, marks=pytest.mark.slow) for v in VARIETIES[6::6])]
+)
 def test_encoding_again_is_a_duplicate_and_turning_is_not(variety: str) -> None:
     views = [jpeg(variety, view, views=60, quality=95) for view in range(4)]
     image = Image.open(io.BytesIO(views[0]))
@@ -198,7 +200,8 @@ def test_a_thumbnail_that_cannot_be_opened_is_like_none() -> None:
     assert find_duplicates(photos_of(shown, sizes=range(5)), pictures).rows.tolist() == []
 
 
-@pytest.mark.parametrize("spread", [3, 60])  # in one strip, and over many
+# In one strip, and over many.
+@pytest.mark.parametrize("spread", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_alike_are_those_of_brute_force(spread: float) -> None:
     rng = np.random.default_rng(int(spread))
     base = 128 + rng.normal(0, spread, (1200, 12)) @ rng.normal(0, 0.3, (12, WIDE))
@@ -211,6 +214,7 @@ def test_alike_are_those_of_brute_force(spread: float) -> None:
     assert near_pairs(pictures) == expected
 
 
+@pytest.mark.slow
 def test_a_thousand_photos_of_a_white_wall_are_one_group_by_few_pairs() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(250, 252, (3000, WIDE)).astype(np.uint8)

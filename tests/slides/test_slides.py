@@ -32,8 +32,6 @@ from verger.slides.pdf import libreoffice
 from verger.slides.text import Line, clean, fit, height, on_one_line, width
 from verger.slides.words import Words, catalogue
 
-pytestmark = pytest.mark.slow  # each deck takes seconds to draw
-
 _LONG = "a very long name of a variety of fruit " * 8
 _HOSTILE = ("=1+1", "@SUM(A1)", "+cmd|calc", "a\x01\x0b\x1b[31m\tb", _LONG[:240].strip(),
             "\u202egpj.exe", "苹果" * 40, "M" * 200)  # fmt: skip
@@ -143,6 +141,7 @@ def overfull(deck: Any) -> list[tuple[int, str, float, float]]:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everything_stands_on_its_slide_and_every_text_in_its_box(
     decks: dict[str, Any], language: str
@@ -157,6 +156,7 @@ def test_everything_stands_on_its_slide_and_every_text_in_its_box(
     assert overfull(deck) == []
 
 
+@pytest.mark.slow
 def test_no_text_of_ours_is_cut(tmp_path: Path) -> None:
     photos = {f"{name}/{v}.jpg": jpeg(VARIETIES[at], v) for at, name in enumerate("abc")
               for v in range(5)}  # fmt: skip
@@ -166,6 +166,7 @@ def test_no_text_of_ours_is_cut(tmp_path: Path) -> None:
         assert "…" not in texts(Presentation(io.BytesIO(draw(report, "store", language))))
 
 
+@pytest.mark.slow
 def test_every_slide_has_a_title_of_its_own_and_notes_and_says_what_it_shows(
     decks: dict[str, Any],
 ) -> None:
@@ -183,6 +184,7 @@ def test_every_slide_has_a_title_of_its_own_and_notes_and_says_what_it_shows(
     assert set(titles(decks["en"])).isdisjoint(titles(decks["fr"]))
 
 
+@pytest.mark.slow
 def test_pictures_keep_their_proportions(decks: dict[str, Any]) -> None:
     pictures = [shape for _, shape in shapes(decks["en"]) if hasattr(shape, "image")]
     assert len(pictures) > 60
@@ -192,6 +194,7 @@ def test_pictures_keep_their_proportions(decks: dict[str, Any]) -> None:
         assert (shape.crop_left, shape.crop_right, shape.crop_top, shape.crop_bottom) == (0,) * 4
 
 
+@pytest.mark.slow
 def test_charts_are_native_and_hold_what_the_report_found(
     decks: dict[str, Any], found: Report
 ) -> None:
@@ -211,6 +214,7 @@ def test_charts_are_native_and_hold_what_the_report_found(
     )
 
 
+@pytest.mark.slow
 def test_figures_are_the_runs(decks: dict[str, Any], found: Report) -> None:
     seen = texts(decks["fr"])
     assert found.separation is not None
@@ -224,6 +228,7 @@ def test_figures_are_the_runs(decks: dict[str, Any], found: Report) -> None:
         assert figure in seen
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text_and_no_formula(hostile: bytes) -> None:
     deck = Presentation(io.BytesIO(hostile))  # lxml read every part: all of it is XML
     assert overfull(deck) == []
@@ -243,6 +248,7 @@ def test_hostile_names_are_text_and_no_formula(hostile: bytes) -> None:
     assert plain("Apple 3") == "Apple 3"
 
 
+@pytest.mark.slow
 def test_small_stores_give_sensible_slides(tmp_path: Path) -> None:
     one_label = {f"a/{view}.jpg": jpeg(VARIETIES[0], view) for view in range(5)}
     for name, photos, labels, slides in (

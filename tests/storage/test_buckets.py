@@ -321,6 +321,7 @@ def test_thousands_are_listed_each_once_and_in_order(
     assert list(tmp_path.iterdir()) == []  # what was sorted on the disk is cleared away
 
 
+@pytest.mark.slow
 def test_in_no_order_the_first_photo_comes_before_all_are_found(
     s3: S3, many: dict[str, list[str]]
 ) -> None:
@@ -335,6 +336,7 @@ def test_in_no_order_the_first_photo_comes_before_all_are_found(
         assert sorted(found) == sorted(many[top])
 
 
+@pytest.mark.slow
 def test_a_listing_that_nobody_finishes_leaves_nothing(
     s3: S3, many: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -351,6 +353,7 @@ def test_a_listing_that_nobody_finishes_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", ["flat", "nested", "mixed"])
 def test_an_error_in_the_midst_of_a_listing_is_the_listing_s(
     s3: S3, many: dict[str, list[str]], top: str
@@ -686,13 +689,14 @@ def test_a_listing_without_the_right_to_read_rejects_every_photo(s3: S3) -> None
 @pytest.mark.parametrize(
     "faults",
     [
-        Faults(latency=0.025),
-        Faults(error=0.2, most=4),
-        Faults(reset=0.2, most=4),
-        Faults(cut=0.2, most=4),
-        Faults(latency=0.025, error=0.1, reset=0.1, cut=0.1, most=4, seed=7),
+        pytest.param(Faults(latency=0.025), id="25 ms", marks=pytest.mark.slow),
+        pytest.param(Faults(error=0.2, most=4), id="503", marks=pytest.mark.slow),
+        pytest.param(Faults(reset=0.2, most=4), id="resets", marks=pytest.mark.slow),
+        pytest.param(Faults(cut=0.2, most=4), id="cut bodies", marks=pytest.mark.slow),
+        pytest.param(
+            Faults(latency=0.025, error=0.1, reset=0.1, cut=0.1, most=4, seed=7), id="all"
+        ),
     ],
-    ids=["25 ms", "503", "resets", "cut bodies", "all"],
 )
 def test_faults_that_pass_change_no_byte(s3: S3, faults: Faults, tmp_path: Path) -> None:
     name = f"faults-{time.monotonic_ns()}"
@@ -803,6 +807,7 @@ def want(place: Bucket, start: threading.Barrier, end: threading.Event, got: lis
         got.append(False)
 
 
+@pytest.mark.slow
 def test_of_many_who_want_a_lock_one_gets_it(locked: Bucket) -> None:
     """First where there is none, then where a dead one is to be taken over."""
     for round_ in range(3):

@@ -536,8 +536,8 @@ def run_child(script: str, store: Store) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
-def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(in_memory: Path) -> None:
+    store = Store(in_memory / "store")
     publish_first(store)
     steps = run_child(KILLED, store)
     assert len(steps) > 20
@@ -580,8 +580,9 @@ for moment in range(0, 1000, 3):
 """
 
 
-def test_who_completes_a_publication_may_be_killed_too(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+@pytest.mark.slow
+def test_who_completes_a_publication_may_be_killed_too(in_memory: Path) -> None:
+    store = Store(in_memory / "store")
     publish_first(store)
     steps = run_child(KILLED_TWICE, store)
     assert len(steps) > 5
@@ -630,10 +631,11 @@ for end in (full, interrupt):
 """
 
 
+@pytest.mark.slow
 def test_stopped_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(
-    tmp_path: Path,
+    in_memory: Path,
 ) -> None:
-    store = Store(tmp_path / "store")
+    store = Store(in_memory / "store")
     publish_first(store)
     steps = run_child(STOPPED, store)
     for end in ("full", "interrupt"):
@@ -800,9 +802,9 @@ print(steps)
 """
 
 
-def test_a_claim_killed_at_any_step_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_claim_killed_at_any_step_leaves_no_trace(in_memory: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CLAIMS, str(tmp_path)],
+        [sys.executable, "-W", "ignore", "-c", CLAIMS, str(in_memory)],
         capture_output=True,
         text=True,
         check=False,

@@ -146,11 +146,11 @@ def gated(root: Path, hold: int) -> tuple[Store, Gated]:
     return store, gate
 
 
-def test_in_a_folder_at_every_step(tmp_path: Path) -> None:
+def test_in_a_folder_at_every_step(in_memory: Path) -> None:
     """Its lock is the system's and does not lapse; but somebody may delete the file."""
     step, published = 0, []
     while True:
-        root = tmp_path / str(step)
+        root = in_memory / str(step)
         publish(Store(root), "old")
         store, gate = gated(root, step)
         late = Late(store, lambda gate=gate: setattr(gate, "open", True))  # type: ignore[misc]
@@ -178,11 +178,12 @@ def test_in_a_folder_at_every_step(tmp_path: Path) -> None:
     assert published.count(True) > 5
 
 
-def test_in_a_folder_two_runs_step_by_step_in_any_order(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_in_a_folder_two_runs_step_by_step_in_any_order(in_memory: Path) -> None:
     """The one that took over is held up, too, and goes on when the late one has ended."""
     rng = random.Random(20)  # noqa: S311
     for number in range(50):
-        root = tmp_path / str(number)
+        root = in_memory / str(number)
         publish(Store(root), "old")
         store, gate = gated(root, rng.randrange(45))
         late = Late(store, lambda gate=gate: setattr(gate, "open", True))  # type: ignore[misc]
