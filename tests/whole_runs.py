@@ -42,6 +42,10 @@ LONGEST = (
     "java",
     "commands",
     "torture",
+    "limits",
+    "page",
+    "slow_clients",
+    "refresh",
 )
 
 
