@@ -95,7 +95,7 @@ def _steps(folder: Path) -> dict[str, Callable[[], object]]:
         ],
         "thumbnail's JPEG": thumbnails,
         "bare inference": lambda: [infer(session, frames) for _ in batches()],
-        "inference": lambda: [network(np.stack(frames)) for _ in batches()],
+        "inference": lambda: [network(np.stack(frames)[:, None]) for _ in batches()],
         "listing": lambda: list(_refs(folder)),
     }
 
@@ -105,7 +105,7 @@ def shipped_model() -> Path:
     import verger.embed
 
     (package,) = verger.embed.__path__
-    return Path(package) / "networks" / f"{RunSettings().backbone}.onnx"
+    return Path(package) / "networks" / f"{DEFAULT_BACKBONE}.onnx"
 
 
 if __name__ == "__main__":
