@@ -15,10 +15,6 @@ PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 2
   -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
-# What a version of Spark decides: sessions, jobs, tables, pipelines. The rest is ours alone, and is
-# tested on the newest.
-WITH_SPARK35 := tests/ml tests/spark tests/notebook \
-  $(addprefix tests/pipeline/test_,matrix.py tables_of_a_run.py stopping.py)
 WITHOUT := --ignore tests/pipeline --ignore tests/ml
 # Of the server and the cloud, the quick tests have what starts no server and no account.
 QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test_prices.py
@@ -51,7 +47,7 @@ test-spark: $(STAMP)
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
-	$(VENV35)/bin/python $(PYTEST) -m spark $(WITH_SPARK35)
+	$(VENV35)/bin/python $(PYTEST) -m any_spark $(WITH_SPARK)
 else
 test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"

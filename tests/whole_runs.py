@@ -49,6 +49,11 @@ LONGEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of what a version of Spark decides; `make test-spark35` runs no other test."""
+    config.addinivalue_line("markers", "any_spark: what a version of Spark decides")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the files that take longest first; leave out what this Spark does not have."""
     if metadata.version("pyspark") < "4":  # Spark Connect's server comes with pyspark since 4

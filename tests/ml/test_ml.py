@@ -77,6 +77,7 @@ def column(table: DataFrame, name: str) -> np.ndarray:
     return np.array([list(row[0]) for row in table.orderBy("row").select(name).collect()])
 
 
+@pytest.mark.any_spark
 @pytest.mark.parametrize("kind", ["array<float>", "array<double>", "vector"])
 def test_each_kind_of_column_gives_the_same(table: DataFrame, rows: np.ndarray, kind: str) -> None:
     features = F.col("features")
@@ -89,6 +90,7 @@ def test_each_kind_of_column_gives_the_same(table: DataFrame, rows: np.ndarray, 
     np.testing.assert_allclose(column(out, "components"), expected, atol=1e-4)
 
 
+@pytest.mark.any_spark
 def test_mllib_gives_the_same_but_for_the_centring(table: DataFrame, rows: np.ndarray) -> None:
     vectors = table.withColumn("features", array_to_vector(F.col("features")))
     theirs = MLlibPCA(k=4, inputCol="features", outputCol="components").fit(vectors)
@@ -105,6 +107,7 @@ def test_mllib_gives_the_same_but_for_the_centring(table: DataFrame, rows: np.nd
     )
 
 
+@pytest.mark.any_spark
 def test_to_mllib_is_a_real_model_of_the_same_components(table: DataFrame, tmp_path: Path) -> None:
     vectors = table.withColumn("features", array_to_vector(F.col("features")))
     ours = PCA(k=4).fit(vectors)
@@ -139,6 +142,7 @@ def test_the_discriminant_leaves_null_labels_out(table: DataFrame, rows: np.ndar
     )
 
 
+@pytest.mark.any_spark
 @pytest.mark.parametrize(
     "estimator",
     [PCA(k=3, standardize=True, outputCol="out"), Discriminant(shrinkage=0.4, outputCol="out")],
@@ -179,6 +183,7 @@ def test_a_truncated_model_is_a_clear_error(table: DataFrame, tmp_path: Path) ->
         PCAModel.load(str(tmp_path / "model"))
 
 
+@pytest.mark.any_spark
 def test_copies_and_param_maps_leave_the_original(table: DataFrame) -> None:
     pca = PCA(k=3)
     copied = pca.copy({pca.k: 2})
@@ -203,6 +208,7 @@ def test_only_keywords_are_taken() -> None:
         PCA(3)  # type: ignore[call-arg]
 
 
+@pytest.mark.any_spark
 @pytest.mark.parametrize("made", [PCA, Discriminant, PhotoEmbedder])
 def test_params_are_set_by_name_and_checked(made: type) -> None:
     one = made()
@@ -247,6 +253,7 @@ def test_the_fit_scans_the_data_once(spark: SparkSession, table: DataFrame) -> N
     assert seen.value == 2 * N
 
 
+@pytest.mark.any_spark
 @pytest.mark.parametrize("partitions", [2, 12])
 @pytest.mark.parametrize("adaptive", ["true", "false"])
 def test_rows_behind_a_shuffle_are_computed_once(
@@ -269,6 +276,7 @@ def test_rows_behind_a_shuffle_are_computed_once(
     assert seen.value == N
 
 
+@pytest.mark.any_spark
 def test_partitions_are_counted_where_that_runs_nothing(table: DataFrame) -> None:
     assert _partitions(table.coalesce(1)) == 1
     assert _partitions(table.repartition(3)) is None
@@ -315,6 +323,7 @@ def test_a_width_that_cannot_fit_is_refused_with_the_figure(spark: SparkSession)
         PCA(k=1).fit(behind_a_shuffle)
 
 
+@pytest.mark.any_spark
 def test_the_width_is_known_before_the_pass_where_that_costs_none(
     spark: SparkSession, table: DataFrame
 ) -> None:
@@ -366,6 +375,7 @@ def test_a_bad_photo_is_null_with_its_reason_and_never_dropped(
     assert [row["features"] is None for row in out] == [why["why"] is not None for why in out]
 
 
+@pytest.mark.any_spark
 def test_a_pipeline_from_photos_to_components(
     spark: SparkSession, orchard: Path, tmp_path: Path
 ) -> None:
@@ -401,6 +411,7 @@ def rewritten(model: Path, name: str, change: Callable[[bytes], bytes]) -> None:
     pq.write_table(pa.Table.from_pylist(files), data)
 
 
+@pytest.mark.any_spark
 def test_a_saved_model_that_cannot_be_used_is_a_line(table: DataFrame, tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     model = PCA(k=2).fit(table)
@@ -465,6 +476,7 @@ def test_large_batches_give_the_same(spark: SparkSession, table: DataFrame) -> N
     assert len({tuple(row["components"]) for row in out if row["components"]}) == 1
 
 
+@pytest.mark.any_spark
 def test_models_saved_before_the_rooms_load(spark: SparkSession) -> None:
     """Spark 3.5 saved them on the day before modules moved; their metadata names our classes."""
     saved = Path(__file__).parents[1] / "fixtures" / "spark-models-0.1"

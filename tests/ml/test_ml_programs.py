@@ -101,7 +101,9 @@ def environment() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("way", ["notebook", "spark-submit", "shell"])
+@pytest.mark.parametrize(
+    "way", ["notebook", pytest.param("spark-submit", marks=pytest.mark.any_spark), "shell"]
+)
 def test_it_works_without_a_session_of_vergers(
     way: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def agg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.any_spark
 def test_a_session_that_is_given_is_used(
     spark: SparkSession,
     whole: Whole,

@@ -77,6 +77,7 @@ def two_cores(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.mark.any_spark
 def test_cores_and_batches_change_nothing(one_core: Path, two_cores: Path) -> None:
     np.testing.assert_allclose(features_of(one_core), features_of(two_cores), atol=1e-5)
     np.testing.assert_allclose(matrix_of(one_core), matrix_of(two_cores), atol=1e-4)
@@ -91,6 +92,7 @@ def test_modified_is_utc_in_any_time_zone(one_core: Path, orchard: Path) -> None
         assert modified.timestamp() == pytest.approx(mtime, abs=2e-6)
 
 
+@pytest.mark.any_spark
 def test_the_matrix_is_that_of_numpy(one_core: Path) -> None:
     matrix = matrix_of(one_core)
     k = matrix.shape[1]
@@ -175,6 +177,7 @@ def test_more_components_than_there_are_and_a_thousand_labels(
     }
 
 
+@pytest.mark.any_spark
 def test_reduce_changes_the_matrix_and_nothing_else(
     here: Here, two_cores: Path, tmp_path: Path, copy_of: Callable[[Path], Path]
 ) -> None:

@@ -96,7 +96,11 @@ def only_parts(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "to_group", "code"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)]
+    ("number", "to_group", "code"),
+    [
+        pytest.param(signal.SIGINT, True, 130, marks=pytest.mark.any_spark),
+        (signal.SIGTERM, False, 143),
+    ],
 )
 def test_stopped_while_embedding(
     endless: Path, tmp_path: Path, number: signal.Signals, to_group: bool, code: int
@@ -149,6 +153,7 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     assert {entry.name for entry in (store / ".verger").iterdir()} == {"lock", "store.json"}
 
 
+@pytest.mark.any_spark
 def test_killed_and_continued(many: Path, tmp_path: Path) -> None:
     """What tasks had finished is not embedded again, and the end is that of one whole run."""
     store = tmp_path / "store"

