@@ -53,13 +53,16 @@ def words(*args: object) -> list[str]:
     return given
 
 
-def ordinary_user(*args: object) -> list[str]:
-    """The command of a user whom file modes stop. Skips where there is no way to be one."""
+def ordinary_user(line: list[str]) -> list[str]:
+    """The same of a user whom file modes stop; `line` begins with this Python.
+
+    Skips where there is no way to be one.
+    """
     if os.geteuid() != 0:
-        return command(*args)
+        return line
     if sys.platform != "linux":
         pytest.skip("root is stopped by no file mode here")
-    return [sys.executable, "-c", _GIVE_UP_ROOT, "-m", "verger", *words(*args)]
+    return [sys.executable, "-c", _GIVE_UP_ROOT, *line[1:]]
 
 
 def start(

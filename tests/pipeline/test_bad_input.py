@@ -9,14 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from program import execute, ordinary_user, verger
-from whole_runs import Here
+from program import command, execute, ordinary_user, verger
+from whole_runs import NO_REPORT, Here
 
 pytestmark = pytest.mark.spark
 
@@ -34,7 +33,7 @@ def made(
     photos.mkdir()
     for number in range(2):
         shutil.copyfile(few[number], photos / f"{number}.jpg")
-    run(photos, photos / "store")
+    run(photos, photos / "store", NO_REPORT)
     return photos, photos / "store"
 
 
@@ -115,9 +114,7 @@ def test_a_store_made_with_another_backbone(
     (store / "run.json").write_text(json.dumps(record))
     ended = verger("run", photos, store)
     assert ended.code == 4
-    assert "made with another-net (224 px, views 256); this run would use efficientnet" in (
-        ended.error
-    )
+    assert "made with another backbone (another-net, 224 px)" in ended.error
     assert json.loads((store / "run.json").read_text()) == record
 
 
@@ -194,8 +191,7 @@ def test_a_backbone_that_is_nowhere(here: Here, orchard: Path, tmp_path: Path, n
 
 def test_no_permission_to_write(tmp_path: Path, orchard: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    line = ordinary_user("run", orchard, tmp_path / "closed" / "store")
-    ended = execute(line)
+    ended = execute(ordinary_user(command("run", orchard, tmp_path / "closed" / "store")))
     assert ended.code == 4, ended.err
     assert ended.error.endswith("Permission denied.")
     assert f"Cannot write to {tmp_path / 'closed' / 'store'}" in ended.error
@@ -256,40 +252,60 @@ def test_few_photos_alike_photos_and_one_label(
     assert len(lines) == len(names)
 
 
-def test_files_without_read_permission(photos_of: Callable[..., Path], tmp_path: Path) -> None:
-    """They are taken up as soon as they may be read, and what was embedded of them is kept."""
-    photos, store = photos_of("a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"), tmp_path / "store"
-
-    def ran(*closed: str) -> tuple[dict[str, Any], list[str]]:
+# Runs in one session; argv: PHOTOS, STORE, and as JSON what is closed during each of them.
+RUNS = """
+import json, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from verger.pipeline import run
+from verger.settings import RunSettings
+from verger.spark.session import session
+photos, store, runs = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+settings = RunSettings(report=False)
+with session(settings, short=True):
+    for closed in runs:
         for name in closed:
             (photos / name).chmod(0)
         try:
-            ended = execute(ordinary_user("run", photos, store, "--json"))
+            record = run(photos, store, settings).record
         finally:
             for name in closed:
                 (photos / name).chmod(0o755)
-        assert ended.code == 0, ended.err
-        return json.loads(ended.out), sorted(pd.read_parquet(store / "features")["path"])
+        tables = [pq.read_table(store / name).to_pylist() for name in ("features", "rejects")]
+        print(json.dumps({
+            "record": record,
+            "embedded": sorted(row["path"] for row in tables[0]),
+            "details": {row["path"]: row["detail"] for row in tables[1]},
+            "made": (store / "matrix.csv").stat().st_mtime_ns,
+        }))
+"""
 
-    record, _ = ran("a/2.jpg", "closed")
-    assert record["counts"]["rejected_by_reason"] == {"unavailable": 2}
-    rejects = pd.read_parquet(store / "rejects").set_index("path")
-    assert rejects.loc["a/2.jpg", "detail"] == "Permission denied"
-    assert "cannot be listed: Permission denied" in str(rejects.loc["closed/", "detail"])
-    made = (store / "matrix.csv").stat().st_mtime_ns
-    record, embedded = ran("a/2.jpg", "closed")  # tried again in vain: nothing is made anew
-    assert (record["changes"]["retried"], embedded) == (1, ["a/1.jpg", "b/3.jpg"])
-    assert record["counts"]["rejected_by_reason"] == {"unavailable": 2}
-    assert (store / "matrix.csv").stat().st_mtime_ns == made
+
+def test_files_without_read_permission(photos_of: Callable[..., Path], tmp_path: Path) -> None:
+    """They are taken up as soon as they may be read, and what was embedded of them is kept."""
+    photos, store = photos_of("a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"), tmp_path / "store"
+    closed = [["a/2.jpg", "closed"], ["a/2.jpg", "closed"], [], ["closed"], []]
+    line = [sys.executable, "-c", RUNS, str(photos), str(store), json.dumps(closed)]
+    ended = execute(ordinary_user(line))
+    assert ended.code == 0, ended.err
+    first, again, opened, one_closed, last = map(json.loads, ended.out.splitlines())
+
+    assert first["record"]["counts"]["rejected_by_reason"] == {"unavailable": 2}
+    assert first["details"]["a/2.jpg"] == "Permission denied"
+    assert "cannot be listed: Permission denied" in first["details"]["closed/"]
+    # Tried again in vain: nothing is made anew.
+    assert again["record"]["changes"]["retried"] == 1
+    assert again["embedded"] == ["a/1.jpg", "b/3.jpg"]
+    assert again["record"]["counts"]["rejected_by_reason"] == {"unavailable": 2}
+    assert again["made"] == first["made"]
     everything = ["a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"]
-    record, embedded = ran()
-    assert (record["changes"]["retried"], record["changes"]["new"]) == (1, 1)
-    assert (record["counts"]["rejected"], embedded) == (0, everything)
-    record, embedded = ran("closed")
-    assert (record["changes"]["gone"], record["counts"]["listed"], embedded) == (0, 5, everything)
-    record, embedded = ran()
-    assert (record["changes"]["kept"], record["counts"]["rejected"]) == (4, 0)
-    assert embedded == everything
+    changes = opened["record"]["changes"]
+    assert (changes["retried"], changes["new"]) == (1, 1)
+    assert (opened["record"]["counts"]["rejected"], opened["embedded"]) == (0, everything)
+    assert one_closed["record"]["changes"]["gone"] == 0
+    assert (one_closed["record"]["counts"]["listed"], one_closed["embedded"]) == (5, everything)
+    assert last["record"]["changes"]["kept"] == 4
+    assert (last["record"]["counts"]["rejected"], last["embedded"]) == (0, everything)
 
 
 @pytest.fixture

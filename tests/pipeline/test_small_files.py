@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from verger.pipeline import run
+from whole_runs import NO_REPORT
 
 pytestmark = pytest.mark.spark
 
@@ -25,7 +26,7 @@ def test_small_files_of_many_days_become_one(
             (photos / f"{number}-{day}.jpg").hardlink_to(few[3 * day + number])
         if day == 3:  # one is gone, from a file that is merged
             (photos / "1-0.jpg").unlink()
-        record = run(photos, store).record
+        record = run(photos, store, NO_REPORT).record
         files.append(len(list((store / "features").glob("*.parquet"))))
         assert record["changes"]["new"] == 3
         table = pq.read_table(store / "features")
@@ -37,7 +38,7 @@ def test_small_files_of_many_days_become_one(
     assert files[2] <= 3
     assert files[3] <= 3
     fresh = tmp_path / "fresh"
-    run(photos, fresh)
+    run(photos, fresh, NO_REPORT)
     mine, whole = (
         pq.read_table(folder / "features").sort_by("path")["features"].combine_chunks().flatten()
         for folder in (store, fresh)
