@@ -22,7 +22,7 @@ BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/te
 
 test-quick test-unit test-serve test-cloud: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test check lint test-quick test-unit test-long debian test-serve test-cloud test-spark test-spark35 bench docs format clean
+.PHONY: demo test check lint test-quick test-unit test-long debian test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
@@ -86,6 +86,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.buckets
 	$(BIN)/python -m benchmarks.growth
 
+# Daft, Ray and TensorFlow, in environments of their own. Less: make bench-peers ARGS='--peers daft'
+bench-peers: $(STAMP)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/cloud_costs.py
@@ -116,4 +120,4 @@ $(STAMP35): pyproject.toml constraints.txt constraints-spark35.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV35) verger-demo build dist src/*.egg-info
+	rm -rf $(VENV) $(VENV35) .bench verger-demo build dist src/*.egg-info

@@ -1,4 +1,6 @@
-"""`python -m benchmarks`: measure all, and write the page.
+"""`python -m benchmarks`: what Verger alone costs: starting, memory, and where the time goes.
+
+Beside others it is measured by `python -m benchmarks.peers`.
 
 A run on 5,000 photos or more replaces benchmarks/results.md; a smaller one is only printed.
 """
@@ -29,12 +31,11 @@ def main() -> None:
     options = _options()
     results = Results(
         photos="",
-        sizes=(0, 0),
+        count=0,
         cores=options.cores,
         command=shlex.join(["python", "-m", "benchmarks", *_shown(sys.argv[1:])]),
         java="",
         archive=False,
-        notebook="not installed",
     )
     try:
         with tempfile.TemporaryDirectory(prefix="verger-bench-") as scratch:
@@ -43,7 +44,7 @@ def main() -> None:
         sys.exit(f"benchmarks: {error}")
     text = page(results)
     print(text)
-    whole = results.sizes[1] >= _FULL and not options.skip
+    whole = results.count >= _FULL and not options.skip
     out = options.out or (contenders.HERE / "results.md" if whole else None)
     if out:
         out.write_text(text, encoding="utf-8")
@@ -54,17 +55,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--photos", type=Path, help="a folder of real photos (default: photos that are rendered)")
-    add("--photos-count", type=int, help="photos of the larger size (default: all, 6,000 rendered)")
+    add("--photos-count", type=int, help="photos (default: all, 6,000 rendered)")
     add("--cores", type=int, default=2, help="cores for everyone (default: 2)")
-    add("--rounds", type=int, default=3, help="rounds of the rates (default: 3)")
+    add("--rounds", type=int, default=3, help="rounds of the steps (default: 3)")
     add("--start-rounds", type=int, default=5, help="rounds on 16 photos (default: 5)")
-    add("--notebook-rounds", type=int, default=1, help="rounds of (c), which is slow (default: 1)")
-    add(
-        "--notebook-python",
-        help="an interpreter with pyspark and tensorflow "
-        "(default: $VERGER_BENCH_NOTEBOOK_PYTHON, else this one)",
-    )
-    parts = ("rates", "start", "memory", "inside")
+    parts = ("start", "memory", "inside")
     add("--skip", action="append", default=[], choices=parts, help="leave a part out")
     add("--out", type=Path, help="where to write the page")
     return parser.parse_args()
@@ -80,15 +75,13 @@ def _measure(options: argparse.Namespace, scratch: Path, results: Results) -> No
     files = photos.listed(folder)
     count = count or (len(files) if options.photos else _RENDERED)
     results.photos = f"{'given' if options.photos else 'rendered'}, {len(files):,} different ones"
-    results.sizes = max(count // 6, 1), count
+    results.count = count
     if "inside" not in options.skip:
         _tell("where a photo's time goes")
         some = photos.lay(files, min(count, 400), _new(scratch, "inside"))
         results.steps = contenders.where_time_goes(some, scratch, options.rounds)
     if "start" not in options.skip:
         _starts(options, files, scratch, results)
-    if "rates" not in options.skip:
-        _rates(options, files, scratch, results)
     if "memory" not in options.skip:
         # A quick run keeps the three sizes' proportions.
         for size in _MEMORY if count >= _FULL else (count // 6, count // 2, count):
@@ -108,21 +101,6 @@ def _starts(
         _tell(f"{results.few} photos, round {n + 1}")
         ours = contenders.whole_command(few, _new(scratch, "out")).seconds
         results.starts.append((ours, contenders.plain_session(_new(scratch, "out")).seconds))
-
-
-def _rates(options: argparse.Namespace, files: list[Path], scratch: Path, results: Results) -> None:
-    laid = [photos.lay(files, size, _new(scratch, f"rate{size}")) for size in results.sizes]
-    python = contenders.python_with_tensorflow(options.notebook_python)
-    for n in range(options.rounds):
-        for name, contender in contenders.contenders(options.cores, python).items():
-            if name == "notebook" and n >= options.notebook_rounds:
-                continue
-            pair = []
-            for folder, size in zip(laid, results.sizes, strict=True):
-                taken = contender(folder, _new(scratch, "out"), size)
-                _tell(f"round {n + 1}, {name}, {size:,} photos: {taken.seconds:.1f} s")
-                pair.append(taken)
-            results.rounds.setdefault(name, []).append((pair[0], pair[1]))
 
 
 def _new(scratch: Path, name: str) -> Path:

@@ -1,22 +1,20 @@
-"""Peer (a): two processes that read, decode and infer, and nothing else. No Spark, no output.
+"""Reference: processes that read, decode and infer, and nothing else. No Spark, no output.
 
-python -m benchmarks.bare FOLDER PROCESSES MODEL SIZE SHORTER_SIDE BATCH_SIZE
+python -m benchmarks.bare FOLDER PROCESSES MODEL SIZE VIEWS BATCH_SIZE
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sys
-import time
 from pathlib import Path
 
-from benchmarks.plain import Recipe, frame, infer, load
+from benchmarks.plain import Recipe, frame, infer, load, written
 
 
 def work(files: list[Path], recipe: Recipe) -> None:
     """Embed the files one batch after another."""
-    session = load(recipe)
+    session = load(recipe.model)
     for start in range(0, len(files), recipe.batch_size):
         batch = files[start : start + recipe.batch_size]
         infer(session, [frame(file.read_bytes(), recipe) for file in batch])
@@ -24,12 +22,10 @@ def work(files: list[Path], recipe: Recipe) -> None:
 
 def main() -> None:
     """Share the files out evenly, and wait for all processes."""
-    folder, processes, model, *numbers = sys.argv[1:]
-    recipe = Recipe(Path(model), *map(int, numbers))
+    folder, processes, *words = sys.argv[1:]
     files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
-    start = time.perf_counter()
     workers = [
-        multiprocessing.Process(target=work, args=(files[n :: int(processes)], recipe))
+        multiprocessing.Process(target=work, args=(files[n :: int(processes)], Recipe.of(words)))
         for n in range(int(processes))
     ]
     for worker in workers:
@@ -37,7 +33,7 @@ def main() -> None:
     for worker in workers:
         worker.join()
     assert not any(worker.exitcode for worker in workers)
-    print(json.dumps({"photos": len(files), "seconds": time.perf_counter() - start}))
+    written()
 
 
 if __name__ == "__main__":

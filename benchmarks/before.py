@@ -21,9 +21,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.contenders import HERE, VERGER, Taken, contenders
+from benchmarks.contenders import BARE, HERE, VERGER, Network
 from benchmarks.measure import measure
 from benchmarks.table import machine
+from verger.settings import DEFAULT_BACKBONE
 
 _BARE, _BEFORE, _NOW = "bare", "before", "now"
 
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     sources = {_BEFORE: options.before.resolve(), _NOW: HERE.parent / "src"}
-    bare = contenders(options.cores, None)[_BARE]
+    network = Network.of(DEFAULT_BACKBONE)
     rounds = {who: _Rounds() for who in (_BEFORE, _NOW, _BARE)}
     with tempfile.TemporaryDirectory(prefix="verger-bench-") as name:
         scratch = Path(name)
@@ -57,12 +58,13 @@ def main() -> None:
                 out = scratch / f"{who} {number}"
                 out.mkdir()
                 if who == _BARE:
-                    took = bare(scratch / "photos", out, count)
+                    bare = BARE.run(network, scratch / "photos", out, options.cores)
+                    took = bare.seconds, bare.cpu, bare.cpu
                 else:
                     took = _run(scratch / "photos", out, count, sources[who], options.cores)
-                rounds[who].seconds.append(took.seconds)
-                rounds[who].stage.append(took.stage_cpu)
-                rounds[who].cpu.append(took.cpu)
+                rounds[who].seconds.append(took[0])
+                rounds[who].stage.append(took[1])
+                rounds[who].cpu.append(took[2])
                 print(f"{who}: {took}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     _tell(rounds, count)
 
@@ -79,14 +81,17 @@ def _chosen(photos: Path, folder: Path, most: int) -> int:
     return len(chosen)
 
 
-def _run(photos: Path, out: Path, count: int, source: Path, cores: int) -> Taken:
+def _run(
+    photos: Path, out: Path, count: int, source: Path, cores: int
+) -> tuple[float, float, float]:
+    """Return the seconds of the embedding, its seconds of processor, and those of all of it."""
     line = [*VERGER, "run", str(photos), str(out / "store"), "--json", "--no-report"]
     took = measure([*line, "--cores", str(cores)], cwd=out, env={"PYTHONPATH": str(source)})
     record = json.loads(took.stdout)
     assert record["counts"]["embedded"] == count, record["counts"]
     seconds = float(record["seconds"]["embed"])
     (*_, end) = [when for when, said in took.lines if said.startswith("Embedding")]
-    return Taken(seconds, took.cpu, took.cpu_between(end - seconds, end))
+    return seconds, took.cpu_between(end - seconds, end), took.cpu
 
 
 def _tell(rounds: dict[str, _Rounds], count: int) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 import obstore
 import pyspark
 
-from benchmarks import contenders, photos
-from benchmarks.contenders import HERE, VERGER
+from benchmarks import photos
+from benchmarks.contenders import HERE, PEERS, VERGER
 from benchmarks.measure import measure
 from benchmarks.table import machine
 
@@ -68,8 +68,7 @@ def main() -> None:
                     rates[who].append((count - sizes["small"]) / (seconds[1] - seconds[0]))
                     print(f"{who}: {seconds} s, {rates[who][-1]:.0f}/s", file=sys.stderr)
             seconds = [
-                _binary_file(size, sizes[size], near, _new(scratch, "out"), cores)
-                for size in ("fewest", "few")
+                _binary_file(size, near, _new(scratch, "out"), cores) for size in ("fewest", "few")
             ]
             spark = (sizes["few"] - sizes["fewest"]) / (seconds[1] - seconds[0])
             print(f"binaryFile: {seconds} s, {spark:.0f}/s", file=sys.stderr)
@@ -87,8 +86,8 @@ def _embedding(source: str, server: S3, store: Path, cores: int) -> float:
     return float(json.loads(took.stdout)["seconds"]["embed"])
 
 
-def _binary_file(size: str, count: int, server: S3, out: Path, cores: int) -> float:
-    """Return the seconds of plain Spark past its start, over s3a, which Spark fetches by itself."""
+def _binary_file(size: str, server: S3, out: Path, cores: int) -> float:
+    """Return the seconds of plain Spark over s3a, which Spark fetches by itself."""
     client = next(Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar"))
     hadoop = client.stem.removeprefix("hadoop-client-api-")
     conf = {
@@ -100,9 +99,8 @@ def _binary_file(size: str, count: int, server: S3, out: Path, cores: int) -> fl
     words = " ".join(f"--conf spark.hadoop.fs.s3a.{key}={value}" for key, value in conf.items())
     packages = f"--packages org.apache.hadoop:hadoop-aws:{hadoop}"
     submitted = {"PYSPARK_SUBMIT_ARGS": f"{packages} {words} pyspark-shell"}
-    return contenders.plain_spark(
-        f"s3a://{_BUCKET}/{size}", out, count, cores, server.environment() | submitted
-    ).seconds
+    env = server.environment() | submitted
+    return PEERS["spark"].run(None, f"s3a://{_BUCKET}/{size}", out, cores, env=env).seconds
 
 
 def _nothing_new(proxy: Proxy, server: S3, scratch: Path, cores: int) -> tuple[float, int]:
@@ -171,9 +169,9 @@ photos/s: {rounds}.
 
 A rate is that of what two sizes differ by, so that starting cancels out: {sizes["small"]:,} and
 {sizes["large"]:,} photos for Verger's embedding stage, {sizes["fewest"]:,} and {sizes["few"]:,} for
-`binaryFile` (its listing included), medians of the rounds. The peer is `benchmarks/plain_spark.py`
-with the same network, cores and connector. Photos opened are counted by the proxy, which would
-answer every one with an error.
+`binaryFile` (its listing included), medians of the rounds. The peer is
+`benchmarks/peers/plain_spark.py` with the same network, cores and connector. Photos opened are
+counted by the proxy, which would answer every one with an error.
 """
 
 

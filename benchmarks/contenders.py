@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.measure import Measured, measure
-from benchmarks.plain import Recipe
-from verger.embed import open_backbone
+import verger.embed
+from benchmarks.measure import Failed, Measured, measure
+from benchmarks.plain import WRITTEN, Recipe
+from verger.embed import Backbone, open_backbone
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.spark.java import find_java, java_home
 
@@ -25,62 +24,131 @@ BARE_SESSION = (
 
 @dataclass(frozen=True)
 class Taken:
-    """What one run of a contender took: seconds of its stage past start-up, and CPU seconds.
+    """What one run took, from the start of its process until its features lay in files.
 
-    `stage_cpu` is what Verger's embedding stage used of it; the others have no other stage.
+    whole:  seconds until the process had ended
+    memory: peak of the proportional set size of all its processes, MiB; 0 where not asked for
     """
 
     seconds: float
     cpu: float
-    stage_cpu: float
+    whole: float
+    memory: float = 0.0
 
 
-Contender = Callable[[Path, Path, int], Taken]  # photos, a folder to write into, their number
+@dataclass(frozen=True)
+class Network:
+    """An ONNX file that all contenders run, and how it wants photos.
+
+    given: what `verger run --backbone` is told
+    """
+
+    given: str
+    backbone: Backbone
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, given: str) -> Network:
+        """Open one of the package's by name, or a file. Raises `Failed` if peers cannot feed it."""
+        backbone = open_backbone(given)
+        spec = backbone.card.input
+        if (spec.dtype, spec.layout, spec.color) != ("uint8", "NHWC", "RGB"):
+            raise Failed(f"{given}: peers feed photos as uint8 NHWC RGB, which it does not take.")
+        file = backbone.file or shipped_model(given)
+        size = RunSettings().batch_size
+        return cls(given, backbone, Recipe(file, spec.size, spec.views, size))
+
+    @property
+    def name(self) -> str:
+        """Name of the file, without its folder, and which file of this name it is."""
+        return f"{self.recipe.model.name} (SHA-256 {self.backbone.card.sha256[:8]}…)"
 
 
-def contenders(cores: int, notebook_python: str | None) -> dict[str, Contender]:
-    """Return the contenders by name, Verger first."""
-    recipe = _recipe()
-    numbers = [str(value) for value in recipe]
-
-    def ours(photos: Path, out: Path, count: int) -> Taken:
-        command = [*VERGER, "run", str(photos), str(out / "store"), "--json"]
-        took = measure([*command, "--cores", str(cores)], cwd=out)
-        record = json.loads(took.stdout)
-        assert record["counts"]["embedded"] == count, record["counts"]
-        seconds = float(record["seconds"]["embed"])
-        said = [when for when, line in took.lines if line.startswith("Embedding")]
-        assert said, "`verger run` prints no line on the end of its embedding"
-        end = said[-1]
-        return Taken(seconds, took.cpu, took.cpu_between(end - seconds, end))
-
-    def bare(photos: Path, out: Path, count: int) -> Taken:
-        command = [sys.executable, "-m", "benchmarks.bare", str(photos), str(cores), *numbers]
-        return _peer(command, out, count)
-
-    def spark(photos: Path, out: Path, count: int) -> Taken:
-        return plain_spark(str(photos), out, count, cores)
-
-    def notebook(photos: Path, out: Path, count: int) -> Taken:
-        command = [str(notebook_python), str(HERE / "notebook.py"), str(photos), str(cores)]
-        return _peer([*command, str(out / "features")], out, count)
-
-    found: dict[str, Contender] = {"verger": ours, "bare": bare, "spark": spark}
-    if notebook_python:
-        found["notebook"] = notebook
-    return found
+Command = Callable[[Network | None, str | Path, Path, int], list[str]]
 
 
+@dataclass(frozen=True)
+class Contender:
+    """How one is started on a folder of photos; what it writes lies in `features` of its folder.
+
+    python: its interpreter, which has what it needs
+    """
+
+    command: Command
+    python: str = sys.executable
+    until: str = WRITTEN  # begin of the line on standard error that says that features are written
+    features: str = "features"  # its folder of Parquet files; "" where it writes none
+    is_peer: bool = True  # runs in the peers' environment
+
+    def on(self, python: str) -> Contender:
+        """Return the same, run by another interpreter."""
+        return replace(self, python=python)
+
+    def run(
+        self,
+        network: Network | None,
+        photos: str | Path,
+        out: Path,
+        cores: int,
+        *,
+        memory: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Taken:
+        """Run it over a folder. Without a network, it takes what it comes with."""
+        command = [self.python, *self.command(network, photos, out, cores)]
+        # What peers keep in the home of a user, they keep in a folder that is deleted.
+        surroundings = _env(self.python) | {"HOME": str(out)} if self.is_peer else {}
+        took = measure(command, cwd=out, env=surroundings | (env or {}), memory=memory)
+        ends = [when for when, line in took.lines if line.startswith(self.until)]
+        assert ends, f"{command[:4]} … did not say that its features are written"
+        cpu = took.cpu_between(0, ends[-1])
+        return Taken(ends[-1], cpu, took.seconds, took.memory.total)
+
+
+def _ours(network: Network | None, photos: str | Path, out: Path, cores: int) -> list[str]:
+    line = ["-m", "verger", "run", str(photos), str(out / "store"), "--cores", str(cores)]
+    return [*line, *(["--backbone", network.given] if network else [])]
+
+
+def _bare(network: Network | None, photos: str | Path, _: Path, cores: int) -> list[str]:
+    recipe = (network or Network.of(DEFAULT_BACKBONE)).recipe
+    return ["-m", "benchmarks.bare", str(photos), str(cores), *recipe.words]
+
+
+def _module(name: str) -> Command:
+    def command(network: Network | None, photos: str | Path, out: Path, cores: int) -> list[str]:
+        words = (network or Network.of(DEFAULT_BACKBONE)).recipe.words
+        return [
+            "-m",
+            f"benchmarks.peers.{name}",
+            str(photos),
+            str(cores),
+            *words,
+            str(out / "features"),
+        ]
+
+    return command
+
+
+def _notebook(_: Network | None, photos: str | Path, out: Path, cores: int) -> list[str]:
+    return [str(HERE / "peers" / "notebook.py"), str(photos), str(cores), str(out / "features")]
+
+
+OURS = Contender(_ours, until="Embedding: ", features="store/features", is_peer=False)
+BARE = Contender(_bare, features="")
+PEERS = {
+    "daft": Contender(_module("daft_class")),
+    "ray": Contender(_module("ray_actors")),
+    "spark": Contender(_module("plain_spark")),
+    "notebook": Contender(_notebook),
+}
 VERGER = [sys.executable, "-m", "verger"]
 
 
-def plain_spark(
-    photos: str, out: Path, count: int, cores: int, env: dict[str, str] | None = None
-) -> Taken:
-    """Run plain Spark over a folder or an address, with more of an environment if it needs one."""
-    command = [sys.executable, "-m", "benchmarks.plain_spark", photos, str(cores)]
-    numbers = [str(value) for value in _recipe()]
-    return _peer([*command, *numbers, str(out / "features")], out, count, env)
+def shipped_model(name: str) -> Path:
+    """Return the file of a backbone that the package ships."""
+    (package,) = verger.embed.__path__
+    return Path(package) / "networks" / f"{name}.onnx"
 
 
 def plain_session(cwd: Path) -> Measured:
@@ -106,23 +174,6 @@ def where_time_goes(photos: Path, out: Path, rounds: int) -> dict[str, float]:
     return found
 
 
-def python_with_tensorflow(named: str | None) -> str | None:
-    """Return an interpreter that can import pyspark and TensorFlow: the one named, or this."""
-    python = named or os.environ.get("VERGER_BENCH_NOTEBOOK_PYTHON") or sys.executable
-    check = (
-        "import importlib.util as u; assert u.find_spec('tensorflow') and u.find_spec('pyspark')"
-    )
-    found = subprocess.run([python, "-c", check], capture_output=True, check=False)
-    return python if found.returncode == 0 else None
-
-
-def _peer(command: list[str], out: Path, count: int, env: dict[str, str] | None = None) -> Taken:
-    took = measure(command, cwd=out, env=_env(command[0]) | (env or {}))
-    said = json.loads(took.stdout.strip().splitlines()[-1])
-    assert said["photos"] == count, said
-    return Taken(said["seconds"], took.cpu, took.cpu)
-
-
 def _env(python: str) -> dict[str, str]:
     """The peers' environment: our Java, their Python, this package, no other setting."""
     java = find_java()
@@ -133,12 +184,8 @@ def _env(python: str) -> dict[str, str]:
         "PYSPARK_PYTHON": python,
         "PYTHONPATH": str(HERE.parent),
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # They report to nobody, and draw no bars.
+        "DO_NOT_TRACK": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "DAFT_PROGRESS_BAR": "0",
     }
-
-
-def _recipe() -> Recipe:
-    from benchmarks.inside import shipped_model
-
-    settings = RunSettings()
-    spec = open_backbone(DEFAULT_BACKBONE).card.input
-    return Recipe(shipped_model(), spec.size, spec.views[0], settings.batch_size)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from benchmarks.contenders import shipped_model
 from benchmarks.plain import Recipe, frame, infer, load
 from verger.embed import open_backbone
 from verger.embed.features import Embedder, embed
@@ -56,9 +57,10 @@ def _steps(folder: Path) -> dict[str, Callable[[], object]]:
     settings = RunSettings()
     backbone = open_backbone(DEFAULT_BACKBONE)
     spec = backbone.card.input
-    recipe = Recipe(shipped_model(), spec.size, spec.views[0], settings.batch_size)
+    model = shipped_model(DEFAULT_BACKBONE)
+    recipe = Recipe(model, spec.size, spec.views, settings.batch_size)
     embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
-    network, session = backbone.network(), load(recipe)
+    network, session = backbone.network(), load(recipe.model)
     files = [folder / ref.path for ref in _refs(folder)]
     contents = [file.read_bytes() for file in files]
     frames = [frame(content, recipe) for content in contents[: recipe.batch_size]]
@@ -95,17 +97,9 @@ def _steps(folder: Path) -> dict[str, Callable[[], object]]:
         ],
         "thumbnail's JPEG": thumbnails,
         "bare inference": lambda: [infer(session, frames) for _ in batches()],
-        "inference": lambda: [network(np.stack(frames)[:, None]) for _ in batches()],
+        "inference": lambda: [network(np.stack(frames)) for _ in batches()],
         "listing": lambda: list(_refs(folder)),
     }
-
-
-def shipped_model() -> Path:
-    """Return the file of the default backbone."""
-    import verger.embed
-
-    (package,) = verger.embed.__path__
-    return Path(package) / "networks" / f"{DEFAULT_BACKBONE}.onnx"
 
 
 if __name__ == "__main__":

@@ -10,11 +10,30 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 SECONDS_BETWEEN_SAMPLES = 0.2
 _SECONDS_TO_END = 15.0
+
+
+class PastStart(NamedTuple):
+    """What two sizes tell apart: what starting takes, and what each further photo takes."""
+
+    start: float
+    each: float
+
+    @classmethod
+    def of(cls, sizes: tuple[int, int], taken: tuple[float, float]) -> PastStart:
+        """Draw the line through what both sizes took, seconds say; the larger comes second."""
+        each = (taken[1] - taken[0]) / (sizes[1] - sizes[0])
+        return cls(taken[0] - each * sizes[0], each)
+
+    @property
+    def rate(self) -> float | None:
+        """Photos a second; None where noise is larger than what the sizes differ by."""
+        return 1 / self.each if self.each > 0 else None
 
 
 class Failed(Exception):

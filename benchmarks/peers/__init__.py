@@ -1,0 +1,1 @@
+"""Verger beside others that make features of photos: how each is written, installed, measured."""
