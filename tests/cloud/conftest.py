@@ -15,6 +15,9 @@ from verger.cloud.kit import Kit
 from verger.cloud.life import Life
 
 from .pretended import NAME, RECORD, REGION, RESULT, SCRATCH, Account, Said
+from .real import photos_in_s3, root
+
+__all__ = ["photos_in_s3", "root"]
 
 LOADER = botocore.loaders.create_loader()
 
