@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.dataset
 import pyarrow.parquet as pq
 from pyspark.ml.feature import PCA as MLlibPCA  # noqa: N811
 from pyspark.ml.functions import array_to_vector
@@ -66,8 +67,8 @@ def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
 
 def _both(spark: SparkSession, table: Path, width: int) -> None:
     """Fit PCA and the discriminant projection, as `verger run` does."""
-    place = LocalPlace(table)
-    moments = feature_moments(spark, Table(place, place.files(".", ".parquet")), width)
+    place, rows = LocalPlace(table), pyarrow.dataset.dataset(table).count_rows()
+    moments = feature_moments(spark, Table(place, place.files(".", ".parquet")), rows, width)
     fit_pca(moments.raw, K)
     fit_discriminant(moments.unit)
 

@@ -75,7 +75,7 @@ def fit(job: Job, spark: SparkSession, features: Features, width: int) -> Fitted
 
     with job.clock.time("fit"):
         notes = LabelNotes(job.place, job.work.built("labels"), features.starts)
-        moments = feature_moments(spark, features.table, width, notes)
+        moments = feature_moments(spark, features.table, len(features), width, notes)
         labels = notes.read()
         if not len(features) == moments.raw.n == len(labels.codes):
             found = moments.raw.n if moments.raw.n != len(features) else len(labels.codes)

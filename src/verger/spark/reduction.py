@@ -26,6 +26,7 @@ from verger.store.tables import Table
 from verger.store.work import Work
 
 _TASKS_A_CORE = 2
+_ROWS_A_TASK = 1_024  # to send moments takes as long as to compute those of so many rows
 _COLUMNS = ["path", "label", "features"]
 
 
@@ -41,16 +42,18 @@ class FeatureMoments(NamedTuple):
 
 
 def feature_moments(
-    spark: SparkSession, features: Table, width: int, labels: LabelNotes | None = None
+    spark: SparkSession, features: Table, rows: int, width: int, labels: LabelNotes | None = None
 ) -> FeatureMoments:
     """Compute the moments of a table of features in one pass over it, which may note its labels.
+
+    `rows` is how many it has, by which the pass is shared out.
 
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
     """
     # Moments are large, however few the rows: what each task sends is worth that of many files.
     most = _TASKS_A_CORE * spark.sparkContext.defaultParallelism
-    tasks = max(min(most, len(features.files)), 1)
+    tasks = max(min(most, len(features.files), -(-rows // _ROWS_A_TASK)), 1)
 
     def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
         (task,) = _tasks(numbers)
