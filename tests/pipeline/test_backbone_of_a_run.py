@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from onnx_bytes import pooled_bytes
 from verger.embed import open_backbone
 from verger.gallery.identify import Identifier
 from verger.ml import PhotoEmbedder
@@ -86,6 +87,28 @@ def test_a_store_of_before_there_were_views_grows_on(
     assert (grown["changes"]["new"], grown["counts"]["embedded"]) == (1, 3)
     assert grown["backbone"]["sha256"] == record["backbone"]["sha256"]
     assert grown["backbone"]["views"] == [256]
+
+
+def test_a_network_of_one_s_own_is_found_again_or_asked_for(
+    here: Here, photos_of: Callable[..., Path], few: list[Path], tmp_path: Path
+) -> None:
+    photos, store, network = (
+        photos_of("a/1.jpg", "b/2.jpg"),
+        tmp_path / "store",
+        tmp_path / "n.onnx",
+    )
+    network.write_bytes(pooled_bytes(40))
+    assert here("run", photos, store, "--backbone", network, "--quiet").code == 0
+    (photos / "a/3.jpg").write_bytes(few[2].read_bytes())
+    ended = here("run", photos, store, "--json")
+    assert (ended.code, json.loads(ended.out)["counts"]["embedded"]) == (0, 3), ended.err
+
+    network.rename(tmp_path / "moved.onnx")
+    ended = here("run", photos, store)
+    assert ended.code == 5
+    assert f"was made with the network {network}, which is not here" in ended.error
+    assert "--backbone" in ended.error
+    assert here("run", photos, store, "--backbone", tmp_path / "moved.onnx", "--quiet").code == 0
 
 
 @pytest.mark.parametrize(

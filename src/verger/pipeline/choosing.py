@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from verger.embed import Backbone, open_backbone
 from verger.embed.card import views_of
+from verger.errors import BackboneError
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.store.store import Store
 
@@ -20,6 +22,11 @@ def chosen_backbone(store: Store, settings: RunSettings) -> tuple[Backbone, RunS
     made = None if settings.overwrite else store.record_to_grow()
     name = settings.backbone or (made["settings"]["backbone"] if made else DEFAULT_BACKBONE)
     chosen = replace(settings, backbone=name)
+    if made and settings.backbone is None and name.endswith(".onnx") and not Path(name).exists():
+        raise BackboneError(
+            f"{store.root} was made with the network {name}, which is not here.",
+            hint="Say where it is with --backbone, or give --overwrite to embed all photos again.",
+        )
     backbone = open_backbone(name, settings.image_size, _views(settings))
     if settings.accurate:
         spec = backbone.card.input.accurate()
