@@ -133,6 +133,7 @@ def test_a_name_that_left_is_still_found(module: str, name: str) -> None:
     assert getattr(was, name) is value  # told once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", sorted(SNIPPETS))
 def test_what_was_written_before_runs(where: str, program: Path) -> None:
     program.write_text("\n".join(line.strip() for line in SNIPPETS[where].splitlines()))
@@ -191,6 +192,7 @@ def imports(text: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@pytest.mark.slow
 def test_nothing_of_ours_takes_an_old_path() -> None:
     gone = {f"verger.{old}" for old in MODULES}
     gone |= {f"verger.{module}.{name}" for module in NAMES for name in NAMES[module]}

@@ -38,7 +38,16 @@ def test_the_committed_pages_are_what_the_code_says() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("page", ["cli.md", "settings.md", "store.md", "reasons.md", "errors.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "cli.md",
+        *(
+            pytest.param(f"{name}.md", marks=pytest.mark.slow)
+            for name in ("settings", "store", "reasons", "errors")
+        ),
+    ],
+)
 def test_a_changed_page_fails_the_check_by_name(written: Path, page: str) -> None:
     file = written / page
     file.write_text(file.read_text(encoding="utf-8") + "one more line\n", encoding="utf-8")

@@ -28,6 +28,7 @@ def test_a_command_that_only_tells(closed: str) -> None:
     assert bool(done.stdout) == (closed in ("<&-", "2>&-"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", _CLOSED)
 def test_an_error_keeps_its_code(closed: str, tmp_path: Path) -> None:
     done = _run(closed, "identify", tmp_path, "photo.jpg")

@@ -78,6 +78,7 @@ def test_shades_go_by_the_curve_of_a_gray_or_a_colour_profile() -> None:
             assert np.abs(pixels.astype(int) - right).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_large_photo_is_converted_at_a_fraction() -> None:
     large = seen().resize((2400, 1920), Image.Resampling.BICUBIC)
     data = encoded(in_space(large, "Display P3"), "PNG", icc_profile=icc("Display P3"))

@@ -63,7 +63,16 @@ def test_what_there_is_not_is_not_said() -> None:
         assert part not in text
 
 
-@pytest.mark.parametrize("name", ["store", "my store", "a'b", 'a"b', "a#b%c", "$HOME"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my store",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("store", "a'b", 'a"b', "a#b%c", "$HOME")
+        ),
+    ],
+)
 def test_the_next_commands_can_be_pasted(tmp_path: Path, name: str) -> None:
     matrix = tmp_path / name / "matrix"
     matrix.mkdir(parents=True)
