@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 import verger
+from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
@@ -423,6 +424,7 @@ def prepare_command() -> None:
     tell("Ready: Spark starts faster from now on.")
 
 
+cli.add_command(backbones)
 cli.add_command(cloud)
 
 

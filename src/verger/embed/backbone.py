@@ -58,6 +58,18 @@ class Network:
         """
         count, views = photos.shape[:2]
         images = photos.reshape(count * views, *photos.shape[2:])
+        features = np.ascontiguousarray(self.output(images), np.float32).reshape(len(images), -1)
+        if not np.isfinite(features).all():
+            raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
+        if views == 1:
+            return features
+        return np.asarray(features.reshape(count, views, -1).mean(axis=1))
+
+    def output(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Return what the model gives for images (N, size, size, 3), in its own shape and dtype.
+
+        Raises `BackboneError` if the model fails on them, or gives no numbers an image.
+        """
         feed = {self._card.input.name: to_input(images, self._card.input)}
         try:
             (out,) = self._session.run([self._card.output], feed)
@@ -72,12 +84,7 @@ class Network:
                 f"Backbone {self._card.name} gives no row of numbers a photo: its output "
                 f"{self._card.output!r} is {dtype}, shape {shape}, for {len(images)} photos."
             )
-        features = np.ascontiguousarray(out, dtype=np.float32).reshape(len(images), -1)
-        if not np.isfinite(features).all():
-            raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
-        if views == 1:
-            return features
-        return np.asarray(features.reshape(count, views, -1).mean(axis=1))
+        return out
 
 
 def open_backbone(

@@ -67,8 +67,30 @@ class InputSpec:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Int8:
+    """What a network in eight bits keeps of the float32 one, on photos it was not calibrated on.
+
+    calibrated_on:        number of photos
+    photos:               number of photos on which the rest was measured
+    cosine, least_cosine: similarity of the features of a photo, mean and least
+    neighbours:           share of the photos whose nearest photo is still the same
+    """
+
+    calibrated_on: int
+    photos: int
+    cosine: float
+    least_cosine: float
+    neighbours: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of a backbone. `features` is the length of its output."""
+    """What is known of a backbone.
+
+    features: length of its output
+    int8:     what it keeps of the float32 network, where it is one in eight bits
+    speed:    photos in the time in which the default backbone does one, where it was measured
+    """
 
     name: str
     sha256: str
@@ -77,6 +99,16 @@ class Card:
     features: int
     license: str = "unknown"
     description: str = ""
+    int8: Int8 | None = None
+    speed: float | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the card as it is written: `read` gives it back."""
+        record = dataclasses.asdict(self)
+        record["output"] = {"name": self.output, "features": record.pop("features")}
+        measured = {name: record.pop(name) for name in ("int8", "speed")}
+        known = {name: value for name, value in measured.items() if value is not None}
+        return {"format": CARD_FORMAT, **record, **known}
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -123,6 +155,8 @@ class Card:
             features=int(out["features"]),
             license=str(raw.get("license", "unknown")),
             description=str(raw.get("description", "")),
+            int8=_int8(raw.get("int8")),
+            speed=None if raw.get("speed") is None else float(raw["speed"]),
         )
 
 
@@ -175,6 +209,14 @@ def _views(spec: dict[str, Any], size: int) -> tuple[int, ...]:
 def _are_views(views: Sequence[int], size: int) -> bool:
     fit = all(size <= view <= LARGEST_SIDE for view in views)
     return fit and 1 <= len(views) <= MOST_VIEWS
+
+
+def _int8(raw: Any) -> Int8 | None:
+    if raw is None:
+        return None
+    counts = {name: int(raw[name]) for name in ("calibrated_on", "photos")}
+    shares = {name: float(raw[name]) for name in ("cosine", "least_cosine", "neighbours")}
+    return Int8(**counts, **shares)
 
 
 def _three(values: Any) -> tuple[float, float, float] | None:

@@ -1,0 +1,34 @@
+"""The libraries of the extra `export`, imported late: nothing else in Verger needs them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from verger.embed import preload
+from verger.errors import UsageError
+
+
+def needed(library: str) -> Any:
+    """Import a library or a module of it. Raises `UsageError` where it is not installed."""
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        missing = (error.name or library).partition(".")[0]
+        raise UsageError(
+            f"verger backbones export needs the library {missing}, which is not installed.",
+            hint="pip install 'verger[export]'",
+        ) from None
+
+
+def onnxruntime() -> Any:
+    """Import ONNX Runtime, the only way that it is: so that it reports to nobody."""
+    preload()
+    return needed("onnxruntime")
+
+
+def quantization() -> Any:
+    """Import ONNX Runtime's quantisation, which needs the library `onnx`."""
+    needed("onnx")
+    onnxruntime()
+    return needed("onnxruntime.quantization")
