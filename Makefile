@@ -22,7 +22,7 @@ BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/te
 
 test-quick test-unit test-serve test-cloud: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test check lint test-quick test-unit test-long debian test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
+.PHONY: demo test check lint test-quick test-unit test-long test-export debian test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
@@ -69,16 +69,23 @@ lint: $(STAMP)
 
 # No Spark, and nothing that takes seconds.
 test-quick: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long" $(WITHOUT) \
+	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long and not torch" $(WITHOUT) \
 	  $(BESIDES:%=--ignore %) tests
 
 test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not long" $(WITHOUT) \
+	$(BIN)/python $(PYTEST) -m "not spark and not long and not torch" $(WITHOUT) \
 	  --ignore tests/serve --ignore tests/cloud tests
 
 # Two runs on one bucket, one of them held at each request in turn: a quarter of an hour.
 test-long: $(STAMP)
 	$(BIN)/python $(PYTEST) -m long tests/store
+
+# Networks of timm: torch weighs some GB, and has an environment of its own.
+test-export: $(STAMP)
+	$(PYTHON) -m venv .venv-export
+	.venv-export/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e '.[export]' pytest pytest-timeout pytest-xdist hypothesis
+	.venv-export/bin/python $(PYTEST) -m torch tests/export
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
@@ -120,4 +127,4 @@ $(STAMP35): pyproject.toml constraints.txt constraints-spark35.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV35) .bench verger-demo build dist src/*.egg-info
+	rm -rf $(VENV) $(VENV35) .bench .venv-export verger-demo build dist src/*.egg-info

@@ -53,10 +53,10 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
     lines = [f"{name}{default}", f"  {', '.join(facts)}"]
     if card.description:
         lines.append(f"  {card.description}")
-    if kept := card.int8:
+    if kept := card.loses:
         lines.append(
-            f"  int8: cosine of features {kept.cosine:.4f} (least {kept.least_cosine:.4f}), "
-            f"nearest photo kept {kept.neighbours:.1%}, on {kept.photos} photos"
+            f"  int8: cosine of features {kept.mean_cosine:.4f} (least {kept.least_cosine:.4f}), "
+            f"nearest photo kept {kept.nearest_neighbours_kept:.1%}; {kept.measured_on}"
         )
     return lines + [f"  {note}" for note in backbone.notes]
 

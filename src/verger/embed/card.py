@@ -67,20 +67,18 @@ class InputSpec:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Int8:
+class Loses:
     """What a network in eight bits keeps of the float32 one, on photos it was not calibrated on.
 
-    calibrated_on:        number of photos
-    photos:               number of photos on which the rest was measured
-    cosine, least_cosine: similarity of the features of a photo, mean and least
-    neighbours:           share of the photos whose nearest photo is still the same
+    measured_on:                those photos, in words
+    mean_cosine, least_cosine:  similarity of the features of a photo
+    nearest_neighbours_kept:    share of the photos whose nearest photo is still the same
     """
 
-    calibrated_on: int
-    photos: int
-    cosine: float
+    measured_on: str
+    mean_cosine: float
     least_cosine: float
-    neighbours: float
+    nearest_neighbours_kept: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Card:
     """What is known of a backbone.
 
     features: length of its output
-    int8:     what it keeps of the float32 network, where it is one in eight bits
+    loses:    what it keeps of the float32 network, where it is one in eight bits
     speed:    photos in the time in which the default backbone does one, where it was measured
     """
 
@@ -99,16 +97,19 @@ class Card:
     features: int
     license: str = "unknown"
     description: str = ""
-    int8: Int8 | None = None
+    loses: Loses | None = None
     speed: float | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Return the card as it is written: `read` gives it back."""
         record = dataclasses.asdict(self)
         record["output"] = {"name": self.output, "features": record.pop("features")}
-        measured = {name: record.pop(name) for name in ("int8", "speed")}
-        known = {name: value for name, value in measured.items() if value is not None}
-        return {"format": CARD_FORMAT, **record, **known}
+        speed, loses = record.pop("speed"), record.pop("loses")
+        if loses is not None:
+            record["quantized"] = {"loses": loses}
+        if speed is not None:
+            record["speed"] = speed
+        return {"format": CARD_FORMAT, **record}
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -155,7 +156,7 @@ class Card:
             features=int(out["features"]),
             license=str(raw.get("license", "unknown")),
             description=str(raw.get("description", "")),
-            int8=_int8(raw.get("int8")),
+            loses=_loses(raw.get("quantized")),
             speed=None if raw.get("speed") is None else float(raw["speed"]),
         )
 
@@ -211,12 +212,12 @@ def _are_views(views: Sequence[int], size: int) -> bool:
     return fit and 1 <= len(views) <= MOST_VIEWS
 
 
-def _int8(raw: Any) -> Int8 | None:
-    if raw is None:
+def _loses(quantized: Any) -> Loses | None:
+    if quantized is None:
         return None
-    counts = {name: int(raw[name]) for name in ("calibrated_on", "photos")}
-    shares = {name: float(raw[name]) for name in ("cosine", "least_cosine", "neighbours")}
-    return Int8(**counts, **shares)
+    loses = quantized["loses"]
+    shares = ("mean_cosine", "least_cosine", "nearest_neighbours_kept")
+    return Loses(str(loses["measured_on"]), *(float(loses[name]) for name in shares))
 
 
 def _three(values: Any) -> tuple[float, float, float] | None:

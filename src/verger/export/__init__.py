@@ -8,15 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, Card, Network, open_backbone
-from verger.embed.card import Int8
+from verger.embed.card import Loses
 from verger.errors import BackboneError, UsageError
 from verger.export.calibration import choose
 from verger.export.fidelity import check_same, drawn_photos, features_of, kept, speed
@@ -82,13 +80,19 @@ def export(
     if int8 is not None:
         chosen = choose(int8, card.input.framing, reporter)
         if chosen.rejected:
-            notes += (f"{chosen.rejected} photos of {int8} cannot be read, and were left out.",)
+            left_out = "is" if chosen.rejected == 1 else "are"
+            notes += (
+                f"{chosen.rejected} of the photos chosen in {int8} cannot be read, "
+                f"and {left_out} left out.",
+            )
         reporter.say(f"Quantising by {len(chosen.calibration)} photos")
         model = quantized(made.model, chosen.calibration)
         original = features_of(Network(card, made.model), chosen.measure)
         lost = kept(features_of(Network(card, model), chosen.measure), original)
+        measured_on = f"{lost.photos} photos that it was not calibrated on"
+        shares = (lost.cosine, lost.least_cosine, lost.neighbours)
         card = dataclasses.replace(
-            card, int8=Int8(calibrated_on=len(chosen.calibration), **dataclasses.asdict(lost))
+            card, loses=Loses(measured_on, *(round(share, 4) for share in shares))
         )
     name = output.stem
     card = dataclasses.replace(card, name=name, sha256=hashlib.sha256(model).hexdigest())
@@ -163,7 +167,7 @@ def _write(file: Path, content: bytes) -> None:
     part = file.with_name(f".{file.name}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, file)
+        part.replace(file)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BackboneError(f"Cannot write {file}: {error.strerror}.") from None

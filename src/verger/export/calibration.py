@@ -23,7 +23,7 @@ _FEWEST = 16
 
 
 class Chosen(NamedTuple):
-    """Views of photos as a network takes them, uint8 RGB (N, size, size, 3); no photo is in both."""
+    """Views of photos, uint8 RGB (N, size, size, 3); no photo is in both."""
 
     calibration: Photos
     measure: Photos

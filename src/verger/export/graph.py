@@ -1,4 +1,4 @@
-"""An ONNX graph → the graph of a backbone: photos as they are go in, a row of features comes out."""
+"""An ONNX graph → that of a backbone: photos as they are go in, a row of features comes out."""
 
 from __future__ import annotations
 

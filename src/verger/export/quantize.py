@@ -6,6 +6,7 @@ rounding of weights shifts on average, the biases take back.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,17 +138,21 @@ def _quantized(net: Any, photos: Photos, scales: dict[str, Any], file: Path) -> 
         def get_next(self) -> dict[str, Photos] | None:
             return next(batches, None)
 
-    quant.quantize_static(
-        net,
-        file,
-        Reader(),
-        quant_format=quant.QuantFormat.QDQ,
-        activation_type=quant.QuantType.QUInt8,
-        weight_type=quant.QuantType.QInt8,
-        per_channel=True,
-        reduce_range=True,  # of what is no convolution
-        extra_options={"TensorQuantOverrides": scales},
-    )
+    logging.disable(logging.WARNING)  # its advice to fold the graph, which is folded
+    try:
+        quant.quantize_static(
+            net,
+            file,
+            Reader(),
+            quant_format=quant.QuantFormat.QDQ,
+            activation_type=quant.QuantType.QUInt8,
+            weight_type=quant.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,  # of what is no convolution
+            extra_options={"TensorQuantOverrides": scales},
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     return needed("onnx").load(file)
 
 

@@ -162,7 +162,9 @@ def _wrapped(name: str, model: Any, image_size: int | None) -> TorchModel:
             features = module(torch.zeros(2, size, size, 3, dtype=torch.uint8))
     except Exception as error:  # noqa: BLE001 - whatever a network raises
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BackboneError(f"{name} does not take photos of {size} × {size}: {said[:200]}") from None
+        raise BackboneError(
+            f"{name} does not take photos of {size} × {size}: {said[:200]}"
+        ) from None
     if features.ndim != 2:
         raise BackboneError(f"{name} gives no row of features: {list(features.shape)}.")
     spec = InputSpec("images", "NHWC", "uint8", size=size, views=(shorter,))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.float64]
 
 _MOST = 127
+_NONE = 1e-30  # a row of such weights gives nothing
 # Processors without VNNI add the products of two neighbours in 16 bits: 255 × 128 still fits.
 _MOST_OF_A_PAIR = 128
 _STRETCHES = np.linspace(1, 2.1, 34)  # of the scale that the largest weight alone would ask for
@@ -23,7 +24,7 @@ def rounded(rows: Rows, *, in_pairs: bool) -> tuple[npt.NDArray[np.int8], npt.ND
     Of the grids that are tried, each row gets the one whose squared error is least.
     """
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    finest = np.where(largest > 0, largest, 1) / _MOST
+    finest = np.where(largest > _NONE, largest, 1) / _MOST
     best = np.full((len(rows), 1), np.inf)
     whole, scale = np.zeros_like(rows), finest.astype(np.float32)
     for stretch in _STRETCHES if in_pairs else _STRETCHES[:1]:
