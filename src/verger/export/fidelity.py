@@ -60,6 +60,7 @@ def features_of(network: Network, photos: Photos) -> Features:
 
 def speed(network: Network, card: Card, other: Network, other_card: Card) -> float:
     """Measure how many photos a network does in the time in which another does one."""
+    pairs: list[tuple[Network, Card, list[float]]]
     pairs = [(network, card, []), (other, other_card, [])]
     for _ in range(_ROUNDS):
         for one, its, seconds in pairs:
@@ -70,7 +71,7 @@ def speed(network: Network, card: Card, other: Network, other_card: Card) -> flo
             one.output(batch)
             seconds.append(time.process_time() - began)
     mine, others = (min(seconds) for _, _, seconds in pairs)
-    return others / mine
+    return float(others / mine)
 
 
 def drawn_photos(count: int, size: int) -> Photos:
@@ -98,4 +99,5 @@ def _unit(rows: Features) -> npt.NDArray[np.float64]:
 def _nearest(unit: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     likeness = unit @ unit.T
     np.fill_diagonal(likeness, -np.inf)
-    return likeness.argmax(axis=1)
+    nearest: npt.NDArray[np.int64] = likeness.argmax(axis=1)
+    return nearest

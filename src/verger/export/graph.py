@@ -44,7 +44,7 @@ def pooled(output: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     if output.ndim == 2:
         return output.astype(np.float32)
     sides = (2, 3) if _channel_axis("The network", output.shape) == 1 else (1, 2)
-    return output.mean(axis=sides, dtype=np.float64).astype(np.float32)
+    return np.asarray(output.mean(axis=sides, dtype=np.float64), np.float32)
 
 
 def _channel_axis(name: str, shape: tuple[int, ...]) -> int:

@@ -134,7 +134,7 @@ def _quantized(net: Any, photos: Photos, scales: dict[str, Any], file: Path) -> 
     quant = quantization()
     batches = _batches(net, photos)
 
-    class Reader(quant.CalibrationDataReader):  # type: ignore[misc]  # it has no types
+    class Reader(quant.CalibrationDataReader):  # type: ignore[misc,name-defined]
         def get_next(self) -> dict[str, Photos] | None:
             return next(batches, None)
 

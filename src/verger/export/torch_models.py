@@ -145,7 +145,7 @@ def _wrapped(name: str, model: Any, image_size: int | None) -> TorchModel:
     shorter = max(size, math.floor(size / config["crop_pct"]))
     mean, std = (torch.tensor(config[key]).reshape(1, 3, 1, 1) * 255 for key in ("mean", "std"))
 
-    class OfPhotos(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+    class OfPhotos(torch.nn.Module):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
