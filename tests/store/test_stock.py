@@ -81,7 +81,7 @@ def write(place: Place, table: str, path: str, refs: list[PhotoRef]) -> str:
 def publish(store: Store, features: list[PhotoRef], rejects: list[PhotoRef]) -> dict[str, Any]:
     """Publish a whole run that knows these photos."""
     record = {
-        "settings": SETTINGS.as_record(),
+        "settings": SETTINGS.as_record() | {"backbone": DEFAULT_BACKBONE},  # as a run writes it
         "backbone": BACKBONE,
         "counts": {
             "listed": len(features) + len(rejects),
