@@ -65,6 +65,19 @@ def ordinary_user(line: list[str]) -> list[str]:
     return [sys.executable, "-c", _GIVE_UP_ROOT, *line[1:]]
 
 
+def quick_java() -> dict[str, str]:
+    """Variables for programs that start Spark by themselves: the Java of Verger's short sessions.
+
+    Not for what `verger` starts on this machine: it chooses its options itself.
+    """
+    from verger.spark.java import find_java, java_home, start_flags
+
+    home = java_home(find_java())
+    # A Java that does not fit the archive would say so on standard output.
+    options = [*start_flags(home, short=True), "-Xlog:disable"]
+    return {"JAVA_HOME": str(home), "JAVA_TOOL_OPTIONS": " ".join(options)}
+
+
 def start(
     line: list[str],
     env: Mapping[str, str] | None = None,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import obstore
@@ -20,22 +21,21 @@ import pyspark
 import pytest
 from obstore.store import S3Store
 
-from program import command, finish, start, verger
+from program import command, finish, quick_java, start, verger
 from seaweed import S3, with_parent
-from verger.spark.java import find_java, java_home
 
 pytestmark = pytest.mark.spark
 
 DEPLOY = "org.apache.spark.deploy"
 PLACE = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-PHOTOS = 480
+PHOTOS = 240
 
 
 @contextmanager
 def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     # Nothing of the user's reaches the workers' machines: no key, no endpoint.
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    env |= {"JAVA_HOME": str(java_home(find_java())), "PYSPARK_PYTHON": sys.executable}
+    env |= quick_java() | {"PYSPARK_PYTHON": sys.executable}
     env |= {"SPARK_WORKER_DIR": str(log.parent / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
     with log.open("w") as out:
@@ -62,25 +62,37 @@ def said(log: Path, pattern: str) -> str:
     pytest.fail(f"{pattern} was never logged:\n{log.read_text()[-2000:]}")
 
 
+@dataclass(frozen=True)
+class Master:
+    url: str
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
+    """A master, to which each test brings workers of its own."""
+    log = tmp_path_factory.mktemp("master") / "master.log"
+    with daemon(log, f"{DEPLOY}.master.Master", *PLACE):
+        yield Master(said(log, r"(spark://127\.0\.0\.1:\d+)"), log)
+
+
 @pytest.mark.any_spark
-def test_a_standalone_cluster(orchard: Path, tmp_path: Path) -> None:
+def test_a_standalone_cluster(master: Master, orchard: Path, tmp_path: Path) -> None:
     """The driver asks for a master by its URL; the photos and STORE lie on a shared disk."""
-    master, worker = tmp_path / "master.log", tmp_path / "worker.log"
-    with daemon(master, f"{DEPLOY}.master.Master", *PLACE):
-        url = said(master, r"(spark://127\.0\.0\.1:\d+)")
-        size = ("--cores", "3", "--memory", "1g")
-        with daemon(worker, f"{DEPLOY}.worker.Worker", *PLACE, *size, url):
-            said(worker, r"(Successfully registered with master)")
-            ended = verger(
-                "run", orchard, "store", "--master", url, "--memory", "800m", "--json",
-                cwd=tmp_path,
-            )  # fmt: skip
+    worker = tmp_path / "worker.log"
+    size = ("--cores", "3", "--memory", "1g")
+    with daemon(worker, f"{DEPLOY}.worker.Worker", *PLACE, *size, master.url):
+        said(worker, r"(Successfully registered with master)")
+        ended = verger(
+            "run", orchard, "store", "--master", master.url, "--memory", "800m", "--json",
+            cwd=tmp_path,
+        )  # fmt: skip
     assert ended.code == 0, ended.err
     record = json.loads(ended.out)
     assert record["counts"] == {
         "listed": 30, "embedded": 30, "rejected": 0, "rejected_by_reason": {},
     }  # fmt: skip
-    assert record["settings"]["master"] == url
+    assert record["settings"]["master"] == master.url
     assert record["cores"] == 3  # not the 2 that Spark takes for any cluster until workers come
     assert (tmp_path / "store" / "matrix.csv").exists()
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
@@ -117,7 +129,9 @@ def table(store: S3Store, folder: str) -> list[str]:
     return paths
 
 
-def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_path: Path) -> None:
+def test_workers_are_killed_and_no_photo_is_lost(
+    s3: S3, master: Master, few: list[Path], tmp_path: Path
+) -> None:
     """Two workers of one core, PHOTOS and STORE in a bucket: kill -9 costs a retry, no photo."""
     store = s3.make_bucket("cluster")
     names = sorted(f"photos/{n % 5}/é {n:03d}.jpg" for n in range(PHOTOS))
@@ -128,40 +142,35 @@ def test_workers_are_killed_and_no_photo_is_lost(s3: S3, few: list[Path], tmp_pa
     wait = ("cores.max=2", "scheduler.minRegisteredResourcesRatio=1",
             "scheduler.maxRegisteredResourcesWaitingTime=120s")  # fmt: skip
     all_at_once = [word for pair in wait for word in ("--spark-conf", f"spark.{pair}")]
-    master, logs = tmp_path / "master.log", [tmp_path / f"worker{n}.log" for n in range(2)]
+    logs = [tmp_path / f"worker{n}.log" for n in range(2)]
     with ExitStack() as stack:
-        stack.enter_context(daemon(master, f"{DEPLOY}.master.Master", *PLACE))
-        url = said(master, r"(spark://127\.0\.0\.1:\d+)")
-        words = (f"{DEPLOY}.worker.Worker", *PLACE, *size, url)
+        words = (f"{DEPLOY}.worker.Worker", *PLACE, *size, master.url)
         workers = [stack.enter_context(daemon(log, *words)) for log in logs]
         for log in logs:
             said(log, r"(Successfully registered with master)")
-        noticed = {
-            "executor": r"Removing executor (app-\S+) because it is EXITED",
-            "worker": r"Removing worker (worker-\S+)",
-        }
-        for victim, line_of_master in noticed.items():
-            line = command(
-                "run", "s3://cluster/photos", "s3://cluster/store", "--master", url,
-                "--memory", "600m", "--overwrite", "--json", *all_at_once,
-            )  # fmt: skip
-            process = start(line, os.environ | s3.environment())
-            deadline = time.monotonic() + 120
-            while not parts(store):
-                assert process.poll() is None, finish(process).err
-                assert time.monotonic() < deadline, "no task was ever finished"
-                time.sleep(0.05)
-            running = executors(workers[1])
-            assert running
-            # A worker's executor ends by itself when its worker is gone.
-            (running[0] if victim == "executor" else workers[1]).kill()
-            ended = finish(process)
-            assert ended.code == 0, ended.err
-            assert "Traceback" not in ended.err
-            record = json.loads(ended.out)
-            assert record["counts"]["embedded"] == record["counts"]["listed"] == PHOTOS
-            assert record["cores"] == 2
-            short = [name.removeprefix("photos/") for name in names]
-            assert sorted(table(store, "store/features")) == short
-            assert table(store, "store/matrix") == short
-            said(master, line_of_master)
+        line = command(
+            "run", "s3://cluster/photos", "s3://cluster/store", "--master", master.url,
+            "--memory", "600m", "--json", *all_at_once,
+        )  # fmt: skip
+        process = start(line, os.environ | s3.environment())
+        deadline = time.monotonic() + 120
+        while not parts(store):
+            assert process.poll() is None, finish(process).err
+            assert time.monotonic() < deadline, "no task was ever finished"
+            time.sleep(0.05)
+        running = [executors(worker) for worker in workers]
+        assert all(running)
+        # Of one worker the executor is lost, and is started anew; the other goes with its own.
+        running[0][0].kill()
+        workers[1].kill()
+        ended = finish(process)
+        assert ended.code == 0, ended.err
+        assert "Traceback" not in ended.err
+        record = json.loads(ended.out)
+        assert record["counts"]["embedded"] == record["counts"]["listed"] == PHOTOS
+        assert record["cores"] == 2
+        short = [name.removeprefix("photos/") for name in names]
+        assert sorted(table(store, "store/features")) == short
+        assert table(store, "store/matrix") == short
+        said(master.log, r"Removing executor (app-\S+) because it is EXITED")
+        said(master.log, r"Removing worker (worker-\S+)")
