@@ -32,6 +32,7 @@ from pyspark.sql import SparkSession
 
 from program import Ended, finish, start
 from verger.pipeline import run
+from whole_runs import NO_REPORT
 
 from .test_stopping import family, names, nothing_left
 
@@ -137,12 +138,8 @@ class Killer:
         """Have the driver killed before a random step; say whether it came so far."""
         steps = self.random.randrange(most)
         process = self.start(begin, steps)
-        seen: set[psutil.Process] = set()
-        while process.poll() is None:
-            seen.update(family(process) if process.poll() is None else [])
-            time.sleep(0.05)
         ended = finish(process)
-        return self._ended(f"driver, {why}", ended, f"step {steps}", list(seen))
+        return self._ended(f"driver, {why}", ended, f"step {steps}", process)
 
     def after(
         self,
@@ -170,13 +167,14 @@ class Killer:
         elif victims:
             _kill(self.random.choice(sorted(victims, key=lambda child: child.pid)))
         ended = finish(process)
-        return self._ended(why, ended, f"after {wait:.2f} s", list(seen), struck=struck)
+        return self._ended(why, ended, f"after {wait:.2f} s", process, struck=struck)
 
     def _ended(
-        self, why: str, ended: Ended, moment: str, seen: list[psutil.Process], struck: bool = True
-    ) -> bool:
+        self, why: str, ended: Ended, moment: str, process: subprocess.Popen[str],
+        struck: bool = True,
+    ) -> bool:  # fmt: skip
         print(f"{time.monotonic() - BEGAN:6.1f} s  {why}, {moment}: exit {ended.code}", flush=True)  # noqa: T201 - the seed's moments
-        nothing_left(seen)
+        nothing_left(of_session(process))
         killed = struck and (ended.code == -signal.SIGKILL or not why.startswith("driver"))
         if killed:
             self.kills[why] = self.kills.get(why, 0) + 1
@@ -211,6 +209,16 @@ class Killer:
             "lock", "store.json",
         }  # fmt: skip
         return self.before
+
+
+def of_session(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """What is left of a process and all that came of it, whoever is their parent now."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(one.pid) == process.pid:
+                found.append(one)
+    return found
 
 
 def _is(what: Callable[[psutil.Process], bool], process: psutil.Process) -> bool:
@@ -280,7 +288,7 @@ def test_killed_at_random_moments(
         return any(parts.glob("parts-*/features/part-*.parquet"))
 
     # The first run.
-    run(photos, reference)
+    run(photos, reference, NO_REPORT)
     for _ in range(5):
         killer.driver("listing", 30)
     killer.after("driver, Spark starting", lambda seen: any(map(is_java, seen)), None)
@@ -296,7 +304,7 @@ def test_killed_at_random_moments(
 
     # A day later.
     grow(photos, few)
-    run(photos, reference)
+    run(photos, reference, NO_REPORT)
     for _ in range(5):
         killer.driver("listing again", 40)
     killer.after("driver, embedding again", has_part, None)
