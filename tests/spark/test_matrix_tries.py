@@ -54,7 +54,7 @@ class Deadly(LocalPlace):
 values = np.random.default_rng(0).random((ROWS, 8), dtype=np.float32)
 store = Store(STORE)
 store.place.put(".verger/store.json", b"{}")
-with store.working() as work, session(RunSettings(master="local[2,4]")) as spark:
+with store.working() as work, session(RunSettings(master="local[2,4]"), short=True) as spark:
     schema = pa.schema([features_schema().field(name) for name in ("path", "label", "features")])
     columns = {
         "path": [f"{n:05d}.jpg" for n in range(ROWS)],
