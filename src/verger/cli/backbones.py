@@ -97,7 +97,7 @@ def export_command(
     written takes photos as they are, with the normalisation and the pooling inside, and gives the
     same features as SOURCE, to 1e-4; that is checked.
 
-    With --int8 it is quantised: about twice as fast, a quarter of the size. Of PHOTOS, 400 are
+    With --int8 it is quantised: 1.5 to 2 times as fast, a quarter of the size. Of PHOTOS, 400 are
     taken to calibrate it, and 300 others to measure what it keeps, which its card tells.
 
     Needs pip install 'verger[export]'.

@@ -1,4 +1,4 @@
-"""Other networks as backbones: ONNX files and torch's, rewritten, checked, and quantised.
+"""Other networks as backbones: rewritten, checked, quantised.
 
 What comes out takes photos as they are and gives a row of features: see `export`.
 """
