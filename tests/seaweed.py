@@ -29,6 +29,7 @@ from obstore.store import S3Store
 
 REGION = "eu-west-3"
 _PATIENCE = 60  # seconds
+_TRIES = 3
 _PORTS = (
     "-master.port", "-master.port.grpc", "-volume.port", "-volume.port.grpc", "-filer.port",
     "-filer.port.grpc", "-s3.port", "-s3.port.grpc", "-s3.port.iceberg", "-s3.port.lance",
@@ -145,11 +146,31 @@ def serve(folder: Path) -> Iterator[S3]:
     users = {name: Keys(_access_key(), secrets.token_hex(20)) for name in _USERS}
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [_identity(n, users[n]) for n in users]}))
-    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    (folder / "data").mkdir()
+    for tries_left in reversed(range(_TRIES)):
+        ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        process = _start(folder, config, ports)
+        server = S3(f"http://127.0.0.1:{ports['-s3.port']}", users["admin"], users)
+        try:
+            _wait(server, process, folder / "server.log")
+        except RuntimeError as error:  # another process took a port that had been free
+            process.kill()
+            process.wait()
+            if not tries_left or "address already in use" not in str(error):
+                raise
+        else:
+            break
+    try:
+        yield server
+    finally:
+        process.kill()  # nothing in it is worth keeping
+        process.wait()
+
+
+def _start(folder: Path, config: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
     data = folder / "data"
-    data.mkdir()
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 *with_parent(), str(Path(sysconfig.get_path("scripts")) / "weed"), "server",
                 "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", "-filer", "-s3",
@@ -161,13 +182,6 @@ def serve(folder: Path) -> Iterator[S3]:
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder,
             env=os.environ | _FEW_VOLUMES,
         )  # fmt: skip
-    server = S3(f"http://127.0.0.1:{ports['-s3.port']}", users["admin"], users)
-    try:
-        _wait(server, process, folder / "server.log")
-        yield server
-    finally:
-        process.kill()  # nothing in it is worth keeping
-        process.wait()
 
 
 def _wait(server: S3, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -179,7 +193,7 @@ def _wait(server: S3, process: subprocess.Popen[bytes], log: Path) -> None:
             obstore.put(store, "ready", b"!" * 100_000)
         except Exception as error:
             if process.poll() is not None or time.monotonic() > until:
-                tail = log.read_text(errors="replace")[-2000:]
+                tail = log.read_text(errors="replace")[-5000:]
                 raise RuntimeError(f"SeaweedFS did not start: {error}\n{tail}") from error
             time.sleep(0.1)
         else:
