@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import typing
 from pathlib import Path
 
 import click
 
-from verger.embed import Backbone, open_backbone
-from verger.embed.backbone import shipped_names
 from verger.progress import reporter, tell
 from verger.settings import DEFAULT_BACKBONE
+
+if typing.TYPE_CHECKING:
+    from verger.embed import Backbone
 
 
 @click.group("backbones", invoke_without_command=True)
@@ -28,6 +30,9 @@ def backbones(context: click.Context, folder: Path | None, as_json: bool) -> Non
     licence; how fast it is beside the default one, where that was measured; and of a network in
     eight bits, what it keeps of the float32 one.
     """
+    from verger.embed import open_backbone
+    from verger.embed.backbone import shipped_names
+
     if context.invoked_subcommand is not None:
         return
     names = shipped_names() + sorted(map(str, folder.glob("*.onnx") if folder else ()))
@@ -102,6 +107,7 @@ def export_command(
 
     Needs pip install 'verger[export]'.
     """
+    from verger.embed import Backbone
     from verger.export import export
 
     made = export(
