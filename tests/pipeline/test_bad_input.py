@@ -114,7 +114,9 @@ def test_a_store_made_with_another_backbone(
     (store / "run.json").write_text(json.dumps(record))
     ended = verger("run", photos, store)
     assert ended.code == 4
-    assert "made with another backbone (another-net, 224 px)" in ended.error
+    assert "made with another-net (224 px, views 256); this run would use efficientnet" in (
+        ended.error
+    )
     assert json.loads((store / "run.json").read_text()) == record
 
 
