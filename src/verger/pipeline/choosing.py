@@ -28,14 +28,14 @@ def chosen_backbone(store: Store, settings: RunSettings) -> tuple[Backbone, RunS
             hint="Say where it is with --backbone, or give --overwrite to embed all photos again.",
         )
     backbone = open_backbone(name, settings.image_size, _views(settings))
-    if settings.accurate:
-        spec = backbone.card.input.accurate()
-        return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+    spec = backbone.card.input
     is_framed = settings.image_size is not None or settings.views is not None
-    if made is None or is_framed or backbone.card.sha256 != made["backbone"]["sha256"]:
-        return backbone, chosen
-    as_made = made["backbone"]
-    return open_backbone(name, as_made["image_size"], views_of(as_made)), chosen
+    if settings.accurate:
+        spec = spec.accurate()
+    elif made and not is_framed and backbone.card.sha256 == made["backbone"]["sha256"]:
+        as_made = made["backbone"]  # it took that size then
+        spec = replace(spec, size=as_made["image_size"], views=views_of(as_made))
+    return replace(backbone, card=replace(backbone.card, input=spec)), chosen
 
 
 def _views(settings: RunSettings) -> Sequence[int] | None:
