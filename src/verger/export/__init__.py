@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, Card, Network, open_backbone
-from verger.embed.card import Loses
 from verger.errors import BackboneError, UsageError
 from verger.export.calibration import choose
 from verger.export.fidelity import check_same, drawn_photos, features_of, kept, speed
@@ -89,11 +88,7 @@ def export(
         model = quantized(made.model, chosen.calibration)
         original = features_of(Network(card, made.model), chosen.measure)
         lost = kept(features_of(Network(card, model), chosen.measure), original)
-        measured_on = f"{lost.photos} photos that it was not calibrated on"
-        shares = (lost.cosine, lost.least_cosine, lost.neighbours)
-        card = dataclasses.replace(
-            card, loses=Loses(measured_on, *(round(share, 4) for share in shares))
-        )
+        card = dataclasses.replace(card, loses=lost)
     name = output.stem
     card = dataclasses.replace(card, name=name, sha256=hashlib.sha256(model).hexdigest())
     default = open_backbone(DEFAULT_BACKBONE)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, Network
+from verger.embed.card import Loses
 from verger.errors import BackboneError
 
 Features = npt.NDArray[np.float32]
@@ -17,20 +17,6 @@ Photos = npt.NDArray[np.uint8]
 TOLERANCE = 1e-4  # of the largest feature, or of 1
 _BATCH = 4
 _ROUNDS = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What of the original's features an eight-bit network keeps, on photos of their own.
-
-    cosine, least_cosine: similarity of the two rows of a photo, mean and least
-    neighbours:           share of the photos whose nearest photo is still the same
-    """
-
-    photos: int
-    cosine: float
-    least_cosine: float
-    neighbours: float
 
 
 def check_same(name: str, ours: Features, theirs: Features) -> float:
@@ -44,12 +30,13 @@ def check_same(name: str, ours: Features, theirs: Features) -> float:
     return difference
 
 
-def kept(ours: Features, theirs: Features) -> Kept:
-    """Compare the features of some photos, (N, features) each."""
+def kept(ours: Features, theirs: Features) -> Loses:
+    """Compare the features of some photos that a network was not calibrated on, (N, features)."""
     mine, original = _unit(ours), _unit(theirs)
     cosines = (mine * original).sum(axis=1)
     same = _nearest(mine) == _nearest(original)
-    return Kept(len(ours), float(cosines.mean()), float(cosines.min()), float(same.mean()))
+    shares = (round(float(share), 4) for share in (cosines.mean(), cosines.min(), same.mean()))
+    return Loses(f"{len(ours)} photos that it was not calibrated on", *shares)
 
 
 def features_of(network: Network, photos: Photos) -> Features:

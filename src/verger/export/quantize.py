@@ -123,10 +123,9 @@ def _round_weights(net: Any, means: dict[str, npt.NDArray[np.float64]]) -> dict[
             right = onnx.numpy_helper.to_array(bias) + (lost * mean).sum(axis=1)
             bias.CopyFrom(onnx.numpy_helper.from_array(right.astype(np.float32), bias.name))
         scales[tensor.name] = [
-            {"axis": 0, "quant_type": kind, "scale": one, "zero_point": np.int8(0)} for one in scale
+            {"quant_type": kind, "scale": one, "zero_point": np.int8(0)} for one in scale
         ]
-        for row in scales[tensor.name][1:]:
-            del row["axis"]
+        scales[tensor.name][0]["axis"] = 0
     return scales
 
 
