@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -15,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed.card import Card, InputSpec, guessed_input
+from verger.embed.session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
-
-_ONNX_LOG_FATAL = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Network:
 
     def __init__(self, card: Card, model: bytes) -> None:
         self._card = card
-        self._session = _session(model, card.name)
+        self._session = open_session(model, card.name)
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features of a batch.
@@ -74,9 +72,7 @@ class Network:
         try:
             (out,) = self._session.run([self._card.output], feed)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            raise BackboneError(
-                f"Backbone {self._card.name} failed: {_first_line(error)}"
-            ) from None
+            raise BackboneError(f"Backbone {self._card.name} failed: {first_line(error)}") from None
         out = np.asarray(out)
         shape, dtype = out.shape, out.dtype
         if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(images):
@@ -116,7 +112,7 @@ def shipped_names() -> list[str]:
 
 def preload() -> None:
     """Import ONNX Runtime ahead of its use, in a process that workers are forked from."""
-    _onnxruntime()
+    onnxruntime()
 
 
 def to_input(photos: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[Any]:
@@ -163,7 +159,7 @@ def _from_file(file: Path) -> Backbone:
 
 
 def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
-    session = _session(model, str(file))
+    session = open_session(model, str(file))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1:
         raise BackboneError(f"{file} cannot be a backbone: it has {len(inputs)} inputs, not one.")
@@ -213,36 +209,3 @@ def _read_checked(file: Path, sha256: str) -> bytes:
             hint="Install Verger again, or restore the file.",
         )
     return model
-
-
-def _onnxruntime() -> Any:
-    """Import ONNX Runtime, the only way that it is: so that it reports to nobody.
-
-    On its import it would write an id of this machine into the home folder, and open connections to
-    its maker. It reads the variable on its import; told later, it has done both.
-    """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # where the user had imported it before
-    return onnxruntime
-
-
-def _session(model: bytes, name: str) -> Any:
-    """Load a model from bytes, so that it can name no other file, on one thread."""
-    ort = _onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ONNX_LOG_FATAL
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-        raise BackboneError(
-            f"{name} is no ONNX model that can be run: {_first_line(error)}"
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
