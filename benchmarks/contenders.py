@@ -55,7 +55,7 @@ class Network:
         if (spec.dtype, spec.layout, spec.color) != ("uint8", "NHWC", "RGB"):
             raise Failed(f"{given}: peers feed photos as uint8 NHWC RGB, which it does not take.")
         file = backbone.file or shipped_model(given)
-        size = RunSettings().batch_size
+        size = RunSettings().photos_a_batch
         return cls(given, backbone, Recipe(file, spec.size, spec.views, size))
 
     @property

@@ -58,8 +58,8 @@ def _steps(folder: Path) -> dict[str, Callable[[], object]]:
     backbone = open_backbone(DEFAULT_BACKBONE)
     spec = backbone.card.input
     model = shipped_model(DEFAULT_BACKBONE)
-    recipe = Recipe(model, spec.size, spec.views, settings.batch_size)
-    embedder = Embedder(backbone, settings.batch_size, settings.max_pixels)
+    recipe = Recipe(model, spec.size, spec.views, settings.photos_a_batch)
+    embedder = Embedder(backbone, settings.photos_a_batch, settings.max_pixels)
     network, session = backbone.network(), load(recipe.model)
     files = [folder / ref.path for ref in _refs(folder)]
     contents = [file.read_bytes() for file in files]

@@ -87,6 +87,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "none.",
     "versions": "Of `verger`, `python`, `spark` and `java`.",
     "cores": "How many tasks ran at once.",
+    "device": "What the network computed on, in the last run that embedded: `cpu` or `cuda`. Older "
+    "records have none, and mean `cpu`.",
     "notes": "What the summary noted, a line each.",
     "manifest": "Each file that the run left, by its path in the STORE: its `bytes` and `sha256` "
     "(null where an object store has none of an older object). STOREs of before have none, until a "

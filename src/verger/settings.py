@@ -13,6 +13,8 @@ from typing import Any
 from verger.errors import UsageError
 
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
+GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
+BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*")
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
@@ -104,7 +106,7 @@ class RunSettings:
     backbone: str | None = _choice(
         None,
         "The pretrained network: a name, or an ONNX file (default: the one that STORE was made "
-        f"with; {DEFAULT_BACKBONE} for a new one).",
+        f"with; {DEFAULT_BACKBONE} for a new one, {GPU_BACKBONE} on a GPU).",
         metavar="NAME|FILE.onnx",
     )
     image_size: int | None = _choice(
@@ -125,7 +127,18 @@ class RunSettings:
         "Show the network two views of each photo, the whole square and its middle: more photos "
         "are named right, and each takes twice the time.",
     )
-    batch_size: int = _choice(4, "Photos a batch of the network.", metavar="N")
+    device: str = _choice(
+        "cpu",
+        "What the network computes on: 'cpu'; 'cuda', a GPU, which is refused where none works; or "
+        "'auto', which says whether a GPU works, and takes it or else the CPU.",
+        metavar="cpu|cuda|auto",
+    )
+    batch_size: int | None = _choice(
+        None,
+        f"Photos a batch of the network (default: {BATCH_SIZES['cpu']}; {BATCH_SIZES['cuda']} on a "
+        "GPU).",
+        metavar="N",
+    )
     max_pixels: int = _choice(
         100_000_000, "Photos with more pixels are rejected before they are decoded.", metavar="N"
     )
@@ -177,6 +190,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         parse_components(self.components)
         _ = self.priced
+        if self.device not in (*BATCH_SIZES, "auto"):
+            raise UsageError(f"--device {self.device} is none of cpu, cuda, auto.")
         _check(self, batch_size=(1, 1024), image_size=(16, math.inf))
         _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
         if self.views is not None and not _VIEWS.fullmatch(self.views):
@@ -201,6 +216,11 @@ class RunSettings:
                 "--cores and --master exclude each other.",
                 hint="--cores N is the same as --master 'local[N]'.",
             )
+
+    @property
+    def photos_a_batch(self) -> int:
+        """What `batch_size` says, or else the device."""
+        return self.batch_size or BATCH_SIZES["cuda" if self.device == "cuda" else "cpu"]
 
     @property
     def priced(self) -> Price | None:

@@ -16,8 +16,8 @@ def test_a_machine_that_is_well(here: Here, orchard: Path, tmp_path: Path) -> No
     ended = here("doctor", orchard, tmp_path / "store")
     lines = ended.out.splitlines()
     assert [line.split()[1] for line in lines] == [
-        "Python", "Java", "memory", "disk", "cache", "backbone", "PHOTOS", "STORE", "STORE",
-        "Spark",
+        "Python", "Java", "memory", "disk", "cache", "backbone", "device", "PHOTOS", "STORE",
+        "STORE", "Spark",
     ]  # fmt: skip
     # Memory and disk are what the machine has; they may be short on it.
     assert {line.split()[0] for line in lines if "GB" not in line} == {"OK"}, ended.out

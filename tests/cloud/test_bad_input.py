@@ -45,6 +45,7 @@ def refused(*arguments: str) -> VergerError:
         (["--", "--backbone", "mine.onnx"], "no file of this machine"),
         (["--", "--label-from", "labels.csv"], "no file of this machine"),
         (["--", "--master", "yarn"], "the platform's own"),
+        (["--", "--device", "cuda"], "Verger starts no GPU"),
     ],
 )
 def test_what_a_server_would_refuse_is_refused_here(options: list[str], what: str) -> None:

@@ -151,11 +151,14 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops() -> None:
 
 
 def embedder(
-    batch_size: int = 4, max_pixels: int = 10_000_000, max_bytes: int = 10_000_000
+    batch_size: int = 4,
+    max_pixels: int = 10_000_000,
+    max_bytes: int = 10_000_000,
+    decoders: int = 1,
 ) -> Embedder:
     spec = InputSpec("x", "NHWC", "uint8", size=SIZE, views=(SIZE,))
     backbone = Backbone(Card("fake", "", spec, "y", FEATURES), None)
-    return Embedder(backbone, batch_size, max_pixels, max_bytes)
+    return Embedder(backbone, batch_size, max_pixels, max_bytes, decoders)
 
 
 class Fake:
@@ -284,6 +287,69 @@ def test_neighbours_and_batches_change_nothing(names: list[str], batch_size: int
         assert row.keys() == other.keys()
         for column in row.keys() - {"label", "bytes"}:  # these tell the references apart
             assert row[column] == other[column]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    names=st.lists(st.sampled_from([*MIXED, "4.jpg", "5.jpg"]), max_size=150),
+    batch_size=st.sampled_from([1, 5, 64]),
+    decoders=st.integers(2, 6),
+)
+def test_many_decoders_change_nothing(names: list[str], batch_size: int, decoders: int) -> None:
+    refs = references(names)
+    assert rows_of(refs, batch_size, decoders=decoders) == rows_of(refs)
+
+
+def test_decoders_decode_at_once_and_the_next_batch_while_the_network_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(4, timeout=20)  # broken unless four decode at once
+    decoded: list[None] = []
+    at_first_batch: list[int] = []
+
+    def slow(*arguments: Any) -> Any:
+        together.wait()
+        decoded.append(None)
+        return decode(*arguments)
+
+    class Busy(Fake):
+        def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            deadline = time.monotonic() + 20
+            while not self.batches and len(decoded) < 16 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            at_first_batch.append(len(decoded))
+            return super().__call__(photos)
+
+    monkeypatch.setattr("verger.embed.features.decode", slow)
+    refs = references(["0.jpg"] * 32)
+    assert sum(sizes_of(embed(refs, embedder(8, decoders=4), read, Busy()))) == 32
+    assert at_first_batch[0] >= 16
+
+
+def test_photos_that_wait_for_decoders_have_a_bound_in_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("verger.embed.features.DECODE_AHEAD_BYTES", 3 * len(GOOD[0]))
+    lock, waiting, most = threading.Lock(), 0, 0
+
+    def counted(path: str) -> bytes:
+        nonlocal waiting, most
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        return read(path)
+
+    def slow(*arguments: Any) -> Any:
+        nonlocal waiting
+        time.sleep(0.002)
+        with lock:
+            waiting -= 1
+        return decode(*arguments)
+
+    monkeypatch.setattr("verger.embed.features.decode", slow)
+    refs = references(["0.jpg"] * 200)
+    list(embed(refs, embedder(64, decoders=2), counted, Fake()))
+    assert most <= READ_AHEAD_PHOTOS + 3 + 2  # read, at the decoders, and at hand
 
 
 def test_batches_of_the_network_are_full_but_for_the_last() -> None:

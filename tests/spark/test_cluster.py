@@ -32,11 +32,12 @@ PHOTOS = 240
 
 
 @contextmanager
-def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(log: Path, *words: str, options: str = "") -> Iterator[subprocess.Popen[bytes]]:
     # Nothing of the user's reaches the workers' machines: no key, no endpoint.
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env |= quick_java() | {"PYSPARK_PYTHON": sys.executable}
     env |= {"SPARK_WORKER_DIR": str(log.parent / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
+    env |= {"SPARK_WORKER_OPTS": options}
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -100,6 +101,29 @@ def test_a_standalone_cluster(master: Master, orchard: Path, tmp_path: Path) -> 
         "Embedding",
         "CSV",
     }
+
+
+def test_a_worker_whose_gpu_does_not_work_ends_the_run_with_the_reason(
+    master: Master, orchard: Path, tmp_path: Path
+) -> None:
+    """Spark gives the task a GPU, as its worker says that it has one; ONNX Runtime finds none."""
+    finds = tmp_path / "finds.sh"
+    finds.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["3"]}'\n""")
+    finds.chmod(0o755)
+    resource = "-Dspark.worker.resource.gpu"
+    options = f"{resource}.amount=1 {resource}.discoveryScript={finds}"
+    size = ("--cores", "2", "--memory", "1g")
+    worker = tmp_path / "worker.log"
+    with daemon(worker, f"{DEPLOY}.worker.Worker", *PLACE, *size, master.url, options=options):
+        said(worker, r"(Successfully registered with master)")
+        ended = verger(
+            "run", orchard, "store", "--master", master.url, "--memory", "600m",
+            "--device", "cuda", cwd=tmp_path,
+        )  # fmt: skip
+    assert ended.code == 2, ended.err
+    assert "No GPU can be used on " in ended.error
+    assert "is for processors alone" in ended.error
+    assert not (tmp_path / "store" / "run.json").exists()
 
 
 def executors(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:

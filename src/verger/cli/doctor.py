@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 
-from verger.embed import open_backbone
+from verger.embed import gpu, open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.machine.folders import cache_folder, scratch_folder
 from verger.photos.labels import labeller_from
@@ -54,6 +54,7 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
     yield _scratch()
     yield _cache()
     yield _told("backbone", _backbone)
+    yield _told("device", _device)
     if photos is not None:
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
@@ -135,6 +136,11 @@ def _cache() -> Check:
 def _backbone() -> str:
     card = open_backbone(DEFAULT_BACKBONE).card
     return f"{card.name}, whose checksum is right."
+
+
+def _device() -> str:
+    against = gpu.tried()
+    return f"cpu. {against.what}" if against else "cpu; and cuda, where the network was tried."
 
 
 def _photos(place: Source) -> str:

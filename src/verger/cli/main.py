@@ -31,8 +31,8 @@ if typing.TYPE_CHECKING:
 CTRL_C, TERMINATED = 130, 143
 # What `verger reduce` has no use for: it opens no photo.
 _OF_PHOTOS = (
-    "label_from", "backbone", "image_size", "views", "accurate", "batch_size", "max_pixels",
-    "max_bytes", "max_rejects", "overwrite", "retry_rejects", "hidden", "price",
+    "label_from", "backbone", "image_size", "views", "accurate", "device", "batch_size",
+    "max_pixels", "max_bytes", "max_rejects", "overwrite", "retry_rejects", "hidden", "price",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -79,7 +79,7 @@ def check_account(account: str) -> None:
 
 
 def check_settings(settings: RunSettings) -> None:
-    """Raise `UsageError` for what only this machine has: a file of it, or another cluster."""
+    """Raise `UsageError` for what only this machine has: a file of it, a GPU, another cluster."""
     backbone = settings.backbone or ""
     files = {"--backbone": backbone} if backbone.endswith(".onnx") else {}
     labels = settings.label_from
@@ -92,6 +92,8 @@ def check_settings(settings: RunSettings) -> None:
         )
     if settings.master is not None:
         raise UsageError("--master: on AWS that is the platform's own.", hint="Leave it out.")
+    if settings.device == "cuda":
+        raise UsageError("--device cuda: on AWS Verger starts no GPU.", hint="Leave it out.")
 
 
 def check_id(job: str) -> None:

@@ -29,9 +29,13 @@ class Backbone:
     file: Path | None  # None: the file that the package ships, wherever a worker has it
     notes: tuple[str, ...] = ()  # what the user should know of choices made for them
 
-    def network(self) -> Network:
-        """Load the model. Raises `BackboneError` if the file changed since it was checked."""
-        return Network(self.card, self.model())
+    def network(self, gpu: int | None = None) -> Network:
+        """Load the model, onto the GPU of that index where one is named.
+
+        Raises `BackboneError` if the file changed since it was checked, and `UsageError` where that
+        GPU would not run it.
+        """
+        return Network(self.card, self.model(), gpu)
 
     def model(self) -> bytes:
         """Read the ONNX file. Raises `BackboneError` where its SHA-256 is not the card's."""
@@ -40,14 +44,14 @@ class Backbone:
 
 
 class Network:
-    """A loaded model on one thread.
+    """A loaded model, on one thread or on a GPU.
 
     uint8 RGB photos (N, views, size, size, 3) → float32 (N, features), the mean over the views.
     """
 
-    def __init__(self, card: Card, model: bytes) -> None:
+    def __init__(self, card: Card, model: bytes, gpu: int | None = None) -> None:
         self._card = card
-        self._session = open_session(model, card.name)
+        self._session = open_session(model, card.name, gpu)
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features of a batch.

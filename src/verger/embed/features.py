@@ -4,6 +4,8 @@ Photos are read some way ahead of the decoder, decoded a little ahead of the net
 batches, all at the same time and in order, within a bounded amount of memory:
 
     references ─► read (threads) ─► decode (a thread) ─► batches ─► network ─► record batches
+
+Where a GPU computes the network, as many threads decode for it as there are cores.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ READ_THREADS = 8
 ROWS_A_RECORD_BATCH = 64
 MOST_ROWS_HELD = 512  # or twice a batch of the network, so that rejects among it cut none short
 DECODE_AHEAD = 8  # decoded photos, 150 kB a view at 224 pixels
+DECODE_AHEAD_BYTES = 128 * 2**20  # of what they, and those that wait for it, are decoded from
 
 MAX_BYTES = RunSettings().max_bytes
 
@@ -57,6 +60,12 @@ class Embedder:
     batch_size: int
     max_pixels: int
     max_bytes: int = MAX_BYTES  # of a file
+    decoders: int = 1  # threads
+
+    @property
+    def decode_ahead(self) -> int:
+        """How many photos are decoded ahead of the network: while a GPU has one batch, the next."""
+        return DECODE_AHEAD if self.decoders == 1 else 2 * max(self.batch_size, self.decoders)
 
 
 class _Decoded(NamedTuple):
@@ -118,10 +127,11 @@ def embed(
     is always full but for the last, so that one bad photo changes none of its neighbours' features.
     """
     rows = _Rows(embedder.backbone.card.features, infer)
-    with ThreadPoolExecutor(reads_at_once) as readers, ThreadPoolExecutor(1) as decoder:
+    decoders = ThreadPoolExecutor(embedder.decoders)
+    with ThreadPoolExecutor(reads_at_once) as readers, decoders:
         ahead_of = max(READ_AHEAD_PHOTOS, 2 * reads_at_once)
         most = max(MOST_ROWS_HELD, 2 * embedder.batch_size)
-        for decoded in _decoded(refs, embedder, read, readers, decoder, ahead_of):
+        for decoded in _decoded(refs, embedder, read, readers, decoders, ahead_of):
             rows.add(decoded)
             if len(rows.waiting) == embedder.batch_size:
                 rows.infer()
@@ -158,7 +168,7 @@ def _decoded(
     embedder: Embedder,
     read: Read,
     readers: ThreadPoolExecutor,
-    decoder: ThreadPoolExecutor,
+    decoders: ThreadPoolExecutor,
     read_ahead: int,
 ) -> Iterator[_Decoded]:
     framing = embedder.backbone.card.input.framing
@@ -186,7 +196,14 @@ def _decoded(
         weight=lambda ref: ref.bytes,
         most_weight=READ_AHEAD_BYTES,
     )
-    return ahead(decoder, open_, in_memory, most=DECODE_AHEAD)
+    return ahead(
+        decoders,
+        open_,
+        in_memory,
+        most=embedder.decode_ahead,
+        weight=lambda got: len(got[1]) if isinstance(got[1], bytes) else 0,
+        most_weight=DECODE_AHEAD_BYTES,
+    )
 
 
 class _Rows:

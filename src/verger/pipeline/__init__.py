@@ -92,7 +92,7 @@ def run(
     source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     refuse_nesting(source, store)
-    backbone, settings = chosen_backbone(store, settings)
+    backbone, settings = chosen_backbone(store, settings, reporter)
     described = backbone_record(backbone)
     is_new = store.claim(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
@@ -141,7 +141,7 @@ def plan(
     source, store = source_of(photos), Store(store_root)
     labeller = labeller_from(settings.label_from, source.name)
     refuse_nesting(source, store)
-    backbone, settings = chosen_backbone(store, settings)
+    backbone, settings = chosen_backbone(store, settings, reporter)
     described = backbone_record(backbone)
     store.check(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
@@ -215,7 +215,8 @@ def _embedded_and_reduced(
     made, publication = finish(job, features, fitted, projected)
     publication.folders[FEATURES] = features.table.files
     publication.folders[REJECTS] = [rejects]
-    record = {"counts": counts, "cores": cores, "versions": engine, **made}
+    how = {"cores": cores, "device": job.settings.device, "versions": engine}
+    record = {"counts": counts, **how, **made}
     return _Made(record, publication, projected.gathered)
 
 
@@ -245,7 +246,9 @@ def _spark(job: Job, photos: int) -> Iterator[tuple[SparkSession, dict[str, str]
 
 
 def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
-    names = ("counts", "cores", "versions", "projection", "discriminant", "gallery", "reduced")
+    names = (
+        "counts", "cores", "device", "versions", "projection", "discriminant", "gallery", "reduced",
+    )  # fmt: skip
     return {name: record[name] for name in names if name in record}
 
 

@@ -1,4 +1,4 @@
-"""Which network sees the photos, and how: what is asked for, else as STORE was made."""
+"""Which network sees the photos, how, and on what: as asked for, else as STORE was made."""
 
 from __future__ import annotations
 
@@ -9,25 +9,34 @@ from pathlib import Path
 from verger.embed import Backbone, open_backbone
 from verger.embed.card import views_of
 from verger.errors import BackboneError
-from verger.settings import DEFAULT_BACKBONE, RunSettings
+from verger.pipeline.devices import chosen_device
+from verger.progress import Reporter
+from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
 from verger.store.store import Store
 
 
-def chosen_backbone(store: Store, settings: RunSettings) -> tuple[Backbone, RunSettings]:
-    """Open the backbone of a run; return the settings with its name, too.
+def chosen_backbone(
+    store: Store, settings: RunSettings, reporter: Reporter
+) -> tuple[Backbone, RunSettings]:
+    """Open the backbone of a run; return the settings with its name, its device and its batches.
 
     A STORE grows on with the network and the views that it was made with, where no other is asked
-    for. Raises `BackboneError`, and `StoreError` where the record of STORE cannot be read.
+    for. Raises `BackboneError`, `UsageError` where the device that is asked for cannot be had, and
+    `StoreError` where the record of STORE cannot be read.
     """
     made = None if settings.overwrite else store.record_to_grow()
-    name = settings.backbone or (made["settings"]["backbone"] if made else DEFAULT_BACKBONE)
-    chosen = replace(settings, backbone=name)
-    if made and settings.backbone is None and name.endswith(".onnx") and not Path(name).exists():
+    name = settings.backbone or (made["settings"]["backbone"] if made else None)
+    if name and not settings.backbone and name.endswith(".onnx") and not Path(name).exists():
         raise BackboneError(
             f"{store.root} was made with the network {name}, which is not here.",
             hint="Say where it is with --backbone, or give --overwrite to embed all photos again.",
         )
-    backbone = open_backbone(name, settings.image_size, _views(settings))
+    named = _opened(name, settings) if name else None
+    device = chosen_device(settings, named.card if named else None, reporter)
+    name = name or (GPU_BACKBONE if device == "cuda" else DEFAULT_BACKBONE)
+    backbone = named or _opened(name, settings)
+    chosen = replace(settings, backbone=name, device=device)
+    chosen = replace(chosen, batch_size=chosen.photos_a_batch)
     spec = backbone.card.input
     is_framed = settings.image_size is not None or settings.views is not None
     if settings.accurate:
@@ -36,6 +45,10 @@ def chosen_backbone(store: Store, settings: RunSettings) -> tuple[Backbone, RunS
         as_made = made["backbone"]  # it took that size then
         spec = replace(spec, size=as_made["image_size"], views=views_of(as_made))
     return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+
+
+def _opened(name: str, settings: RunSettings) -> Backbone:
+    return open_backbone(name, settings.image_size, _views(settings))
 
 
 def _views(settings: RunSettings) -> Sequence[int] | None:

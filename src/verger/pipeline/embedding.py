@@ -25,16 +25,19 @@ def embed(
 ) -> list[str]:
     """Embed what is to be embedded; return all files of features that there are then."""
     from verger.spark.embedding import embed_photos
+    from verger.spark.gpu import Gpus
 
     work, tally = job.work, stock.tally
     settings = job.settings
-    embedder = Embedder(backbone, settings.batch_size, settings.max_pixels, settings.max_bytes)
+    gpus = Gpus.of(spark, cores) if settings.device == "cuda" else None
+    at_once = gpus.at_once(cores) if gpus else cores
+    embedder = Embedder(backbone, settings.photos_a_batch, settings.max_pixels, settings.max_bytes)
     with job.clock.time("embed"):
         sizes = sizes_of(job.place, work.refs)
-        spans = cut(sizes, tally.to_embed, tally.bytes_to_read, cores)
+        spans = cut(sizes, tally.to_embed, tally.bytes_to_read, at_once)
         rewrites = _rewrites(job, stock)
         with job.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
-            made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update)
+            made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update, gpus)
     rewritten = {file for rewrite in rewrites for file in rewrite.files}
     kept = [file for file in stock.features if file not in rewritten]
     return [*kept, *made] or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from verger.embed import Backbone, Network
 from verger.embed.features import Embedder, embed
 from verger.spark.failures import job_errors
+from verger.spark.gpu import Gpus
 from verger.spark.spans import Span
 from verger.spark.task_progress import Address, Teller, listening
 from verger.storage.place import Source
@@ -44,11 +45,13 @@ def embed_photos(
     rewrites: list[Rewrite],
     embedder: Embedder,
     hear: Callable[[int, int], None],
+    gpus: Gpus | None = None,
 ) -> list[str]:
     """Embed the photos of `work.refs`, one task a span, and carry out the rewrites, in one job.
 
-    `hear` is told (done, rejected) while it goes on. Returns the paths of the files of features
-    that hold rows. Raises `EngineError`, or the error of the room that failed.
+    `hear` is told (done, rejected) while it goes on. `gpus`, where there are any, compute the
+    network; where Spark does not give them out, one task does it all. Returns the paths of the
+    files of features that hold rows. Raises `EngineError`, or the error of the room that failed.
     """
     tasks: list[Span | Rewrite] = [*spans, *rewrites]
     if not tasks:
@@ -61,27 +64,38 @@ def embed_photos(
         def run(ids: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in ids:
                 for number in batch.column(0).to_pylist():
-                    done = _carry_out(work, photos, number, tasks[number], embedder, address)
+                    task = tasks[number]
+                    done = _carry_out(work, photos, number, task, embedder, gpus, address)
                     row = {"task": number, **done._asdict()}
                     yield pa.RecordBatch.from_pylist([row])
 
-        numbers = spark.range(0, len(tasks), 1, len(tasks))
+        at_once = gpus.at_once(len(tasks)) if gpus else len(tasks)
+        numbers = spark.range(0, len(tasks), 1, at_once)
         done = numbers.mapInArrow(run, _SCHEMA).collect()
     written = sorted(row["task"] for row in done if row["embedded"])
     return [_features_of(work, number, tasks[number]) for number in written]
 
 
 def _carry_out(
-    work: Work, photos: Source, number: int, task: Span | Rewrite, embedder: Embedder, tell: Address
+    work: Work,
+    photos: Source,
+    number: int,
+    task: Span | Rewrite,
+    embedder: Embedder,
+    gpus: Gpus | None,
+    tell: Address,
 ) -> Done:
     """Carry out one task, in a worker."""
     if isinstance(task, Rewrite):
         edits = partial(edits_of, work.place, work.edits)
         return rewrite_part(work.place, task.files, task.to, edits)
     refs = refs_of(work.place, work.refs, *task)
+    gpu = None
+    if gpus is not None:
+        gpu, embedder = gpus.index(), replace(embedder, decoders=gpus.decoders_here())
     with closing(Teller(tell, number)) as teller:
         made = embed(
-            refs, embedder, photos.read, network(embedder.backbone), teller,
+            refs, embedder, photos.read, network(embedder.backbone, gpu), teller,
             reads_at_once=photos.reads_at_once,
         )  # fmt: skip
         return write_part(work.place, work.parts, _name(work, number), made)
@@ -98,6 +112,6 @@ def _name(work: Work, number: int) -> str:
 
 
 @cache
-def network(backbone: Backbone) -> Network:
+def network(backbone: Backbone, gpu: int | None = None) -> Network:
     """Load the model once a worker process."""
-    return backbone.network()
+    return backbone.network(gpu)

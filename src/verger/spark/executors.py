@@ -38,8 +38,11 @@ def cores(spark: SparkSession, reporter: Reporter) -> int:
             continue
         if not found:
             # Some clusters give a worker only to who has something to do: it is asked for below.
-            memory = context.getConf().get("spark.executor.memory", "1g")
-            reporter.say(f"Waiting for a worker of {context.master} that has {memory} free.")
+            conf = context.getConf()
+            needs = conf.get("spark.executor.memory", "1g")
+            if conf.get("spark.executor.resource.gpu.amount"):
+                needs += " and a GPU"
+            reporter.say(f"Waiting for a worker of {context.master} that has {needs} free.")
             until = time.monotonic() + _SECONDS_TO_COME
         # Spark plans, and each core starts its Python, as the photos' tasks will need them.
         tasks = max(found, 1)

@@ -34,6 +34,7 @@ from verger.spark.environment import (
     utf8_locale,
     without_name_server,
 )
+from verger.spark.gpu import CLUSTER_CONF
 from verger.spark.java import archiving_flags, find_java, java_home, start_flags
 from verger.spark.memory import (
     TIGHT_CONF,
@@ -195,6 +196,17 @@ def is_local(master: str | None) -> bool:
     return master is None or master.startswith("local")
 
 
+def is_alone(settings: RunSettings) -> bool:
+    """Say whether a run would have this machine alone: what `session` starts, or joins."""
+    running = SparkContext._active_spark_context
+    if running is not None:
+        return is_local(running.master)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings Java holds
+        SparkContext._ensure_initialized()
+        return is_local(settings.master or SparkConf().get("spark.master"))
+    return is_local(settings.master)
+
+
 def _find_master(master: str | None) -> None:
     """Refuse a standalone master that nobody reaches: Spark tries for a minute, then says less."""
     if master is None or not master.startswith("spark://"):
@@ -247,8 +259,8 @@ def _start(
         if share.is_tight:
             short = True
             environment |= {k: v for k, v in TIGHT_ENVIRONMENT.items() if k not in os.environ}
-    elif settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
-        conf.set("spark.executor.memory", settings.memory)
+    else:
+        _ask_a_cluster(conf, settings)
     given = [pair.partition("=") for pair in settings.spark_conf]
     conf.setAll([(key, value) for key, _, value in given])
     if submitted is None:
@@ -294,6 +306,15 @@ def _local_conf(settings: RunSettings, share: Share, folder: Path) -> dict[str, 
         return conf | {"spark.driver.memory": settings.memory}
     conf |= {"spark.driver.memory": f"{share.heap}m"}
     return conf | TIGHT_CONF if share.is_tight else conf
+
+
+def _ask_a_cluster(conf: SparkConf, settings: RunSettings) -> None:
+    """Set what the executors of a cluster shall have."""
+    if settings.memory != "auto":  # a cluster has a default of its own, Spark's is 1g
+        conf.set("spark.executor.memory", settings.memory)
+    if settings.device == "cuda":
+        for key, value in CLUSTER_CONF.items():  # spark-submit may have asked for more
+            conf.setIfMissing(key, value)
 
 
 def _socket_conf(folder: str) -> dict[str, str]:

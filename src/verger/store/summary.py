@@ -43,7 +43,8 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     took = sum(record.get("reduced", record)["seconds"].values())
     rate = ""
     if record["photos_per_second"] and "reduced" not in record:
-        rate = f", {record['photos_per_second']:.1f} photos/s on {record['cores']} cores"
+        on = "a GPU and " if record.get("device") == "cuda" else ""
+        rate = f", {record['photos_per_second']:.1f} photos/s on {on}{record['cores']} cores"
     lines = [
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
         f"{record['backbone']['name']}{rate}; {took:.0f} s in all.",

@@ -1,0 +1,61 @@
+"""Whether a GPU of this machine runs the network: tried, in a process of its own.
+
+    python -m verger.embed.gpu     ends with 0 where it does; else says why it does not, with 1
+
+Whoever has used a GPU keeps some of its memory until it ends, and a GPU in exclusive mode takes no
+second process: the one that asks is not the one that will compute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from verger.embed.backbone import open_backbone
+from verger.embed.session import no_gpu
+from verger.errors import UsageError, VergerError
+from verger.settings import BATCH_SIZES, GPU_BACKBONE
+
+_SECONDS = 120  # the first use of a GPU may compile for it
+
+
+def tried() -> UsageError | None:
+    """Say why the first GPU of this machine cannot be used; None where it can."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    try:
+        made = subprocess.run(
+            [sys.executable, "-P", "-m", "verger.embed.gpu"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=_SECONDS, env=os.environ | {"PYTHONPATH": path},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return no_gpu(f"the process that tried it gave no answer in {_SECONDS} seconds")
+    if made.returncode == 0:
+        return None
+    try:
+        what, hint = json.loads(made.stdout)
+    except ValueError:  # it crashed
+        said = made.stderr.strip().splitlines()[-1:] or ["nothing"]
+        return no_gpu(f"the process that tried it ended with {made.returncode} and said {said[0]}")
+    return UsageError(what, hint=hint)
+
+
+def main() -> int:
+    """Run one batch of blank photos on the first GPU."""
+    backbone = open_backbone(GPU_BACKBONE)
+    spec = backbone.card.input
+    shape = (BATCH_SIZES["cuda"], len(spec.views), spec.size, spec.size, 3)
+    try:
+        backbone.network(0)(np.zeros(shape, np.uint8))
+    except VergerError as error:
+        print(json.dumps([error.what, error.hint]))  # noqa: T201 - to `tried`
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
