@@ -1,4 +1,4 @@
-"""Make the shipped int8 backbone again: the float32 one, quantized by the photos of its card.
+"""Make the shipped int8 backbone again: the float32 one, quantised by the photos of its card.
 
     python scripts/quantize_backbone.py FOLDER OUTPUT.onnx
 
@@ -36,7 +36,7 @@ def any_side(model: bytes) -> bytes:
 
 
 def main() -> int:
-    """Quantize, write, compare."""
+    """Quantise, write, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
