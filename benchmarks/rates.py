@@ -26,6 +26,7 @@ from PIL import Image, ImageFilter
 from benchmarks.reduction import WIDTH, generate
 from benchmarks.table import machine
 from verger.embed import open_backbone
+from verger.embed.backbone import shipped_names
 from verger.gallery import build_gallery
 from verger.photos.decode import Photo, decode
 from verger.projections.discriminant import fit_discriminant, save_discriminant
@@ -52,11 +53,12 @@ _BATCH = 8
 def main() -> None:
     """Measure and print."""
     print(machine())
-    network = open_backbone("efficientnet-lite0").network()
     photo = decode(_jpeg(*PHOTOS[0]))
     assert isinstance(photo, Photo)
     batch = np.stack([photo.pixels] * _BATCH)
-    print(f"network          {_cpu(partial(network, batch), 40) / _BATCH:7.2f} ms a photo")
+    for name in shipped_names():
+        network = open_backbone(name).network()
+        print(f"{name:24} {_cpu(partial(network, batch), 40) / _BATCH:7.2f} ms a photo")
     for side, softness in PHOTOS:
         data = _jpeg(side, softness)
         spent = _cpu(partial(decode, data), 100_000 // side**2 + 3)

@@ -179,7 +179,7 @@ def _speeds() -> str:
     a_core = 1 / rates.core_seconds(1, _PHOTO_BYTES)
     phone = 1 / rates.core_seconds(1, 3_000_000)
     embedding = (
-        f"{rates.PHOTO_MS:g} ms of a core a photo, and {rates.KILOBYTE_MS:g} ms a kB, "
+        f"{rates.PHOTO_MS:g} ms of a core a view of a photo, and {rates.KILOBYTE_MS:g} ms a kB, "
         f"{rates.LARGE_KILOBYTE_MS:g} ms beyond {rates.LARGE / 1e3:g} kB: {a_core:.0f} photos a "
         f"second of {_PHOTO_BYTES / 1e3:g} kB, {phone:.0f} of 3 MB"
     )
@@ -203,8 +203,10 @@ def _speeds() -> str:
     ]  # fmt: skip
     return (
         "Measured on one core of an AMD EPYC (2 cores, Linux) on 21 November 2026, by `python -m "
-        "benchmarks` and `python -m benchmarks.rates`.\n\n"
-        + _table(("what", "how fast", "where from"), rows)
+        "benchmarks` and `python -m benchmarks.rates`, with the float32 network; embedding with "
+        "the default one takes 0.76 of that on a processor without VNNI ([decision 38]"
+        "(decisions/0038-eight-bits-and-views.md)), and servers that have it are taken to be no "
+        "faster.\n\n" + _table(("what", "how fast", "where from"), rows)
     )
 
 

@@ -227,6 +227,13 @@ class RunSettings:
         """What `price` says."""
         return None if self.price is None else Price.parse(self.price)
 
+    @property
+    def views_a_photo(self) -> int | None:
+        """How many views of a photo are asked for; None where that is left to STORE."""
+        if self.accurate:
+            return 2
+        return None if self.views is None else self.views.count(",") + 1
+
     def as_record(self) -> dict[str, Any]:
         """Return the settings as a JSON-ready mapping, for the run record; no secret is in it."""
         return dataclasses.asdict(self) | {

@@ -39,10 +39,10 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def publish(url: str, photos: str, known: int) -> None:
-    """Publish a STORE that knows the first photos."""
+    """Publish a STORE that knows the first photos, in two views each."""
     source = place_of(photos, PhotosError)
     refs = list(list_place(source, labeller_from("none", "")))[:known]
-    backbone = backbone_record(open_backbone("efficientnet-lite0"))
+    backbone = backbone_record(open_backbone("efficientnet-lite0", views=(224, 420)))
     store = Store(url)
     store.claim(backbone=backbone, overwrite=False)
     rows = [
@@ -78,10 +78,12 @@ def test_a_bucket_counts_what_the_store_does_not_know(bucket: str) -> None:
     photos, store = f"{bucket}/photos", f"{bucket}/store"
     work, notes = count(photos, store, Silent(), csv=True)
     assert (work.photos, work.size, work.listed, notes) == (4, 10, 4, [])
-    assert not work.upload
+    assert (work.upload, work.views) == (False, 1)
     publish(store, photos, known=3)
     work, notes = count(photos, store, Silent(), csv=True)
     assert (work.photos, work.size, work.listed, notes) == (1, 4, 4, [])
+    assert work.views == 2
+    assert count(photos, store, Silent(), csv=True, views=3)[0].views == 3
     publish(store, photos, known=4)
     work, (note,) = count(photos, store, Silent(), csv=True)
     assert (work.photos, work.size, work.listed) == (0, 0, 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,6 +158,13 @@ def test_a_budget_and_a_time_that_are_none_are_refused(wrong: float) -> None:
 def test_work_that_cannot_be_is_refused(count: int, size: int, listed: int) -> None:
     with pytest.raises(UsageError):
         Workload(photos=count, size=size, listed=listed)
+
+
+def test_each_view_of_a_photo_takes_its_time() -> None:
+    one = estimate(FRUITS_360, PRICES, on="ec2").recommended
+    two = same_size(dataclasses.replace(FRUITS_360, views=2), one)
+    seconds = [dict(plan.stages)["embed"] for plan in (one, two)]
+    assert seconds[1] == pytest.approx(2 * seconds[0], rel=0.05)
 
 
 def test_a_line_shows_its_arithmetic() -> None:

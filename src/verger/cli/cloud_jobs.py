@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from verger.cloud.life import Life
     from verger.cloud.plan import Plan
     from verger.progress import Reporter
+    from verger.settings import RunSettings
 
 _KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; they are tagged.")
 _SIZES = (
@@ -81,10 +82,10 @@ def run_command(
     if not upload:
         refuse_local(photos)
     check_email(email)
-    _check_options(photos, store, options)
+    settings = _settings(photos, store, options)
     life = _life(sizes["region"], told)
     account = life.aws.account  # who is not signed in shall know it first
-    job, plan = _planned(photos, upload or photos, store, options, told, **sizes)
+    job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
     check(job)
     check_places(life.aws, job)
     estimate = plan.of(job.on)
@@ -135,8 +136,8 @@ def show_command(
     told = reporter(quiet=True)
     check_email(email)
     check_account(account)
-    _check_options(photos, store, options)
-    job, plan = _planned(photos, photos, store, options, told, name=name, **sizes)
+    settings = _settings(photos, store, options)
+    job, plan = _planned(photos, photos, store, options, settings, told, name=name, **sizes)
     budget_usd = job.budget_eur * plan.prices.usd_per_eur
     now = dt.datetime.now(dt.UTC)
     files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
@@ -309,7 +310,7 @@ def _life(region: str, told: Reporter | None = None) -> Life:
     return Life(Aws(region), told or reporter(quiet=False))
 
 
-def _check_options(photos: str, store: str, options: tuple[str, ...]) -> None:
+def _settings(photos: str, store: str, options: tuple[str, ...]) -> RunSettings:
     """Read the options of `verger run` here as the server will, before it costs anything."""
     from verger.cloud.parameters import check_settings
     from verger.settings import RunSettings
@@ -322,7 +323,9 @@ def _check_options(photos: str, store: str, options: tuple[str, ...]) -> None:
     if given["dry_run"]:
         raise click.UsageError("--dry-run makes nothing on AWS either: verger cloud plan counts.")
     names = [field.name for field in dataclasses.fields(RunSettings)]
-    check_settings(RunSettings(**{name: given[name] for name in names}))
+    settings = RunSettings(**{name: given[name] for name in names})
+    check_settings(settings)
+    return settings
 
 
 def _planned(
@@ -330,6 +333,7 @@ def _planned(
     on_aws: str,
     store: str,
     options: tuple[str, ...],
+    settings: RunSettings,
     told: Reporter,
     *,
     region: str,
@@ -345,8 +349,8 @@ def _planned(
     from verger.cloud.planning import planned
     from verger.cloud.runs import job_of
 
-    csv = "--no-csv" not in options
-    plan = planned(photos, store, told, region=region, csv=csv, **sizes)
+    csv, views = settings.csv, settings.views_a_photo
+    plan = planned(photos, store, told, region=region, csv=csv, views=views, **sizes)
     check_budget(plan.recommended, budget)
     job = job_of(
         plan.recommended,

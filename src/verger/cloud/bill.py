@@ -21,6 +21,7 @@ class Workload:
     listed:       in PHOTOS; those that the STORE knows are listed too
     upload:       whether they have to be sent to S3 first
     csv:          whether the matrix is written as CSV too
+    views:        that the network sees of a photo
     """
 
     photos: int
@@ -28,6 +29,7 @@ class Workload:
     listed: int
     upload: bool = False
     csv: bool = True
+    views: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.photos <= self.listed or self.size < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from verger.cloud.bill import Workload
+from verger.embed.card import views_of
 from verger.errors import PhotosError, StoreError, UsageError
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS, PhotoRef
@@ -20,11 +21,14 @@ _NONE: _Tables = (None, [], [])
 _UNCOUNTED = "--photos-count N plans without looking."
 
 
-def count(photos: str, store: str, reporter: Reporter, *, csv: bool) -> tuple[Workload, list[str]]:
+def count(
+    photos: str, store: str, reporter: Reporter, *, csv: bool, views: int | None = None
+) -> tuple[Workload, list[str]]:
     """List PHOTOS, and lay it beside what STORE knows; return the workload, and notes.
 
     Photos of this machine count as new: S3 will have them with times of its own. A STORE that
-    cannot be looked at counts as empty, and a note says so. Raises `PhotosError` where PHOTOS
+    cannot be looked at counts as empty, and a note says so. The network sees `views` of a photo, or
+    as many as in STORE. Raises `PhotosError` where PHOTOS
     cannot be listed or holds no photo, `UsageError` where a run on AWS could not use the places.
     """
     source = place_of(photos, PhotosError)
@@ -38,7 +42,8 @@ def count(photos: str, store: str, reporter: Reporter, *, csv: bool) -> tuple[Wo
     upload = source.folder is not None
     known = _NONE
     if not upload:
-        known, notes = _known(store)
+        known, seen, notes = _known(store)
+        views = views or seen
     with reporter.stage("Listing", None, "photos") as stage:
         tally = _tally(source, known, stage.update)
     if not tally.listed:
@@ -55,6 +60,7 @@ def count(photos: str, store: str, reporter: Reporter, *, csv: bool) -> tuple[Wo
         listed=tally.listed,
         upload=upload,
         csv=csv,
+        views=views or 1,
     )
     return work, notes
 
@@ -69,16 +75,18 @@ def check_store(store: str) -> None:
         )
 
 
-def _known(store: str) -> tuple[_Tables, list[str]]:
-    """Return the STORE's tables, where it holds a whole run; and a note, where it is not told."""
+def _known(store: str) -> tuple[_Tables, int, list[str]]:
+    """Return a STORE's tables and views, where it holds a whole run; a note, where it fails."""
     try:
         kept = Store(store)
-        if kept.record() is None:
-            return _NONE, []
-        return (kept.place, kept.table(FEATURES), kept.table(REJECTS)), []
+        record = kept.record()
+        if record is None:
+            return _NONE, 1, []
+        tables = kept.place, kept.table(FEATURES), kept.table(REJECTS)
+        return tables, len(views_of(record["backbone"])), []
     except (StoreError, OSError) as error:
         what = error.what if isinstance(error, StoreError) else str(error)
-        return _NONE, [f"STORE was not looked at, and counts as empty: {what}"]
+        return _NONE, 1, [f"STORE was not looked at, and counts as empty: {what}"]
 
 
 def _tally(source: Place, known: _Tables, tell: Callable[[int], None]) -> Tally:

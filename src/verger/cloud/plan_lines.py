@@ -43,7 +43,8 @@ def _rows(plan: Plan, budget_eur: float) -> Iterator[tuple[str, ...]]:
 def _work(plan: Plan) -> str:
     work = plan.workload
     known = "" if work.photos == work.listed else f" of {work.listed:,}; the STORE knows the rest"
-    return f"{work.photos:,} photos to embed ({work.size / 1e6:,.1f} MB){known}."
+    views = "" if work.views == 1 else f" in {work.views} views each"
+    return f"{work.photos:,} photos to embed{views} ({work.size / 1e6:,.1f} MB){known}."
 
 
 def _prices(plan: Plan) -> str:

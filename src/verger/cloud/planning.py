@@ -29,6 +29,7 @@ def planned(
     photos_count: int | None = None,
     photo_kb: float = 100.0,
     csv: bool = True,
+    views: int | None = None,
     live: bool | None = None,
 ) -> Plan:
     """Plan a run of PHOTOS into STORE, or of `photos_count` photos that nobody looks at.
@@ -43,11 +44,13 @@ def planned(
         if store is not None:
             check_store(store)
         size = round(photos_count * photo_kb * 1e3)
-        work = Workload(photos=photos_count, size=size, listed=photos_count, csv=csv)
+        work = Workload(
+            photos=photos_count, size=size, listed=photos_count, csv=csv, views=views or 1
+        )
     elif photos is None or store is None:
         raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
     else:
-        work, notes = count(photos, store, reporter, csv=csv)
+        work, notes = count(photos, store, reporter, csv=csv, views=views)
     plan = estimate(
         work,
         prices,

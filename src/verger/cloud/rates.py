@@ -1,18 +1,23 @@
 """How fast a run goes, for its plan: what was measured, and what is assumed.
 
 *Measured* on one core of an AMD EPYC (2 cores, 24 GiB, Linux) on 21 November 2026, by `python -m
-benchmarks` and `python -m benchmarks.rates`, with the default backbone. *Assumed* is what has not
-been measured on AWS: it is meant to be no better than what is found there.
+benchmarks` and `python -m benchmarks.rates`, with the float32 backbone; what the default one of
+eight bits takes is a share of that (decision 38). *Assumed* is what has not been measured on AWS:
+it is meant to be no better than what is found there.
 """
 
 from __future__ import annotations
 
 from verger.cloud.job import Architecture, Platform
 
-# Measured: a core embeds 91 photos of 100 × 100 pixels (5 kB) a second. Decoding grows with bytes:
-# 4 kB 1.0 ms, 22 kB 1.5 ms, 56 kB 3.0 ms, 117 kB 4.6 ms, 326 kB 9.0 ms; slower from there on, for
-# large photos are decoded at a fraction of their size: 1.1 MB 16 ms, 4.1 MB 37 ms.
-PHOTO_MS = 10.9
+# Measured: a core embeds 91 photos of 100 × 100 pixels (5 kB) a second with the float32 network,
+# 10.9 ms each, and with the one of eight bits each further photo of a run takes 0.76 of that on a
+# processor without VNNI. c7i, m7i and Graviton multiply whole numbers faster (the network alone
+# takes half, not two thirds), which is not counted on. A second view takes as long as the first.
+PHOTO_MS = 8.3
+# Measured: decoding grows with bytes: 4 kB 1.0 ms, 22 kB 1.5 ms, 56 kB 3.0 ms, 117 kB 4.6 ms,
+# 326 kB 9.0 ms; slower from there on, for large photos are decoded at a fraction of their size:
+# 1.1 MB 16 ms, 4.1 MB 37 ms.
 KILOBYTE_MS, LARGE_KILOBYTE_MS = 0.03, 0.01
 LARGE = 300_000  # bytes
 # Measured: fit and projection, two cores 0.105 ms a photo.
@@ -52,11 +57,11 @@ PHOTOS_A_FILE = 4_000
 S3_GETS_A_SECOND = 5_500
 
 
-def core_seconds(photos: int, size: int) -> float:
+def core_seconds(photos: int, size: int, views: int = 1) -> float:
     """Return the seconds that one measured core takes to embed photos of `size` bytes in all."""
     small = min(size, photos * LARGE)
     decoding = small / 1e3 * KILOBYTE_MS + (size - small) / 1e3 * LARGE_KILOBYTE_MS
-    return (photos * PHOTO_MS + decoding) / 1e3
+    return (photos * views * PHOTO_MS + decoding) / 1e3
 
 
 def cores(platform: Platform, architecture: Architecture, vcpus: int) -> float:

@@ -94,7 +94,7 @@ def _stages(
 ) -> tuple[tuple[str, float], ...]:
     """Return the seconds of each stage."""
     cores = rates.cores(on, architecture, cpus)
-    embed = rates.core_seconds(work.photos, work.size) / cores
+    embed = rates.core_seconds(work.photos, work.size, work.views) / cores
     lead = work.listed * (rates.GALLERY_MS + (rates.CSV_MS if work.csv else 0)) / 1e3
     # The gallery reads all features, and the CSV is sent, through the one that leads.
     streamed = work.listed * rates.FEATURE_BYTES + (csv_bytes(work) if work.csv else 0)
