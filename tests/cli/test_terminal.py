@@ -108,6 +108,19 @@ def test_help_starts_without_spark_or_networks() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_run_begins_without_what_it_may_never_need() -> None:
+    """What is refused is told at once: pandas alone would take a third of a second."""
+    script = (
+        "import sys, verger.pipeline; "
+        "heavy = {'pyspark', 'py4j', 'onnxruntime', 'pandas'}; "
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["run"], ["run", "only-photos"], ["no-such-command"]])
 def test_a_wrong_command_line_says_how_it_goes(words: list[str]) -> None:
     ended = verger(*words)

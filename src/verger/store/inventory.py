@@ -29,7 +29,7 @@ from verger.store.tables import batches, opened
 _EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _ROWS_A_GROUP = 1024
-_PASSING = pa.array([reason.value for reason in Reason if reason.passes])
+_PASSING = frozenset(reason.value for reason in Reason if reason.passes)
 
 
 class Known(NamedTuple):
@@ -214,17 +214,16 @@ def _known(place: Place, file: str, older: set[str], *, rejected: bool) -> Itera
         else:
             older.add(file)
             tags = [None] * len(batch)
-        passing = pc.is_in(batch.column("reason"), _PASSING).to_pylist() if rejected else None
-        passing = passing or [False] * len(batch)
-        rows = zip(*columns, modified, tags, passing, strict=True)
-        for path, label, size, when, tag, may_pass in rows:
+        reasons = batch.column("reason").to_pylist() if rejected else [None] * len(batch)
+        rows = zip(*columns, modified, tags, reasons, strict=True)
+        for path, label, size, when, tag, reason in rows:
             if path < last:
                 raise StoreError(
                     f"{file} in the STORE is not in order of path.",
                     hint="An older Verger wrote it, or something else; --overwrite makes it anew.",
                 )
             last = path
-            yield Known(path, label, size, when, file, rejected, tag, may_pass)
+            yield Known(path, label, size, when, file, rejected, tag, reason in _PASSING)
 
 
 def _groups(place: Place, file: str, columns: list[str]) -> Iterator[pa.Table]:
