@@ -18,20 +18,21 @@ from program import command, finish, start, verger
 
 pytestmark = pytest.mark.spark
 
-MANY = 1500
+MANY = 300
+ENDLESS = 9000
 SOON = 12  # seconds; about one on a quiet machine, and what is under way takes a minute
 
 
 @pytest.fixture(scope="module")
 def many(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos for some ten seconds of work, on two fast cores."""
+    """Photos for two seconds of work, on two fast cores."""
     return copies(few, tmp_path_factory.mktemp("many"), MANY)
 
 
 @pytest.fixture(scope="module")
 def endless(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos for a minute of work."""
-    return copies(few, tmp_path_factory.mktemp("endless"), 6 * MANY)
+    return copies(few, tmp_path_factory.mktemp("endless"), ENDLESS)
 
 
 def copies(few: list[Path], folder: Path, count: int) -> Path:
@@ -45,7 +46,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: 
     while not what():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -68,12 +69,13 @@ def embedding(photos: Path, store: Path) -> tuple[subprocess.Popen[str], list[ps
     work = store / ".verger" / "work"
 
     def workers() -> bool:
+        if not any(work.glob("parts-*/features")):
+            return False
         children = family(process)
         python = [child for child in children if "python" in " ".join(names([child])).lower()]
-        return any(work.glob("parts-*/features")) and len(python) >= 2
+        return len(python) >= 2
 
     wait_for(workers, process, 120)
-    time.sleep(1)
     running = family(process)
     assert any("java" in name for name in names(running))
     return process, running
@@ -108,6 +110,7 @@ def test_stopped_while_embedding(
     """Ctrl-C goes to all processes of a terminal's job, SIGTERM to the program alone, and again."""
     store = tmp_path / "store"
     process, running = embedding(endless, store)
+    time.sleep(1)
     (os.killpg if to_group else os.kill)(process.pid, number)
     told = time.monotonic()
     while number == signal.SIGTERM and process.poll() is None:
@@ -139,6 +142,7 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     """kill -9 leaves no time to clean up; meanwhile a second run on the STORE is refused."""
     store = tmp_path / "store"
     process, running = embedding(many, store)
+    process.send_signal(signal.SIGSTOP)  # else it might have ended before the second looks
     second = verger("run", orchard, store)
     assert second.code == 4
     assert "Another run is writing" in second.error
