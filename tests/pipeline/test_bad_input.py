@@ -37,7 +37,18 @@ def made(
     return photos, photos / "store"
 
 
-# ---- what is seen before Spark starts: each in a process of its own
+# ---- what is seen before Spark starts
+
+
+@pytest.fixture
+def without_spark(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Run the program in this process, where it must not ask for Spark."""
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("Spark was asked for")
+
+    monkeypatch.setattr("verger.spark.session.session", asked)
+    return here
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -47,57 +58,61 @@ def test_no_such_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_a_file_for_a_folder(tmp_path: Path) -> None:
+def test_a_file_for_a_folder(without_spark: Here, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    ended = verger("run", tmp_path / "file", tmp_path / "store")
+    ended = without_spark("run", tmp_path / "file", tmp_path / "store")
     assert ended.code == 3
     assert "Not a folder" in ended.error
     assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize("name", [None, "notes.txt"])
-def test_a_folder_without_a_photo(tmp_path: Path, name: str | None) -> None:
+def test_a_folder_without_a_photo(without_spark: Here, tmp_path: Path, name: str | None) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     if name:
         (photos / name).write_text("nothing to see")
-    ended = verger("run", photos, tmp_path / "store")
+    ended = without_spark("run", photos, tmp_path / "store")
     assert ended.code == 3
     assert f"No photo in {photos}" in ended.error
     assert ".jpg .jpeg .jpe" in ended.error
     assert not (tmp_path / "store").exists()
 
 
-def test_a_store_that_holds_something_else(tmp_path: Path, orchard: Path) -> None:
+def test_a_store_that_holds_something_else(
+    without_spark: Here, tmp_path: Path, orchard: Path
+) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.txt").write_text("ten years of work")
     for option in ("--quiet", "--overwrite"):
-        ended = verger("run", orchard, tmp_path / "store", option)
+        ended = without_spark("run", orchard, tmp_path / "store", option)
         assert ended.code == 4
         assert "nothing was touched" in ended.error
         assert [file.name for file in (tmp_path / "store").iterdir()] == ["thesis.txt"]
 
 
-def test_a_store_that_is_a_file(tmp_path: Path, orchard: Path) -> None:
+def test_a_store_that_is_a_file(without_spark: Here, tmp_path: Path, orchard: Path) -> None:
     (tmp_path / "store").write_text("ten years of work")
-    ended = verger("run", orchard, tmp_path / "store", "--overwrite")
+    ended = without_spark("run", orchard, tmp_path / "store", "--overwrite")
     assert ended.code == 4
     assert "is a file" in ended.error
     assert (tmp_path / "store").read_text() == "ten years of work"
 
 
-def test_photos_inside_store(made: tuple[Path, Path]) -> None:
+def test_photos_inside_store(without_spark: Here, made: tuple[Path, Path]) -> None:
     _, store = made
-    ended = verger("run", store / "features", store, "--overwrite")
+    ended = without_spark("run", store / "features", store, "--overwrite")
     assert ended.code == 3
     assert "lies inside STORE" in ended.error
     assert (store / "run.json").exists()
 
 
-def test_a_whole_run_is_kept_where_nothing_has_changed(made: tuple[Path, Path]) -> None:
+def test_a_whole_run_is_kept_where_nothing_has_changed(
+    without_spark: Here, made: tuple[Path, Path]
+) -> None:
     photos, store = made
     before = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
-    ended = verger("run", photos, store, "--json")
+    ended = without_spark("run", photos, store, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["changes"]["new"] == 0
     after = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
@@ -106,13 +121,13 @@ def test_a_whole_run_is_kept_where_nothing_has_changed(made: tuple[Path, Path]) 
 
 
 def test_a_store_made_with_another_backbone(
-    made: tuple[Path, Path], copy_of: Callable[[Path], Path]
+    without_spark: Here, made: tuple[Path, Path], copy_of: Callable[[Path], Path]
 ) -> None:
     photos, store = made[0], copy_of(made[1])
     record = json.loads((store / "run.json").read_text())
     record["backbone"] |= {"name": "another-net", "sha256": "0" * 64}
     (store / "run.json").write_text(json.dumps(record))
-    ended = verger("run", photos, store)
+    ended = without_spark("run", photos, store)
     assert ended.code == 4
     assert "made with another-net (224 px, views 256); this run would use efficientnet" in (
         ended.error
@@ -121,11 +136,11 @@ def test_a_store_made_with_another_backbone(
 
 
 def test_a_store_of_a_newer_version(
-    made: tuple[Path, Path], copy_of: Callable[[Path], Path]
+    without_spark: Here, made: tuple[Path, Path], copy_of: Callable[[Path], Path]
 ) -> None:
     photos, store = made[0], copy_of(made[1])
     (store / "run.json").write_text('{"format": 99}')
-    ended = verger("run", photos, store)
+    ended = without_spark("run", photos, store)
     assert ended.code == 4
     assert "newer Verger" in ended.error
 
@@ -167,17 +182,19 @@ def test_bad_options(
     assert not (tmp_path / "store").exists()
 
 
-def test_an_onnx_file_that_is_none(tmp_path: Path, orchard: Path) -> None:
+def test_an_onnx_file_that_is_none(without_spark: Here, tmp_path: Path, orchard: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"not a network" * 100)
-    ended = verger("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
+    ended = without_spark("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
     assert ended.code == 5
     assert "net.onnx is no ONNX model" in ended.error
     assert not (tmp_path / "store").exists()
 
 
-def test_an_onnx_file_whose_input_is_no_image(tmp_path: Path, orchard: Path) -> None:
+def test_an_onnx_file_whose_input_is_no_image(
+    without_spark: Here, tmp_path: Path, orchard: Path
+) -> None:
     (tmp_path / "net.onnx").write_bytes(identity_model(dims=(1, 7)))
-    ended = verger("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
+    ended = without_spark("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
     assert ended.code == 5
     assert "is no batch of RGB images" in ended.error
     assert not (tmp_path / "store").exists()
