@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from program import execute
-from verger.spark.java import find_java, java_home
+from program import execute, quick_java
 
 pytestmark = pytest.mark.spark
 
@@ -69,7 +68,7 @@ TWO = (
 from concurrent.futures import ThreadPoolExecutor
 from pyspark import SparkContext
 with ThreadPoolExecutor(2) as pool:
-    with session(settings) as spark:
+    with session(settings, short=True) as spark:
         late = threading.Event()
         def other():
             with session(settings) as joined:
@@ -102,7 +101,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     other.chmod(0o755)
     env = {key: value for key, value in os.environ.items() if key != "PYSPARK_PYTHON"}
     env["PATH"] = f"{other.parent}:{env['PATH']}"
-    return env | {"JAVA_HOME": str(java_home(find_java()))}
+    return env | quick_java()
 
 
 @pytest.mark.parametrize(
