@@ -123,14 +123,28 @@ def test_a_session_on_the_processor_is_no_session_on_the_gpu(
     stand: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand()
-    # The library that says what is missing is not in the package for processors.
-    assert "libonnxruntime_providers_cuda.so" in refusal().what
+    # The libraries that say what is missing are not all in the package for processors.
+    assert "libonnxruntime_providers_" in refusal().what
     assert capfd.readouterr().out == ""
 
 
+# As ONNX Runtime 1.31 for GPUs said it with a driver that finds no device.
+NO_DEVICE = (
+    "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc:63 static "
+    "onnxruntime::CUDAExecutionProviderInfo onnxruntime::CUDAExecutionProviderInfo::"
+    "FromProviderOptions(const onnxruntime::ProviderOptions&) [ONNXRuntimeError] : 1 : FAIL : "
+    'provider_options_utils.h:187 Parse Failed to parse provider option "device_id": CUDA failure '
+    "100: no CUDA-capable device is detected ; GPU=-1 ; hostname=vm ; file=/onnxruntime_src/"
+    "onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc ; line=70 ; "
+    "expr=cudaGetDeviceCount(&num_devices); \n"
+)
+
+
 def test_what_cuda_says_is_told(stand: Any) -> None:
-    stand(error=RuntimeError("CUDA failure 100: no CUDA-capable device is detected ; GPU=0\nmore"))
-    assert "CUDA failure 100: no CUDA-capable device is detected" in refusal().what
+    stand(error=RuntimeError(NO_DEVICE))
+    assert refusal().what.endswith(": CUDA failure 100: no CUDA-capable device is detected.")
+    stand(error=RuntimeError("device_id 3 is too large\nmore"))
+    assert refusal().what.endswith("ONNX Runtime says: device_id 3 is too large.")
 
 
 def test_it_is_asked_for_float32_on_that_gpu_and_for_no_other_way(stand: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import socket
 from contextlib import redirect_stdout
 from io import StringIO
@@ -94,7 +95,7 @@ def _on_gpu(ort: Any, model: bytes, name: str, options: Any, gpu: int) -> Any:
     try:
         session = ort.InferenceSession(model, options, providers=[(_CUDA, cuda)], enable_fallback=0)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-        raise no_gpu(f"ONNX Runtime says: {first_line(error)}") from None
+        raise no_gpu(_said(error)) from None
     if _CUDA not in session.get_providers():
         raise no_gpu(_missing(ort) or "ONNX Runtime did not take it, and does not say why")
     if left := left_to_processor(session):
@@ -114,11 +115,19 @@ def left_to_processor(session: Any) -> list[str]:
     return sorted(op for on, op in nodes if on != _CUDA and any(word in op for word in _HEAVY))
 
 
+def _said(error: Exception) -> str:
+    """Return what CUDA said, of a line that names ONNX Runtime's own sources before and after."""
+    found = re.search(r"(CUDA|CUDNN|CUBLAS) failure [^;\n]+", str(error))
+    return found.group().strip() if found else f"ONNX Runtime says: {first_line(error)}"
+
+
 def _missing(ort: Any) -> str:
     """Say which library ONNX Runtime lacks: it writes that into its log alone."""
-    library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    folder = Path(ort.__file__).parent / "capi"
     try:
-        ctypes.CDLL(str(library))
+        for name in ("shared", "cuda"):  # the second has symbols of the first
+            library = folder / f"libonnxruntime_providers_{name}.so"
+            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
     except OSError as error:
         return first_line(error)
     return ""
