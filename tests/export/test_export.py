@@ -191,6 +191,48 @@ def test_another_side_is_written_into_the_graph(tmp_path: Path) -> None:
         open_backbone(str(made.file), 32)
 
 
+def test_of_several_outputs_the_first_is_taken_or_that_of_the_card(tmp_path: Path) -> None:
+    image: list[int | str] = ["n", 3, "h", "w"]
+    content = model(
+        [Node("ReduceMean", ["x"], ["y"], {"axes": [2, 3], "keepdims": 0}),
+         Node("Neg", ["x"], ["z"])],
+        [Value("x", FLOAT, image)],
+        [Value("y", FLOAT, ["n", 3]), Value("z", FLOAT, image)],
+    )  # fmt: skip
+    file = put(tmp_path, content)
+    first = exported(file, tmp_path / "first.onnx").file
+    card = open_backbone(str(file)).card.as_record()
+    card["output"] = {"name": "z", "features": 0}
+    file.with_suffix(".json").write_text(json.dumps(card))
+    second = exported(file, tmp_path / "second.onnx").file
+    batch = drawn_photos(3, 224)
+    ours, negative = (open_backbone(str(one)).network().output(batch) for one in (first, second))
+    np.testing.assert_allclose(ours, -negative, atol=1e-4)
+    assert [len(onnx.load(one).graph.output) for one in (first, second)] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE])
+@pytest.mark.parametrize("whole", [True, False])
+def test_features_of_other_numbers_become_float32(
+    tmp_path: Path, kind: int, *, whole: bool
+) -> None:
+    image: list[int | str] = ["n", 3, SIDE, SIDE]
+    nodes = [Node("Cast", ["x"], ["y"], {"to": kind})]
+    if not whole:
+        nodes = [Node("ReduceMean", ["x"], ["row"], {"axes": [2, 3], "keepdims": 0}),
+                 Node("Cast", ["row"], ["y"], {"to": kind})]  # fmt: skip
+    out = image if whole else ["n", 3]
+    content = model(nodes, [Value("x", FLOAT, image)], [Value("y", kind, out)])
+    made = exported(put(tmp_path, content), tmp_path / "out.onnx")
+    row = open_backbone(str(made.file)).network().output(drawn_photos(2, SIDE))
+    assert (row.dtype, row.shape) == (np.float32, (2, 3))
+
+
+def test_a_network_for_one_photo_at_a_time_is_refused(tmp_path: Path) -> None:
+    said = refusal(BackboneError, put(tmp_path, pooled_floats(SIDE, 1)), tmp_path / "out.onnx")
+    assert "cannot be used" in said
+
+
 def test_names_of_the_graph_that_are_ours_too_are_no_trouble(tmp_path: Path) -> None:
     content = network()
     net = onnx.load_from_string(content)
@@ -226,6 +268,10 @@ def test_eight_bits_keep_the_features_and_the_card_says_how_well(
     assert lost.least_cosine > 0.99
     assert made.card.speed is not None
     assert open_backbone(str(made.file)).card == made.card
+    by = json.loads(made.file.with_suffix(".json").read_text())["quantized"]["calibrated_on"]
+    assert by["place"] == photos.name
+    assert len(set(by["photos"])) == 30 - 13
+    assert all((photos / name).is_file() for name in by["photos"])
     ops = [node.op_type for node in onnx.load(made.file).graph.node]
     assert not {"Clip", "Cast", "Sub", "Div"} & set(ops)  # all inside the quantised ranges
     batch = drawn_photos(6, SIDE)
@@ -344,6 +390,15 @@ def test_places_and_sources_that_cannot_be(tmp_path: Path) -> None:
     assert "No such backbone file" in refusal(BackboneError, tmp_path / "gone.onnx", out)
     assert "goes from 32" in refusal(UsageError, file, out, image_size=8)
     assert "FILE.pth" in refusal(UsageError, file, out, architecture="resnet18")
+    assert "FILE.pth" in refusal(UsageError, file, out, pixels="127/128")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["127", "a/b", "1,2/3", "127/0", "127/-1", "nan/1", "1/2/3", "1/inf", "1,2,3,4/1"]
+)
+def test_pixels_that_are_none_are_refused(tmp_path: Path, wrong: str) -> None:
+    said = refusal(UsageError, "weights.pth", tmp_path / "out.onnx", pixels=wrong)
+    assert "is no mean and spread" in said
 
 
 def test_networks_of_torch_need_torch_and_the_refusal_says_how_to_get_it(tmp_path: Path) -> None:

@@ -85,6 +85,12 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
 @click.option(
     "--architecture", metavar="NAME", help="What the weights in a FILE.pth are of, as timm says."
 )
+@click.option(
+    "--pixels",
+    metavar="MEAN/SPREAD",
+    help="What these weights take of a pixel of 0 to 255: that less MEAN, divided by SPREAD, one "
+    "number or one for each of red, green and blue (default: as timm says).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the files, if they are there.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def export_command(
@@ -93,6 +99,7 @@ def export_command(
     int8: str | None,
     image_size: int | None,
     architecture: str | None,
+    pixels: str | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -117,6 +124,7 @@ def export_command(
         int8=int8,
         image_size=image_size,
         architecture=architecture,
+        pixels=pixels,
         overwrite=overwrite,
     )
     for note in made.notes:

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,13 +46,17 @@ class Exported:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Float32:
-    """The float32 network that is written, or quantised."""
+class _Made:
+    """The network that is written: the float32 one, or the same in eight bits.
+
+    calibrated_on: the photos that made it one in eight bits, for the card
+    """
 
     model: bytes
     card: Card
     difference: float
     notes: tuple[str, ...] = ()
+    calibrated_on: dict[str, Any] | None = None
 
 
 def export(
@@ -62,42 +67,53 @@ def export(
     int8: str | None = None,
     image_size: int | None = None,
     architecture: str | None = None,
+    pixels: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write a network as FILE.onnx and its card beside it, FILE.json.
 
-    source:       timm:NAME, FILE.pth (weights; `architecture` names their network) or FILE.onnx
-    int8:         PHOTOS to quantise it by; without, it stays float32
+    source: timm:NAME, FILE.pth (weights; `architecture` names their network, and `pixels` says what
+            it takes of a photo, where that is not what timm says) or FILE.onnx
+    int8:   PHOTOS to quantise it by; without, it stays float32
 
     Raises `UsageError` for an option that cannot be right and a library that is not installed,
     `BackboneError` for a network that cannot be a backbone, `PhotosError` for PHOTOS.
     """
     needed("onnx")
     card_file = _card_beside(output, overwrite=overwrite)
-    made = _float32(source, image_size, architecture)
-    model, card, notes = made.model, made.card, made.notes
+    made = _float32(source, image_size, architecture, pixels)
     if int8 is not None:
-        chosen = choose(int8, card.input.framing, reporter)
-        if chosen.rejected:
-            left_out = "is" if chosen.rejected == 1 else "are"
-            notes += (
-                f"{chosen.rejected} of the photos chosen in {int8} cannot be read, "
-                f"and {left_out} left out.",
-            )
-        reporter.say(f"Quantising by {len(chosen.calibration)} photos")
-        model = quantized(made.model, chosen.calibration)
-        original = features_of(Network(card, made.model), chosen.measure)
-        lost = kept(features_of(Network(card, model), chosen.measure), original)
-        card = dataclasses.replace(card, loses=lost)
-    name = output.stem
-    card = dataclasses.replace(card, name=name, sha256=hashlib.sha256(model).hexdigest())
+        made = _in_eight_bits(made, int8, reporter)
+    sha256 = hashlib.sha256(made.model).hexdigest()
+    card = dataclasses.replace(made.card, name=output.stem, sha256=sha256)
     default = open_backbone(DEFAULT_BACKBONE)
-    rate = speed(Network(card, model), card, default.network(), default.card)
+    rate = speed(Network(card, made.model), card, default.network(), default.card)
     card = dataclasses.replace(card, speed=round(rate, 2))
-    _write(output, model)
-    _write(card_file, (json.dumps(card.as_record(), indent=2) + "\n").encode())
+    record = card.as_record()
+    if made.calibrated_on:
+        record["quantized"]["calibrated_on"] = made.calibrated_on
+    _write(output, made.model)
+    _write(card_file, (json.dumps(record, indent=2) + "\n").encode())
     open_backbone(str(output))  # what was written is what every command takes
-    return Exported(card, output, made.difference, notes)
+    return Exported(card, output, made.difference, made.notes)
+
+
+def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
+    """Quantise the float32 network by some photos, and measure on others what that loses."""
+    chosen, notes = choose(int8, made.card.input.framing, reporter), made.notes
+    if chosen.rejected:
+        left_out = "is" if chosen.rejected == 1 else "are"
+        notes += (
+            f"{chosen.rejected} of the photos chosen in {int8} cannot be read, "
+            f"and {left_out} left out.",
+        )
+    reporter.say(f"Quantising by {len(chosen.calibration)} photos")
+    model = quantized(made.model, chosen.calibration)
+    original = features_of(Network(made.card, made.model), chosen.measure)
+    lost = kept(features_of(Network(made.card, model), chosen.measure), original)
+    card = dataclasses.replace(made.card, loses=lost)
+    calibrated_on = {"place": chosen.place, "photos": chosen.calibrated}
+    return _Made(model, card, made.difference, notes, calibrated_on)
 
 
 def _card_beside(output: Path, *, overwrite: bool) -> Path:
@@ -112,17 +128,20 @@ def _card_beside(output: Path, *, overwrite: bool) -> Path:
     return card_file
 
 
-def _float32(source: str, image_size: int | None, architecture: str | None) -> _Float32:
+def _float32(
+    source: str, image_size: int | None, architecture: str | None, pixels: str | None
+) -> _Made:
     if image_size is not None and not SMALLEST <= image_size <= LARGEST:
         raise UsageError(f"--image-size {image_size}: it goes from {SMALLEST} to {LARGEST}.")
     is_weights = Path(source).suffix in (".pth", ".pt", ".bin")
-    if architecture and not is_weights:
-        raise UsageError("--architecture says what the weights in a FILE.pth are of.")
+    for option, given in ("--architecture", architecture), ("--pixels", pixels):
+        if given and not is_weights:
+            raise UsageError(f"{option} is for the weights in a FILE.pth, which do not say it.")
     if source.startswith(_TIMM) or is_weights:
         from verger.export.torch_models import from_timm, from_weights
 
         if is_weights:
-            torch_model = from_weights(Path(source), architecture, image_size)
+            torch_model = from_weights(Path(source), architecture, image_size, pixels)
         else:
             torch_model = from_timm(source.removeprefix(_TIMM), image_size)
         model, card = torch_model.as_onnx(), torch_model.card
@@ -137,11 +156,11 @@ def _float32(source: str, image_size: int | None, architecture: str | None) -> _
     )
 
 
-def _of_onnx(original: Backbone) -> _Float32:
+def _of_onnx(original: Backbone) -> _Made:
     network = original.network()
     photos = drawn_photos(_CHECKED_ON, original.card.input.size)
     output = network.output(photos[:2])
-    model, card = as_backbone(original.model(), original.card, output.shape)
+    model, card = as_backbone(original.model(), original.card, output)
     theirs = pooled(np.concatenate([network.output(photos[:4]), network.output(photos[4:])]))
     return _checked(model, card, photos, theirs, original.notes)
 
@@ -152,9 +171,9 @@ def _checked(
     photos: npt.NDArray[np.uint8],
     theirs: npt.NDArray[np.float32],
     notes: tuple[str, ...] = (),
-) -> _Float32:
+) -> _Made:
     ours = features_of(Network(card, model), photos)
-    return _Float32(model, card, check_same(card.name, ours, theirs), notes)
+    return _Made(model, card, check_same(card.name, ours, theirs), notes)
 
 
 def _write(file: Path, content: bytes) -> None:

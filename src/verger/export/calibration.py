@@ -23,10 +23,17 @@ _FEWEST = 16
 
 
 class Chosen(NamedTuple):
-    """Views of photos, uint8 RGB (N, size, size, 3); no photo is in both."""
+    """Views of photos, uint8 RGB (N, size, size, 3); no photo is in both.
+
+    place:      name of the place of PHOTOS
+    calibrated: paths there of the photos in `calibration`
+    rejected:   how many of those drawn cannot be read
+    """
 
     calibration: Photos
     measure: Photos
+    place: str
+    calibrated: tuple[str, ...]
     rejected: int
 
 
@@ -38,12 +45,12 @@ def choose(where: str, framing: Framing, reporter: Reporter) -> Chosen:
     photos = source_of(where)
     refs = list(list_place(photos, labeller_from("none", photos.name), reporter))
     order = np.random.default_rng(0).permutation(len(refs))[: CALIBRATED_ON + MEASURED_ON]
-    decoded: list[Photos] = []
+    decoded: dict[str, Photos] = {}
     with reporter.stage("Decoding", len(order), "photos") as stage:
         for done, at in enumerate(order, 1):
             try:
                 data = fetch(refs[at], photos.read, MAX_BYTES)
-                decoded.append(decode(data, framing, thumbnail=False).pixels)
+                decoded[refs[at].path] = decode(data, framing, thumbnail=False).pixels
             except Reject:
                 pass
             stage.update(done)
@@ -54,5 +61,11 @@ def choose(where: str, framing: Framing, reporter: Reporter) -> Chosen:
         )
     share = CALIBRATED_ON / (CALIBRATED_ON + MEASURED_ON)
     cut = round(len(decoded) * share)
-    rejected = len(order) - len(decoded)
-    return Chosen(np.concatenate(decoded[:cut]), np.concatenate(decoded[cut:]), rejected)
+    paths, views = tuple(decoded), list(decoded.values())
+    return Chosen(
+        calibration=np.concatenate(views[:cut]),
+        measure=np.concatenate(views[cut:]),
+        place=photos.name,
+        calibrated=paths[:cut],
+        rejected=len(order) - len(decoded),
+    )

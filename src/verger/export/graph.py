@@ -16,12 +16,13 @@ from verger.export.needed import needed
 _OPSET = 17  # older graphs are brought to it; quantisation by channels needs 13
 
 
-def as_backbone(model: bytes, card: Card, shape: tuple[int, ...]) -> tuple[bytes, Card]:
+def as_backbone(model: bytes, card: Card, sample: npt.NDArray[Any]) -> tuple[bytes, Card]:
     """Return a graph that maps uint8 RGB photos (N, size, size, 3) to features, and its card.
 
-    What `card` says of the order of colours and of the normalisation moves into the graph; `shape`
-    is that of the output for some photos, of which a map is averaged over its two sides. Only N
-    stays free. Raises `BackboneError` where the output is neither a row nor a map.
+    What `card` says of the order of colours and of the normalisation moves into the graph; `sample`
+    is the output for some photos: numbers that are no float32 become such, and a map is averaged
+    over its two sides. Only N stays free. Raises `BackboneError` where the output is neither a row
+    nor a map.
     """
     onnx = needed("onnx")
     try:
@@ -30,11 +31,12 @@ def as_backbone(model: bytes, card: Card, shape: tuple[int, ...]) -> tuple[bytes
             net = onnx.version_converter.convert_version(net, _OPSET)
     except Exception as error:  # noqa: BLE001 - protobuf's and ONNX's exceptions share no base
         raise BackboneError(f"{card.name} cannot be rewritten: {error}") from None
-    axis = None if len(shape) == 2 else _channel_axis(card.name, shape)
-    features = shape[axis or 1]
+    axis = None if sample.ndim == 2 else _channel_axis(card.name, sample.shape)
+    features = sample.shape[axis or 1]
     graph = _Graph(net.graph)
     spec = graph.take_photos(card.input)
-    output = graph.give_a_row(card.output, features, axis)
+    output = card.output if sample.dtype == np.float32 else graph.give_floats(card.output)
+    output = graph.give_a_row(output, features, axis)
     made = dataclasses.replace(card, input=spec, output=output, features=features)
     return bytes(net.SerializeToString()), made
 
@@ -105,6 +107,12 @@ class _Graph:
         return dataclasses.replace(
             spec, name=name, layout="NHWC", dtype="uint8", color="RGB", mean=None, std=None
         )
+
+    def give_floats(self, output: str) -> str:
+        """Make numbers of another kind float32; return their name."""
+        floats = self._unused("floats")
+        self._add("Cast", output, floats, to=self._kinds.FLOAT)
+        return floats
 
     def give_a_row(self, output: str, features: int, channel_axis: int | None) -> str:
         """Average a map of features over its sides; return the name of the output."""

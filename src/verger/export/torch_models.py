@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
-from verger.errors import BackboneError
+from verger.errors import BackboneError, UsageError
 from verger.export.needed import needed
 
 _OPSET = 17
 _IN_A_TRAINER_S_FILE = ("state_dict_ema", "state_dict", "model_ema", "model")
+_OF_CLASSIFIERS = 4  # tensors: weights and biases, of two at most
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,25 +64,20 @@ def from_timm(name: str, image_size: int | None) -> TorchModel:
     return _wrapped(name, _created(name, image_size, pretrained=True), image_size)
 
 
-def from_weights(file: Path, architecture: str | None, image_size: int | None) -> TorchModel:
+def from_weights(
+    file: Path, architecture: str | None, image_size: int | None, pixels: str | None
+) -> TorchModel:
     """Make a network of timm with the weights in a file (a state_dict, or a trainer's file).
 
     architecture: its name in timm; without, what the file itself says
+    pixels:       "MEAN/SPREAD" of 0 to 255, one number or three; without, as timm says
 
     Weights that have other names but the same shapes in the same order are taken in that order.
     The file is read as tensors only: no code in it is run. Raises `BackboneError` where it does
-    not fit.
+    not fit, `UsageError` for `pixels` that are none.
     """
-    torch = needed("torch")
-    try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BackboneError(f"No such file: {file}") from None
-    except Exception as error:  # noqa: BLE001 - unpickling hostile bytes raises anything
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BackboneError(f"{file} holds no weights of torch: {said[:200]}") from None
-    if not isinstance(loaded, dict):
-        raise BackboneError(f"{file} holds no weights by name.")
+    scale = None if pixels is None else _scale(pixels)
+    loaded = _read(file)
     architecture = architecture or loaded.get("arch")
     if not isinstance(architecture, str):
         raise BackboneError(
@@ -88,25 +85,57 @@ def from_weights(file: Path, architecture: str | None, image_size: int | None) -
             hint="Name it: --architecture, as timm calls it.",
         )
     weights = next((loaded[key] for key in _IN_A_TRAINER_S_FILE if key in loaded), loaded)
-    model = _created(architecture, image_size, pretrained=False, classes=None)
-    model.load_state_dict(_fitted(weights, model.state_dict(), file, architecture))
-    model.reset_classifier(0)
-    made = _wrapped(architecture, model, image_size)
+    model = _filled(weights, architecture, image_size, file)
+    made = _wrapped(architecture, model, image_size, scale)
     card = dataclasses.replace(made.card, name=file.stem, license="unknown")
     return dataclasses.replace(made, card=card)
 
 
-def _created(
-    name: str, image_size: int | None, *, pretrained: bool, classes: int | None = 0
-) -> Any:
+def _scale(pixels: str) -> tuple[Any, ...]:
+    """Read "MEAN/SPREAD": two lists of one number or three."""
+    try:
+        mean, spread = ([float(n) for n in part.split(",")] for part in pixels.split("/"))
+    except ValueError:
+        mean, spread = [], []
+    if {len(mean), len(spread)} - {1, 3} or not all(map(math.isfinite, mean + spread)):
+        mean, spread = [], []
+    if not mean or min(spread) <= 0:
+        raise UsageError(
+            f"--pixels {pixels} is no mean and spread.", hint="Write it so: 127/128, of 0 to 255."
+        )
+    return mean, spread
+
+
+def _read(file: Path) -> dict[Any, Any]:
+    """Read a file of torch as tensors, numbers and names only."""
+    torch = needed("torch")
+    try:
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BackboneError(f"No such file: {file}") from None
+    except pickle.UnpicklingError as error:
+        said = str(error)
+        if "weights_only" in said:  # torch tells at length how to run the code in it
+            said = "it is no file of torch, or has code in it, which is not run"
+        raise BackboneError(f"{file} holds no weights of torch: {said[:200]}.") from None
+    except Exception as error:  # noqa: BLE001 - unpickling hostile bytes raises anything
+        raise BackboneError(f"{file} holds no weights of torch: {_first_line(error)}") from None
+    if not isinstance(loaded, dict):
+        raise BackboneError(f"{file} holds no weights by name.")
+    return loaded
+
+
+def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
+    """Make a network of timm, without its classifier."""
     timm = needed("timm")
     if not timm.is_model(name.partition(".")[0]):
         raise BackboneError(
             f"timm knows no network {name!r}.", hint="https://huggingface.co/timm lists them."
         )
-    options: dict[str, Any] = {"pretrained": pretrained}
-    if classes is not None:
-        options["num_classes"] = classes
+    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "exportable": True}
+    # Padding as TensorFlow's is then worked out once, not for each photo, which is the same here
+    # and cannot be quantised; timm keeps this behind a switch.
+    timm.layers.conv2d_same._USE_EXPORT_CONV = True
     try:
         if image_size is not None:
             try:  # networks whose positions are learnt are told the side; others take any
@@ -115,12 +144,16 @@ def _created(
                 pass
         return timm.create_model(name, **options).eval()
     except Exception as error:  # noqa: BLE001 - the hub's, torch's and timm's share no base
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BackboneError(f"timm cannot make {name}: {said[:200]}") from None
+        raise BackboneError(
+            f"timm cannot make {name}: {_first_line(error)}",
+            hint="Its weights come from huggingface.co; those in a FILE.pth need no network."
+            if pretrained
+            else "",
+        ) from None
 
 
-def _fitted(weights: Any, wanted: dict[str, Any], file: Path, architecture: str) -> dict[str, Any]:
-    """Return the weights under the names that the network has for them."""
+def _filled(weights: Any, architecture: str, image_size: int | None, file: Path) -> Any:
+    """Make a network of timm, and fill it with weights of this or of its own size."""
     torch = needed("torch")
     if not isinstance(weights, dict):
         raise BackboneError(f"{file} holds no weights by name.")
@@ -129,21 +162,40 @@ def _fitted(weights: Any, wanted: dict[str, Any], file: Path, architecture: str)
         for key, value in weights.items()
         if isinstance(value, torch.Tensor)
     }
-    if set(tensors) == set(wanted):
-        found = tensors
+    for size in dict.fromkeys((image_size, None)):
+        model = _created(architecture, size, pretrained=False)
+        found = _fitted(tensors, model.state_dict())
+        if found is not None:
+            model.load_state_dict(found)
+            if size != image_size and hasattr(model, "set_input_size"):
+                model.set_input_size(img_size=(image_size, image_size))
+            return model
+    raise BackboneError(f"The weights in {file} are not those of a {architecture}.")
+
+
+def _fitted(tensors: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the weights under the names that a network has for them; None where they differ.
+
+    The network has no classifier; that of the weights, which may be of any classes, is left out.
+    """
+    if not 0 <= len(tensors) - len(wanted) <= _OF_CLASSIFIERS:
+        return None
+    if set(wanted) <= set(tensors):
+        found = {name: tensors[name] for name in wanted}
     else:
         found = dict(zip(wanted, tensors.values(), strict=False))
-    if len(tensors) != len(wanted) or any(found[k].shape != wanted[k].shape for k in wanted):
-        raise BackboneError(f"The weights in {file} are not those of a {architecture}.")
-    return found
+    return found if all(found[name].shape == wanted[name].shape for name in wanted) else None
 
 
-def _wrapped(name: str, model: Any, image_size: int | None) -> TorchModel:
+def _wrapped(
+    name: str, model: Any, image_size: int | None, scale: tuple[Any, ...] | None = None
+) -> TorchModel:
     torch, timm = needed("torch"), needed("timm")
     config = timm.data.resolve_data_config({}, model=model)
     size = image_size or config["input_size"][-1]
     shorter = max(size, math.floor(size / config["crop_pct"]))
-    mean, std = (torch.tensor(config[key]).reshape(1, 3, 1, 1) * 255 for key in ("mean", "std"))
+    scale = scale or ([255 * n for n in config["mean"]], [255 * n for n in config["std"]])
+    mean, std = (torch.tensor(part).reshape(1, -1, 1, 1) for part in scale)
 
     class OfPhotos(torch.nn.Module):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
@@ -161,9 +213,8 @@ def _wrapped(name: str, model: Any, image_size: int | None) -> TorchModel:
         with torch.no_grad():
             features = module(torch.zeros(2, size, size, 3, dtype=torch.uint8))
     except Exception as error:  # noqa: BLE001 - whatever a network raises
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BackboneError(
-            f"{name} does not take photos of {size} × {size}: {said[:200]}"
+            f"{name} does not take photos of {size} × {size}: {_first_line(error)}"
         ) from None
     if features.ndim != 2:
         raise BackboneError(f"{name} gives no row of features: {list(features.shape)}.")
@@ -173,3 +224,7 @@ def _wrapped(name: str, model: Any, image_size: int | None) -> TorchModel:
         name, "", spec, "features", int(features.shape[1]), license_, f"{name} of timm, pooled."
     )
     return TorchModel(card, module)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
