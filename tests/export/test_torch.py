@@ -91,7 +91,8 @@ def test_weights_in_a_file_become_a_backbone(
     backbone = open_backbone(str(out))
     assert backbone.card == card
     ops = {node.op_type for node in onnx.load(out).graph.node}
-    assert "If" not in ops  # what depends on the size of a photo alone is worked out
+    if architecture.startswith("tf_"):
+        assert not {"Shape", "Ceil"} & ops  # how much is padded is worked out
     photos = drawn_photos(3, size)
     theirs = features(model, photos, *scale)
     np.testing.assert_allclose(
@@ -138,13 +139,6 @@ def test_positions_that_are_learnt_are_fitted_to_another_size(tmp_path: Path) ->
     np.testing.assert_allclose(
         open_backbone(str(out)).network().output(photos), theirs, atol=1e-4 * np.abs(theirs).max()
     )
-
-
-def test_a_size_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
-    file = saved(tmp_path / "weights.pth", made(VIT).state_dict())
-    out = tmp_path / "out.onnx"
-    said = refusal(BackboneError, file, out, architecture=VIT, image_size=100)
-    assert "100" in said
 
 
 @pytest.mark.parametrize(
@@ -231,11 +225,13 @@ def test_files_that_hold_no_weights(tmp_path: Path) -> None:
     for content in (b"", b"no weights", bytes(100), whole[:-300], b"PK\x03\x04" + bytes(99)):
         file.write_bytes(content)
         assert "holds no weights" in refusal(BackboneError, file, out, architecture=CNN)
-    for content in ([1, 2], {"state_dict": 3}, torch.zeros(3)):
-        saved(file, content)
+    unnamed: list[Any] = [[1, 2], {"state_dict": 3}, torch.zeros(3)]
+    for other in unnamed:
+        saved(file, other)
         assert "holds no weights by name" in refusal(BackboneError, file, out, architecture=CNN)
-    for content in ({}, {"a": torch.zeros(9)}, {"a": 1}):
-        saved(file, content)
+    too_few: list[Any] = [{}, {"a": torch.zeros(9)}, {"a": 1}]
+    for other in too_few:
+        saved(file, other)
         assert f"not those of a {CNN}" in refusal(BackboneError, file, out, architecture=CNN)
     saved(file, made(CNN))  # the network itself, which is code
     assert "has code in it" in refusal(BackboneError, file, out, architecture=CNN)

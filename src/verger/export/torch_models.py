@@ -135,7 +135,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "exportable": True}
     # Padding as TensorFlow's is then worked out once, not for each photo, which is the same here
     # and cannot be quantised; timm keeps this behind a switch.
-    timm.layers.conv2d_same._USE_EXPORT_CONV = True
+    needed("timm.layers.conv2d_same")._USE_EXPORT_CONV = True
     try:
         if image_size is not None:
             try:  # networks whose positions are learnt are told the side; others take any
