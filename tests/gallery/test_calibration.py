@@ -103,6 +103,18 @@ def test_a_rehearsal_tells_how_often_new_photos_will_be_named_right() -> None:
     assert right[claimed[held.seen]].mean() > 0.88
 
 
+def test_rounds_at_once_come_to_the_same() -> None:
+    labels = [label for _ in range(24) for label in LABELS]
+    rows, ids = features_of(labels), np.array([LABELS.index(label) for label in labels])
+    one, two = (rehearse(rows, ids, np.arange(len(LABELS)), 0.3, threads=n) for n in (1, 3))
+    assert one is not None and two is not None
+    assert_same = np.testing.assert_array_equal
+    assert_same(one.labels, two.labels)
+    assert_same(one.seen, two.seen)
+    for ours, theirs in zip(one.evidence, two.evidence, strict=True):
+        assert_same(ours, theirs)
+
+
 def test_a_rehearsal_projects_photos_as_the_gallery_does() -> None:
     """Prepared rows that go through `transform` are prepared twice: the wrong space, in silence."""
     labels = [label for _ in range(24) for label in LABELS]

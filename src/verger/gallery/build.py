@@ -83,10 +83,10 @@ class Rehearsal:
         ids = np.array([numbers[group] for group in groups], dtype=np.int64)
         return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
 
-    def calibration(self, gathered: Gathered) -> Calibration | None:
+    def calibration(self, gathered: Gathered, threads: int = 1) -> Calibration | None:
         """Rehearse, and fit to what came of it; None where there are too few photos."""
         features = gathered.features(self.rows, self.width)
-        held = rehearse(features, self.label_ids, self.groups, self.shrinkage)
+        held = rehearse(features, self.label_ids, self.groups, self.shrinkage, threads=threads)
         return None if held is None else calibrate(held)
 
 

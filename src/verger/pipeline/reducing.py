@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from verger.spark.reduction import FeatureMoments
 
 
+_REHEARSAL_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
+
+
 class Features:
     """The files of features that a STORE is to have, in the order it will have, and their rows."""
 
@@ -118,8 +121,10 @@ def project(
     calibration = None
     if rehearsal is not None:
         with job.clock.time("gallery"):
-            said = json.loads(on_a_worker(spark, lambda: _rehearsed(rehearsal, gathered)))
-            calibration = Calibration.parse(said) if said else None
+            threads = min(cores, _REHEARSAL_THREADS)
+            said = on_a_worker(spark, lambda: _rehearsed(rehearsal, gathered, threads))
+            record = json.loads(said)
+            calibration = Calibration.parse(record) if record else None
     return Projected(matrix, gathered, rehearsal is not None, calibration)
 
 
@@ -139,7 +144,7 @@ def _gathering(
     return Gathering(job.place, tuple(takers), rows, tuple(heavy))
 
 
-def _rehearsed(rehearsal: Rehearsal, gathered: Gathered) -> str:
+def _rehearsed(rehearsal: Rehearsal, gathered: Gathered, threads: int) -> str:
     """Rehearse, in a worker: no feature goes to the driver, only what was fitted to them."""
-    calibration = rehearsal.calibration(gathered)
+    calibration = rehearsal.calibration(gathered, threads)
     return json.dumps(calibration and calibration.as_record())
