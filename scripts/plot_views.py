@@ -52,8 +52,9 @@ def main(decision: Path, out: Path) -> None:
 
 
 def _table(text: str) -> list[dict[str, str]]:
-    lines = [line.strip("|") for line in takewhile(bool, text[text.index("| network |") :].split("\n"))]
-    head, _, *rows = ([cell.strip() for cell in line.split("|")] for line in lines)
+    lines = takewhile(bool, text[text.index("| network |") :].splitlines())
+    cells = [line.strip("|").split("|") for line in lines]
+    head, _, *rows = ([cell.strip() for cell in row] for row in cells)
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
