@@ -107,7 +107,8 @@ def test_rounds_at_once_come_to_the_same() -> None:
     labels = [label for _ in range(24) for label in LABELS]
     rows, ids = features_of(labels), np.array([LABELS.index(label) for label in labels])
     one, two = (rehearse(rows, ids, np.arange(len(LABELS)), 0.3, threads=n) for n in (1, 3))
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     assert_same = np.testing.assert_array_equal
     assert_same(one.labels, two.labels)
     assert_same(one.seen, two.seen)
