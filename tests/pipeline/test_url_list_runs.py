@@ -13,7 +13,7 @@ import pytest
 
 from verger.pipeline import run
 from webserver import Answer, serve
-from whole_runs import Here
+from whole_runs import NO_REPORT, Here
 
 pytestmark = pytest.mark.spark
 
@@ -45,7 +45,7 @@ def test_a_list_of_urls_grows(
         assert record["photos"] == f"{site.url}/photos/list.txt"
         assert record["counts"]["embedded"] == 7
         assert record["counts"]["rejected_by_reason"] == {"not_an_image": 1, "unreadable": 1}
-        run(folder, tmp_path / "same")
+        run(folder, tmp_path / "same", NO_REPORT)
         mine, same = (
             pd.read_parquet(where / "features").sort_values("path", ignore_index=True)
             for where in (store, tmp_path / "same")
