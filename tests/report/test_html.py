@@ -42,7 +42,11 @@ def show_map(tab: Watched) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("desktop", DESKTOP), ("phone", PHONE), ("dark", DESKTOP | {"color_scheme": "dark"})],
+    [
+        ("desktop", DESKTOP),
+        pytest.param("phone", PHONE, marks=pytest.mark.slow),
+        pytest.param("dark", DESKTOP | {"color_scheme": "dark"}, marks=pytest.mark.slow),
+    ],
 )
 def test_it_opens_without_complaint_or_request(
     browser: Browser, page: Path, name: str, options: dict[str, object]
@@ -63,6 +67,7 @@ def levels(text: str) -> list[int]:
     return [int(part) for part in text.removeprefix("rgb(").removesuffix(")").split(",")]
 
 
+@pytest.mark.slow
 def test_hovering_a_point_names_its_photo(browser: Browser, page: Path) -> None:
     with watched(browser) as tab:
         opened(tab, page)
@@ -86,6 +91,7 @@ def test_hovering_a_point_names_its_photo(browser: Browser, page: Path) -> None:
         assert tab.complaints == []
 
 
+@pytest.mark.slow
 def test_one_label_can_be_shown_alone_and_found(browser: Browser, page: Path) -> None:
     arabic = next(name for name in NAMES.values() if "🍎" in name)
     with watched(browser) as tab:
@@ -122,6 +128,7 @@ MOST_CENTRAL = f"""([x, y]) => {{
 }}"""
 
 
+@pytest.mark.slow
 def test_zooming_by_wheel_button_and_key_brings_photos_and_back(
     browser: Browser, page: Path
 ) -> None:
@@ -158,6 +165,7 @@ def test_zooming_by_wheel_button_and_key_brings_photos_and_back(
         assert tab.complaints == []
 
 
+@pytest.mark.slow
 def test_another_layout_moves_the_points(browser: Browser, page: Path) -> None:
     with watched(browser) as tab:
         opened(tab, page)
@@ -167,6 +175,7 @@ def test_another_layout_moves_the_points(browser: Browser, page: Path) -> None:
         assert tab.complaints == []
 
 
+@pytest.mark.slow
 def test_light_and_dark_by_hand(browser: Browser, page: Path) -> None:
     with watched(browser) as tab:
         opened(tab, page)
@@ -199,7 +208,8 @@ def test_on_paper_everything_is_open_and_nothing_is_lost_after(
         assert tab.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     with watched(browser, **DESKTOP, color_scheme=scheme, bypass_csp=True) as tab:
