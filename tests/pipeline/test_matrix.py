@@ -14,6 +14,8 @@ import pytest
 from sklearn import decomposition
 
 from program import verger
+from verger.pipeline import run
+from verger.settings import RunSettings
 from whole_runs import Here
 
 pytestmark = pytest.mark.spark
@@ -69,11 +71,11 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two_cores(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same photos on two cores, eight a batch, quietly."""
+def two_cores(spark: object, orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same photos on the two cores of the tests' session, eight a batch."""
     store = tmp_path_factory.mktemp("two") / "store"
-    ended = verger("run", orchard, store, "--cores", 2, "--batch-size", 8, "--quiet")
-    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    record = run(orchard, store, RunSettings(batch_size=8, report=False)).record
+    assert record["cores"] == 2
     return store
 
 
