@@ -14,6 +14,7 @@ from verger.storage.place import Place
 from verger.store.layout import FEATURES, RECORD, REJECTS
 
 _EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
+MISSING = "is missing"
 _REDUCE_AGAIN = "`verger reduce STORE` makes it again."
 
 
@@ -34,7 +35,8 @@ def finding(path: str, what: str) -> Finding:
     """Say what is wrong with a file of a STORE."""
     top = path.split("/")[0]
     if top == STORE_MARK:
-        return Finding(path, what, "Delete it, and run again.")
+        remedy = "Run again." if what == MISSING else "Delete it, and run again."
+        return Finding(path, what, remedy)
     needs_photos = top in (FEATURES, REJECTS, RECORD)
     return Finding(path, what, _EMBED_AGAIN if needs_photos else _REDUCE_AGAIN)
 
@@ -45,7 +47,7 @@ def damage_told(place: Place, path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise finding(path, "is missing").error(str(place)) from None
+        raise finding(path, MISSING).error(str(place)) from None
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # Arrow's own, of what it has read, have no number

@@ -13,7 +13,7 @@ from typing import Any
 from verger.errors import StoreError
 from verger.storage.checksum import Content
 from verger.storage.place import Place
-from verger.store.damage import Finding, finding
+from verger.store.damage import MISSING, Finding, finding
 from verger.store.layout import RECORD, is_part
 
 Files = Mapping[str, Content]
@@ -65,7 +65,7 @@ def missized(place: Place, files: Files) -> list[Finding]:
     wrong = []
     for path, content in files.items():
         if path not in sizes:
-            wrong.append(finding(path, "is missing"))
+            wrong.append(finding(path, MISSING))
         elif (size := sizes[path]) != content.bytes:
             what = f"has {size:,} bytes, where the run left {content.bytes:,}"
             wrong.append(finding(path, what))
@@ -79,7 +79,7 @@ def altered(place: Place, path: str, content: Content) -> Finding | None:
         for piece in place.pieces(path):
             sha256.update(piece)
     except FileNotFoundError:
-        return finding(path, "is missing")
+        return finding(path, MISSING)
     except OSError as error:
         return finding(path, f"cannot be read ({error.strerror or error})")
     if content.sha256 in (None, sha256.hexdigest()):
