@@ -12,6 +12,7 @@ from typing import Any
 
 from verger.errors import UsageError
 
+LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
@@ -192,7 +193,7 @@ class RunSettings:
         _ = self.priced
         if self.device not in (*BATCH_SIZES, "auto"):
             raise UsageError(f"--device {self.device} is none of cpu, cuda, auto.")
-        _check(self, batch_size=(1, 1024), image_size=(16, math.inf))
+        _check(self, batch_size=(1, 1024), image_size=(16, LARGEST_IMAGE))
         _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
         if self.views is not None and not _VIEWS.fullmatch(self.views):
             raise UsageError(

@@ -159,7 +159,10 @@ def test_a_folder_without_photos_is_one_line(made: tuple[Path, Path], tmp_path: 
     ("change", "line"),
     [
         (lambda record: record["backbone"].update(sha256="0" * 64), "made with another backbone"),
-        (lambda record: record["settings"].update(backbone="gone.onnx"), "No such backbone file"),
+        (
+            lambda record: record["settings"].update(backbone="gone.onnx"),
+            "gone.onnx, which is not here",
+        ),
         (lambda record: record.pop("backbone"), "names no backbone"),
         (lambda record: record.update(format=99), "written by a newer Verger"),
     ],

@@ -109,6 +109,9 @@ def test_a_network_of_one_s_own_is_found_again_or_asked_for(
     assert ended.code == 5
     assert f"was made with the network {network}, which is not here" in ended.error
     assert "--backbone" in ended.error
+    examined = here("doctor", photos, store)
+    assert examined.code == 1
+    assert f"FAIL network   {store} was made with the network {network}" in examined.out
     assert here("run", photos, store, "--backbone", tmp_path / "moved.onnx", "--quiet").code == 0
 
 
@@ -134,3 +137,30 @@ def test_views_that_do_not_fit(
     assert ended.code == 5
     assert "Give 1 to 4 sides of 224 to 4096 pixels" in ended.error
     assert not (tmp_path / "store").exists()
+
+
+def test_what_is_not_asked_for_is_as_store_was_made(
+    here: Here, photos_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
+    asked = ("--image-size", "96", "--accurate", "--no-report", "--quiet")
+    assert here("run", photos, store, *asked).code == 0
+    for some in (("--image-size", "96"), ("--accurate",), ("--views", "96,180"), ()):
+        ended = here("run", photos, store, *some, "--dry-run")
+        assert ended.code == 0, ended.err
+    ended = here("run", photos, store, "--views", "96", "--dry-run")
+    assert "(96 px, views 96, 180)" in ended.error
+    assert "(96 px, views 96)" in ended.error
+
+
+def test_a_network_of_one_s_own_is_found_from_other_folders(
+    here: Here, photos_of: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
+    (tmp_path / "mine.onnx").write_bytes(pooled_bytes(40))
+    monkeypatch.chdir(tmp_path)
+    asked = ("--backbone", "mine.onnx", "--no-report", "--quiet")
+    assert here("run", photos, store, *asked).code == 0
+    monkeypatch.chdir("/")
+    assert here("run", photos, store, "--dry-run").code == 0
+    Identifier.open(store)

@@ -15,11 +15,13 @@ import platformdirs
 
 from verger.embed import gpu, open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.gallery.identify import backbone_of
 from verger.machine.folders import cache_folder, scratch_folder
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.place import Place, Source, address_of, source_of, store_place
+from verger.store.store import Store
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GB = 10**9
@@ -59,6 +61,8 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
         yield _told("STORE", lambda: _store(store_place(store)))
+        if (network := _told("network", lambda: _network_of(store))).found:
+            yield network
         scheme, folder = address_of(store)
         if scheme == "file":
             yield _disk("STORE", _nearest(Path(folder)), "Make room, or choose another disk.")
@@ -161,6 +165,14 @@ def _first_photo(place: Source) -> str:
             return photo.path
     looked_for = f"Looked for {' '.join(EXTENSIONS)}."
     raise PhotosError(f"{place} holds no photo that may be read.", hint=looked_for)
+
+
+def _network_of(store: str) -> str:
+    record = Store(store).record_to_grow()
+    if record is None:
+        return ""
+    card = backbone_of(record, store, record["backbone"]["features"]).card
+    return f"{card.name}, {card.input.size} px, which STORE was made with."
 
 
 def _store(place: Place) -> str:

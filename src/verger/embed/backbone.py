@@ -138,9 +138,11 @@ def _shipped_folder() -> Path:
 
 def _shipped(name: str) -> Backbone:
     if name not in shipped_names():
+        others = " `verger backbones export` makes one of timm's networks, or of weights of torch."
         raise BackboneError(
             f"No backbone is called {name!r}.",
-            hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx.",
+            hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx."
+            + (others if name.startswith("timm:") or name.endswith((".pth", ".pt")) else ""),
         )
     return Backbone(Card.read(_shipped_folder() / f"{name}.json"), None)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from verger.embed import Backbone, open_backbone
 from verger.embed.card import views_of
 from verger.embed.features import MAX_BYTES
-from verger.errors import StoreError
+from verger.errors import BackboneError, StoreError
 from verger.gallery import Answer, Gallery
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject, reason_of
@@ -90,12 +90,18 @@ def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> 
     """
     made = record["backbone"]
     name = str(record["settings"]["backbone"])
+    where = "say where it lies: `verger run PHOTOS STORE --backbone FILE`"
+    if name.endswith(".onnx") and not Path(name).exists():
+        raise BackboneError(
+            f"{store} was made with the network {name}, which is not here.",
+            hint=f"Put it back, or {where}.",
+        )
     backbone = open_backbone(name, made["image_size"], views_of(made))
     if (backbone.card.sha256, backbone.card.features) != (made["sha256"], features):
         raise StoreError(
             f"{store} was made with another backbone than the {backbone.card.name} that is "
             "here (SHA-256 or number of features differ).",
-            hint="Use the file that it was made with, or run again with --overwrite.",
+            hint=f"Put the file that it was made with there, or {where}; or run with --overwrite.",
         )
     return backbone
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from verger.embed import Backbone, open_backbone
 from verger.embed.card import views_of
@@ -31,24 +32,29 @@ def chosen_backbone(
             f"{store.root} was made with the network {name}, which is not here.",
             hint="Say where it is with --backbone, or give --overwrite to embed all photos again.",
         )
-    named = _opened(name, settings) if name else None
+    if name and name.endswith(".onnx"):
+        name = str(Path(name).absolute())  # STORE is read from other folders, too
+    as_made = made["backbone"] if made and not settings.backbone else None
+    named = _opened(name, settings, as_made) if name else None
     device = chosen_device(settings, named.card if named else None, reporter)
     name = name or (GPU_BACKBONE if device == "cuda" else DEFAULT_BACKBONE)
     backbone = named or _opened(name, settings)
     chosen = replace(settings, backbone=name, device=device)
     chosen = replace(chosen, batch_size=chosen.photos_a_batch)
     spec = backbone.card.input
-    is_framed = settings.image_size is not None or settings.views is not None
+    if made and backbone.card.sha256 == made["backbone"]["sha256"]:
+        size, views = made["backbone"]["image_size"], views_of(made["backbone"])
+        spec = replace(spec, size=size, views=views)
+        spec = spec.resized(settings.image_size or size)
+        spec = spec.viewed(_views(settings) or spec.views)
     if settings.accurate:
         spec = spec.accurate()
-    elif made and not is_framed and backbone.card.sha256 == made["backbone"]["sha256"]:
-        as_made = made["backbone"]  # it took that size then
-        spec = replace(spec, size=as_made["image_size"], views=views_of(as_made))
     return replace(backbone, card=replace(backbone.card, input=spec)), chosen
 
 
-def _opened(name: str, settings: RunSettings) -> Backbone:
-    return open_backbone(name, settings.image_size, _views(settings))
+def _opened(name: str, settings: RunSettings, as_made: Mapping[str, Any] | None = None) -> Backbone:
+    size = settings.image_size or (as_made["image_size"] if as_made else None)
+    return open_backbone(name, size, _views(settings))
 
 
 def _views(settings: RunSettings) -> Sequence[int] | None:

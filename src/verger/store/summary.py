@@ -45,9 +45,11 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     if record["photos_per_second"] and "reduced" not in record:
         on = "a GPU and " if record.get("device") == "cuda" else ""
         rate = f", {record['photos_per_second']:.1f} photos/s on {on}{record['cores']} cores"
+    views = len(record["backbone"].get("views") or (0,))
+    seen = f" in {views} views each" if views > 1 else ""
     lines = [
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
-        f"{record['backbone']['name']}{rate}; {took:.0f} s in all.",
+        f"{record['backbone']['name']}{seen}{rate}; {took:.0f} s in all.",
         *_growth(record.get("changes", {})),
     ]
     if counts["rejected"]:
