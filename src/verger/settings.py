@@ -120,13 +120,13 @@ class RunSettings:
         None,
         "How the network sees a photo: to how many pixels its shorter side is brought before the "
         "square of --image-size is cut from its middle; one number for each view, whose features "
-        "are averaged (default: as for --image-size).",
+        "are averaged; 1 to 4, of 4,096 pixels at most (default: as for --image-size).",
         metavar="PIXELS[,PIXELS…]",
     )
     accurate: bool = _choice(
         False,
-        "Show the network two views of each photo, the whole square and its middle: more photos "
-        "are named right, and each takes twice the time.",
+        "Show the network two views of each photo, the whole square and its middle: more phone "
+        "photos are named right, and each photo takes twice the time.",
     )
     device: str = _choice(
         "cpu",
