@@ -421,12 +421,17 @@ def test_the_list_says_what_the_cards_say(tmp_path: Path, photos: Path) -> None:
     line = ["backbones", "export", str(file), "--output", str(tmp_path / "out.onnx")]
     ran = runner.invoke(cli, [*line, "--int8", str(photos)])
     assert ran.exit_code == 0, ran.output
-    assert "Checked: features of the float32 network differ by" in ran.output
+    assert "Checked: features of the float32 network are the same." in ran.output
+    assert "in whole numbers of 8 bits." in ran.output.lower()
+    said = refusal(UsageError, tmp_path / "out.onnx", tmp_path / "2.onnx", int8=str(photos))
+    assert "in eight bits already" in said
+    (tmp_path / "bad.onnx").write_text("no model")
     ran = runner.invoke(cli, ["backbones", "--folder", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
     lines = ran.output.splitlines()
     assert [line for line in lines if "(default)" in line] == [f"{DEFAULT_BACKBONE} (default)"]
     assert "1,280 features, 224 px of 256, licence Apache-2.0" in lines[1]
+    assert any("cannot be used" in line and "bad.onnx" in line for line in lines)
     assert any("int8: cosine of features" in line and "13 photos" in line for line in lines)
     cards = json.loads(runner.invoke(cli, ["backbones", "--json"]).output)
     assert [card["name"] for card in cards] == shipped_names()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from verger.errors import BackboneError
 from verger.progress import reporter, tell
 from verger.settings import DEFAULT_BACKBONE
 
@@ -36,11 +37,20 @@ def backbones(context: click.Context, folder: Path | None, as_json: bool) -> Non
     if context.invoked_subcommand is not None:
         return
     names = shipped_names() + sorted(map(str, folder.glob("*.onnx") if folder else ()))
-    opened = {name: open_backbone(name) for name in names}
+    records, lines = [], []
+    for name in names:
+        try:
+            backbone = open_backbone(name)
+        except BackboneError as error:  # one of the folder's
+            records.append({"name": Path(name).stem, "refused": error.what})
+            lines += [name, f"  cannot be used: {error.what}"]
+        else:
+            records.append(backbone.card.as_record())
+            lines += _lines(name, backbone)
     if as_json:
-        click.echo(json.dumps([b.card.as_record() for b in opened.values()], indent=2))
+        click.echo(json.dumps(records, indent=2))
     else:
-        tell("\n".join(line for name, b in opened.items() for line in _lines(name, b)))
+        tell("\n".join(lines))
 
 
 def _lines(name: str, backbone: Backbone) -> list[str]:
@@ -131,4 +141,5 @@ def export_command(
         tell(note, err=True)
     if not quiet:
         tell("\n".join(_lines(str(made.file), Backbone(made.card, made.file.resolve()))))
-        tell(f"  Checked: features of the float32 network differ by {made.difference:.0e} at most.")
+        same = f"differ by {made.difference:.0e} at most" if made.difference else "are the same"
+        tell(f"  Checked: features of the float32 network {same}.")

@@ -20,7 +20,7 @@ from verger.export.calibration import choose
 from verger.export.fidelity import check_same, drawn_photos, features_of, kept, speed
 from verger.export.graph import as_backbone, pooled
 from verger.export.needed import needed
-from verger.export.quantize import quantized
+from verger.export.quantize import in_eight_bits, quantized
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE
 
@@ -99,7 +99,12 @@ def export(
 
 
 def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
-    """Quantise the float32 network by some photos, and measure on others what that loses."""
+    """Quantise the float32 network by some photos, and measure on others what that loses.
+
+    Raises `UsageError` for one that is in eight bits already.
+    """
+    if in_eight_bits(made.model):
+        raise UsageError("--int8: the network is in eight bits already.", hint="Leave it out.")
     chosen, notes = choose(int8, made.card.input.framing, reporter), made.notes
     if chosen.rejected:
         left_out = "is" if chosen.rejected == 1 else "are"
@@ -111,7 +116,9 @@ def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
     model = quantized(made.model, chosen.calibration)
     original = features_of(Network(made.card, made.model), chosen.measure)
     lost = kept(features_of(Network(made.card, model), chosen.measure), original)
-    card = dataclasses.replace(made.card, loses=lost)
+    was = made.card.description.rstrip(".")
+    said = f"{was}, in whole numbers of 8 bits." if was else "In whole numbers of 8 bits."
+    card = dataclasses.replace(made.card, loses=lost, description=said)
     calibrated_on = {"place": chosen.place, "photos": chosen.calibrated}
     return _Made(model, card, made.difference, notes, calibrated_on)
 

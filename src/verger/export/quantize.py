@@ -45,6 +45,12 @@ def quantized(model: bytes, photos: Photos) -> bytes:
     return bytes(made.SerializeToString())
 
 
+def in_eight_bits(model: bytes) -> bool:
+    """Say whether a network computes in eight bits, in part at least."""
+    nodes = needed("onnx").load_from_string(model).graph.node
+    return any("QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in nodes)
+
+
 def _folded(model: bytes, file: Path) -> Any:
     """Let ONNX Runtime compute what is constant: the paddings of a fixed size, normalisations."""
     ort = onnxruntime()
