@@ -130,7 +130,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
     timm = needed("timm")
     if not timm.is_model(name.partition(".")[0]):
         raise BackboneError(
-            f"timm knows no network {name!r}.", hint="https://huggingface.co/timm lists them."
+            f"timm knows no network {name!r}.", hint="timm.list_models() names them."
         )
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "exportable": True}
     # Padding as TensorFlow's is then worked out once, not for each photo, which is the same here
@@ -146,7 +146,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
     except Exception as error:  # noqa: BLE001 - the hub's, torch's and timm's share no base
         raise BackboneError(
             f"timm cannot make {name}: {_first_line(error)}",
-            hint="Its weights come from huggingface.co; those in a FILE.pth need no network."
+            hint="Its weights come from the Hugging Face Hub; those in a FILE.pth need no network."
             if pretrained
             else "",
         ) from None
