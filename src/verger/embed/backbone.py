@@ -109,6 +109,14 @@ def open_backbone(
     return backbone if is_shipped and spec.size == own.size else _tried(backbone)
 
 
+def check_here(name: str, store: str, remedy: str) -> None:
+    """Raise `BackboneError`, with a remedy, where the file that a STORE was made with is gone."""
+    if name.endswith(".onnx") and not Path(name).exists():
+        raise BackboneError(
+            f"{store} was made with the network {name}, which is not here.", hint=remedy
+        )
+
+
 def shipped_names() -> list[str]:
     """Return the names of the backbones that the package ships."""
     return sorted(file.stem for file in _shipped_folder().glob("*.onnx"))

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, open_backbone
+from verger.embed.backbone import check_here
 from verger.embed.card import views_of
 from verger.embed.features import MAX_BYTES
-from verger.errors import BackboneError, StoreError
+from verger.errors import StoreError
 from verger.gallery import Answer, Gallery
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject, reason_of
@@ -91,11 +92,7 @@ def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> 
     made = record["backbone"]
     name = str(record["settings"]["backbone"])
     where = "say where it lies: `verger run PHOTOS STORE --backbone FILE`"
-    if name.endswith(".onnx") and not Path(name).exists():
-        raise BackboneError(
-            f"{store} was made with the network {name}, which is not here.",
-            hint=f"Put it back, or {where}.",
-        )
+    check_here(name, str(store), f"Put it back, or {where}.")
     backbone = open_backbone(name, made["image_size"], views_of(made))
     if (backbone.card.sha256, backbone.card.features) != (made["sha256"], features):
         raise StoreError(

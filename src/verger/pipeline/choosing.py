@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from verger.embed import Backbone, open_backbone
+from verger.embed.backbone import check_here
 from verger.embed.card import views_of
-from verger.errors import BackboneError
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
@@ -27,11 +27,9 @@ def chosen_backbone(
     """
     made = None if settings.overwrite else store.record_to_grow()
     name = settings.backbone or (made["settings"]["backbone"] if made else None)
-    if name and not settings.backbone and name.endswith(".onnx") and not Path(name).exists():
-        raise BackboneError(
-            f"{store.root} was made with the network {name}, which is not here.",
-            hint="Say where it is with --backbone, or give --overwrite to embed all photos again.",
-        )
+    if name and not settings.backbone:
+        remedy = "Say where it is with --backbone, or give --overwrite to embed all photos again."
+        check_here(name, str(store.root), remedy)
     if name and name.endswith(".onnx"):
         name = str(Path(name).absolute())  # STORE is read from other folders, too
     as_made = made["backbone"] if made and not settings.backbone else None

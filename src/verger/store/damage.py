@@ -13,8 +13,8 @@ from verger.photos.references import STORE_MARK
 from verger.storage.place import Place
 from verger.store.layout import FEATURES, RECORD, REJECTS
 
-_EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
 MISSING = "is missing"
+_EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
 _REDUCE_AGAIN = "`verger reduce STORE` makes it again."
 
 
