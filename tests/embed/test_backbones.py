@@ -119,6 +119,14 @@ def test_eight_bits_keep_the_features_of_float32(
     assert ((ours * theirs).sum(axis=1) / lengths).min() > 0.98
 
 
+@pytest.mark.parametrize("name", shipped_names())
+def test_features_do_not_depend_on_the_threads(name: str, fruit: npt.NDArray[np.uint8]) -> None:
+    backbone = open_backbone(name)
+    one, two = backbone.network(), backbone.network(threads=2)
+    for photo in fruit:
+        assert np.array_equal(two(photo[None]), one(photo[None]))
+
+
 def test_features_do_not_depend_on_the_batch(
     default: Network, fruit: npt.NDArray[np.uint8]
 ) -> None:

@@ -69,6 +69,16 @@ def test_new_views_are_named(made: tuple[Path, Path]) -> None:
     assert np.mean([answer.label == label for label, answer in answers]) > 0.9
 
 
+def test_a_photo_that_is_alone_gets_the_same_answer_from_more_threads(
+    made: tuple[Path, Path],
+) -> None:
+    photos, store = made
+    identifier = Identifier.open(store, threads=2)
+    for file in views_of(photos)[:3]:
+        photo = [file.read_bytes()]
+        assert identifier.identify(photo, alone=True) == identifier.identify(photo)
+
+
 def test_a_photo_of_the_run_finds_itself(made: tuple[Path, Path]) -> None:
     photos, store = made
     identifier = Identifier.open(store)

@@ -174,3 +174,15 @@ def _large() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (6000, 6000)).save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def test_a_thread_is_alone_until_another_works_and_again_after_it() -> None:
+    both = Decoders(2)
+    try:
+        with both.turn():
+            assert both.alone
+            with both.turn():
+                assert not both.alone
+            assert both.alone
+    finally:
+        both.close()

@@ -29,13 +29,13 @@ class Backbone:
     file: Path | None  # None: the file that the package ships, wherever a worker has it
     notes: tuple[str, ...] = ()  # what the user should know of choices made for them
 
-    def network(self, gpu: int | None = None) -> Network:
-        """Load the model, onto the GPU of that index where one is named.
+    def network(self, gpu: int | None = None, threads: int = 1) -> Network:
+        """Load the model, for so many threads, or onto the GPU of that index where one is named.
 
         Raises `BackboneError` if the file changed since it was checked, and `UsageError` where that
         GPU would not run it.
         """
-        return Network(self.card, self.model(), gpu)
+        return Network(self.card, self.model(), gpu, threads)
 
     def model(self) -> bytes:
         """Read the ONNX file. Raises `BackboneError` where its SHA-256 is not the card's."""
@@ -44,14 +44,14 @@ class Backbone:
 
 
 class Network:
-    """A loaded model, on one thread or on a GPU.
+    """A loaded model, on threads of the processor, which change nothing of the result, or on a GPU.
 
     uint8 RGB photos (N, views, size, size, 3) → float32 (N, features), the mean over the views.
     """
 
-    def __init__(self, card: Card, model: bytes, gpu: int | None = None) -> None:
+    def __init__(self, card: Card, model: bytes, gpu: int | None = None, threads: int = 1) -> None:
         self._card = card
-        self._session = open_session(model, card.name, gpu)
+        self._session = open_session(model, card.name, gpu, threads)
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features of a batch.

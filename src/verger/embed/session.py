@@ -21,15 +21,20 @@ _HOW = "docs/howto/gpu.md says what a GPU needs; without --device, the processor
 _HEAVY = ("Conv", "Gemm", "MatMul")
 
 
-def open_session(model: bytes, name: str, gpu: int | None = None) -> Any:
+def open_session(model: bytes, name: str, gpu: int | None = None, threads: int = 1) -> Any:
     """Load a model from bytes, so that it can name no other file.
 
-    gpu: index of the GPU that computes; None: one thread of the processor. Raises `BackboneError`
-    for what is no model that can be run, `UsageError` where the GPU would not run it.
+    gpu:     index of the GPU that computes; None: the processor
+    threads: of the processor, for one batch
+
+    Raises `BackboneError` for what is no model that can be run, `UsageError` where the GPU would
+    not run it.
     """
     ort = onnxruntime()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    # A thread that waits for its share would otherwise keep a core from what has work to do there.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     options.log_severity_level = _ONNX_LOG_FATAL
     if gpu is not None:

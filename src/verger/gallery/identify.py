@@ -32,17 +32,27 @@ class Identified(NamedTuple):
 
 
 class Identifier:
-    """A gallery and the backbone that its photos were embedded with; threads may share it."""
+    """A gallery and the backbone that its photos were embedded with; threads may share it.
 
-    def __init__(self, gallery: Gallery, backbone: Backbone, max_pixels: int = MAX_PIXELS) -> None:
+    threads: that a network takes for a photo which is the only one
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        backbone: Backbone,
+        max_pixels: int = MAX_PIXELS,
+        threads: int = 1,
+    ) -> None:
         self.gallery = gallery
         self.backbone = backbone
         self._network = backbone.network()
+        self._alone = backbone.network(threads=threads) if threads > 1 else self._network
         self.framing = backbone.card.input.framing
         self.max_pixels = max_pixels
 
     @classmethod
-    def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS) -> Identifier:
+    def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS, threads: int = 1) -> Identifier:
         """Open the gallery of a STORE and its backbone.
 
         Raises `StoreError` where there is no whole run, no usable gallery, or where the backbone is
@@ -50,23 +60,30 @@ class Identifier:
         """
         record = Store(store).whole_run()
         gallery = Gallery.open(store)
-        return cls(gallery, backbone_of(record, store, gallery.width), max_pixels)
+        return cls(gallery, backbone_of(record, store, gallery.width), max_pixels, threads)
 
-    def features(self, photo: bytes) -> npt.NDArray[np.float32]:
-        """Return the features (width,) of a photo, from its file's bytes.
+    def features(self, photo: bytes, *, alone: bool = False) -> npt.NDArray[np.float32]:
+        """Return the features (width,) of a photo, from its file's bytes, as `embed` does.
 
         Raises `Reject` with its reason for bytes that give no photo.
         """
-        return self.embed(decode(photo, self.framing, self.max_pixels, thumbnail=False).pixels)
+        pixels = decode(photo, self.framing, self.max_pixels, thumbnail=False).pixels
+        return self.embed(pixels, alone=alone)
 
-    def embed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return the features (width,) of a photo, from its views, as `framing` cuts them."""
-        (row,) = self._network(pixels[None])
+    def embed(
+        self, pixels: npt.NDArray[np.uint8], *, alone: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Return the features (width,) of a photo, from its views, as `framing` cuts them.
+
+        alone: whether no other photo is worked on, so that cores have nothing else to do
+        """
+        network = self._alone if alone else self._network
+        (row,) = network(pixels[None])
         return np.asarray(row)
 
-    def identify(self, photos: Sequence[bytes]) -> Answer:
+    def identify(self, photos: Sequence[bytes], *, alone: bool = False) -> Answer:
         """Say what one fruit is, from photos of it. Raises `Reject` for the first bad one."""
-        return self.gallery.identify(np.stack([self.features(photo) for photo in photos]))
+        return self.gallery.identify(np.stack([self.features(p, alone=alone) for p in photos]))
 
     def identify_files(self, files: Sequence[Path]) -> Identified:
         """Say what one fruit is, from the files of photos of it; bad ones are left out."""

@@ -33,10 +33,14 @@ class Shown:
 class Current:
     """What is served now. `renew` is called from one thread; `shown` is read from any."""
 
-    def __init__(self, store: str, max_pixels: int) -> None:
-        """Open a STORE. Raises `StoreError` or `BackboneError` where it cannot be served."""
+    def __init__(self, store: str, max_pixels: int, threads: int = 1) -> None:
+        """Open a STORE, for a photo that is alone to take so many threads.
+
+        Raises `StoreError` or `BackboneError` where it cannot be served.
+        """
         self._store = store
         self._max_pixels = max_pixels
+        self._threads = threads
         self._record: dict[str, Any] | None = None
         self._said = ""
         self.shown = self._opened()
@@ -61,6 +65,6 @@ class Current:
 
     def _opened(self) -> Shown:
         record = Store(self._store).record()  # first: what is published meanwhile is seen next time
-        shown = Shown(Identifier.open(self._store, self._max_pixels))
+        shown = Shown(Identifier.open(self._store, self._max_pixels, self._threads))
         self._record = record
         return shown

@@ -58,6 +58,7 @@ class Decoders:
         self._lock = threading.Lock()
         self._idle: list[_Decoder] = []
         self._aside: list[_Decoder] = []
+        self._working = 0
         self._closed = False
 
     def warm_up(self) -> None:
@@ -69,8 +70,16 @@ class Decoders:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until this thread is among those that may work; `decode` is called in one."""
-        with self._turns:
+        self._begin()
+        try:
             yield
+        finally:
+            self._end()
+
+    @property
+    def alone(self) -> bool:
+        """Whether no more than one thread works."""
+        return self._working <= 1
 
     def decode(
         self, photo: bytes, framing: Framing, max_pixels: int, deadline: float
@@ -140,14 +149,24 @@ class Decoders:
                 self._aside.pop(0).give_up()
             self._aside.append(decoder)
         decoder.give_way()
-        self._turns.release()
+        self._end()
         try:
             yield
         finally:
             with self._lock:
                 if decoder in self._aside:
                     self._aside.remove(decoder)
-            self._turns.acquire()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._turns.acquire()
+        with self._lock:
+            self._working += 1
+
+    def _end(self) -> None:
+        with self._lock:
+            self._working -= 1
+        self._turns.release()
 
 
 class _First:

@@ -17,6 +17,7 @@ from verger.errors import UsageError
 from verger.serve.app import build_app, new_service
 from verger.serve.connections import Connections
 from verger.serve.current import Current
+from verger.serve.workers import threads_alone
 from verger.settings import ServeSettings
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -37,7 +38,7 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     # They warn of all that is malformed; the client is told, and the log is not for it to fill.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    current = Current(store, settings.max_pixels)
+    current = Current(store, settings.max_pixels, threads_alone(settings.workers))
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
         gallery = current.shown.catalogue.gallery

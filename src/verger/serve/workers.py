@@ -24,6 +24,7 @@ from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem
 
 _Result = TypeVar("_Result")
+_THREADS_ALONE = 2  # a network takes for a photo that is alone; more were not tried
 _SMOOTHING = 0.1  # of the running mean of seconds a request
 
 
@@ -43,7 +44,7 @@ class _Fruit:
         """
         identifier = self._identifier
         pixels = decoders.decode(photo, identifier.framing, identifier.max_pixels, deadline)
-        self._features[number] = identifier.embed(pixels)
+        self._features[number] = identifier.embed(pixels, alone=decoders.alone)
         with self._lock:
             self._left -= 1
             return not self._left
@@ -51,6 +52,11 @@ class _Fruit:
     def look_up(self) -> Answer:
         """Say what the fruit is, from all its photos in their order."""
         return self._identifier.gallery.identify(self._features)
+
+
+def threads_alone(workers: int | None) -> int:
+    """Return how many threads a network takes for a photo that no other is worked on beside."""
+    return min(_THREADS_ALONE, workers or cores())
 
 
 class Workers:
@@ -67,6 +73,7 @@ class Workers:
     def warm_up(self, identifier: Identifier) -> None:
         """Do once, before the first request, what is done only once: imports, allocations."""
         identifier.identify([blank()])
+        identifier.identify([blank()], alone=True)
         self._decoders.warm_up()
 
     async def identify(
