@@ -276,7 +276,9 @@ class ServeSettings:
         metavar="SECONDS",
     )
     workers: int | None = _choice(
-        None, "Photos decoded and embedded at once (default: one a core).", metavar="N"
+        None,
+        "Photos decoded and embedded at once (default: one a core, and one more).",
+        metavar="N",
     )
     queue: int = _choice(
         16, "Requests that may wait; one more is answered 503 with Retry-After.", metavar="N"

@@ -63,7 +63,7 @@ class Workers:
     """Threads that share one network: ONNX Runtime lets go of Python's lock."""
 
     def __init__(self, count: int | None, metrics: Metrics) -> None:
-        self.count = count or cores()
+        self.count = count or cores() + 1  # one is decoded while the cores compute the others
         self.seconds_each = 0.1
         self._metrics = metrics
         self._decoders = Decoders(self.count)
