@@ -8,9 +8,7 @@ must reach it.
 
 from __future__ import annotations
 
-import json
 import re
-import struct
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -21,10 +19,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from verger.errors import EngineError
-from verger.projections.moments import Moments
+from verger.projections.moment_bytes import Parts, from_bytes, to_bytes
 from verger.spark.failures import job_errors
-
-Parts = dict[str, Moments]  # moments of several spaces, by name
 
 _ROWS_A_BLOCK = 2048
 _BYTES_A_CHUNK = 4 * 2**20
@@ -129,7 +125,7 @@ def _collected(rows: DataFrame) -> Iterator[Mapping[str, Any]]:
 
 def _chunks(parts: Parts) -> Iterator[pa.RecordBatch]:
     """Cut moments into rows; moments of nothing are one row too."""
-    content = _to_bytes(parts)
+    content = to_bytes(parts)
     name = uuid.uuid4().hex
     starts = range(0, len(content), _BYTES_A_CHUNK)
     for index, start in enumerate(starts):
@@ -154,45 +150,8 @@ def _merged(rows: Iterable[Mapping[str, Any]]) -> tuple[Parts, int]:
             del waiting[row["part"]]
             count += 1
             content = b"".join(chunks[index] for index in sorted(chunks))
-            for space, moments in _from_bytes(content).items():
+            for space, moments in from_bytes(content).items():
                 merged[space] = merged[space].merge(moments) if space in merged else moments
     if waiting:
         raise EngineError("Some of the moments were lost on their way between tasks.")
     return merged, count
-
-
-def _to_bytes(parts: Parts) -> bytes:
-    """Lay moments out: the length of a JSON head, the head, the arrays (scatters as triangles)."""
-    head = [
-        {"space": space, "n": m.n, "d": m.features, "labels": m.labels}
-        for space, m in parts.items()
-    ]
-    text = json.dumps(head).encode()
-    arrays: list[bytes] = []
-    for m in parts.values():
-        upper = [row[at:].tobytes() for at, row in enumerate(m.scatter)]
-        arrays += [m.mean.tobytes(), *upper, m.label_counts.tobytes(), m.label_means.tobytes()]
-    return b"".join([struct.pack("<I", len(text)), text, *arrays])
-
-
-def _from_bytes(content: bytes) -> Parts:
-    (length,) = struct.unpack_from("<I", content)
-    at = 4 + length
-
-    def take(count: int, dtype: str = "<f8") -> np.ndarray[Any, Any]:
-        nonlocal at
-        array = np.frombuffer(content, dtype, count, at)
-        at += array.nbytes
-        return array
-
-    parts: Parts = {}
-    for one in json.loads(content[4 : 4 + length]):
-        d, labels = one["d"], tuple(one["labels"])
-        mean = take(d)
-        scatter = np.empty((d, d))
-        for row in range(d):
-            scatter[row, row:] = scatter[row:, row] = take(d - row)
-        counts = take(len(labels), "<i8")
-        means = take(len(labels) * d).reshape(len(labels), d)
-        parts[one["space"]] = Moments(one["n"], mean, scatter, labels, counts, means)
-    return parts

@@ -1,0 +1,51 @@
+"""Moments as bytes: on their way between tasks, and kept in a file. No pickle."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+from verger.projections.moments import Moments
+
+Parts = dict[str, Moments]  # moments of several spaces, by name
+
+
+def to_bytes(parts: Parts) -> bytes:
+    """Lay moments out: the length of a JSON head, the head, the arrays (scatters as triangles)."""
+    head = [
+        {"space": space, "n": m.n, "d": m.features, "labels": m.labels}
+        for space, m in parts.items()
+    ]
+    text = json.dumps(head).encode()
+    arrays: list[bytes] = []
+    for m in parts.values():
+        upper = [row[at:].tobytes() for at, row in enumerate(m.scatter)]
+        arrays += [m.mean.tobytes(), *upper, m.label_counts.tobytes(), m.label_means.tobytes()]
+    return b"".join([struct.pack("<I", len(text)), text, *arrays])
+
+
+def from_bytes(content: bytes) -> Parts:
+    """Read what `to_bytes` wrote, which nobody else did: content that is not is not looked for."""
+    (length,) = struct.unpack_from("<I", content)
+    at = 4 + length
+
+    def take(count: int, dtype: str = "<f8") -> np.ndarray[Any, Any]:
+        nonlocal at
+        array = np.frombuffer(content, dtype, count, at)
+        at += array.nbytes
+        return array
+
+    parts: Parts = {}
+    for one in json.loads(content[4 : 4 + length]):
+        d, labels = one["d"], tuple(one["labels"])
+        mean = take(d)
+        scatter = np.empty((d, d))
+        for row in range(d):
+            scatter[row, row:] = scatter[row:, row] = take(d - row)
+        counts = take(len(labels), "<i8")
+        means = take(len(labels) * d).reshape(len(labels), d)
+        parts[one["space"]] = Moments(one["n"], mean, scatter, labels, counts, means)
+    return parts
