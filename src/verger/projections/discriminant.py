@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError, UsageError
+from verger.machine.blas import on_one_thread
 from verger.projections.model_files import count_of, load_model, number_of, save_model
 from verger.projections.moments import Matrix, Moments, Vector, root_unit, unit_length
 from verger.projections.pca import check_columns, fixed_signs
@@ -75,6 +76,7 @@ class Discriminant:
         return ((_PREPARE[self.input](rows) - self.mean) @ self.components.T).astype(np.float32)
 
 
+@on_one_thread
 def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> Discriminant:
     """Fit the discriminant projection to the moments of labelled rows, prepared by `root_unit`.
 

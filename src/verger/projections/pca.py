@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.errors import StoreError
+from verger.machine.blas import on_one_thread
 from verger.projections.model_files import count_of, flag_of, load_model, number_of, save_model
 from verger.projections.moments import Matrix, Moments, Vector
 
@@ -106,6 +107,7 @@ class PCA:
         return centred
 
 
+@on_one_thread
 def fit_pca(moments: Moments, components: int | float, *, standardize: bool = False) -> PCA:
     """Fit principal components to moments.
 

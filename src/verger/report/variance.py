@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from verger.machine.blas import on_one_thread
 from verger.projections.pca import PCA
 from verger.report.reading import Floats
 
@@ -41,6 +42,7 @@ class Components:
     rows: Floats
 
 
+@on_one_thread
 def components_of(features: Floats, scale: npt.NDArray[np.float64], most: int) -> Components:
     """Return all components of rows (m, d), each feature divided by its `scale` (d,) first.
 
