@@ -27,7 +27,8 @@ from verger.settings import RunSettings
 from verger.spark.reduction import feature_moments
 from verger.spark.session import session
 from verger.storage.place import LocalPlace
-from verger.store.tables import Table
+from verger.store.kept_moments import Reading
+from verger.store.parts import no_edits
 
 K = 256
 
@@ -68,7 +69,8 @@ def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
 def _both(spark: SparkSession, table: Path, width: int) -> None:
     """Fit PCA and the discriminant projection, as `verger run` does."""
     place, rows = LocalPlace(table), pyarrow.dataset.dataset(table).count_rows()
-    moments = feature_moments(spark, Table(place, place.files(".", ".parquet")), rows, width)
+    readings = [Reading(file, as_edited=True) for file in place.files(".", ".parquet")]
+    moments, _ = feature_moments(spark, place, readings, rows, width, no_edits)
     fit_pca(moments.raw, K)
     fit_discriminant(moments.unit)
 

@@ -77,6 +77,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
+    "moments": "What the projections were fitted to: `photos`, and of how many features were "
+    "`read` for it, those of rows that had gone included. Older records have none.",
     "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and "
     "`rehearsed`: on how many photos its confidences were calibrated.",
     "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
@@ -266,7 +268,9 @@ def _store() -> str:
         "\n## `.verger/`\n\n"
         "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
         "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "
-        "are taken up by the next; `publish.json` while a run moves what it built into place "
+        "are taken up by the next; `moments`, the sums that "
+        "the next fit goes on from (13 MB of 1,280 features, however many photos; without it, "
+        "all features are read); `publish.json` while a run moves what it built into place "
         "(whoever opens the STORE next completes it, were the run killed then, and says so; each "
         "file's size and SHA-256 stand in it); and "
         "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "

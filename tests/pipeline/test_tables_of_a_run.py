@@ -126,7 +126,8 @@ def test_a_store_holds_what_is_documented_and_nothing_else(whole: Whole) -> None
         "features", "rejects", "matrix", "matrix.csv", "projection", "gallery", "report",
         "run.json", ".verger",
     }  # fmt: skip
-    assert {entry.name for entry in (whole.store / ".verger").iterdir()} == {"lock", "store.json"}
+    marked = {entry.name for entry in (whole.store / ".verger").iterdir()}
+    assert marked == {"lock", "moments", "store.json"}
     for table in TABLES:
         files = [file.name for file in (whole.store / table).iterdir()]
         assert all(name.endswith((".parquet", ".parquet.crc")) for name in files), files

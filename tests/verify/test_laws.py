@@ -17,10 +17,13 @@ from report_stores import lay, make_store
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError
 from verger.gallery.build import build_gallery
-from verger.store.layout import FEATURES, GALLERY, MATRIX, PROJECTION, RECORD, REJECTS
+from verger.projections.feature_moments import FeatureMoments
+from verger.store.kept_moments import KeptMoments
+from verger.store.layout import FEATURES, GALLERY, MATRIX, MOMENTS, PROJECTION, RECORD, REJECTS
 from verger.store.publication import Publication
 from verger.store.record_file import sealed
 from verger.store.store import Store
+from verger.store.tables import rows_of
 from verger.store.work import as_json
 from verger.verify import Verified, verify
 
@@ -224,3 +227,36 @@ def test_no_run_and_half_a_publication(root: Path) -> None:
     (root / RECORD).unlink()
     with pytest.raises(StoreError, match="holds no whole run"):
         verify(root)
+
+
+@pytest.mark.parametrize(
+    ("offset", "label", "wrong"),
+    [
+        (0.0, "", []),
+        (1e-6, "", [".verger/moments are not the moments of features/"]),
+        (0.0, "Medlar", [".verger/moments has other labels than features/"]),
+    ],
+)
+def test_moments_that_are_kept_are_those_of_the_features(
+    root: Path, offset: float, label: str, wrong: list[str]
+) -> None:
+    store = Store(root)
+    table = pq.read_table(root / FEATURES)
+    rows = np.stack(table["features"].to_numpy()).astype(np.float64)
+    made = FeatureMoments.of(rows + offset, [label or one for one in table["label"].to_pylist()])
+    kept = KeptMoments.none(rows.shape[1]).updated(
+        made,
+        FeatureMoments.zero(rows.shape[1]),
+        {file: rows_of(store.place, [file]) for file in store.table(FEATURES)},
+    )
+    assert kept is not None
+    kept.write(store.place, MOMENTS)
+    assert told(root) == wrong
+
+
+def test_moments_of_other_files_are_of_no_use_and_no_damage(root: Path) -> None:
+    place = Store(root).place
+    KeptMoments.none(8).write(place, MOMENTS)
+    assert told(root) == []
+    place.put(MOMENTS, b"nothing of the kind")
+    assert told(root) == []

@@ -26,7 +26,7 @@ from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import LocalPlace
 from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
-from verger.store.labels import Labels, encoded
+from verger.store.labels import Labels, labels_of
 from verger.store.matrix import ALL, block_of, groups_of, reader, rows_of_files
 from verger.store.tables import ROWS_A_GROUP, Table
 
@@ -101,9 +101,7 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
         place = LocalPlace(features.absolute().parent)
         features = Table(place, place.files(features.name, ".parquet"))
     projector, groups = open_projector(projection), groups_of(features)
-    numbers = range(len(features.files))
-    of_photos = [batch.column("label") for batch in features.batches(numbers, ["label"])]
-    labels = encoded(pa.chunked_array(of_photos, pa.string()))
+    labels = labels_of(features)
     rehearsal = Rehearsal.of(labels, projector)
     sums = np.zeros((len(labels.names), projector.width))
     with scratch_folder() as scratch:

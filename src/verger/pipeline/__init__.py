@@ -120,6 +120,7 @@ def run(
             if price := settings.priced:
                 record |= {"cost": price.record(clock.elapsed())}
             record = store.publish(work, record, made.publication)
+            work.keep_moments()
             anew = bool(made.publication.folders)
             told = report(store, settings, reporter, made.gathered, anew=anew)
     except (PhotosError, UsageError):
@@ -179,6 +180,7 @@ def reduce(
             "reduced": {"finished": now(), "versions": engine, "seconds": job.clock.seconds},
         }
         published = store.publish(work, record, made.publication)
+        work.keep_moments()
         told = report(store, settings, reporter, made.gathered, anew=True)
     return Outcome(published, **told)
 
@@ -206,7 +208,7 @@ def _embedded_and_reduced(
     with _spark(job, stock.tally.to_embed) as (spark, engine):
         with job.clock.time("start"):
             cores = executors.cores(spark, job.reporter)
-        features = Features(job, embed(job, spark, photos, stock, backbone, cores))
+        features = embed(job, spark, photos, stock, backbone, cores)
         counts = count(job, str(photos), stock, len(features), rejects)
         if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
             return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
@@ -247,7 +249,8 @@ def _spark(job: Job, photos: int) -> Iterator[tuple[SparkSession, dict[str, str]
 
 def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
     names = (
-        "counts", "cores", "device", "versions", "projection", "discriminant", "gallery", "reduced",
+        "counts", "cores", "device", "versions", "projection", "discriminant", "gallery",
+        "moments", "reduced",
     )  # fmt: skip
     return {name: record[name] for name in names if name in record}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from verger.embed import Backbone
 from verger.embed.features import Embedder
 from verger.pipeline.job import Job
+from verger.pipeline.reducing import Features
 from verger.spark.spans import cut
 from verger.storage.place import Source
 from verger.store.inventory import sizes_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def embed(
     job: Job, spark: SparkSession, photos: Source, stock: Stock, backbone: Backbone, cores: int
-) -> list[str]:
+) -> Features:
     """Embed what is to be embedded; return all files of features that there are then."""
     from verger.spark.embedding import embed_photos
     from verger.spark.gpu import Gpus
@@ -40,7 +41,8 @@ def embed(
             made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update, gpus)
     rewritten = {file for rewrite in rewrites for file in rewrite.files}
     kept = [file for file in stock.features if file not in rewritten]
-    return [*kept, *made] or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]
+    files = [*kept, *made] or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]
+    return Features(job, files, {rewrite.to: rewrite.files for rewrite in rewrites})
 
 
 def _rewrites(job: Job, stock: Stock) -> list[Rewrite]:

@@ -12,6 +12,7 @@ from verger.store.publication import Publication
 from verger.store.record import (
     discriminant_notes,
     discriminant_record,
+    moments_record,
     pca_notes,
     projection_record,
 )
@@ -41,6 +42,7 @@ def finish(
         "projection": projection_record(fitted.pca) | {"notes": notes},
         "discriminant": discriminant_record(fitted.discriminant),
         "gallery": gallery,
+        "moments": moments_record(len(features), fitted.read),
     }
     folders = {MATRIX: projected.matrix, PROJECTION: fitted.files, GALLERY: shown}
     return made, Publication(folders, {MATRIX_CSV: csv})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,28 +15,34 @@ from verger.gallery.calibration import Calibration
 from verger.gallery.projector import Projector, open_projector
 from verger.pipeline.job import Job
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
+from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix
 from verger.projections.pca import PCA, fit_pca, save_pca
 from verger.settings import parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
-from verger.store.labels import LabelNotes, Labels
+from verger.store.inventory import edits_of
+from verger.store.kept_moments import KeptMoments, Rewrites, readings
+from verger.store.labels import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
+from verger.store.parts import no_edits
 from verger.store.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from verger.spark.reduction import FeatureMoments
 
 
 _REHEARSAL_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
 
 
 class Features:
-    """The files of features that a STORE is to have, in the order it will have, and their rows."""
+    """The files of features that a STORE is to have, in the order it will have, and their rows.
 
-    def __init__(self, job: Job, files: list[str]) -> None:
+    rewrites: those that this run made of others, which it is to have no longer
+    """
+
+    def __init__(self, job: Job, files: list[str], rewrites: Rewrites | None = None) -> None:
+        self.rewrites = rewrites or {}
         self.table = Table(job.place, sorted(files, key=lambda file: file.rpartition("/")[2]))
         self.groups: list[Group] = groups_of(self.table)
         counts = rows_of_files(self.groups, len(files))
@@ -44,15 +51,13 @@ class Features:
     def __len__(self) -> int:
         return sum(self.rows.values())
 
-    @property
-    def starts(self) -> list[int]:
-        """The number of the first row of each file."""
-        return [0, *np.cumsum(list(self.rows.values())).tolist()][:-1]
-
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The models, and what they were fitted to: labels, and the mean features of each."""
+    """The models, and what they were fitted to: labels, and the mean features of each.
+
+    read: how many rows of features were read for it
+    """
 
     pca: PCA
     discriminant: Discriminant | None
@@ -60,6 +65,7 @@ class Fitted:
     labels: Labels
     label_means: Matrix
     files: list[str]
+    read: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +80,46 @@ class Projected:
 
 def fit(job: Job, spark: SparkSession, features: Features, width: int) -> Fitted:
     """Fit both projections to the moments of the features, and save them."""
+    with job.clock.time("fit"):
+        labels = labels_of(features.table)
+        moments, read = _moments(job, spark, features, labels, width)
+        return _fitted(job, moments, labels, read)
+
+
+def _moments(
+    job: Job, spark: SparkSession, features: Features, labels: Labels, width: int
+) -> tuple[FeatureMoments, int]:
+    """Bring the moments that are kept up to date, or sum up all features where that cannot be.
+
+    Returns how many rows were read for them, too.
+    """
     from verger.spark.reduction import feature_moments
 
-    with job.clock.time("fit"):
-        notes = LabelNotes(job.place, job.work.built("labels"), features.starts)
-        moments = feature_moments(spark, features.table, len(features), width, notes)
-        labels = notes.read()
-        if not len(features) == moments.raw.n == len(labels.codes):
-            found = moments.raw.n if moments.raw.n != len(features) else len(labels.codes)
-            raise CountError.of_rows(len(features), "features listed", found, "features read")
-        return _fitted(job, moments, labels)
+    read, edits = 0, partial(edits_of, job.place, job.work.edits)
+    for kept in (KeptMoments.read(job.place, width), KeptMoments.none(width)):
+        wanted = kept and readings(kept, features.rows, features.rewrites)
+        if kept is None or wanted is None:
+            continue
+        rows = sum(features.rows.get(one.path, 0) for one in wanted)
+        more, fewer = feature_moments(
+            spark, job.place, wanted, rows, width, edits if features.rewrites else no_edits
+        )
+        read += more.raw.n + fewer.raw.n
+        made = kept.updated(more, fewer, features.rows)
+        if made is not None and _are_of(made.moments, labels):
+            made.write(job.place, job.work.moments)
+            return made.moments, read
+    raise CountError.of_rows(len(labels.codes), "features listed", read, "features read")
 
 
-def _fitted(job: Job, moments: FeatureMoments, labels: Labels) -> Fitted:
+def _are_of(moments: FeatureMoments, labels: Labels) -> bool:
+    """Say whether moments are of as many photos as there are, and of as many of each label."""
+    unit, counts = moments.unit, np.bincount(labels.codes[labels.codes >= 0])
+    as_many = moments.raw.n == len(labels.codes) and unit.n == counts.sum()
+    return as_many and unit.labels == labels.names and np.array_equal(unit.label_counts, counts)
+
+
+def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fitted:
     settings, folder = job.settings, job.work.scratch / PROJECTION
     wanted = parse_components(settings.components)
     pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
@@ -96,7 +129,7 @@ def _fitted(job: Job, moments: FeatureMoments, labels: Labels) -> Fitted:
         discriminant = fit_discriminant(moments.unit, settings.shrinkage)
         save_discriminant(discriminant, folder)
     projector, means = open_projector(folder), moments.unit.label_means
-    return Fitted(pca, discriminant, projector, labels, means, job.send(PROJECTION))
+    return Fitted(pca, discriminant, projector, labels, means, job.send(PROJECTION), read)
 
 
 def project(

@@ -1,4 +1,4 @@
-"""Moments as bytes: on their way between tasks, and kept in a file. No pickle."""
+"""Moments as bytes: on their way between tasks, and kept in a file. No pickle, and no Spark."""
 
 from __future__ import annotations
 
@@ -27,8 +27,18 @@ def to_bytes(parts: Parts) -> bytes:
     return b"".join([struct.pack("<I", len(text)), text, *arrays])
 
 
-def from_bytes(content: bytes) -> Parts:
-    """Read what `to_bytes` wrote, which nobody else did: content that is not is not looked for."""
+def from_bytes(content: bytes, features: int | None = None) -> Parts:
+    """Read what `to_bytes` wrote. Raises ValueError for anything else.
+
+    With `features`, those of any other width are refused, before anything is allocated.
+    """
+    try:
+        return _parts(content, features)
+    except (struct.error, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no moments ({error!r})") from None
+
+
+def _parts(content: bytes, features: int | None) -> Parts:
     (length,) = struct.unpack_from("<I", content)
     at = 4 + length
 
@@ -41,6 +51,8 @@ def from_bytes(content: bytes) -> Parts:
     parts: Parts = {}
     for one in json.loads(content[4 : 4 + length]):
         d, labels = one["d"], tuple(one["labels"])
+        if features not in (None, d):
+            raise ValueError(f"moments of {d} features")
         mean = take(d)
         scatter = np.empty((d, d))
         for row in range(d):

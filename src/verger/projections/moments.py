@@ -112,6 +112,47 @@ class Moments:
         labels, counts, means = _merged_labels(self, other)
         return type(self)(n, mean, scatter, labels, counts, means)
 
+    def without(self, other: Self) -> Self:
+        """Return the moments of these rows but those of `other`, which are among them.
+
+        The inverse of `merge`, but for rounding, which `weight_of_rounding` bounds. Raises
+        ValueError where `other` cannot be among them: more rows, of all or of a label.
+        """
+        if self.features != other.features:
+            raise ValueError(f"moments of {self.features} and of {other.features} features")
+        if not other.n:
+            return self
+        n = self.n - other.n
+        labels, counts, means = _labels_left(self, other)
+        if n < 0:
+            raise ValueError(f"{other.n} rows cannot be among {self.n}")
+        if not n:
+            return self.zero(self.features)
+        mean = self.mean + (self.mean - other.mean) * (other.n / n)
+        delta = other.mean - mean
+        scatter = self.scatter - np.outer(delta, delta * (n * other.n / self.n))
+        scatter -= other.scatter
+        return type(self)(n, mean, scatter, labels, counts, means)
+
+    def weight_of_rounding(self, left: Self) -> float:
+        """Say how much rounding counts for in what is `left` of these rows, in units of float64's.
+
+        What was added and is taken away again leaves its rounding behind: a scatter of 1, left of
+        one of 1,000, is a thousand times less exact, and infinitely where nothing should be left.
+        The largest such ratio of all features and labels; an offset counts as `merge` rounds it.
+        """
+        if not left.n:
+            return 1.0
+        before, after = np.diagonal(self.scatter), np.diagonal(left.scatter)
+        spread = before > 0
+        if (after[spread] <= 0).any():
+            return float("inf")
+        offset = np.abs(self.mean[spread]) / np.sqrt(before[spread] / self.n)
+        ratios = before[spread] / after[spread] * (1 + offset)
+        at = {label: row for row, label in enumerate(self.labels)}
+        counts = self.label_counts[[at[label] for label in left.labels]] / left.label_counts
+        return float(max(self.n / left.n, ratios.max(initial=1), counts.max(initial=1)))
+
     @property
     def features(self) -> int:
         """The number of features, d."""
@@ -228,3 +269,20 @@ def _merged_labels(one: Moments, two: Moments) -> tuple[tuple[str, ...], Counts,
         share = part.label_counts / counts[rows]
         means[rows] += (part.label_means - means[rows]) * share[:, None]
     return labels, counts, means
+
+
+def _labels_left(one: Moments, two: Moments) -> tuple[tuple[str, ...], Counts, Matrix]:
+    at = {label: row for row, label in enumerate(one.labels)}
+    if not at.keys() >= set(two.labels):
+        raise ValueError(f"no row of label {min(set(two.labels) - at.keys())!r}")
+    rows = np.array([at[label] for label in two.labels], dtype=np.int64)
+    counts, means = one.label_counts.copy(), one.label_means.copy()
+    counts[rows] -= two.label_counts
+    if (counts < 0).any():
+        raise ValueError("more rows of a label than there are")
+    left = rows[counts[rows] > 0]
+    gone = two.label_counts[counts[rows] > 0]
+    shares = gone / counts[left]
+    means[left] += (means[left] - two.label_means[counts[rows] > 0]) * shares[:, None]
+    kept = np.flatnonzero(counts)
+    return tuple(one.labels[row] for row in kept), counts[kept], means[kept]

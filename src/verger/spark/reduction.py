@@ -6,64 +6,64 @@ Only moments and counts travel to the driver: no row of features does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from typing import NamedTuple
+from itertools import chain
 
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
 from verger.errors import BackboneError, StoreError
-from verger.projections.moments import Moments, NotFinite, check_width, root_unit
+from verger.projections.feature_moments import FeatureMoments
+from verger.projections.moment_bytes import Parts
+from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
 from verger.spark.failures import job_errors
-from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+from verger.spark.packing import UnlikeLengths, matrix, reduced
+from verger.storage.place import Place
 from verger.store.gathering import Gathering
-from verger.store.labels import LabelNotes, Note
+from verger.store.kept_moments import Changed, Reading, rows_changed
 from verger.store.layout import MATRIX
 from verger.store.matrix import Files, Range, write_range
+from verger.store.parts import Edits
 from verger.store.tables import Table
 from verger.store.work import Work
 
 _TASKS_A_CORE = 2
 _ROWS_A_TASK = 1_024  # to send moments takes as long as to compute those of so many rows
-_COLUMNS = ["path", "label", "features"]
-
-
-class FeatureMoments(NamedTuple):
-    """What both projections are fitted to, from one pass over the features.
-
-    raw:   of all rows as they are
-    unit:  of the labelled rows, prepared by `root_unit`, with counts and means by label
-    """
-
-    raw: Moments
-    unit: Moments
+_ROWS_A_BLOCK = 2_048  # of a matrix product
+_MORE, _FEWER = "more", "fewer"
 
 
 def feature_moments(
-    spark: SparkSession, features: Table, rows: int, width: int, labels: LabelNotes | None = None
-) -> FeatureMoments:
-    """Compute the moments of a table of features in one pass over it, which may note its labels.
+    spark: SparkSession,
+    place: Place,
+    readings: list[Reading],
+    rows: int,
+    width: int,
+    edits: Callable[[str], Edits],
+) -> tuple[FeatureMoments, FeatureMoments]:
+    """Compute the moments of the rows that readings find to be there, and to be gone, in one pass.
 
-    `rows` is how many it has, by which the pass is shared out.
+    `rows` is how many are there, about, by which the pass is shared out.
 
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
     """
     # Moments are large, however few the rows: what each task sends is worth that of many files.
     most = _TASKS_A_CORE * spark.sparkContext.defaultParallelism
-    tasks = max(min(most, len(features.files), -(-rows // _ROWS_A_TASK)), 1)
+    tasks = max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
 
-    def of_files(numbers: Iterable[pa.RecordBatch]) -> dict[str, Moments]:
+    def of_files(numbers: Iterable[pa.RecordBatch]) -> Parts:
         (task,) = _tasks(numbers)
         # Dealt like cards: the first files are the largest.
-        dealt = range(task, len(features.files), tasks)
-        with labels.noting(task) if labels else nullcontext() as note:
-            return _moments_of(_noted(features, dealt, note), width)._asdict()
+        changed = (rows_changed(place, one, edits) for one in readings[task::tasks])
+        return summed_up(chain.from_iterable(changed), width)
 
     check_width(width)
-    return FeatureMoments(**reduced(spark.range(0, tasks, 1, tasks), of_files))
+    if not readings:
+        return FeatureMoments.zero(width), FeatureMoments.zero(width)
+    found = reduced(spark.range(0, tasks, 1, tasks), of_files)
+    return changes_in(found, width)
 
 
 def write_matrix(
@@ -118,33 +118,48 @@ def _this_try() -> int:
     return context.taskAttemptId()
 
 
-def _noted(features: Table, files: Iterable[int], note: Note | None) -> Iterator[pa.RecordBatch]:
-    """Read files for their moments, and note the labels on the way."""
-    for file in files:
-        row = 0
-        for batch in features.batches([file], _COLUMNS):
-            if note is not None:
-                note(file, row, batch.column("label"))
-            row += len(batch)
-            yield batch
+def summed_up(changed: Iterable[Changed], width: int) -> Parts:
+    """Sum up rows that are there and rows that are gone, each for themselves; none is no part."""
+    made: dict[str, FeatureMoments] = {}
+    held: dict[str, list[pa.RecordBatch]] = {_MORE: [], _FEWER: []}
+
+    def add(what: str) -> None:
+        mine = _moments_of_block(pa.Table.from_batches(held[what]), width)
+        made[what] = made[what].merge(mine) if what in made else mine
+        held[what].clear()
+
+    for change in changed:
+        for what, batch in zip(held, change, strict=True):
+            if len(batch):
+                held[what].append(batch)
+            if sum(map(len, held[what])) >= _ROWS_A_BLOCK:
+                add(what)
+    for what in held:
+        if held[what]:
+            add(what)
+    parts = {f"{what}.raw": moments.raw for what, moments in made.items()}
+    return parts | {f"{what}.unit": moments.unit for what, moments in made.items()}
 
 
-def _moments_of(batches: Iterable[pa.RecordBatch], width: int) -> FeatureMoments:
-    raw = unit = Moments.zero(width)
-    for block in blocks(batches):
-        try:
-            rows = matrix(block["features"], width)
-        except UnlikeLengths as error:
-            raise StoreError(str(error), hint="Run `verger run` again with --overwrite.") from None
-        labels = block["label"].to_pylist()
-        try:
-            raw = raw.merge(Moments.of(rows))
-        except NotFinite as error:
-            path = block["path"][error.row].as_py()
-            raise BackboneError(
-                f"The features of {path} are NaN, infinite or too large to square."
-            ) from None
-        labelled = [row for row, label in enumerate(labels) if label is not None]
-        mine = root_unit(rows[labelled]), [labels[row] for row in labelled]
-        unit = unit.merge(Moments.of(*mine))
-    return FeatureMoments(raw, unit)
+def changes_in(parts: Parts, width: int) -> tuple[FeatureMoments, FeatureMoments]:
+    """Return the moments of the rows that are there and of those that are gone."""
+    none = Moments.zero(width)
+    more, fewer = (
+        FeatureMoments(parts.get(f"{what}.raw", none), parts.get(f"{what}.unit", none))
+        for what in (_MORE, _FEWER)
+    )
+    return more, fewer
+
+
+def _moments_of_block(block: pa.Table, width: int) -> FeatureMoments:
+    try:
+        rows = matrix(block["features"], width)
+    except UnlikeLengths as error:
+        raise StoreError(str(error), hint="Run `verger run` again with --overwrite.") from None
+    try:
+        return FeatureMoments.of(rows, block["label"].to_pylist())
+    except NotFinite as error:
+        path = block["path"][error.row].as_py()
+        raise BackboneError(
+            f"The features of {path} are NaN, infinite or too large to square."
+        ) from None

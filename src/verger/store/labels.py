@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from verger.storage.place import Place
-from verger.store.tables import TableWriter, batches
+from verger.store.tables import Table
 
 NO_LABEL = -1
-Note = Callable[[int, int, pa.Array], None]
-
-_NOTED = pa.schema([("row", pa.int64()), ("label", pa.string())])
+_FILES_AT_ONCE = 16
 
 
 class Labels(NamedTuple):
@@ -26,41 +22,14 @@ class Labels(NamedTuple):
     codes: npt.NDArray[np.int64]
 
 
-class LabelNotes(NamedTuple):
-    """Where tasks that read features for another reason note the labels that they meet.
-
-    starts: for each file of the table, the number of its first row
-    """
-
-    place: Place
-    folder: str
-    starts: list[int]
-
-    @contextmanager
-    def noting(self, task: int) -> Iterator[Note]:
-        """Give what notes labels of a file, those from a row on.
-
-        A task that is tried twice writes the same twice.
-        """
-        to = f"{self.folder}/{task:05d}.parquet"
-        with self.place.incoming(to) as file, TableWriter(file, _NOTED) as out:
-
-            def note(number: int, row: int, labels: pa.Array) -> None:
-                rows = pa.array(np.arange(len(labels)) + (self.starts[number] + row))
-                columns = [rows, labels.cast(pa.string())]
-                out.add(pa.RecordBatch.from_arrays(columns, schema=_NOTED))
-
-            yield note
-
-    def read(self) -> Labels:
-        """Return what all tasks noted."""
-        rows, labels = [np.zeros(0, np.int64)], []
-        for file in self.place.files(self.folder, ".parquet"):
-            for batch in batches(self.place, file):
-                rows.append(np.asarray(batch.column("row")))
-                labels.append(batch.column("label"))
-        order = pa.array(np.argsort(np.concatenate(rows)))
-        return encoded(pa.chunked_array(labels, pa.string()).take(order))
+def labels_of(table: Table) -> Labels:
+    """Read the labels of a table, and no other column."""
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        read = pool.map(
+            lambda number: list(table.batches([number], ["label"])), range(len(table.files))
+        )
+        labels = [batch.column("label") for of_file in read for batch in of_file]
+    return encoded(pa.chunked_array(labels, pa.string()))
 
 
 def encoded(labels: pa.ChunkedArray) -> Labels:

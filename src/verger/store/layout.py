@@ -14,6 +14,7 @@ LOCK = f"{STORE_MARK}/lock"
 WORK = f"{STORE_MARK}/work"
 DRAFTS = f"{WORK}/drafts"
 JOURNAL = f"{STORE_MARK}/publish.json"
+MOMENTS = f"{STORE_MARK}/moments"
 FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"
 
 # What a run publishes, beside its record.

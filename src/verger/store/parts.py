@@ -29,6 +29,11 @@ SCHEMAS = {FEATURES: features_schema(), REJECTS: rejects_schema()}
 Edits = tuple[set[str], dict[str, str | None]]
 
 
+def no_edits(_file: str) -> Edits:
+    """Have nothing changed in a file."""
+    return set(), {}
+
+
 class Done(NamedTuple):
     """What a task did: photos embedded and photos rejected."""
 

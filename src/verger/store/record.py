@@ -73,6 +73,11 @@ def discriminant_record(model: Discriminant | None) -> dict[str, Any] | None:
     return {"k": model.k, "shrinkage": model.shrinkage, "rows": model.rows, "labels": model.labels}
 
 
+def moments_record(photos: int, read: int) -> dict[str, Any]:
+    """Describe what was fitted to: so many photos, of which so many features were read for it."""
+    return {"photos": photos, "read": read}
+
+
 def pca_notes(pca: PCA, settings: RunSettings) -> list[str]:
     """Say where the data gave fewer components than a person may expect."""
     if not pca.rank:

@@ -6,12 +6,13 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from verger.storage.place import Lease, Place
-from verger.store.layout import DRAFTS, FEATURES, REJECTS, WORK
+from verger.store.layout import DRAFTS, FEATURES, MOMENTS, REJECTS, WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Work:
     def rewritten(self) -> str:
         """The folder of the files that take the place of published ones."""
         return self.built("rewritten")
+
+    @property
+    def moments(self) -> str:
+        """The moments of the features as they will be."""
+        return self.built("moments")
 
     def built(self, name: str) -> str:
         """Where the part of a STORE that is called `name` is built."""
@@ -86,6 +92,11 @@ class Work:
         if self.made_by:
             self._clear_parts(self.parts, lease, may_keep=True)
         self.place.delete_if_empty(WORK)
+
+    def keep_moments(self) -> None:
+        """Keep the moments of the features that are published now, if they are not those before."""
+        with suppress(OSError):  # there are none; whatever else befalls, the next run reads it all
+            self.place.move(self.moments, MOMENTS)
 
     def drop_parts(self, lease: Lease) -> None:
         """Clear all parts away: they are published, or wrong."""

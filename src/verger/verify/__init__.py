@@ -124,15 +124,18 @@ def _look_at_laws(
 
             def take(block: Any) -> None:
                 kept.take(block)
+                sums.take(block)
                 made.photos += len(block)
                 stage.update(made.photos)
 
             yield from laws.of_matrix(store, take, kept.columns)
 
+    sums = laws.Sums()
     between: list[tuple[tuple[str, ...], Callable[[], Iterator[Finding]]]] = [
         ((FEATURES, REJECTS, MATRIX, RECORD), lambda: laws.of_counts(store, record)),
         ((FEATURES, REJECTS), lambda: laws.of_paths(store)),
         ((MATRIX, FEATURES, PROJECTION), rows),
+        ((MATRIX, FEATURES, PROJECTION), lambda: laws.of_moments(store, sums)),
         ((GALLERY, FEATURES, PROJECTION), lambda: laws.of_gallery(store)),
     ]
     for parts, law in between:

@@ -14,12 +14,17 @@ from verger.gallery import Gallery
 from verger.gallery.gallery import at_hand
 from verger.projections.pca import load_pca
 from verger.store.damage import Finding, finding
-from verger.store.layout import FEATURES, GALLERY, MATRIX, PROJECTION, RECORD, REJECTS
-from verger.store.matrix import ALL, SCHEMA, groups_of, in_order, projected, reader
+from verger.store.kept_moments import KeptMoments
+from verger.store.labels import labels_of
+from verger.store.layout import FEATURES, GALLERY, MATRIX, MOMENTS, PROJECTION, RECORD, REJECTS
+from verger.store.matrix import ALL, SCHEMA, block_of, groups_of, in_order, projected, reader
 from verger.store.record_file import Record
 from verger.store.store import Store
 from verger.store.tables import Table, batches, rows_of
 
+Floats = npt.NDArray[np.float64]
+
+_MOMENTS_OFF = 1e-9  # beside the length of a feature's values
 TOLERANCE = 1e-4  # of a value of the matrix, beside the largest of its neighbours, or 1
 _NAMED = 5  # paths at most of one kind
 
@@ -80,6 +85,49 @@ def of_matrix(
     if wrong:
         what = f"has {wrong} rows that are not features × projection: {worst} is off the most"
         yield finding(f"{MATRIX}/", f"{what}, by {largest:.2g}")
+
+
+class Sums:
+    """Sums of features, and of their squares: float64 (d,)."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.values: npt.NDArray[np.float64] = np.zeros(0)
+        self.squares: npt.NDArray[np.float64] = np.zeros(0)
+
+    def take(self, block: pa.Table) -> None:
+        """Add rows of a table of features."""
+        rows = block_of(block, len(block["features"][0])).astype(np.float64)
+        self.values = rows.sum(axis=0) + (self.values if self.rows else 0)
+        self.squares = (rows**2).sum(axis=0) + (self.squares if self.rows else 0)
+        self.rows += len(rows)
+
+
+def of_moments(store: Store, sums: Sums) -> Iterator[Finding]:
+    """The moments that are kept, if they are of these files of features, are those of their rows.
+
+    Their mean and their variances are compared; the rest is under the same checksum.
+    """
+    files = store.table(FEATURES)
+    kept = KeptMoments.read(store.place, len(sums.values)) if sums.rows else None
+    if kept is None or kept.files.keys() != {file.rpartition("/")[2] for file in files}:
+        return  # and no run uses them
+    raw, scale = kept.moments.raw, np.sqrt(sums.squares / sums.rows)
+    variances = sums.squares / sums.rows - (sums.values / sums.rows) ** 2
+    off = max(
+        _most_off(raw.mean, sums.values / sums.rows, scale),
+        _most_off(np.diagonal(raw.scatter) / sums.rows, variances, scale**2),
+    )
+    if raw.n != sums.rows or not off <= _MOMENTS_OFF:
+        yield finding(MOMENTS, f"are not the moments of {FEATURES}/")
+    counts = dict(zip(kept.moments.unit.labels, kept.moments.unit.label_counts, strict=True))
+    labels = labels_of(Table(store.place, files))
+    if counts != dict(zip(labels.names, np.bincount(labels.codes[labels.codes >= 0]), strict=True)):
+        yield finding(MOMENTS, f"has other labels than {FEATURES}/")
+
+
+def _most_off(mine: Floats, there: Floats, scale: Floats) -> float:
+    return float(np.abs((mine - there) / np.where(scale > 0, scale, 1)).max(initial=0))
 
 
 def of_gallery(store: Store) -> Iterator[Finding]:
