@@ -20,7 +20,7 @@ WITHOUT := --ignore tests/pipeline --ignore tests/ml
 QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test_prices.py
 BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/test_*.py))
 
-test-quick test-unit test-serve test-cloud: export OPENBLAS_NUM_THREADS := 1
+test-quick test-unit test-serve test-cloud test-spark test-spark35: export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: demo test check lint test-quick test-unit test-long test-export debian test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
 
