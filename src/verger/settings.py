@@ -16,7 +16,9 @@ LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
-_VIEWS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*")
+_VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
+_AS_VIEWS = "Write it so: 224,420."
+_DIGITS_SHOWN = 12
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
 # within a value (`-Dsome.password=…`, `;token=…`).
@@ -33,6 +35,19 @@ def without_secrets(text: str) -> str:
     if equals and _PRIVATE_NAME.search(name):
         return f"{name}=…"
     return _IN_A_VALUE.sub(r"\1…", _IN_A_URL.sub("//…@", text))
+
+
+def _check_views(views: str) -> None:
+    if not _VIEWS.fullmatch(views):
+        raise UsageError(f"--views {views} is no list of whole numbers.", hint=_AS_VIEWS)
+    for side in views.split(","):
+        digits = side.lstrip("0")
+        if len(digits) > len(str(LARGEST_IMAGE)) or not 1 <= int(digits or 0) <= LARGEST_IMAGE:
+            shown = side if len(side) <= _DIGITS_SHOWN else f"{side[:_DIGITS_SHOWN]}…"
+            raise UsageError(
+                f"--views: a side of {shown} is not between 1 and {LARGEST_IMAGE:,} pixels.",
+                hint=_AS_VIEWS,
+            )
 
 
 def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str = "") -> Any:
@@ -120,7 +135,8 @@ class RunSettings:
         None,
         "How the network sees a photo: to how many pixels its shorter side is brought before the "
         "square of --image-size is cut from its middle; one number for each view, whose features "
-        "are averaged; 1 to 4, of 4,096 pixels at most (default: as for --image-size).",
+        "are averaged; 1 to 4, of 4,096 pixels at most (default: as for --image-size). "
+        "Messages write both, 224/224,420.",
         metavar="PIXELS[,PIXELS…]",
     )
     accurate: bool = _choice(
@@ -195,10 +211,8 @@ class RunSettings:
             raise UsageError(f"--device {self.device} is none of cpu, cuda, auto.")
         _check(self, batch_size=(1, 1024), image_size=(16, LARGEST_IMAGE))
         _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
-        if self.views is not None and not _VIEWS.fullmatch(self.views):
-            raise UsageError(
-                f"--views {self.views} is no list of whole numbers.", hint="Write it so: 224,420."
-            )
+        if self.views is not None:
+            _check_views(self.views)
         if self.accurate and self.views is not None:
             raise UsageError(
                 "--accurate and --views exclude each other.",
@@ -233,7 +247,7 @@ class RunSettings:
         """How many views of a photo are asked for; None where that is left to STORE."""
         if self.accurate:
             return 2
-        return None if self.views is None else self.views.count(",") + 1
+        return None if self.views is None else len(self.views.split(","))
 
     def as_record(self) -> dict[str, Any]:
         """Return the settings as a JSON-ready mapping, for the run record; no secret is in it."""

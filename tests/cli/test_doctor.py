@@ -13,6 +13,7 @@ from pictures import encoded, smooth
 from seaweed import S3
 from verger.cli import doctor
 from verger.cli.doctor import FAIL, OK, WARN, Check
+from verger.embed import backbone
 from verger.errors import PhotosError, StoreError
 from verger.storage.place import place_of
 
@@ -47,7 +48,20 @@ def test_less_than_is_good_is_a_warning_and_less_than_is_needed_a_failure() -> N
 
 def test_this_machine_is_well_but_for_spark() -> None:
     assert doctor._told("Java", doctor._java).state == OK
-    assert "efficientnet-lite0" in doctor._told("backbone", doctor._backbone).found
+    found = doctor._told("backbone", lambda: doctor._backbone(None)).found
+    assert found.startswith("efficientnet-lite0-int8, views 224/256, the default one;")
+
+
+def test_a_network_that_is_damaged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = backbone._shipped_folder()
+    for file in shipped.glob("efficientnet-lite0-int8.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with (tmp_path / "efficientnet-lite0-int8.onnx").open("ab") as model:
+        model.write(b"more")
+    monkeypatch.setattr(backbone, "_shipped_folder", lambda: tmp_path)
+    check = doctor._told("backbone", lambda: doctor._backbone(None))
+    assert check.state == FAIL
+    assert "is damaged: its SHA-256" in check.found
 
 
 def test_a_folder_of_photos(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_labels_in_the_summary_do_nothing() -> None:
         "projection": {"k": 0, "notes": []},
         "seconds": {},
         "labels": 1,
-        "backbone": {"name": "lite", "features": 1},
+        "backbone": {"name": "lite", "features": 1, "image_size": 224, "views": [256]},
         "photos_per_second": 0,
         "notes": [f"Labels differ in case alone: {CLEAR} and\nNext: {BIDI}."],
         "settings": {"csv": False},

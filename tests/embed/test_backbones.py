@@ -19,7 +19,7 @@ from verger.demo.render import render_photo
 from verger.embed import Backbone, Card, InputSpec, Network, open_backbone
 from verger.embed.backbone import shipped_names, to_input
 from verger.embed.card import IMAGENET_MEAN, IMAGENET_STD, guessed_input
-from verger.errors import BackboneError
+from verger.errors import BackboneError, UsageError
 from verger.photos.decode import Framing, decode
 from verger.settings import DEFAULT_BACKBONE
 
@@ -238,8 +238,15 @@ def test_views_are_the_card_s_unless_others_are_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize("views", [(), (31,), (32, 5000), (32,) * 5])
 def test_views_that_fit_no_network_are_refused(tmp_path: Path, views: tuple[int, ...]) -> None:
     file = put(tmp_path, pooled_floats(32))
-    with pytest.raises(BackboneError, match="do not fit a network of 32 px"):
+    with pytest.raises(UsageError, match=r"The views 32/.* cannot be cut"):
         open_backbone(str(file), views=views)
+
+
+def test_the_order_of_views_is_none(tmp_path: Path) -> None:
+    file = str(put(tmp_path, pooled_floats(32)))
+    one, other = (open_backbone(file, views=views).card for views in ([60, 32], [32, 60]))
+    assert one == other
+    assert str(one.input.framing) == "32/32,60"
 
 
 def test_layouts_keep_rows_rows_and_columns_columns() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -398,7 +399,8 @@ def test_places_and_sources_that_cannot_be(tmp_path: Path) -> None:
     "wrong", ["127", "a/b", "1,2/3", "127/0", "127/-1", "nan/1", "1/2/3", "1/inf", "1,2,3,4/1"]
 )
 def test_pixels_that_are_none_are_refused(tmp_path: Path, wrong: str) -> None:
-    said = refusal(UsageError, "weights.pth", tmp_path / "out.onnx", pixels=wrong)
+    weights = put(tmp_path, b"", "weights.pth")
+    said = refusal(UsageError, weights, tmp_path / "out.onnx", pixels=wrong)
     assert "is no mean and spread" in said
 
 
@@ -407,9 +409,37 @@ def test_networks_of_torch_need_torch_and_the_refusal_says_how_to_get_it(tmp_pat
         said = refusal(BackboneError, "timm:no_such_network", tmp_path / "out.onnx")
         assert "timm knows no network" in said
         return
-    for source in ("timm:resnet18", "weights.pth"):
+    for source in ("timm:resnet18", put(tmp_path, b"", "weights.pth")):
         said = refusal(UsageError, source, tmp_path / "out.onnx", image_size=None)
-        assert said.endswith("pip install 'verger[export]'")
+        assert said.endswith(f"{sys.executable} -m pip install -e '.[export]'")
+
+
+@pytest.mark.parametrize("name", ["gone.pth", "gone.onnx"])
+def test_a_file_that_is_not_there_is_told_before_a_library_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for library in ("onnx", "torch", "timm"):
+        monkeypatch.setitem(sys.modules, library, None)
+    said = refusal(BackboneError, tmp_path / name, tmp_path / "out.onnx")
+    assert said == f"No such backbone file: {tmp_path / name}"
+
+
+def test_what_is_known_of_a_network_goes_on_to_what_is_made_of_it(
+    tmp_path: Path, photos: Path
+) -> None:
+    first = exported(put(tmp_path, network()), tmp_path / "first.onnx").card
+    file = tmp_path / "first.json"
+    known = {"trained_on": "fruit", "source": {"package": "theirs"}, "speed": 3.25}
+    file.write_text(json.dumps(json.loads(file.read_text()) | known))
+
+    again = exported(tmp_path / "first.onnx", tmp_path / "again.onnx").card
+    made_of = {"package": "theirs", "made_of": "first", "sha256": first.sha256}
+    assert (again.trained_on, again.source, again.speed) == ("fruit", made_of, 3.25)
+    assert open_backbone(str(tmp_path / "again.onnx")).card == again
+
+    eight = exported(tmp_path / "first.onnx", tmp_path / "eight.onnx", int8=str(photos)).card
+    assert (eight.trained_on, eight.source) == ("fruit", made_of)
+    assert eight.speed != 3.25  # of another network: measured
 
 
 # The commands -------------------------------------------------------------------------------------
@@ -430,7 +460,7 @@ def test_the_list_says_what_the_cards_say(tmp_path: Path, photos: Path) -> None:
     assert ran.exit_code == 0, ran.output
     lines = ran.output.splitlines()
     assert [line for line in lines if "(default)" in line] == [f"{DEFAULT_BACKBONE} (default)"]
-    assert "1,280 features, 224 px of 256, licence Apache-2.0" in lines[1]
+    assert "1,280 features, views 224/256, licence Apache-2.0" in lines[1]
     assert any("cannot be used" in line and "bad.onnx" in line for line in lines)
     assert any("int8: cosine of features" in line and "13 photos" in line for line in lines)
     cards = json.loads(runner.invoke(cli, ["backbones", "--json"]).output)

@@ -217,7 +217,7 @@ def test_files_that_hold_no_weights(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     out = tmp_path / "out.onnx"
     file = tmp_path / "weights.pth"
-    assert "No such file" in refusal(BackboneError, file, out, architecture=CNN)
+    assert "No such backbone file" in refusal(BackboneError, file, out, architecture=CNN)
     file.mkdir()
     assert "holds no weights" in refusal(BackboneError, file, out, architecture=CNN)
     file.rmdir()

@@ -129,9 +129,7 @@ def test_a_store_made_with_another_backbone(
     (store / "run.json").write_text(json.dumps(record))
     ended = without_spark("run", photos, store)
     assert ended.code == 4
-    assert "made with another-net (224 px, views 256); this run would use efficientnet" in (
-        ended.error
-    )
+    assert "made with another-net (views 224/256); this run would use efficientnet" in (ended.error)
     assert json.loads((store / "run.json").read_text()) == record
 
 

@@ -179,7 +179,7 @@ def test_features_of_two_backbones_are_not_mixed(tmp_path: Path, other: dict[str
     store = Store(tmp_path)
     publish(store, "one")
     reply = refusal(store, **other)
-    assert "made with lite (224 px, views 256); this run would use lite (" in reply
+    assert "made with lite (views 224/256); this run would use lite (" in reply
     assert "Leave --backbone" in reply
     assert "--overwrite" in reply
     assert whole(store) == "one"

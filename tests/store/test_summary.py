@@ -25,7 +25,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "projection": {"k": 128, "rank": 1280, "explained_variance": 0.9512, "notes": ["as few"]},
         "seconds": {"list": 0.5, "embed": 50.0, "fit": 1.2},
         "labels": 1131,
-        "backbone": {"name": "lite", "features": 1280},
+        "backbone": {"name": "lite", "features": 1280, "image_size": 224, "views": [256]},
         "photos_per_second": 119.64,
         "cores": 2,
         "notes": ["3 of 6015 photos have no label."],
@@ -50,6 +50,13 @@ def test_the_summary_says_what_the_record_holds() -> None:
     ):
         assert part in text
     assert "\x1b" not in text
+
+
+def test_several_views_are_told_and_the_usual_one_is_not() -> None:
+    of_two = {"name": "lite", "features": 1280, "image_size": 224, "views": [420, 224]}
+    assert "by lite in the views 224/224,420, 119.6" in summary(record(backbone=of_two), "store")
+    old = {"name": "lite", "features": 1280, "image_size": 224, "resize_shorter_side": 256}
+    assert "by lite, 119.6 photos/s" in summary(record(backbone=old), "store")
 
 
 def test_what_there_is_not_is_not_said() -> None:

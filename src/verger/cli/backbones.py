@@ -27,9 +27,10 @@ if typing.TYPE_CHECKING:
 def backbones(context: click.Context, folder: Path | None, as_json: bool) -> None:
     """List the networks that `run --backbone` takes by name, with what their cards say.
 
-    Told are the size of the file, the length of a row of features, the side of the photos, the
-    licence; how fast it is beside the default one, where that was measured; and of a network in
-    eight bits, what it keeps of the float32 one.
+    Told are the size of the file, the length of a row of features, the views of a photo (224/256 is
+    a square of 224 pixels, of the photo brought to a shorter side of 256), the licence; how fast
+    the network alone is beside the default one, where that was measured; and of one in eight bits,
+    what it keeps of the float32 one.
     """
     from verger.embed import open_backbone
     from verger.embed.backbone import shipped_names
@@ -55,12 +56,11 @@ def backbones(context: click.Context, folder: Path | None, as_json: bool) -> Non
 
 def _lines(name: str, backbone: Backbone) -> list[str]:
     card = backbone.card
-    spec = card.input
     default = " (default)" if name == DEFAULT_BACKBONE else ""
     facts = [
         f"{len(backbone.model()) / 1e6:.1f} MB",
         f"{card.features:,} features",
-        f"{spec.size} px of {' and '.join(map(str, spec.views))}",
+        f"views {card.input.framing}",
         f"licence {card.license}",
     ]
     if card.speed is not None:
@@ -119,10 +119,11 @@ def export_command(
     written takes photos as they are, with the normalisation and the pooling inside, and gives the
     same features as SOURCE, to 1e-4; that is checked.
 
-    With --int8 it is quantised: 1.5 to 2 times as fast, a quarter of the size. Of PHOTOS, 400 are
-    taken to calibrate it, and 300 others to measure what it keeps, which its card tells.
+    With --int8 it is quantised: the network alone is 1.5 to 2 times as fast, and a quarter of the
+    size. Of PHOTOS, up to 400 are taken to calibrate it, and up to 300 others to measure what it
+    keeps, which its card tells.
 
-    Needs pip install 'verger[export]'.
+    Needs the extra `export`: pip install -e '.[export]' in the folder of Verger's sources.
     """
     from verger.embed import Backbone
     from verger.export import export

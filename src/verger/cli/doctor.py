@@ -55,14 +55,12 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
     yield _memory()
     yield _scratch()
     yield _cache()
-    yield _told("backbone", _backbone)
+    yield _told("backbone", lambda: _backbone(store))
     yield _told("device", _device)
     if photos is not None:
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
         yield _told("STORE", lambda: _store(store_place(store)))
-        if (network := _told("network", lambda: _network_of(store))).found:
-            yield network
         scheme, folder = address_of(store)
         if scheme == "file":
             yield _disk("STORE", _nearest(Path(folder)), "Make room, or choose another disk.")
@@ -137,9 +135,17 @@ def _cache() -> Check:
     )  # fmt: skip
 
 
-def _backbone() -> str:
-    card = open_backbone(DEFAULT_BACKBONE).card
-    return f"{card.name}, whose checksum is right."
+def _backbone(store: str | None) -> str:
+    """Look at the network that a run would take: the one that STORE was made with, if any."""
+    record = Store(store).record_to_grow() if store else None
+    if store is None or record is None:
+        backbone, why = open_backbone(DEFAULT_BACKBONE), "the default one"
+    else:
+        backbone = backbone_of(record, store, record["backbone"]["features"])
+        why = "which STORE was made with"
+    backbone.model()
+    framing = backbone.card.input.framing
+    return f"{backbone.card.name}, views {framing}, {why}; its checksum is right."
 
 
 def _device() -> str:
@@ -165,14 +171,6 @@ def _first_photo(place: Source) -> str:
             return photo.path
     looked_for = f"Looked for {' '.join(EXTENSIONS)}."
     raise PhotosError(f"{place} holds no photo that may be read.", hint=looked_for)
-
-
-def _network_of(store: str) -> str:
-    record = Store(store).record_to_grow()
-    if record is None:
-        return ""
-    card = backbone_of(record, store, record["backbone"]["features"]).card
-    return f"{card.name}, {card.input.size} px, which STORE was made with."
 
 
 def _store(place: Place) -> str:

@@ -314,7 +314,8 @@ def serve_command(store: str, **options: Any) -> None:
     type=click.Choice(["pca", "neighbours"]),
     default="pca",
     show_default=True,
-    help="How the map is laid out; 'neighbours' (t-SNE) needs pip install 'verger[map]'.",
+    help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`: "
+    "pip install -e '.[map]' in the folder of Verger's sources.",
 )
 @_language
 def report_command(store: str, map_kind: str, language: str) -> None:
@@ -348,7 +349,8 @@ def notebook_command(
     """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
 
     Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
-    step; in Jupyter, on EMR, or in an editor. Needs pip install 'verger[notebook]'.
+    step; in Jupyter, on EMR, or in an editor. Needs pip install -e '.[notebook]' in the folder of
+    Verger's sources.
     """
     from verger.notebook import write_notebook
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from verger.errors import BackboneError
+from verger.errors import BackboneError, UsageError
 from verger.photos.decode import MOST_VIEWS, Framing
 
 CARD_FORMAT = 1
@@ -57,13 +57,14 @@ class InputSpec:
         return self.viewed((self.size, round(self.size * _CLOSER)))
 
     def viewed(self, views: Sequence[int]) -> InputSpec:
-        """Return the same input with other views. Raises `BackboneError` for ones that are none."""
+        """Return the same input with other views. Raises `UsageError` for ones that are none."""
+        views = in_order(views)
         if not _are_views(views, self.size):
-            raise BackboneError(
-                f"The views {', '.join(map(str, views))} do not fit a network of {self.size} px.",
-                hint=f"Give 1 to {MOST_VIEWS} sides of {self.size} to {LARGEST_SIDE} pixels.",
+            raise UsageError(
+                f"The views {Framing(self.size, views)} cannot be cut.",
+                hint=f"Give 1 to {MOST_VIEWS} sides of {self.size} to {LARGEST_SIDE:,} pixels.",
             )
-        return dataclasses.replace(self, views=tuple(views))
+        return dataclasses.replace(self, views=views)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,9 +86,11 @@ class Loses:
 class Card:
     """What is known of a backbone.
 
-    features: length of its output
-    loses:    what it keeps of the float32 network, where it is one in eight bits
-    speed:    photos in the time in which the default backbone does one, where it was measured
+    features:    length of its output
+    loses:       what it keeps of the float32 network, where it is one in eight bits
+    speed:       photos in the time in which the default backbone does one, where it was measured
+    trained_on:  what it was trained on, where that is known
+    source:      where it comes from, as its maker wrote it down
     """
 
     name: str
@@ -99,16 +102,19 @@ class Card:
     description: str = ""
     loses: Loses | None = None
     speed: float | None = None
+    trained_on: str = ""
+    source: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def as_record(self) -> dict[str, Any]:
         """Return the card as it is written: `read` gives it back."""
         record = dataclasses.asdict(self)
         record["output"] = {"name": self.output, "features": record.pop("features")}
-        speed, loses = record.pop("speed"), record.pop("loses")
+        loses = record.pop("loses")
+        for known in ("speed", "trained_on", "source"):
+            if record[known] in (None, "", {}):
+                del record[known]
         if loses is not None:
             record["quantized"] = {"loses": loses}
-        if speed is not None:
-            record["speed"] = speed
         return {"format": CARD_FORMAT, **record}
 
     @classmethod
@@ -158,6 +164,8 @@ class Card:
             description=str(raw.get("description", "")),
             loses=_loses(raw.get("quantized")),
             speed=None if raw.get("speed") is None else float(raw["speed"]),
+            trained_on=str(raw.get("trained_on", "")),
+            source=dict(raw.get("source") or {}),
         )
 
 
@@ -197,7 +205,17 @@ def guessed_input(name: str, shape: list[Any], dtype: str) -> InputSpec:
 def views_of(described: Mapping[str, Any]) -> tuple[int, ...]:
     """Read the views in a card's input, or in a run record, where one view has an older name."""
     views = described["views"] if "views" in described else [described["resize_shorter_side"]]
-    return tuple(int(view) for view in views)
+    return in_order([int(view) for view in views])
+
+
+def framing_of(made: Mapping[str, Any]) -> Framing:
+    """Read from a run record's description of a backbone how it saw photos."""
+    return Framing(int(made["image_size"]), views_of(made))
+
+
+def in_order(views: Sequence[int]) -> tuple[int, ...]:
+    """Put views into the one order that they are kept in: their mean knows none."""
+    return tuple(sorted(views))
 
 
 def _views(spec: dict[str, Any], size: int) -> tuple[int, ...]:

@@ -79,16 +79,18 @@ def export(
     Raises `UsageError` for an option that cannot be right and a library that is not installed,
     `BackboneError` for a network that cannot be a backbone, `PhotosError` for PHOTOS.
     """
-    needed("onnx")
+    _check_source(source, image_size, architecture, pixels)
     card_file = _card_beside(output, overwrite=overwrite)
+    needed("onnx")
     made = _float32(source, image_size, architecture, pixels)
     if int8 is not None:
         made = _in_eight_bits(made, int8, reporter)
     sha256 = hashlib.sha256(made.model).hexdigest()
     card = dataclasses.replace(made.card, name=output.stem, sha256=sha256)
-    default = open_backbone(DEFAULT_BACKBONE)
-    rate = speed(Network(card, made.model), card, default.network(), default.card)
-    card = dataclasses.replace(card, speed=round(rate, 2))
+    if card.speed is None:
+        default = open_backbone(DEFAULT_BACKBONE)
+        rate = speed(Network(card, made.model), card, default.network(), default.card)
+        card = dataclasses.replace(card, speed=round(rate, 2))
     record = card.as_record()
     if made.calibrated_on:
         record["quantized"]["calibrated_on"] = made.calibrated_on
@@ -118,7 +120,7 @@ def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
     lost = kept(features_of(Network(made.card, model), chosen.measure), original)
     was = made.card.description.rstrip(".")
     said = f"{was}, in whole numbers of 8 bits." if was else "In whole numbers of 8 bits."
-    card = dataclasses.replace(made.card, loses=lost, description=said)
+    card = dataclasses.replace(made.card, loses=lost, description=said, speed=None)
     calibrated_on = {"place": chosen.place, "photos": chosen.calibrated}
     return _Made(model, card, made.difference, notes, calibrated_on)
 
@@ -135,15 +137,35 @@ def _card_beside(output: Path, *, overwrite: bool) -> Path:
     return card_file
 
 
-def _float32(
+def _check_source(
     source: str, image_size: int | None, architecture: str | None, pixels: str | None
-) -> _Made:
+) -> None:
+    """Refuse what needs no library to be refused."""
     if image_size is not None and not SMALLEST <= image_size <= LARGEST:
         raise UsageError(f"--image-size {image_size}: it goes from {SMALLEST} to {LARGEST}.")
-    is_weights = Path(source).suffix in (".pth", ".pt", ".bin")
+    is_weights = _is_weights(source)
     for option, given in ("--architecture", architecture), ("--pixels", pixels):
         if given and not is_weights:
             raise UsageError(f"{option} is for the weights in a FILE.pth, which do not say it.")
+    if source.startswith(_TIMM):
+        return
+    if not is_weights and not source.endswith(".onnx"):
+        raise UsageError(
+            f"{source!r} is nothing that can be exported.",
+            hint="Give timm:NAME, a FILE.pth of weights, or a FILE.onnx.",
+        )
+    if not Path(source).exists():
+        raise BackboneError(f"No such backbone file: {source}")
+
+
+def _is_weights(source: str) -> bool:
+    return Path(source).suffix in (".pth", ".pt", ".bin")
+
+
+def _float32(
+    source: str, image_size: int | None, architecture: str | None, pixels: str | None
+) -> _Made:
+    is_weights = _is_weights(source)
     if source.startswith(_TIMM) or is_weights:
         from verger.export.torch_models import from_timm, from_weights
 
@@ -155,12 +177,7 @@ def _float32(
         photos = drawn_photos(_CHECKED_ON, card.input.size)
         theirs = torch_model.features(photos)
         return _checked(model, card, photos, theirs)
-    if source.endswith(".onnx"):
-        return _of_onnx(open_backbone(source, image_size))
-    raise UsageError(
-        f"{source!r} is nothing that can be exported.",
-        hint="Give timm:NAME, a FILE.pth of weights, or a FILE.onnx.",
-    )
+    return _of_onnx(open_backbone(source, image_size))
 
 
 def _of_onnx(original: Backbone) -> _Made:
@@ -168,6 +185,8 @@ def _of_onnx(original: Backbone) -> _Made:
     photos = drawn_photos(_CHECKED_ON, original.card.input.size)
     output = network.output(photos[:2])
     model, card = as_backbone(original.model(), original.card, output)
+    made_of = {"made_of": original.card.name, "sha256": original.card.sha256}
+    card = dataclasses.replace(card, source={**card.source, **made_of})
     theirs = pooled(np.concatenate([network.output(photos[:4]), network.output(photos[4:])]))
     return _checked(model, card, photos, theirs, original.notes)
 

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from verger.embed import preload
-from verger.errors import UsageError
+from verger.errors import UsageError, to_add
 
 
 def needed(library: str) -> Any:
@@ -17,7 +17,7 @@ def needed(library: str) -> Any:
         missing = (error.name or library).partition(".")[0]
         raise UsageError(
             f"verger backbones export needs the library {missing}, which is not installed.",
-            hint="pip install 'verger[export]'",
+            hint=to_add("export"),
         ) from None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.embed.card import views_of
-from verger.errors import PhotosError, StoreError, UsageError
+from verger.errors import PhotosError, StoreError, UsageError, to_add
 from verger.machine.folders import scratch_folder
 from verger.storage.place import address_of, place_of, source_of
 from verger.store.store import Store
@@ -158,5 +158,5 @@ def _jupytext() -> Any:
 def _missing(library: str) -> UsageError:
     return UsageError(
         f"A notebook needs the library {library}, which is not installed.",
-        hint="pip install 'verger[notebook]'",
+        hint=to_add("notebook"),
     )

@@ -21,8 +21,8 @@
 # `verger run PHOTOS STORE` does all of this in one command, and checks more. This notebook does it
 # by hand, with the same pieces (`verger.ml`), so that you can see each step and change it.
 #
-# It runs top to bottom on a laptop, on JupyterHub and on EMR. It needs `pip install
-# 'verger[notebook]'`, on a cluster on the workers too. Only this first cell has to be edited.
+# It runs top to bottom on a laptop, on JupyterHub and on EMR. It needs Verger with the
+# extra `notebook`, on a cluster on the workers too. Only this first cell has to be edited.
 
 # %% tags=["parameters"]
 PHOTOS = "verger-demo/photos"  # a folder, or s3://bucket/folder; `verger demo` renders this one

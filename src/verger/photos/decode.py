@@ -67,6 +67,10 @@ class Framing:
     size: int = 224
     views: tuple[int, ...] = (256,)
 
+    def __str__(self) -> str:
+        """Write it as all texts do: 224/256, the square and the shorter side before it."""
+        return f"{self.size}/{','.join(map(str, self.views))}"
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:

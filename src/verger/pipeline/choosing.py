@@ -9,7 +9,7 @@ from typing import Any
 
 from verger.embed import Backbone, open_backbone
 from verger.embed.backbone import check_here
-from verger.embed.card import views_of
+from verger.embed.card import InputSpec, framing_of
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
@@ -39,15 +39,19 @@ def chosen_backbone(
     backbone = named or _opened(name, settings)
     chosen = replace(settings, backbone=name, device=device)
     chosen = replace(chosen, batch_size=chosen.photos_a_batch)
-    spec = backbone.card.input
-    if made and backbone.card.sha256 == made["backbone"]["sha256"]:
-        size, views = made["backbone"]["image_size"], views_of(made["backbone"])
-        spec = replace(spec, size=size, views=views)
-        spec = spec.resized(settings.image_size or size)
-        spec = spec.viewed(_views(settings) or spec.views)
-    if settings.accurate:
-        spec = spec.accurate()
+    is_as_made = made is not None and backbone.card.sha256 == made["backbone"]["sha256"]
+    spec = _seen(backbone.card.input, settings, made["backbone"] if made and is_as_made else None)
     return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+
+
+def _seen(spec: InputSpec, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:
+    """Return how the network sees photos: as asked for, else as it saw those that STORE has."""
+    if made:
+        framing = framing_of(made)
+        spec = replace(spec, size=framing.size, views=framing.views)
+        spec = spec.resized(settings.image_size or spec.size)
+        spec = spec.viewed(_views(settings) or spec.views)
+    return spec.accurate() if settings.accurate else spec
 
 
 def _opened(name: str, settings: RunSettings, as_made: Mapping[str, Any] | None = None) -> Backbone:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verger.errors import UsageError
+from verger.errors import UsageError, to_add
 from verger.projections.discriminant import Discriminant
 from verger.report.reading import Floats
 
@@ -41,7 +41,7 @@ def need_neighbour_map() -> None:
     except ImportError:
         raise UsageError(
             "--map neighbours needs the library openTSNE, which is not installed.",
-            hint="pip install 'verger[map]'",
+            hint=to_add("map"),
         ) from None
 
 

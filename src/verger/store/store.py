@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from verger.embed.card import views_of
+from verger.embed.card import framing_of, views_of
 from verger.errors import StoreError, visible
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
@@ -320,8 +320,7 @@ def _decides(backbone: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(backbone: Mapping[str, Any]) -> str:
-    views = ", ".join(map(str, views_of(backbone)))
-    return f"{backbone['name']} ({backbone['image_size']} px, views {views})"
+    return f"{backbone['name']} (views {framing_of(backbone)})"
 
 
 def fingerprint(backbone: Mapping[str, Any], **others: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verger.embed.card import framing_of
 from verger.errors import visible
 from verger.photos.reasons import Reason
 from verger.store.layout import (
@@ -45,8 +46,8 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     if record["photos_per_second"] and "reduced" not in record:
         on = "a GPU and " if record.get("device") == "cuda" else ""
         rate = f", {record['photos_per_second']:.1f} photos/s on {on}{record['cores']} cores"
-    views = len(record["backbone"].get("views") or (0,))
-    seen = f" in {views} views each" if views > 1 else ""
+    framing = framing_of(record["backbone"])
+    seen = f" in the views {framing}" if len(framing.views) > 1 else ""
     lines = [
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
         f"{record['backbone']['name']}{seen}{rate}; {took:.0f} s in all.",
