@@ -92,6 +92,29 @@ UNREAD_SHADES = {
     "12 inverted": tiff(packed(4095 - (WIDE * 257 >> 4)), (12,), photometric=0),
 }
 
+LARGEST = (281, 3, 4095)
+# Values that say how large the largest is: white, where that is the largest of so many bits.
+FEWER_BITS = {
+    "12 of 16": tiff((WIDE * 257 >> 4).astype("<u2").tobytes(), (16,), LARGEST),
+    "12 of 16, big-endian": tiff(
+        (WIDE * 257 >> 4).astype(">u2").tobytes(), (16,), LARGEST, order=">"
+    ),
+    "12 of 16 inverted": tiff(
+        (4095 - (WIDE * 257 >> 4)).astype("<u2").tobytes(), (16,), LARGEST, photometric=0
+    ),
+    "12 of 16 signed": tiff(
+        (WIDE * 257 >> 4).astype("<i2").tobytes(), (16,), SIGNED, (341, 3, 4095)
+    ),
+    "16 of 32": tiff((WIDE * 257).astype("<u4").tobytes(), (32,), (281, 4, 65535)),
+    "a largest value that is exceeded": tiff((WIDE * 257).astype("<u2").tobytes(), (16,), LARGEST),
+    "a largest value of no number of bits": tiff(
+        (WIDE * 257).astype("<u2").tobytes(), (16,), (281, 3, 65000)
+    ),
+}  # fmt: skip
+COLOURS_OF_FEWER_BITS = tiff(
+    (WIDE * 257 >> 4).astype("<u2").repeat(3).tobytes(), (16,) * 3, LARGEST, photometric=2
+)
+
 
 def inverted(values: np.ndarray, compression: str) -> bytes:
     """Compress shades of SHADES in a TIFF whose white is zero.
@@ -150,6 +173,14 @@ def other_kinds() -> dict[str, bytes]:
     made["vvc.heic"] = encoded(smooth(64, 48), "HEIF").replace(b"hvc1", b"vvc1")
     made["jpeg inside.bmp"] = _changed(encoded(smooth(64, 48), "BMP"), 30, 4)
     return made
+
+
+def with_height_after_its_scan() -> bytes:
+    """A JPEG whose header leaves the height to a segment after its first scan (DNL)."""
+    jpeg = encoded(smooth(64, 48), "JPEG")
+    at = jpeg.index(b"\xff\xc0")
+    height = b"\xff\xdc\0\4" + jpeg[at + 5 : at + 7]
+    return jpeg[: at + 5] + b"\0\0" + jpeg[at + 7 : -2] + height + jpeg[-2:]
 
 
 def _changed(data: bytes, at: int, value: int) -> bytes:

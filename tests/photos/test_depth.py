@@ -11,7 +11,9 @@ from PIL import Image
 
 from makers.depth import (
     BRANDS,
+    COLOURS_OF_FEWER_BITS,
     COMPRESSIONS,
+    FEWER_BITS,
     INVERTED,
     READ,
     SHADES,
@@ -25,6 +27,7 @@ from makers.depth import (
     premultiplied,
     tiff,
     with_brand,
+    with_height_after_its_scan,
     with_transparent_value,
 )
 from pictures import encoded, png, smooth
@@ -36,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
 RIGHT = decode(encoded(Image.fromarray(SHADES), "PNG")).pixels[0]
 
 
-@pytest.mark.parametrize("data", READ.values(), ids=READ)
+@pytest.mark.parametrize("data", [*READ.values(), *FEWER_BITS.values()], ids=[*READ, *FEWER_BITS])
 def test_shades_of_a_tiff_have_the_pixels_of_the_same_in_eight_bits(data: bytes) -> None:
     assert np.array_equal(decode(data).pixels[0], RIGHT)
 
@@ -69,6 +72,11 @@ def rejected(data: bytes) -> Reject:
 def test_whole_files_of_other_kinds_that_are_not_read() -> None:
     for name, data in other_kinds().items():
         assert rejected(data).reason == Reason.UNSUPPORTED, name
+
+
+def test_colours_that_use_few_of_their_bits_and_a_jpeg_without_its_height_are_unsupported() -> None:
+    for data in (COLOURS_OF_FEWER_BITS, with_height_after_its_scan()):
+        assert rejected(data).reason == Reason.UNSUPPORTED
 
 
 @pytest.mark.parametrize("brand", BRANDS)

@@ -17,8 +17,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
-from verger.photos import damage, jpeg, limits
+from verger.photos import damage, jpeg, limits, planes, tiff
 from verger.photos.colour import in_srgb
 from verger.photos.damage import Cut, Damage
 from verger.photos.declared import declared
@@ -107,7 +108,8 @@ def decode(
             return _decode_jpeg(data, framing, max_pixels, thumbnail)
         limits.check(data, kind, max_pixels)
         damage.check(data, kind)
-        return _decode(with_usual_brand(data), framing, max_pixels, thumbnail)
+        data = tiff.in_one_plane(data) if kind == "TIFF" else with_usual_brand(data)
+        return _decode(data, framing, max_pixels, thumbnail)
     except Reject:
         raise
     except Cut as found:
@@ -150,6 +152,8 @@ def _decode(
             raise Reject(
                 Reason.TOO_LARGE, f"{width} × {height} pixels; --max-pixels is {max_pixels}"
             )
+        if isinstance(image, TiffImageFile):
+            planes.prepare(image)
         _draft(image, framing)
         if needed is not None:
             image.decodermaxblock = needed

@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from verger.photos.reasons import Reason, Reject
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_LARGEST = (281, 341)  # the largest value that is used, in two generations of TIFF
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _PNG_BITS_AT = 24  # of the header's depth in the file
 _UNSUPPORTED = {
@@ -57,19 +58,35 @@ def _of_tiff(image: TiffImageFile) -> Image.Image:
     signed = _first(image, _SAMPLE_FORMAT, 1) == _SIGNED
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint16)
+        bits = _bits_used(image, values, bits)
         if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             values = (1 << bits) - 1 - values
         return _from_levels(values, bits)
     if image.mode == "L" and signed:
         return _from_positive(np.asarray(image).view(np.int8), 7)
-    if image.mode == "I" and bits == 16:
-        return _from_positive(np.asarray(image), 15)
-    if image.mode == "I" and bits == 32:
+    if image.mode == "I" and bits in (16, 32):
         values = np.asarray(image)
-        if signed:
-            return _from_positive(values, 31)
-        return _from_large(values.view(np.uint32), 32)
+        values = values if signed else values.view(np.uint32)
+        bits = _bits_used(image, values, bits - signed)
+        return _from_positive(values, bits) if signed else _from_large(values, bits)
+    if bits == 16:  # colours, of which Pillow gives the upper eight
+        used = _bits_used(image, np.asarray(image).astype(np.uint16) << 8, bits)
+        if used < bits:
+            raise Reject(Reason.UNSUPPORTED, f"colours that use {used} of 16 bits")
     return image
+
+
+def _bits_used(image: TiffImageFile, values: npt.NDArray[Any], bits: int) -> int:
+    """Return how many bits the values use: fewer than `bits` where the file says so, and they do.
+
+    By the specification the largest value is a fact and changes nothing. Where it is the largest
+    of fewer bits, white is meant by it: so cameras of 10 to 14 bits are written in 16.
+    """
+    for tag in _LARGEST:
+        largest = _first(image, tag, 0)
+        if 255 <= largest < (1 << bits) - 1 and largest & (largest + 1) == 0:
+            return largest.bit_length() if values.max() <= largest else bits
+    return bits
 
 
 def _from_positive(values: npt.NDArray[Any], bits: int) -> Image.Image:

@@ -180,6 +180,8 @@ def unread_variant(data: bytes) -> str | None:
         return None
     if found.frame == _JPEG_LS:
         return "JPEG-LS"
+    if not found.height:
+        return "JPEG that tells its height after its first scan (DNL)"
     if found.bits != 8:
         return f"JPEG with {found.bits} bits a value"
     if len(found.components) not in (1, 3, 4):

@@ -11,6 +11,7 @@ _CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of whole numbers
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _TILE = (322, 323)  # its width and height
+_SAMPLES, _PLANES = 277, 284
 MOST_ENTRIES = 4096  # a camera's largest directories have some hundred
 
 
@@ -66,6 +67,24 @@ def bytes_of_values(data: bytes) -> int:
         return 0
     sizes = (entry.number * _SIZES.get(entry.kind, 1) for entry in entries)
     return sum(min(size, len(data)) for size in sizes if size > 4)
+
+
+def in_one_plane(data: bytes) -> bytes:
+    """Say of a picture with one value a pixel that it is one plane, as it is in any case.
+
+    Pillow takes the word "planes" for more of them.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        entries = _named(_entries(data, order, big=data[2:4] in (b"\0+", b"+\0")))
+        planes, samples = (_numbers(data, order, entries, (tag,)) for tag in (_PLANES, _SAMPLES))
+    except struct.error:
+        return data
+    if planes != (2,) or samples not in ((), (1,)):
+        return data
+    _, kind, _, at = entries[_PLANES]
+    one = struct.pack(order + _CODES[kind], 1)
+    return data[:at] + one + data[at + len(one) :]
 
 
 def first_bytes(data: bytes, path: tuple[int, ...]) -> bytes | None:

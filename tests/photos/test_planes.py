@@ -1,0 +1,79 @@
+"""TIFFs with a plane for each colour are the same picture, or unsupported."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from makers.planes import (
+    COLOURS,
+    DEFLATE,
+    HALF,
+    LAYOUTS,
+    OVER_WHITE,
+    RAW,
+    READ,
+    SHADES,
+    planes,
+)
+from pictures import encoded
+from verger.photos.decode import decode
+from verger.photos.reasons import Reason, Reject
+
+pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
+
+
+def seen(data: bytes) -> np.ndarray:
+    pixels: np.ndarray = decode(data).pixels[0].astype(int)
+    return pixels
+
+
+@pytest.mark.parametrize(("values", "photometric", "extra", "shown"), READ.values(), ids=READ)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_in_planes_are_those_of_the_same_side_by_side(
+    values: Any, photometric: int, extra: tuple[int, ...], shown: Any, bits: int, order: str
+) -> None:
+    right = seen(encoded(Image.fromarray(shown), "PNG"))
+    for (compression, predictor), layout in product(
+        ((RAW, 1), (DEFLATE, 1), (DEFLATE, 2)), LAYOUTS
+    ):
+        data = planes(
+            values, photometric, extra, bits=bits, order=order, compression=compression,
+            predictor=predictor, layout=layout,
+        )  # fmt: skip
+        assert np.abs(seen(data) - right).max() <= 2, (compression, predictor, layout)
+
+
+def test_one_plane_alone_keeps_white_where_it_says_that_it_is() -> None:
+    data = planes(255 - SHADES[..., None], 0)
+    assert np.array_equal(seen(data), seen(encoded(Image.fromarray(SHADES), "PNG")))
+
+
+ALPHA = np.dstack([COLOURS, HALF])
+UNREAD = {
+    "shades and an alpha": planes(np.dstack([SHADES, HALF]), 1, (2,)),
+    "shades and an alpha, compressed": planes(
+        np.dstack([SHADES, HALF]), 1, (2,), compression=DEFLATE
+    ),
+    "an alpha that is not declared": planes(ALPHA, 2, bits=16),
+    "an alpha that is not declared, compressed": planes(ALPHA, 2, compression=DEFLATE),
+    "YCbCr": planes(COLOURS, 6),
+}
+
+
+@pytest.mark.parametrize("data", UNREAD.values(), ids=UNREAD)
+def test_what_would_be_read_wrongly_is_unsupported(data: bytes) -> None:
+    for content, reason in ((data, Reason.UNSUPPORTED), (data[:-5000], Reason.TRUNCATED)):
+        with pytest.raises(Reject) as caught:
+            decode(content)
+        assert caught.value.reason == reason
+
+
+def test_an_alpha_that_is_not_declared_is_seen_in_eight_bits() -> None:
+    right = seen(encoded(Image.fromarray(OVER_WHITE), "PNG"))
+    assert np.abs(seen(planes(ALPHA, 2)) - right).max() <= 2
