@@ -42,7 +42,8 @@ def lay(folder: Path, photos: Mapping[str, bytes]) -> Path:
 def make_store(photos: Path, root: Path, settings: RunSettings = _SETTINGS) -> Store:
     """Embed a folder of photos into a STORE, as `verger run` does but in this process."""
     settings = replace(settings, backbone=settings.backbone or DEFAULT_BACKBONE)
-    backbone = open_backbone(str(settings.backbone), settings.image_size)
+    views = [int(view) for view in settings.views.split(",")] if settings.views else None
+    backbone = open_backbone(str(settings.backbone), settings.image_size, views)
     refs = list(LocalPlace(photos).list(labeller_from(settings.label_from, photos.name)))
     network = Network(backbone.card, backbone.model())
     embedder = Embedder(backbone, settings.photos_a_batch, settings.max_pixels)

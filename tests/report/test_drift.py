@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_the_same_photos_are_unchanged(old: Summary) -> None:
 def test_another_backbone_cannot_be_compared(old: Summary) -> None:
     found = compare(old, photos(np.zeros(9, np.int64), ("apple",), 90000), draw(9), "b")
     assert found.verdict == "other_backbone"
+
+
+def test_other_views_of_one_backbone_cannot_be_compared_and_an_old_summary_can(
+    old: Summary,
+) -> None:
+    some = photos(np.zeros(9, np.int64), ("apple",), 90000)
+    assert compare(old, some, draw(9), "a 224/256").verdict != "other_backbone"
+    one = dataclasses.replace(old, backbone="a 224/256")
+    assert compare(one, some, draw(9), "a 224/256").verdict != "other_backbone"
+    assert compare(one, some, draw(9), "a 224/224,420").verdict == "other_backbone"
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "none"), (0.35, "small"), (1.0, "clear")])

@@ -216,6 +216,30 @@ def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("views", "framing", "said"),
+    [
+        ("224", "224/224", "every photo has at least the 224 pixels that it is brought to"),
+        (
+            "224,420",
+            "224/224,420",
+            "2 of 2 photos has fewer than the 420 pixels that it is brought",
+        ),
+    ],
+)
+def test_photos_are_enlarged_where_the_closest_view_needs_more_than_they_have(
+    tmp_path: Path, views: str, framing: str, said: str
+) -> None:
+    large = io.BytesIO()
+    Image.new("RGB", (300, 400), (200, 40, 40)).save(large, "JPEG")
+    photos = lay(tmp_path / "photos", {"a/1.jpg": large.getvalue(), "b/2.jpg": large.getvalue()})
+    settings = RunSettings(csv=False, views=views)
+    words = read(Path(write_report(make_store(photos, tmp_path / "store", settings).root))).words
+    assert said in words
+    assert framing in words
+
+
+@pytest.mark.slow
 def test_a_second_run_is_compared_with_the_first(tmp_path: Path) -> None:
     photos = {f"{v}/{n}.jpg": jpeg(v, n, views=40) for v in VARIETIES[:3] for n in range(0, 40, 2)}
     folder = lay(tmp_path / "photos", photos)
@@ -288,7 +312,7 @@ def test_the_neighbour_map_says_what_it_needs(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openTSNE", None)
-    with pytest.raises(UsageError, match=r"pip install 'verger\[map\]'"):
+    with pytest.raises(UsageError, match=r"pip install -e '\.\[map\]'"):
         write_report(orchard.store.root, positions.NEIGHBOUR_MAP)
 
 

@@ -157,13 +157,17 @@ def test_everything_stands_on_its_slide_and_every_text_in_its_box(
 
 
 @pytest.mark.slow
-def test_no_text_of_ours_is_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", [None, "224,300,420"])
+def test_no_text_of_ours_is_cut(tmp_path: Path, views: str | None) -> None:
     photos = {f"{name}/{v}.jpg": jpeg(VARIETIES[at], v) for at, name in enumerate("abc")
               for v in range(5)}  # fmt: skip
-    store = make_store(lay(tmp_path / "photos", photos), tmp_path / "store")
-    report = build(store)
-    for language in LANGUAGES:
-        assert "…" not in texts(Presentation(io.BytesIO(draw(report, "store", language))))
+    settings = RunSettings(csv=False, views=views)
+    report = build(make_store(lay(tmp_path / "photos", photos), tmp_path / "store", settings))
+    for language, told in zip(LANGUAGES, ("in 3 views", "en 3 vues"), strict=True):
+        deck = Presentation(io.BytesIO(draw(report, "store", language)))
+        assert "…" not in texts(deck)
+        assert overfull(deck) == []
+        assert (told in texts(deck)) == (views is not None)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from verger.embed.card import framing_of
 from verger.machine.folders import scratch_folder
 from verger.photos.reasons import Reason
 from verger.projections.discriminant import KIND, Discriminant, load_discriminant
@@ -117,7 +118,8 @@ class Report:
     mislabels: Mislabels
     outliers: Outliers
     formats: tuple[Format, ...]
-    upscaled: int
+    closest: int  # pixels that the closest view brings the shorter side of a photo to
+    upscaled: int  # photos that are smaller
     narrow: int
     rejects: tuple[Rejected, ...]
     drift: Drift
@@ -135,7 +137,8 @@ def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = Non
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
     photos, duplicates = _looked_over(table, gathered)
-    finished, backbone = str(record["finished"]), str(record["backbone"]["sha256"])
+    finished, framing = str(record["finished"]), framing_of(record["backbone"])
+    backbone, closest = f"{record['backbone']['sha256']} {framing}", max(framing.views)
     old = last_summary(store, finished)
     sample = _sample(table, photos, duplicates, pca, old, gathered)
     codes = photos.codes[sample.rows]
@@ -165,9 +168,8 @@ def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = Non
         mislabels=find_mislabels(judged, raw, codes),
         outliers=find_outliers(raw, codes),
         formats=_formats(photos),
-        upscaled=int(
-            (np.minimum(photos.width, photos.height) < int(record["backbone"]["image_size"])).sum()
-        ),
+        closest=closest,
+        upscaled=int((np.minimum(photos.width, photos.height) < closest).sum()),
         narrow=int(_narrow(photos).sum()),
         rejects=_rejects(store, record),
         drift=drifting.compare(old, photos, sample.projected[:, q:], backbone),

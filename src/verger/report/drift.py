@@ -46,7 +46,7 @@ class Summary:
     """
 
     finished: str
-    backbone: str
+    backbone: str  # SHA-256, a blank, and how it saw photos; older summaries have the first alone
     photos: int
     offset: Floats
     directions: Floats
@@ -123,7 +123,7 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     """
     if old is None:
         return Drift("first")
-    if old.backbone != backbone:
+    if not backbone.startswith(old.backbone):
         return Drift("other_backbone", since=old.finished, old=old.photos)
     fresh = ~np.isin(photos.keys, old.keys)
     gone = int((~np.isin(old.keys, photos.keys)).sum())

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from verger.embed.card import framing_of
 from verger.report.checks import Check
 from verger.report.data import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejected, Report
 from verger.report.drift import CLEAR, SMALL
@@ -23,6 +24,7 @@ _FIRST = 8  # rows of a finding that are open on the page
 _SHOWN = 48  # and those that can be opened; the tables beside it hold all
 _MOST_LABELS = 150
 _STRIP = 18
+_FRAMING = ("image_size", "views", "resize_shorter_side")  # of a record: told as one
 _MOST_BARS = 120
 
 
@@ -429,7 +431,9 @@ def _verdict(report: Report, say: Words) -> tuple[str, str]:
             "This is the first run that left a report here: there is none to compare with."
         ), ""
     if found.verdict == "other_backbone":
-        return say("The run before used another backbone, so that nothing can be compared."), "look"
+        return say(
+            "The run before used another backbone or other views, so that nothing can be compared."
+        ), "look"
     if found.verdict == "unchanged":
         return say("No photo is new since the run before."), "good"
     if found.verdict == "none":
@@ -490,8 +494,11 @@ def _provenance(report: Report, say: Words) -> dict[str, list[tuple[str, str]]]:
         say("Run"): run,
         say("Versions"): [(str(k), str(v)) for k, v in record["versions"].items()],
         say("Backbone"): [
-            (str(k).replace("_", " "), str(v)) for k, v in record["backbone"].items()
-        ],
+            (str(k).replace("_", " "), str(v))
+            for k, v in record["backbone"].items()
+            if k not in _FRAMING
+        ]
+        + [("views", str(framing_of(record["backbone"])))],
         say("Settings"): [
             (str(k).replace("_", " "), _setting(v, say)) for k, v in record["settings"].items()
         ],

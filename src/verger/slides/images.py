@@ -37,6 +37,16 @@ def central_square(image: Image.Image, share: float) -> Image.Image:
     )
 
 
+def framed(image: Image.Image, shares: Sequence[float]) -> Image.Image:
+    """Draw a frame around each central square whose side is a share of a square picture's."""
+    pen = ImageDraw.Draw(image)
+    for share in shares:
+        low, high = (round(image.width * (1 + sign * share) / 2) for sign in (-1, 1))
+        pen.rectangle((low - 1, low - 1, high, high), outline=_PAPER, width=2)
+        pen.rectangle((low - 3, low - 3, high + 2, high + 2), outline=_UP, width=2)
+    return image
+
+
 def cells(values: npt.NDArray[np.floating], columns: int, side: int = 8) -> bytes:
     """Draw numbers as a PNG of square cells, row after row: green above 0, orange below."""
     rows = -(-len(values) // columns)

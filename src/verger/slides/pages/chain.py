@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from PIL import Image
 
-from verger.embed.card import views_of
+from verger.embed.card import framing_of
 from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import BODY, Box, columns, rows
@@ -114,8 +114,10 @@ def steps(deck: Deck, about: Subject) -> None:
         return
     row, image = found[len(found) // 2]
     at = int(report.sample.rows[row])
+    framing = framing_of(about.record["backbone"])
     values = {
-        "size": words.number(int(about.record["backbone"]["image_size"])),
+        "size": words.number(framing.size),
+        "views": words.number(len(framing.views)),
         "features": words.number(about.features),
         "k": words.count(report.pca.k, "number"),
         "width": words.number(int(report.photos.width[at])),
@@ -127,9 +129,10 @@ def steps(deck: Deck, about: Subject) -> None:
     for box, (step, data, share) in zip(boxes, drawn, strict=True):
         frame = Box(box.left, box.top + _LOWER, box.width, min(box.width, 3.0))
         page.picture(_scaled(frame, *share), data, words(f"steps.{step}", **values))
+        said = "views" if step == "square" and len(framing.views) > 1 else step
         lines = [
             Line(words(f"steps.{step}", **values), 17, bold=True, colour="accent"),
-            Line(words(f"steps.{step}_text", **values), 16, before=4),
+            Line(words(f"steps.{said}_text", **values), 16, before=4),
         ]
         below = Box(box.left, frame.bottom + 0.25, box.width, BODY.bottom - frame.bottom - 0.25)
         page.text(below, lines)
@@ -142,15 +145,17 @@ def _drawn(
     about: Subject, row: int, image: Image.Image
 ) -> list[tuple[str, bytes, tuple[float, float]]]:
     """Draw the steps of one photo: each step's name, its picture, and its share of the room."""
-    report, backbone = about.report, about.record["backbone"]
-    kept = int(backbone["image_size"]) / min(views_of(backbone))
+    report, framing = about.report, framing_of(about.record["backbone"])
+    widest, *closer = framing.views
+    square = images.central_square(image, framing.size / widest)
+    square = images.framed(square, [widest / view for view in closer])
     features = report.sample.features[row]
     projected = report.pca.transform(report.sample.features[row : row + 1])[0]
     wide = max(1, round(math.sqrt(len(features))))
     whole = (1.0, 1.0)
     drawn = [
         ("photo", images.jpeg(image), whole),
-        ("square", images.jpeg(images.central_square(image, kept)), whole),
+        ("square", images.jpeg(square), whole),
         ("features", images.cells(features, wide), whole),
     ]
     if len(projected):

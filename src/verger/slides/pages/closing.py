@@ -16,7 +16,6 @@ _MOST = 5
 def limits(deck: Deck, about: Subject) -> None:
     """The limits of this run, the weightiest first."""
     words, report, record = about.words, about.report, about.record
-    size = int(record["backbone"]["image_size"])
     found: list[tuple[str, dict[str, str]]] = []
     if report.separation is None:
         found.append(("labels", {}))
@@ -25,7 +24,13 @@ def limits(deck: Deck, about: Subject) -> None:
     found.append(("backbone", {"backbone": str(record["backbone"]["name"])[:40]}))
     if report.upscaled:
         found.append(
-            ("small", {"photos": words.count(report.upscaled, "photo"), "size": words.number(size)})
+            (
+                "small",
+                {
+                    "photos": words.count(report.upscaled, "photo"),
+                    "size": words.number(report.closest),
+                },
+            )
         )
     if (few := int((report.counts < FEW_PHOTOS).sum())) and report.separation is not None:
         found.append(

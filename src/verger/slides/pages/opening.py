@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from verger.embed.card import framing_of
 from verger.report.thumbnails import opened
 from verger.slides import images
 from verger.slides.boxes import BODY, HIGH, WIDE, Box, columns, rows
@@ -47,8 +48,13 @@ def problem(deck: Deck, about: Subject) -> None:
     """Why photos have to become numbers, and what that must respect."""
     words = about.words
     page = deck.page(words("problem.title"), words("problem.notes"))
-    size = int(about.record["backbone"]["image_size"])
-    values = {"size": words.number(size), "pixels": words.number(3 * size * size)}
+    framing = framing_of(about.record["backbone"])
+    size, views = framing.size, len(framing.views)
+    values = {
+        "size": words.number(size),
+        "pixels": words.number(3 * size * size),
+        "views": words.number(views),
+    }
     upper, lower = BODY.above(2.75, 0.45)
     for box, part in zip(columns(upper, 3), ("asked", "obstacles", "counts"), strict=True):
         lines = [
@@ -57,7 +63,7 @@ def problem(deck: Deck, about: Subject) -> None:
         ]
         page.card(box, lines, margin=0.25)
     figures = [
-        (3 * size * size, "problem.pixels"),
+        (views * 3 * size * size, "problem.pixels" if views == 1 else "problem.pixels_views"),
         (about.features, "problem.features"),
         (about.report.pca.k, "problem.components"),
     ]
