@@ -357,7 +357,8 @@ def test_labels_from_a_csv_file(tmp_path: Path) -> None:
     assert labels("other.jpg") is None
     assert labels("a/1.jpg") == "Apple"
     (note,) = labels.notes()
-    assert note.startswith("1 rows of ")
+    assert note.endswith(" names no photo that was found.")
+    assert note.startswith("1 row of ")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
@@ -373,7 +374,10 @@ def test_a_path_may_stand_twice_with_the_same_label_only(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "lacks label and path"),
+        (b"", "it is empty"),
+        (b"\xef\xbb\xbf\r\n \n", "it is empty"),
+        (b"path,label\n", "no line of it has a path and a label"),
+        (b"path,label\na.jpg,\nb.jpg, \n,Plum\n", "no line of it has a path and a label"),
         (b"file,label\na,b\n", "lacks path"),
         (b"path;name\na;b\n", "lacks label"),
         (b"sep=|\npath,label\na,b\n", "lacks label and path"),
@@ -421,7 +425,7 @@ def test_blanks_between_words_are_one_and_a_blank_label_is_none(tmp_path: Path) 
     assert labeller_from("parent", "top")("Pomme/1.jpg") != labeller_from("parent", "")(
         "pomme/1.jpg"
     )
-    assert csv_of(tmp_path, "path,label\n1.jpg,\u00a0\n")("1.jpg") is None
+    assert csv_of(tmp_path, "path,label\n1.jpg,\u00a0\n2.jpg,x\n")("1.jpg") is None
 
 
 PATHS = ["Pear/1.jpg", "Plum red/2.jpg", "Plum red/deep/3.jpg"]
@@ -452,7 +456,7 @@ def test_tables_as_people_have_them(tmp_path: Path, text: str, windows: bool) ->
     assert [labels(path) for path in PATHS] == ["a", "b", "c"]
     assert labels("Pear/9.jpg") is None
     assert labels.notes() == []
-    labels.found_none()  # some were
+    labels.check()  # some were
 
 
 def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
@@ -477,6 +481,19 @@ def test_a_path_that_is_written_exactly_comes_first(tmp_path: Path) -> None:
     assert csv_of(tmp_path, "path,label\na/1.jpg,x\n")("1.jpg") is None  # another photo
 
 
+@pytest.mark.parametrize("other", ["a\\b.jpg", " a/b.jpg"])
+def test_a_photo_that_is_written_in_two_ways_has_one_label(tmp_path: Path, other: str) -> None:
+    for rows in ([f"{other},x", "a/b.jpg,y"], ["a/b.jpg,y", f"{other},x"]):
+        labels = csv_of(tmp_path, "\n".join(["path,label", *rows, ""]))
+        assert labels("a/b.jpg") == "y"
+        with pytest.raises(UsageError, match=r"b\.jpg are one photo with two labels\.$"):
+            labels.check()
+    labels = csv_of(tmp_path, f"path,label\n{other},y\na/b.jpg,y\n")
+    assert labels("a/b.jpg") == "y"
+    labels.check()
+    assert labels.notes() == []
+
+
 def test_a_name_alone_is_that_of_one_photo(tmp_path: Path) -> None:
     labels = csv_of(tmp_path, "path,label\n1.jpg,x\n2.jpg,y\n")
     assert labels("a/1.jpg") == "x"
@@ -488,5 +505,5 @@ def test_a_table_that_names_no_photo_is_refused(tmp_path: Path) -> None:
     labels = csv_of(tmp_path, "path,label\nA/1.JPG,x\n")
     assert labels("a/1.jpg") is None
     with pytest.raises(UsageError, match=r"no photo finds its label there\. It names A/1\.JPG"):
-        labels.found_none()
-    labeller_from("none", "top").found_none()
+        labels.check()
+    labeller_from("none", "top").check()

@@ -21,8 +21,8 @@ NAMES = ("red/one.jpg", "red/two.jpg", "green/three.jpg", "four.jpg")
     ("label_from", "expected", "note"),
     [
         ("none", [None, None, None, None], None),
-        (r"regex:^(\w+)/", ["red", "red", "green", None], "1 of 4 photos have no label."),
-        ("labels.csv", ["a, b", "c d", None, "é"], "1 of 4 photos have no label."),
+        (r"regex:^(\w+)/", ["red", "red", "green", None], "1 of 4 photos has no label."),
+        ("labels.csv", ["a, b", "c d", None, "é"], "1 of 4 photos has no label."),
     ],
 )
 def test_label_from(

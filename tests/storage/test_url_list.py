@@ -134,7 +134,7 @@ def test_the_label_comes_from_where_it_is_asked_for(site: Site, tmp_path: object
     from verger.store.inventory import Tally
 
     assert label_notes("parent", Tally(by_path_alone=3), parent) == [
-        "Nothing but the URL is known of 3 photos: their servers say no size, time or ETag, so "
+        "Nothing but the URL is known of 3 photos: the servers say no size, time or ETag, so "
         "that another photo at the same URL would not be noticed.",
         "Labels are those of the list of photos, not of folders.",
     ]

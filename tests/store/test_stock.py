@@ -323,9 +323,14 @@ def test_labels_that_differ_in_case_alone_are_told() -> None:
 def test_labels_that_no_photo_finds_stop_a_run_before_it_embeds(
     photos: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "labels.csv").write_text("path,label\nelsewhere/1.jpg,Plum\n")
     settings = RunSettings(components="2", label_from=str(tmp_path / "labels.csv"))
-    for action in (plan, run):
-        with pytest.raises(UsageError, match="no photo finds its label"):
-            action(photos, tmp_path / "new", settings)
+    for rows, said in (
+        ("elsewhere/1.jpg,Plum\n", "no photo finds its label"),
+        ("a/1.jpg,Plum\na\\1.jpg,Pear\n", "one photo with two labels"),
+        ("", "no line of it has a path and a label"),
+    ):
+        (tmp_path / "labels.csv").write_text(f"path,label\n{rows}")
+        for action in (plan, run):
+            with pytest.raises(UsageError, match=said):
+                action(photos, tmp_path / "new", settings)
     assert not (tmp_path / "new").exists()

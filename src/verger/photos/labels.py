@@ -49,8 +49,8 @@ class Labeller:
         """Say what a user should know of the labels, once all are given."""
         return []
 
-    def found_none(self) -> None:
-        """Raise `UsageError` where it cannot be meant that no photo has a label."""
+    def check(self) -> None:
+        """Raise `UsageError` where, once all are given, the labels cannot be what is meant."""
 
 
 def labeller_from(spec: str, top: str) -> Labeller:
@@ -120,11 +120,20 @@ class CsvLabels(Labeller):
                 f"--label-from {file}: cannot be read as CSV in UTF-8 ({error}).",
                 hint="Save it as CSV UTF-8.",
             ) from None
+        if not any(path and normalised(label) for path, label in self._labels.items()):
+            raise UsageError(
+                f"--label-from {file}: no line of it has a path and a label.",
+                hint="Give 'none' for no labels.",
+            )
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
         self._are_names = not any("/" in path for path in self._rows)
 
     def _read(self, text: str) -> dict[str, str]:
+        if not text.strip():
+            raise UsageError(
+                f"--label-from {self._file}: it is empty.", hint="The columns are path,label."
+            )
         lines = io.StringIO(text, newline="")
         delimiter, has_blanks = _form(lines)
         rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=has_blanks)
@@ -166,22 +175,38 @@ class CsvLabels(Labeller):
         if self._are_names:
             yield path.rpartition("/")[2]
 
-    def found_none(self) -> None:
-        """Refuse a file that names none of the photos."""
-        if self._labels and not self._used:
+    def check(self) -> None:
+        """Refuse a file that names none of the photos, or one with two labels."""
+        if not any(normalised(self._labels[row]) for row in self._used):
             raise UsageError(
                 f"--label-from {self._file}: no photo finds its label there.",
                 hint=f"It names {next(iter(self._labels))}; paths are relative to PHOTOS.",
             )
+        for row, other in self._unused():
+            labels = {normalised(self._labels[one]) for one in (row, other or row)}
+            if len(labels) > 1:
+                raise UsageError(
+                    f"--label-from {self._file}: {row} and {other} are one photo with two labels."
+                )
 
     def notes(self) -> list[str]:
         """Say how the file was read, and how many rows of it were never looked up."""
         said = []
         if self._is_of_windows:
             said.append(f"{self._file} is not in UTF-8; it was read as Windows-1252.")
-        if unused := len(self._labels) - len(self._used):
-            said.append(f"{unused} rows of {self._file} name no photo that was found.")
+        if unused := sum(other is None for _, other in self._unused()):
+            rows = "1 row" if unused == 1 else f"{unused} rows"
+            names = "names" if unused == 1 else "name"
+            said.append(f"{rows} of {self._file} {names} no photo that was found.")
         return said
+
+    def _unused(self) -> Iterator[tuple[str, str | None]]:
+        """Give the rows that no photo took, each with the one that names the same photo, if any."""
+        if len(self._used) < len(self._labels):
+            used = {_slashes(unquoted(row)): row for row in self._used}
+            for row in self._labels:
+                if row not in self._used:
+                    yield row, used.get(_slashes(unquoted(row)))
 
 
 def _text(file: Path) -> tuple[str, bool]:

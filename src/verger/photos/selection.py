@@ -55,9 +55,9 @@ class Selection:
         """Say how much was left out, in a line for litter, and one for other files."""
         notes = []
         if self._litter:
+            files = "1 file is" if self._litter == 1 else f"{self._litter:,} files are"
             notes.append(
-                f"{self._litter:,} files are left out: hidden, or left by a system (such as ._* or "
-                "__MACOSX)."
+                f"{files} left out: hidden, or left by a system (such as ._* or __MACOSX)."
             )
         if self._others:
             kinds = self._others.most_common(_SHOWN)

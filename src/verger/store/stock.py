@@ -52,7 +52,7 @@ def take_stock(
     """List the photos, and write to `orders` what has to be done: photos to embed, and edits.
 
     `anew` takes nothing from what the STORE holds. Raises `PhotosError` where there is no photo,
-    `UsageError` where a file of labels names none of them.
+    `UsageError` where a file of labels names none of them, or one with two labels.
     """
     features, rejects = work.finished(FEATURES), work.finished(REJECTS)
     if not anew and store.record() is not None:
@@ -75,8 +75,7 @@ def take_stock(
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
         )
-    if tally.unlabelled == tally.listed:
-        labeller.found_none()
+    labeller.check()
     return Stock(tally, features, rejects, book.files | older)
 
 
@@ -102,10 +101,12 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
     """Say what was left out, which photos have no label, and which labels no photo."""
     notes = [*tally.left_out]
     if label_from != "none" and tally.unlabelled:
-        notes.append(f"{tally.unlabelled} of {tally.listed} photos have no label.")
+        have = "has" if tally.unlabelled == 1 else "have"
+        notes.append(f"{tally.unlabelled} of {tally.listed} photos {have} no label.")
     if tally.by_path_alone:
+        photos = "1 photo" if tally.by_path_alone == 1 else f"{tally.by_path_alone} photos"
         notes.append(
-            f"Nothing but the URL is known of {tally.by_path_alone} photos: their servers say no "
+            f"Nothing but the URL is known of {photos}: the servers say no "
             "size, time or ETag, so that another photo at the same URL would not be noticed."
         )
     looks: dict[str, list[str]] = {}
