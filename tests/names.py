@@ -16,7 +16,12 @@ SYSTEMS = [
     "__MACOSX/Plum/._1.jpg", "Plum/._1.jpg", "._1.jpg", "Plum/.ipynb_checkpoints/1-checkpoint.jpg",
     "Plum/@eaDir/1.jpg/SYNOFILE_THUMB_M.jpg", "Plum/.thumbnails/1.jpg", ".Trash-1000/files/1.jpg",
     "$RECYCLE.BIN/S-1-5/1.jpg", "#recycle/1.jpg", "System Volume Information/1.jpg",
-    "__macosx/1.jpg",
+    "__macosx/1.jpg", "Plum/.AppleDouble/1.jpg", "Network Trash Folder/1.jpg",
+    "Temporary Items/folders.501/1.jpg", ".TemporaryItems/1.jpg", ".Spotlight-V100/1.jpg",
+    ".DocumentRevisions-V100/1/1.jpg", "lost+found/1.jpg", ".Trashes/501/1.jpg",
+    "Plum/.trashed-1700000000-1.jpg", "@Recycle/1.jpg", "Plum/.recycle/1.jpg", "Plum/@tmp/1.jpg",
+    "#snapshot/GMT-2026.11.28/Plum/1.jpg", "~snapshot/nightly.0/Plum/1.jpg",
+    ".zfs/snapshot/a/Plum/1.jpg", "@Recently-Snapshot/1.jpg", "Plum/.@__thumb/s100_1.jpg",
 ]  # fmt: skip
 HIDDEN = [".hidden.jpg", ".folder/1.jpg", "Plum/.cache/x/1.jpg", "..jpg"]
 # Names that are kept byte for byte.

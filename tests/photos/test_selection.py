@@ -11,7 +11,11 @@ from verger.photos.labels import labeller_from
 from verger.photos.selection import Selection
 from verger.storage.place import LocalPlace
 
-PHOTOS = ["Plum/1.jpg", "_1.jpg", "Plum.d/1.jpeg", "a.b/@e/1.jpg", "MACOSX/1.jpg", "Trash/1.jpg"]
+PHOTOS = [
+    "Plum/1.jpg", "_1.jpg", "Plum.d/1.jpeg", "a.b/@e/1.jpg", "MACOSX/1.jpg", "Trash/1.jpg",
+    "recycle/1.jpg", "snapshot/1.jpg", "Lost and found/1.jpg", "Items/1.jpg", "Apple/1.jpg",
+    "tmp/1.jpg", "#1 plum/1.jpg", "Plum/lost+found.jpg", "Plum/@Recycle 2.jpg", "zfs/1.jpg",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -65,7 +69,14 @@ def test_the_commonest_kinds_beside_photos_are_named() -> None:
     assert Selection().notes() == []
 
 
-@pytest.mark.parametrize("url", ["https://host/.well-known/1.jpg", "https://host/__MACOSX/1?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/.well-known/1.jpg",
+        "https://host/__MACOSX/1?x=1",
+        "https://host/Temporary%20Items/1.jpg",
+    ],
+)
 def test_a_url_is_litter_by_its_path(url: str) -> None:
     assert Selection().is_litter(url)
     assert not Selection().is_litter("https://.host/a/1.jpg?next=/.b/._2.jpg")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from urllib.parse import unquote
 
 from verger.photos.references import EXTENSIONS
 
-# What systems and tools leave beside photos, copies of them and thumbnails among it: of Macs, their
-# zips and sticks; Jupyter; Synology; desktops' thumbnails and trash; Windows.
-_LITTER = re.compile(
-    r"(?:^|/)(?:\._[^/]*|__MACOSX|\.ipynb_checkpoints|@eaDir|#recycle|\.thumbnails|\.Trash(?:es|-[^/]*)?"
-    r"|\$RECYCLE\.BIN|System Volume Information)(?:/|$)",
-    re.IGNORECASE,
-)
+# What systems and tools leave beside photos: trash, thumbnails, snapshots, and halves of files.
+_LITTER = (
+    # Macs, their zips, sticks and shares
+    r"\._[^/]*", "__MACOSX", r"\.Apple(?:Double|DB|Desktop)", r"\.Spotlight-V\d+",
+    r"\.DocumentRevisions-V\d+", r"\.?Temporary ?Items", "Network Trash Folder",
+    # Windows, Linux and its desktops, Android, Jupyter
+    r"\$RECYCLE\.BIN", "System Volume Information", r"lost\+found", r"\.Trash(?:es|-[^/]*)?",
+    r"\.thumbnails", r"\.(?:trashed|pending)-\d[^/]*", r"\.ipynb_checkpoints",
+    # disks of a network: Synology, QNAP, NetApp, ZFS, Samba
+    "@eaDir", "@tmp", "[@#.]recycle", "[#~.]snapshot", "@Recently-Snapshot", r"\.@__[^/]*",
+    r"\.zfs",
+)  # fmt: skip
+_IS_LITTER = re.compile(rf"(?:^|/)(?:{'|'.join(_LITTER)})(?:/|$)", re.IGNORECASE)
 _HIDDEN = re.compile(r"(?:^|/)\.")
 _KIND = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 _SHOWN = 5
@@ -33,8 +40,8 @@ class Selection:
     def is_litter(self, path: str) -> bool:
         """Say whether a file is a system's, or hidden, by its path or its URL."""
         if "://" in path:
-            path = path.partition("?")[0].partition("://")[2].partition("/")[2]
-        return bool(_LITTER.search(path) or (not self._hidden and _HIDDEN.search(path)))
+            path = unquote(path.partition("?")[0].partition("://")[2].partition("/")[2])
+        return bool(_IS_LITTER.search(path) or (not self._hidden and _HIDDEN.search(path)))
 
     def takes(self, path: str) -> bool:
         """Say whether a file is a photo by its name; count it if it is none."""
