@@ -184,7 +184,7 @@ def _without_card(file: Path, model: bytes, sha256: str) -> Backbone:
             f"{file} cannot be a backbone: {error.what}.", hint=error.hint
         ) from None
     card = Card(file.stem, sha256, spec, outputs[0].name, features=0)
-    taken = f"{spec.dtype} {spec.layout}, {spec.size} px"
+    taken = f"{spec.dtype} {spec.layout}, views {spec.framing}"
     taken += ", ImageNet mean and spread" if spec.mean else ""
     card_name = file.with_suffix(".json").name
     note = f"{file.name} has no card ({card_name}): its input is taken as {taken}."
