@@ -23,6 +23,9 @@ from __future__ import annotations
 import shlex
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
 
 
 def visible(text: str) -> str:
@@ -141,3 +144,14 @@ class NetworkError(VergerError):
     """AWS cannot be reached."""
 
     exit_code = 12
+
+
+@contextmanager
+def named(file: str | PathLike[str]) -> Iterator[None]:
+    """Name the file in an OSError that does not say which: neither Arrow does, nor an open file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(file)
+        raise

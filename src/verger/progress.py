@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from verger.errors import visible
+from verger.errors import VergerError, visible
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -61,8 +61,7 @@ class Plain(Reporter):
 
     def say(self, line: str) -> None:
         """Print one line."""
-        sys.stderr.write(visible(line) + "\n")
-        sys.stderr.flush()
+        tell(line, err=True)
 
 
 class _PlainStage(Stage):
@@ -161,11 +160,31 @@ def reporter(*, quiet: bool) -> Reporter:
 
 def tell(text: object, *, err: bool = False) -> None:
     """Print lines for a person, on standard output or error: whatever they quote is visible."""
-    click.echo("\n".join(visible(line) for line in str(text).split("\n")), err=err)
+    show("\n".join(visible(line) for line in str(text).split("\n")), err=err)
+
+
+def show(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text as it is, such as JSON.
+
+    Raises `VergerError` where standard output takes none. What standard error does not take is
+    lost: no work ends for that.
+    """
+    try:
+        click.echo(text, err=err, nl=nl)
+    except BrokenPipeError:  # who read has heard enough; click ends for it
+        raise
+    except OSError as error:
+        if err:
+            return
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        said = error.strerror or error
+        raise VergerError(f"Standard output cannot be written: {said}.") from None
 
 
 def open_closed_streams() -> None:
-    """Give each standard stream that was closed (`>&-`, as daemons do) a way to nowhere.
+    """Make standard streams take whatever is written.
+
+    One that was closed (`>&-`, as daemons do) gets a way to nowhere.
 
     What is not there cannot be flushed; and the next file to be opened would take its number, and
     get what the programs that are started here print.
@@ -175,6 +194,8 @@ def open_closed_streams() -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             os.set_inheritable(nowhere, True)
             setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+        elif mode == "w":  # what a terminal has no letters for is no reason to end
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _clock(seconds: float) -> str:

@@ -28,6 +28,26 @@ def test_a_command_that_only_tells(closed: str) -> None:
     assert bool(done.stdout) == (closed in ("<&-", "2>&-"))
 
 
+def test_what_standard_output_does_not_take_is_told_in_a_line() -> None:
+    done = _run(">/dev/full", "backbones")
+    assert done.returncode == 1
+    assert done.stderr == ("verger: Standard output cannot be written: No space left on device.\n")
+
+
+def test_what_standard_error_does_not_take_ends_nothing(tmp_path: Path) -> None:
+    assert _run("2>/dev/full", "identify", tmp_path, "photo.jpg").returncode == 4
+
+
+def test_letters_that_a_terminal_has_not_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = _run("", "identify", tmp_path / "st\u0153re\u2192", "photo.jpg")
+    assert done.returncode == 4
+    assert r"st\u0153re\u2192" in done.stderr
+    assert _run("", "backbones").returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", _CLOSED)
 def test_an_error_keeps_its_code(closed: str, tmp_path: Path) -> None:

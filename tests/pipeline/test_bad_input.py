@@ -353,7 +353,7 @@ def test_a_full_disk(
     store = small_disk(kilobytes) / "store"
     ended = here("run", orchard, store, "-k", 20)
     assert ended.code == 4, ended.err
-    assert "full" in ended.error
+    assert f"The disk of {store} is full" in ended.error
     assert "Free some space" in ended.error
     assert {entry.name for entry in store.iterdir()} == {".verger"}
     left = {entry.name for entry in (store / ".verger").iterdir()}

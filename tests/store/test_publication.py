@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from store.test_store import (
 )
 from verger.errors import StoreError
 from verger.storage.folder import LocalPlace
-from verger.store.layout import FEATURES, MATRIX, RECORD
+from verger.store.layout import FEATURES, JOURNAL, MATRIX, RECORD
 from verger.store.store import Store
 
 
@@ -179,7 +180,7 @@ def test_a_stranger_s_store_leads_nowhere(tmp_path: Path, name: str, kind: str) 
     else:
         path.symlink_to(target if kind == "link" else mine / "new")
     before = snapshot(tmp_path)
-    refused = r"is (a link|no plain file); in a STORE none is"
+    refused = r"is (a link; in a STORE none is|neither a file nor a folder; in a STORE)"
     with pytest.raises(StoreError, match=refused):
         Store(store.root).record()
     with pytest.raises(StoreError, match=refused):
@@ -213,3 +214,48 @@ def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"), LocalPlace(tmp_path).lock("lock"):
         pass
     assert (tmp_path / "mine").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        b"[" * 200_000,
+        b'{"moves": [], "gone": [], "record": {}, "record_from": ""}',
+        b'{"moves": [], "gone": ["features", "matrix"], "record": RECORD, "record_from": ""}',
+        b'{"moves": [], "gone": ["features/part.parquet"], "record": {}, "record_from": ""}',
+        b'{"moves": [], "gone": ["matrix.csv/x"], "record": RECORD, "record_from": ""}',
+        b'{"moves": [], "gone": [], "record": {"counts": 3}, "record_from": ""}',
+        b'{"moves": [], "gone": [], "record": [], "record_from": ""}',
+    ],
+)
+def test_a_journal_that_no_run_wrote_is_refused_and_nothing_is_done(
+    tmp_path: Path, journal: bytes
+) -> None:
+    store = Store(tmp_path / "store")
+    publish(store, "one")
+    record = (tmp_path / "store" / RECORD).read_bytes()
+    (tmp_path / "store" / JOURNAL).write_bytes(journal.replace(b"RECORD", record))
+    before = snapshot(tmp_path)
+    for look in (Store(store.root).record, Store(store.root).record_to_grow):
+        with pytest.raises(StoreError, match=r"publish\.json (does not say what|is no run record)"):
+            look()
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("failing", range(4))
+def test_a_move_that_fails_once_is_made_again_and_the_run_is_done(
+    store: Store, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    move, moved = LocalPlace.move, []
+
+    def fails_once(place: LocalPlace, path: str, to: str) -> None:
+        if (mark(store) / "publish.json").exists():
+            moved.append(to)
+            if len(moved) == failing + 1:
+                raise OSError(errno.EIO, "Input/output error", path)
+        move(place, path, to)
+
+    monkeypatch.setattr(LocalPlace, "move", fails_once)
+    publish(store, "new")
+    assert whole(Store(store.root)) == "new"
+    assert moved.count(moved[failing]) == 2

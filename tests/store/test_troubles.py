@@ -14,6 +14,9 @@ import pytest
 
 from store.test_store import MADE_BY, claim
 from verger.errors import StoreError, VergerError
+from verger.spark.failures import translated
+from verger.storage.place import LocalPlace
+from verger.store.damage import damage_told
 from verger.store.store import Store
 
 
@@ -73,7 +76,7 @@ def test_a_full_disk_of_the_store_is(small_disk: Path) -> None:
         (PermissionError(errno.EACCES, "Permission denied", "/elsewhere/file"), VergerError,
          "/elsewhere/file: Permission denied."),
         (OSError(errno.EIO, "Input/output error", "STORE/features/a"), StoreError,
-         "Cannot write to STORE/features/a: Input/output error."),
+         "STORE/features/a: Input/output error."),
         (OSError(errno.EMFILE, "Too many open files"), StoreError,
          "Cannot write to STORE: Too many open files."),
         (OSError(errno.ENOSPC, "No space left on device", "/elsewhere/file"), VergerError,
@@ -100,3 +103,39 @@ def test_what_is_no_trouble_of_the_store_goes_on(tmp_path: Path, error: OSError)
     claim(store)
     with pytest.raises(type(error)), store.working(MADE_BY):
         raise error
+
+
+def test_a_disk_that_fails_is_told_of_the_file_whoever_read_or_wrote_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    claim(store)
+    with (
+        pytest.raises(StoreError) as caught,
+        store.working(MADE_BY) as work,
+        damage_told(work.place, "features/part.parquet"),
+        Path("/proc/self/mem").open("rb") as memory,
+    ):
+        memory.read(1)  # of address 0: the system says EIO, and not of which file
+    assert caught.value.what == f"{store.place}/features/part.parquet: Input/output error."
+    assert "disk fails" in caught.value.hint
+
+
+def test_a_task_s_trouble_comes_to_the_driver_as_it_is() -> None:
+    told = "verger.errors.StoreError: The disk of /store is full. Free some space, and run again."
+    error = translated(f"Traceback\n  File x\n{told}\n")
+    assert isinstance(error, StoreError)
+    assert error.what == told.partition(": ")[2]
+
+
+def test_a_record_that_the_disk_does_not_give_is_no_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+    claim(store)
+
+    def read(_place: LocalPlace, _path: str) -> bytes:
+        with Path("/proc/self/mem").open("rb") as memory:
+            return memory.read(1)
+
+    monkeypatch.setattr(LocalPlace, "read", read)
+    with pytest.raises(StoreError, match=r"run\.json: Input/output error"):
+        store.record()

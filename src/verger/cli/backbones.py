@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from verger.errors import BackboneError
-from verger.progress import reporter, tell
+from verger.progress import reporter, show, tell
 from verger.settings import DEFAULT_BACKBONE
 
 if typing.TYPE_CHECKING:
@@ -49,7 +49,7 @@ def backbones(context: click.Context, folder: Path | None, as_json: bool) -> Non
             records.append(backbone.card.as_record())
             lines += _lines(name, backbone)
     if as_json:
-        click.echo(json.dumps(records, indent=2))
+        show(json.dumps(records, indent=2))
     else:
         tell("\n".join(lines))
 

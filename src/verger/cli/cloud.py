@@ -10,7 +10,7 @@ import click
 
 from verger.cli.cloud_jobs import COMMANDS
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
-from verger.progress import tell
+from verger.progress import show, tell
 
 
 @click.group("cloud")
@@ -69,7 +69,7 @@ def plan_command(
 
     plan = planned(photos, store, reporter(quiet=as_json), **options)
     if as_json:
-        click.echo(json.dumps(record(plan, budget), indent=2))
+        show(json.dumps(record(plan, budget), indent=2))
     else:
         tell("\n".join(plan_lines(plan, budget)))
     if photos and store and not as_json and plan.recommended.eur <= budget:

@@ -17,7 +17,7 @@ import click
 
 from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
 from verger.machine.folders import scratch_folder
-from verger.progress import tell
+from verger.progress import show, tell
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
@@ -142,7 +142,7 @@ def show_command(
     now = dt.datetime.now(dt.UTC)
     files = dry_run(job, budget_usd=budget_usd, email=email, now=now, account=account or ACCOUNT)
     if to is None:
-        click.echo(printed(files), nl=False)
+        show(printed(files), nl=False)
         return
     for file, text in files.items():
         path = to / file

@@ -21,7 +21,7 @@ from verger.cli.cloud import cloud
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
-from verger.progress import open_closed_streams, reporter, tell
+from verger.progress import open_closed_streams, reporter, show, tell
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
 
@@ -189,7 +189,7 @@ def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> No
 
 def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = False) -> None:
     if as_json:
-        click.echo(json.dumps(outcome.record, indent=2))
+        show(json.dumps(outcome.record, indent=2))
     elif not quiet:
         tell(summary(outcome.record, store, has_report=outcome.report is not None))
     if outcome.warning:
@@ -227,7 +227,7 @@ def verify_command(
         raise UsageError("--sample says how many of PHOTOS to embed again; name PHOTOS too.")
     made = verify(store, photos, sample or SAMPLE, reporter(quiet=quiet))
     if as_json:
-        click.echo(json.dumps(made.as_json(), indent=2))
+        show(json.dumps(made.as_json(), indent=2))
     else:
         tell("\n".join(verified_lines(made, store)))
     return StoreError.exit_code if made.findings else 0
@@ -252,13 +252,13 @@ def identify_command(store: str, photos: tuple[str, ...], together: bool, as_jso
     files = [Path(photo) for photo in photos]
     fruits = [identifier.identify_files(one) for one in ([files] if together else zip(files))]
     if as_json:
-        click.echo(json.dumps(identified_json(fruits), indent=2))
+        show(json.dumps(identified_json(fruits), indent=2))
     elif sys.stdout.isatty():
         from rich.console import Console
 
         Console().print(identified_table(fruits))
     else:
-        click.echo("\n".join(identified_lines(fruits)))
+        show("\n".join(identified_lines(fruits)))
     if not any(fruit.answer for fruit in fruits):
         raise PhotosError("None of the photos could be read.")
 
@@ -412,7 +412,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
         if not as_json:
             tell(str(check))
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+        show(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
     return 1 if any(check.state == FAIL for check in checks) else 0
 
 

@@ -27,6 +27,7 @@ from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
 from verger.store.parts import no_edits
 from verger.store.tables import Table
+from verger.store.troubles import troubles_told
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -179,5 +180,6 @@ def _gathering(
 
 def _rehearsed(rehearsal: Rehearsal, gathered: Gathered, threads: int) -> str:
     """Rehearse, in a worker: no feature goes to the driver, only what was fitted to them."""
-    calibration = rehearsal.calibration(gathered, threads)
+    with troubles_told(str(gathered.place)):
+        calibration = rehearsal.calibration(gathered, threads)
     return json.dumps(calibration and calibration.as_record())

@@ -24,6 +24,7 @@ from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
 from verger.store.parts import Done, rewrite_part, write_part
+from verger.store.troubles import troubles_told
 from verger.store.work import Work
 
 _SCHEMA = "task long, embedded long, rejected long"
@@ -65,7 +66,8 @@ def embed_photos(
             for batch in ids:
                 for number in batch.column(0).to_pylist():
                     task = tasks[number]
-                    done = _carry_out(work, photos, number, task, embedder, gpus, address)
+                    with troubles_told(str(work.place)):
+                        done = _carry_out(work, photos, number, task, embedder, gpus, address)
                     row = {"task": number, **done._asdict()}
                     yield pa.RecordBatch.from_pylist([row])
 

@@ -26,6 +26,7 @@ from verger.store.layout import MATRIX
 from verger.store.matrix import Files, Range, write_range
 from verger.store.parts import Edits
 from verger.store.tables import Table
+from verger.store.troubles import troubles_told
 from verger.store.work import Work
 
 _TASKS_A_CORE = 2
@@ -57,7 +58,8 @@ def feature_moments(
         (task,) = _tasks(numbers)
         # Dealt like cards: the first files are the largest.
         changed = (rows_changed(place, one, edits) for one in readings[task::tasks])
-        return summed_up(chain.from_iterable(changed), width)
+        with troubles_told(str(place)):
+            return summed_up(chain.from_iterable(changed), width)
 
     check_width(width)
     if not readings:
@@ -84,7 +86,8 @@ def write_matrix(
             name = f"part-{work.run}-{number:05d}-{_this_try()}.parquet"
             matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
             to = Files(matrix, light, heavy)
-            done = write_range(features, spans[number], pca, gathering, to)
+            with troubles_told(str(work.place)):
+                done = write_range(features, spans[number], pca, gathering, to)
             yield pa.RecordBatch.from_pylist([done._asdict()])
 
     numbers = spark.range(0, len(spans), 1, len(spans))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from verger.errors import PhotosError
+from verger.errors import PhotosError, named
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason, reason_of
 from verger.photos.references import STORE_MARK, PhotoRef, escaped
@@ -97,9 +97,10 @@ class LocalPlace:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            yield unfinished
-            _sync(unfinished)
-            unfinished.replace(target)
+            with named(target):
+                yield unfinished
+                _sync(unfinished)
+                unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
         _sync(target.parent)

@@ -158,7 +158,7 @@ def _answer(method: str, url: str) -> BaseHTTPResponse:
     with suppress(HTTPError, ValueError, OverflowError):
         pause = urllib3.Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
     if pause > limits.WEB_RETRY_AFTER:
-        said += f", and asks to wait {pause:,.0f} s"
+        said += f", and asks to wait {limits.WEB_RETRY_AFTER:,.0f} s or longer"
     busy = _Busy(errno.EIO, said, _shown(url))
     busy.pause = pause
     raise busy

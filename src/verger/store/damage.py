@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from verger.errors import StoreError
+from verger.errors import StoreError, named
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Place
 from verger.store.layout import FEATURES, RECORD, REJECTS
@@ -45,7 +45,8 @@ def finding(path: str, what: str) -> Finding:
 def damage_told(place: Place, path: str) -> Iterator[None]:
     """Tell a Parquet file that cannot be read as a `StoreError`; what a disk refuses goes on."""
     try:
-        yield
+        with named(f"{place}/{path}"):
+            yield
     except FileNotFoundError:
         raise finding(path, MISSING).error(str(place)) from None
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:

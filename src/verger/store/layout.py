@@ -24,7 +24,7 @@ REDUCED = (MATRIX, MATRIX_CSV, PROJECTION, GALLERY)
 
 def is_part(path: str) -> bool:
     """Say whether a path is that of a file which a run may publish; whoever wrote it."""
-    return lies_in(path, {*TABLES, *REDUCED})
+    return path == MATRIX_CSV or ("/" in path and lies_in(path, {*TABLES, *REDUCED} - {MATRIX_CSV}))
 
 
 def lies_in(path: str, tops: set[str]) -> bool:

@@ -42,8 +42,12 @@ def refuse_links(place: Place) -> None:
         except OSError:
             continue  # there is none, or whoever opens it is told why it cannot be
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-            what = "a link" if stat.S_ISLNK(mode) else "no plain file"
+            if stat.S_ISLNK(mode):
+                raise StoreError(
+                    f"{path} is a link; in a STORE none is followed.",
+                    hint="Put what it stands for in its place.",
+                )
             raise StoreError(
-                f"{path} is {what}; in a STORE none is followed.",
-                hint="Put what it stands for in its place.",
+                f"{path} is neither a file nor a folder; in a STORE nothing else is.",
+                hint="Take it away.",
             )

@@ -42,7 +42,7 @@ from verger.store.layout import (
     lies_in,
 )
 from verger.store.manifest import Files, as_listed
-from verger.store.record_file import sealed
+from verger.store.record_file import read_record, sealed
 from verger.store.work import LockLost, Work, as_json, check_held
 
 # What has the same name in every run; the others' names are those of a run.
@@ -108,7 +108,10 @@ def publish(
             raise
         raise LockLost from None
     with suppress(LockLost):  # it is decided: the rest is done by who holds the lock now
-        journal.carry_out(place, lease)
+        try:
+            journal.carry_out(place, lease)
+        except OSError:  # what passes shall not make a run that is whole look like one that failed
+            carry_out(place, lease)
     return dict(record)
 
 
@@ -176,20 +179,21 @@ class Journal:
         """Read the journal; what it names lies in the STORE, whoever wrote it."""
         try:
             said = json.loads(place.read(JOURNAL))
+            record = read_record(json.dumps(said["record"]).encode(), f"{place}/{JOURNAL}")
+            if "format" not in record:
+                raise ValueError("its record is none")
             files = {
                 str(to): Content(int(entry["bytes"]), entry["sha256"])
                 for to, entry in said.get("files", {}).items()
             }
             moves = tuple(Move(source, to, files.get(to)) for source, to in said["moves"])
-            journal = cls(
-                moves, tuple(said["gone"]), dict(said["record"]), said.get("record_from", "")
-            )
+            journal = cls(moves, tuple(said["gone"]), record, said.get("record_from", ""))
             targets = [*(move.to for move in moves), *journal.gone]
             sources = [*(move.source for move in moves), *filter(None, [journal.record_from])]
             allowed = all(map(is_part, targets))
             if not (allowed and all(lies_in(path, {STORE_MARK}) for path in sources)):
                 raise ValueError("it names what is no part of a STORE")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"{place}/{JOURNAL} does not say what a run was about to publish ({error}).",
                 hint="Delete it, and run again with --overwrite.",

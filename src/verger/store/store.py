@@ -303,7 +303,8 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreError(f"{file} is no run record ({error}).") from None
+            error.filename = error.filename or file
+            raise told_of(error, self.root) from None
         version = record["format"]
         if not isinstance(version, int) or version > RECORD_FORMAT:
             raise StoreError(

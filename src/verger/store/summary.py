@@ -45,7 +45,8 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     rate = ""
     if record["photos_per_second"] and "reduced" not in record:
         on = "a GPU and " if record.get("device") == "cuda" else ""
-        rate = f", {record['photos_per_second']:.1f} photos/s on {on}{record['cores']} cores"
+        cores = "1 core" if record["cores"] == 1 else f"{record['cores']} cores"
+        rate = f", {record['photos_per_second']:.1f} photos/s on {on}{cores}"
     framing = framing_of(record["backbone"])
     seen = f" in the views {framing}" if len(framing.views) > 1 else ""
     lines = [

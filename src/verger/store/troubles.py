@@ -12,6 +12,7 @@ from pathlib import Path
 from verger.errors import StoreError, VergerError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_FAILING = (errno.EIO, errno.ENXIO, errno.ESTALE, errno.EREMOTEIO)
 
 
 @contextmanager
@@ -38,6 +39,10 @@ def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
         where = store if in_store else path
         return kind(f"The disk of {where} is full.", hint="Free some space, and run again.")
     said = error.strerror or str(error)
+    if error.errno in _FAILING:
+        return kind(
+            f"{path or store}: {said}.", hint="The disk fails: look after it, and run again."
+        )
     if in_store:
         return kind(f"Cannot write to {path or store}: {said}.")
     return kind(f"{path}: {said}.")
