@@ -48,6 +48,15 @@ def test_letters_that_a_terminal_has_not_are_escaped(
     assert _run("", "backbones").returncode == 0
 
 
+def test_a_python_that_cannot_name_files_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LC_ALL", "POSIX"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    done = _run("", "backbones")
+    assert done.returncode == 2
+    assert done.stderr.startswith("verger: This Python takes names of files for ascii. Unset")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", _CLOSED)
 def test_an_error_keeps_its_code(closed: str, tmp_path: Path) -> None:

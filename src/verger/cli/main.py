@@ -42,6 +42,7 @@ def main() -> NoReturn:
     open_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        _need_unicode_names()
         code = cli.main(standalone_mode=False)
     except VergerError as error:
         tell(f"verger: {error}", err=True)
@@ -59,6 +60,15 @@ def main() -> NoReturn:
         code = error.exit_code
     sys.stdout.flush()
     sys.exit(code or 0)
+
+
+def _need_unicode_names() -> None:
+    """Refuse a Python that was told to read names of files as ASCII; Arrow could not open them."""
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise UsageError(
+            f"This Python takes names of files for {encoding}.",
+            hint="Unset PYTHONUTF8 and PYTHONCOERCECLOCALE, or set LC_ALL=C.UTF-8.",
+        )
 
 
 class _Terminated(KeyboardInterrupt):

@@ -40,6 +40,7 @@ def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
         return kind(f"The disk of {where} is full.", hint="Free some space, and run again.")
     said = error.strerror or str(error)
     if error.errno in _FAILING:
+        said = os.strerror(error.errno)  # Arrow's own words say no more
         return kind(
             f"{path or store}: {said}.", hint="The disk fails: look after it, and run again."
         )
