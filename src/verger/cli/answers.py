@@ -149,9 +149,13 @@ def verified_lines(made: Verified, store: str) -> list[str]:
     findings = [f"{store}/{where} {what}. {remedy}" for where, what, remedy in made.findings]
     lines = [visible(line) for line in findings]
     lines += [f"Note: {note}" for note in made.notes]
-    looked = f"{made.files} files ({made.bytes / 1e6:,.1f} MB), {made.photos:,} photos"
+    looked = f"{made.files:,} files ({made.bytes / 1e6:,.1f} MB)"
+    if made.photos:
+        looked += f", {made.photos:,} photos"
     if made.embedded_again:
         looked += f", {made.embedded_again:,} of them embedded again"
+    if not made.photos:
+        looked += "; the matrix could not be compared with the features"
     many = len(made.findings)
     found = {0: "Sound", 1: "1 finding"}.get(many, f"{many} findings")
     return [*lines, f"{found}: {looked}."]
