@@ -20,7 +20,7 @@ from makers.damage import (
     with_another_file,
     with_hole,
 )
-from pictures import encoded, exif
+from pictures import encoded, exif, smooth
 from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject
 
@@ -54,6 +54,28 @@ def test_a_jpeg_with_a_hole_of_zeros_is_broken(options: dict[str, Any], size: in
     data = encoded(grainy(), "JPEG", **options)
     for share in (0.3, 0.5, 0.7):
         assert reason(with_hole(data, size, share)) in BROKEN
+
+
+@pytest.mark.parametrize("size", [512, 4096])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_hole_in_any_scan_of_a_progressive_jpeg_is_broken_or_hardly_seen(
+    size: int, mode: str
+) -> None:
+    image = smooth(1600, 1200).convert(mode)
+    data = encoded(image, "JPEG", progressive=True, quality=90)
+    right = decode(data).pixels[0].astype(int)
+    for at in range(700, len(data) - size, len(data) // 30):
+        holed = data[:at] + bytes(size) + data[at + size :]
+        if reason(holed) not in BROKEN:  # one bit a block: zeros may be meant, and matter little
+            assert np.abs(decode(holed).pixels[0] - right).mean() < 1, at
+
+
+@pytest.mark.parametrize("image", [grainy(), smooth(1600, 1200)], ids=["grainy", "smooth"])
+def test_a_hole_or_zeros_for_an_end_of_a_jpeg_with_tables_of_its_own(image: Image.Image) -> None:
+    data = encoded(image, "JPEG", optimize=True, quality=60)
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+        assert reason(with_hole(data, 512, share)) in BROKEN, share
+        assert reason(data[: int(len(data) * share)].ljust(len(data), b"\0")) in BROKEN, share
 
 
 def test_a_jpeg_with_another_file_s_sectors_in_it_is_broken() -> None:

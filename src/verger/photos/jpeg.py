@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from verger.photos import huffman
 from verger.photos.damage import Cut, Damage
 
 MOST_SEGMENTS = 4096  # before the first scan; a profile and metadata of a few MB take some hundred
@@ -16,6 +17,7 @@ _LOOK_AHEAD = 16  # bytes; libjpeg's is 8
 _PADDING = b"\x5a" * _LOOK_AHEAD
 _ZEROS = bytes(512)  # a sector of a disk that lost it
 _LAST = 512
+_ALL_BITS = 16
 
 _SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE, _JPEG_LS = 0xC0, 0xC1, 0xC2, 0xF7
 _READ = (_SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE)
@@ -40,9 +42,11 @@ class Scan(NamedTuple):
     """A scan: the colours and coefficients that it brings, and where its data begin."""
 
     components: tuple[int, ...]
-    tables: tuple[int, ...]  # for AC, one a component
+    dc: tuple[int, ...]  # tables, one a component
+    ac: tuple[int, ...]
     first: int  # coefficient
     last: int
+    shifted: int  # bits that were missing before, of a scan that brings one more of each value
     shift: int  # bits that later scans bring
     start: int
 
@@ -157,8 +161,8 @@ def _scan(data: bytes, segment: Segment) -> Scan | None:
         return None
     first, last, bits = content[1 + 2 * count : 4 + 2 * count]
     components, tables = content[1 : 1 + 2 * count : 2], content[2 : 2 + 2 * count : 2]
-    ac = tuple(byte & 15 for byte in tables)
-    return Scan(tuple(components), ac, first, last, bits & 15, segment.end)
+    dc, ac = (tuple(byte >> shift & 15 for byte in tables) for shift in (4, 0))
+    return Scan(tuple(components), dc, ac, first, last, bits >> 4, bits & 15, segment.end)
 
 
 def scans(data: bytes, found: Layout, most: int) -> list[Scan]:
@@ -216,60 +220,87 @@ def check(data: bytes, found: Layout, end: int | None) -> int | None:
             raise Cut(f"{seen} of {expected} restart markers")
     if end is None and found.frame in _READ:
         _check_scans(data, found)
-    wiped = data.find(_ZEROS, found.scan.start, len(data) if end is None else end)
-    if wiped >= 0 and not _zeros_mean_something(data, found, wiped):
+    stop = len(data) if end is None else end
+    if data.find(_ZEROS, found.scan.start, stop) < 0:
+        return end
+    for scan in [found.scan] if found.in_one_scan else scans(data, found, 1 + MOST_SEGMENTS):
+        following = None if found.in_one_scan else _MARKER_AMONG_DATA.search(data, scan.start)
+        last = following.start() if following else stop
+        wiped = data.find(_ZEROS, scan.start, last)
+        if wiped < 0 or _zeros_mean_something(data, found, scan, last):
+            continue
         if end is not None and not data[wiped:end].strip(b"\0"):
             return wiped + _LOOK_AHEAD
         raise Damage(f"zeros in place of data, from byte {wiped} on")
+    if found.in_one_scan and end is None and data.endswith(_ZEROS):
+        raise Cut("zeros in place of its end")
     return end
 
 
 def _check_scans(data: bytes, found: Layout) -> None:
     """Check that the scans bring every coefficient of every colour to its last bit."""
-    missing = {component: [True] * 64 for component in found.components}
-    last_end = data.rfind(b"\xff\xd9")
-    if last_end < 0:
+    if data.rfind(b"\xff\xd9") < 0:
         return  # the decoder says itself that the end is missing
     progressive = found.frame == _SOF_PROGRESSIVE
+    # Of each coefficient the bits that later scans must bring; before its first scan, all.
+    missing = {component: [_ALL_BITS] * 64 for component in found.components}
     for scan in scans(data, found, 1 + MOST_SEGMENTS):
-        if scan.shift and progressive:
-            continue
-        first, last = (scan.first, scan.last) if progressive else (0, 63)
-        for component in scan.components:
-            if component in missing:
-                missing[component][first : last + 1] = [False] * (min(last, 63) + 1 - first)
+        first, last = (scan.first, min(scan.last, 63)) if progressive else (0, 63)
+        before, after = (scan.shifted, scan.shift) if progressive else (0, 0)
+        for bits in (missing[one] for one in scan.components if one in missing):
+            if before and max(bits[first : last + 1], default=0) > before:
+                raise Cut("scans are missing")
+            bits[first : last + 1] = [min(left, after) for left in bits[first : last + 1]]
     if any(map(any, missing.values())):
         raise Cut("scans are missing")
 
 
-def _zeros_mean_something(data: bytes, found: Layout, at: int) -> bool:
-    """Say whether an encoder may have written a sector of zeros.
+def _zeros_mean_something(data: bytes, found: Layout, scan: Scan, end: int) -> bool:
+    """Say whether an encoder may have written the sector of zeros that is in a scan's data.
 
-    Where the shortest code is that of an empty block, a plain area is nothing but zeros.
+    Where the shortest code is that of an empty block, a plain area is nothing but zeros; and where
+    a scan brings a bit for each block, they may be zeros.
     """
-    scan = found.scan
-    if not found.in_one_scan:
-        listed = scans(data, found, 1 + MOST_SEGMENTS)
-        scan = next((s for s in reversed(listed) if s.start <= at), None)
-        if found.frame == _SOF_PROGRESSIVE:  # runs of empty blocks are counted, not written
-            return scan is None or scan.first == 0
-    if scan is None:
-        return True
-    shortest = _shortest_codes(data, found)
-    return all(shortest.get(table, 0) == 0 for table in scan.tables)
+    tables = _tables(data, found, scan.start)
+    if found.frame == _SOF_PROGRESSIVE:
+        if scan.first or scan.shifted:  # runs of empty blocks are counted, not written
+            return scan.first == 0
+    elif any((table := tables.get(0x10 | ac)) and table.symbols[:1] != b"\0" for ac in scan.ac):
+        return False
+    return found.restarts_every > 0 or _fits(data[scan.start : end], found, scan, tables)
 
 
-def _shortest_codes(data: bytes, found: Layout) -> dict[int, int]:
-    """Return what the code of nothing but zeros stands for, in each table for AC."""
-    meaning: dict[int, int] = {}
-    for marker, start, end in found.segments:
+def _fits(data: bytes, found: Layout, scan: Scan, tables: dict[int, huffman.Table]) -> bool:
+    """Say whether a scan's data hold the blocks that it says, as far as that can be told."""
+    sampling = dict(zip(found.components, found.sampling, strict=False))
+    across, down = (max(sides) for sides in zip(*found.sampling, strict=True))
+    unit: list[huffman.Block] = []
+    for component, dc, ac in zip(scan.components, scan.dc, scan.ac, strict=True):
+        of_ac = None if found.frame == _SOF_PROGRESSIVE else tables.get(0x10 | ac)
+        if component not in sampling or dc not in tables or (scan.last and of_ac is None):
+            return True
+        wide, high = sampling[component]
+        alone = len(scan.components) == 1
+        unit += [huffman.Block(tables[dc], of_ac)] * (1 if alone else wide * high)
+        if alone:
+            width, height = -(-found.width * wide // across), -(-found.height * high // down)
+            return huffman.fits(data, unit, -(-width // 8) * -(-height // 8))
+    return huffman.fits(
+        data, unit, -(-found.width // (8 * across)) * -(-found.height // (8 * down))
+    )
+
+
+def _tables(data: bytes, found: Layout, until: int) -> dict[int, huffman.Table]:
+    """Return the Huffman tables as they are at a scan, by their class and number."""
+    tables: dict[int, huffman.Table] = {}
+    among = _segments_among_data(data, found.scan.start) if found.scan else ()
+    for marker, start, end in (*found.segments, *among):
         at = start
-        while marker == _HUFFMAN_TABLES and at + 17 < end:
-            kind, count = data[at], sum(data[at + 1 : at + 17])
-            if kind >> 4 == 1:
-                meaning[kind & 15] = data[at + 17]
-            at += 17 + count
-    return meaning
+        while marker == _HUFFMAN_TABLES and start < until and at + 17 <= end:
+            counts = data[at + 1 : at + 17]
+            at += 17 + sum(counts)
+            tables[data[at - 17 - sum(counts)]] = huffman.Table(counts, data[at - sum(counts) : at])
+    return tables
 
 
 def padded(data: bytes, end: int) -> bytes:
