@@ -89,7 +89,7 @@ def nothing_left(running: list[psutil.Process]) -> None:
 def only_parts(store: Path) -> None:
     """Nothing stays of a stopped run but parts that its tasks had finished."""
     assert {entry.name for entry in (store / ".verger").iterdir()} <= {
-        "lock", "store.json", "work",
+        "lock", "moments", "store.json", "work",
     }  # fmt: skip
     for file in (store / ".verger" / "work").rglob("*"):
         if file.is_file():
@@ -154,7 +154,8 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     ended = verger("run", orchard, store, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["counts"]["embedded"] == 30
-    assert {entry.name for entry in (store / ".verger").iterdir()} == {"lock", "store.json"}
+    left = {entry.name for entry in (store / ".verger").iterdir()}
+    assert left == {"lock", "moments", "store.json"}
 
 
 @pytest.mark.any_spark
