@@ -136,10 +136,46 @@ def test_holes_and_zeros_for_an_end_in_newer_formats(format_: str, options: dict
     assert reason(filled_up(data)) in BROKEN
 
 
+COMPRESSIONS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "jpeg", "packbits")
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_sector_of_zeros_or_ones_in_a_compressed_tiff_is_damage(
+    compression: str, mode: str
+) -> None:
+    data = encoded(grainy().convert(mode), "TIFF", compression=compression)
+    assert reason(data) is None
+    for at in range(700, len(data) - 5000, len(data) // 20):
+        for lost in (bytes(512), b"\xff" * 512, bytes(4096), b"\xff" * 4096):
+            assert reason(data[:at] + lost + data[at + len(lost) :]) in BROKEN, at
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("color", [0, 128, 255])
+def test_a_plain_picture_is_whole_in_a_compressed_tiff(compression: str, color: int) -> None:
+    for size in ((1200, 900), (1, 3000), (17, 2000)):
+        for mode in ("L", "RGB"):
+            plain = Image.new(mode, size, (color,) * len(mode))
+            assert reason(encoded(plain, "TIFF", compression=compression)) is None
+    half = grainy()
+    half.paste((color,) * 3, (0, 120, *half.size))
+    assert reason(encoded(half, "TIFF", compression=compression)) is None
+
+
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
+def test_an_erased_sector_of_a_heic_or_avif_is_damage(format_: str) -> None:
+    data = encoded(grainy(), format_, quality=80)
+    for at in range(1000, len(data) - 600, len(data) // 8):
+        assert reason(data[:at] + b"\xff" * 512 + data[at + 512 :]) == Reason.DAMAGED, at
+
+
 UNSEEN = {
     "a bit of a JPEG": flipped(encoded(grainy(), "JPEG")),
     "a JPEG's last scan": cut_in_its_last_scan(encoded(grainy(), "JPEG", progressive=True)),
     "a lossless WebP": with_hole(encoded(grainy(), "WEBP", lossless=True), 512),
+    "other data in a HEIC": with_another_file(encoded(grainy(), "HEIF")),
+    "other data in PackBits": with_another_file(encoded(grainy(), "TIFF", compression="packbits")),
     "a TIFF": with_hole(encoded(grainy(), "TIFF"), 4096),
     "a BMP": with_hole(encoded(grainy(), "BMP"), 4096),
 }

@@ -11,6 +11,7 @@ from verger.photos import heif, png
 
 _SECTOR = 512
 _NALU_ZEROS = 64  # in HEVC three zeros never follow each other but before a length
+_ONES = b"\xff" * _SECTOR  # as an erased sector of a chip is read
 _CODED = {b"hvc1": _NALU_ZEROS, b"hev1": _NALU_ZEROS, b"av01": _SECTOR}
 
 
@@ -28,12 +29,20 @@ def check(data: bytes, kind: str | None) -> None:
         raise Damage("a checksum of its pixels is wrong")
     if kind == "WEBP":
         _check_webp(data)
-    if kind == "HEIF" and bytes(_NALU_ZEROS) in data and (found := heif.container(data)):
-        for item in [found.primary, *found.inputs.get(found.primary, ())]:
-            zeros = bytes(_CODED.get(found.types.get(item, b""), 0))
-            for start, end in found.places.get(item, ()):
-                if zeros and (at := data.find(zeros, start, end)) >= 0:
-                    raise Damage(f"zeros in place of data, from byte {at} on")
+    if kind == "HEIF" and (bytes(_NALU_ZEROS) in data or _ONES in data):
+        _check_heif(data)
+
+
+def _check_heif(data: bytes) -> None:
+    found = heif.container(data)
+    if found is None:
+        return
+    for item in [found.primary, *found.inputs.get(found.primary, ())]:
+        zeros = bytes(_CODED.get(found.types.get(item, b""), 0))
+        for start, end in found.places.get(item, ()) if zeros else ():
+            for name, lost in (("zeros", zeros), ("ones", _ONES)):
+                if (at := data.find(lost, start, end)) >= 0:
+                    raise Damage(f"{name} in place of data, from byte {at} on")
 
 
 def _check_webp(data: bytes) -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from verger.photos import damage, jpeg, limits, planes, tiff
+from verger.photos import damage, jpeg, limits, planes, strips, tiff
 from verger.photos.colour import in_srgb
 from verger.photos.damage import Cut, Damage
 from verger.photos.declared import declared
@@ -106,10 +106,8 @@ def decode(
     try:
         if kind == "JPEG":
             return _decode_jpeg(data, framing, max_pixels, thumbnail)
-        limits.check(data, kind, max_pixels)
-        damage.check(data, kind)
-        data = tiff.in_one_plane(data) if kind == "TIFF" else with_usual_brand(data)
-        return _decode(data, framing, max_pixels, thumbnail)
+        _check(data, kind, max_pixels)
+        return _decode(_as_decoders_know_it(data, kind), framing, max_pixels, thumbnail)
     except Reject:
         raise
     except Cut as found:
@@ -122,6 +120,21 @@ def decode(
         raise _why_not_opened(data) from None
     except _DECODER_ERRORS as error:
         raise _why_not_decoded(data, error) from None
+
+
+def _check(data: bytes, kind: str | None, max_pixels: int) -> None:
+    """Look at a file of another kind than JPEG before anything of it is decoded."""
+    limits.check(data, kind, max_pixels)
+    damage.check(data, kind)
+    if kind == "TIFF":
+        strips.check(data)
+
+
+def _as_decoders_know_it(data: bytes, kind: str | None) -> bytes:
+    """Return a file of another kind than JPEG in the words that its decoder understands."""
+    if kind == "TIFF":
+        return tiff.in_one_plane(data)
+    return with_usual_brand(data)
 
 
 def _decode_jpeg(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> Photo:

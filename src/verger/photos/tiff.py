@@ -11,7 +11,7 @@ _CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of whole numbers
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _TILE = (322, 323)  # its width and height
-_SAMPLES, _PLANES = 277, 284
+_COMPRESSION, _SAMPLES, _PLANES, _JPEG_TABLES = 259, 277, 284, 347
 MOST_ENTRIES = 4096  # a camera's largest directories have some hundred
 
 
@@ -30,6 +30,8 @@ class Directory(NamedTuple):
     offsets: tuple[int, ...]  # of strips or tiles
     lengths: tuple[int, ...]
     tile: tuple[int, int]  # its width and height; zeros where there are strips
+    compression: int
+    jpeg_tables: bytes  # of all strips or tiles that are JPEGs
 
     def lies_within(self, size: int) -> bool:
         """Say whether the pixels that it names are in a file of so many bytes."""
@@ -47,12 +49,15 @@ def directory(data: bytes) -> Directory | None:
         offsets = _numbers(data, order, entries, _OFFSETS)
         lengths = _numbers(data, order, entries, _LENGTHS)
         tile = [_numbers(data, order, entries, (tag,)) for tag in _TILE]
+        compression = _numbers(data, order, entries, (_COMPRESSION,)) or (1,)
+        _, _, size, at = entries.get(_JPEG_TABLES, _Entry(0, 0, 0, 0))
     except struct.error:
         return None
     if not width or not height:
         return None
     across, down = (side[0] if side else 0 for side in tile)
-    return Directory(width[0], height[0], offsets, lengths, (across, down))
+    tables = data[at : at + size]
+    return Directory(width[0], height[0], offsets, lengths, (across, down), compression[0], tables)
 
 
 def bytes_of_values(data: bytes) -> int:
