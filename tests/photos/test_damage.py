@@ -70,6 +70,18 @@ def test_a_hole_in_any_scan_of_a_progressive_jpeg_is_broken_or_hardly_seen(
             assert np.abs(decode(holed).pixels[0] - right).mean() < 1, at
 
 
+@pytest.mark.parametrize("options", [{"progressive": True}, {"optimize": True, "quality": 60}])
+def test_a_hole_in_a_jpeg_with_restart_markers_is_broken(options: dict[str, Any]) -> None:
+    plain = smooth(1600, 1200)
+    plain.paste((255, 255, 255), (0, 400, *plain.size))
+    for image in (smooth(1600, 1200), plain):
+        data = encoded(image, "JPEG", restart_marker_rows=20, **options)
+        assert reason(data) is None
+        if image is not plain:
+            for at in range(700, len(data) // 4, len(data) // 60):
+                assert reason(data[:at] + bytes(512) + data[at + 512 :]) in BROKEN, at
+
+
 @pytest.mark.parametrize("image", [grainy(), smooth(1600, 1200)], ids=["grainy", "smooth"])
 def test_a_hole_or_zeros_for_an_end_of_a_jpeg_with_tables_of_its_own(image: Image.Image) -> None:
     data = encoded(image, "JPEG", optimize=True, quality=60)

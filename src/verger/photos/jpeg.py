@@ -18,6 +18,8 @@ _PADDING = b"\x5a" * _LOOK_AHEAD
 _ZEROS = bytes(512)  # a sector of a disk that lost it
 _LAST = 512
 _ALL_BITS = 16
+_MOST_FOLLOWED = 4  # scans: programs write one for each colour where zeros may mean something
+_MOST_IN_PARTS = 2**19  # bytes of a scan with restart markers
 
 _SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE, _JPEG_LS = 0xC0, 0xC1, 0xC2, 0xF7
 _READ = (_SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE)
@@ -220,21 +222,32 @@ def check(data: bytes, found: Layout, end: int | None) -> int | None:
             raise Cut(f"{seen} of {expected} restart markers")
     if end is None and found.frame in _READ:
         _check_scans(data, found)
-    stop = len(data) if end is None else end
-    if data.find(_ZEROS, found.scan.start, stop) < 0:
-        return end
-    for scan in [found.scan] if found.in_one_scan else scans(data, found, 1 + MOST_SEGMENTS):
-        following = None if found.in_one_scan else _MARKER_AMONG_DATA.search(data, scan.start)
-        last = following.start() if following else stop
-        wiped = data.find(_ZEROS, scan.start, last)
-        if wiped < 0 or _zeros_mean_something(data, found, scan, last):
-            continue
+    wiped = _wiped(data, found, len(data) if end is None else end)
+    if wiped is not None:
         if end is not None and not data[wiped:end].strip(b"\0"):
             return wiped + _LOOK_AHEAD
         raise Damage(f"zeros in place of data, from byte {wiped} on")
     if found.in_one_scan and end is None and data.endswith(_ZEROS):
         raise Cut("zeros in place of its end")
     return end
+
+
+def _wiped(data: bytes, found: Layout, stop: int) -> int | None:
+    """Return where a sector of zeros begins that no encoder can have written into a scan."""
+    if found.scan is None or data.find(_ZEROS, found.scan.start, stop) < 0:
+        return None
+    suspects = 0
+    for scan in [found.scan] if found.in_one_scan else scans(data, found, 1 + MOST_SEGMENTS):
+        following = None if found.in_one_scan else _MARKER_AMONG_DATA.search(data, scan.start)
+        last = following.start() if following else stop
+        wiped = data.find(_ZEROS, scan.start, last)
+        if wiped < 0:
+            continue
+        suspects += 1
+        follow = suspects <= _MOST_FOLLOWED
+        if not _zeros_mean_something(data, found, scan, last, follow=follow):
+            return wiped
+    return None
 
 
 def _check_scans(data: bytes, found: Layout) -> None:
@@ -255,7 +268,9 @@ def _check_scans(data: bytes, found: Layout) -> None:
         raise Cut("scans are missing")
 
 
-def _zeros_mean_something(data: bytes, found: Layout, scan: Scan, end: int) -> bool:
+def _zeros_mean_something(
+    data: bytes, found: Layout, scan: Scan, end: int, *, follow: bool
+) -> bool:
     """Say whether an encoder may have written the sector of zeros that is in a scan's data.
 
     Where the shortest code is that of an empty block, a plain area is nothing but zeros; and where
@@ -267,7 +282,7 @@ def _zeros_mean_something(data: bytes, found: Layout, scan: Scan, end: int) -> b
             return scan.first == 0
     elif any((table := tables.get(0x10 | ac)) and table.symbols[:1] != b"\0" for ac in scan.ac):
         return False
-    return found.restarts_every > 0 or _fits(data[scan.start : end], found, scan, tables)
+    return not follow or _fits(data[scan.start : end], found, scan, tables)
 
 
 def _fits(data: bytes, found: Layout, scan: Scan, tables: dict[int, huffman.Table]) -> bool:
@@ -280,13 +295,21 @@ def _fits(data: bytes, found: Layout, scan: Scan, tables: dict[int, huffman.Tabl
         if component not in sampling or dc not in tables or (scan.last and of_ac is None):
             return True
         wide, high = sampling[component]
-        alone = len(scan.components) == 1
-        unit += [huffman.Block(tables[dc], of_ac)] * (1 if alone else wide * high)
-        if alone:
-            width, height = -(-found.width * wide // across), -(-found.height * high // down)
-            return huffman.fits(data, unit, -(-width // 8) * -(-height // 8))
-    return huffman.fits(
-        data, unit, -(-found.width // (8 * across)) * -(-found.height // (8 * down))
+        unit += [huffman.Block(tables[dc], of_ac)] * (wide * high)
+    if len(scan.components) == 1:  # by blocks, without those that fill up a unit
+        unit = unit[:1]
+        wide, high = sampling[scan.components[0]]
+        width, height = -(-found.width * wide // across), -(-found.height * high // down)
+        units = -(-width // 8) * -(-height // 8)
+    else:
+        units = -(-found.width // (8 * across)) * -(-found.height // (8 * down))
+    if not found.restarts_every:
+        return huffman.fits(data, unit, units)
+    parts, each = _RESTART.split(data), found.restarts_every
+    if len(data) > _MOST_IN_PARTS or len(parts) != -(-units // each):
+        return len(data) > _MOST_IN_PARTS
+    return all(
+        huffman.fits(part, unit, min(each, units - i * each)) for i, part in enumerate(parts)
     )
 
 
