@@ -69,12 +69,15 @@ def _measured(spark: SparkSession, place: LocalPlace, rows: int, rounds: int) ->
         "1% gone": (files, gone),
         "1% relabelled": (files, named),
     }
-    nothing, all_of_it = KeptMoments.none(WIDTH), [Reading(file, as_edited=True) for file in files]
+    nothing, all_of_it = (
+        KeptMoments.none(WIDTH),
+        [Reading(file, count) for file, count in files.items()],
+    )
     taken: dict[str, list[float]] = {"all features": []}
     read: dict[str, int] = {"all features": rows}
     for _ in range(rounds):
         start = time.perf_counter()
-        more, fewer = feature_moments(spark, place, all_of_it, rows, WIDTH, no_edits)
+        more, fewer = feature_moments(spark, place, all_of_it, WIDTH, no_edits)
         kept = nothing.updated(more, fewer, files)
         assert kept is not None
         taken["all features"].append(time.perf_counter() - start)
@@ -100,8 +103,7 @@ def _update(
     wanted = again and readings(again, files, rewrites)
     assert again is not None
     assert wanted is not None
-    rows = sum(files.get(one.path, 0) for one in wanted)
-    more, fewer = feature_moments(spark, place, wanted, rows, WIDTH, edits)
+    more, fewer = feature_moments(spark, place, wanted, WIDTH, edits)
     assert again.updated(more, fewer, files) is not None
     return more.raw.n + fewer.raw.n
 

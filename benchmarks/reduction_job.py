@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.dataset
 import pyarrow.parquet as pq
 from pyspark.ml.feature import PCA as MLlibPCA  # noqa: N811
 from pyspark.ml.functions import array_to_vector
@@ -29,6 +28,7 @@ from verger.spark.session import session
 from verger.storage.place import LocalPlace
 from verger.store.kept_moments import Reading
 from verger.store.parts import no_edits
+from verger.store.tables import rows_of
 
 K = 256
 
@@ -68,9 +68,10 @@ def peers(spark: SparkSession, table: Path, rounds: int) -> dict[str, Any]:
 
 def _both(spark: SparkSession, table: Path, width: int) -> None:
     """Fit PCA and the discriminant projection, as `verger run` does."""
-    place, rows = LocalPlace(table), pyarrow.dataset.dataset(table).count_rows()
-    readings = [Reading(file, as_edited=True) for file in place.files(".", ".parquet")]
-    moments, _ = feature_moments(spark, place, readings, rows, width, no_edits)
+    place = LocalPlace(table)
+    files = place.files(".", ".parquet")
+    readings = [Reading(file, rows_of(place, [file])) for file in files]
+    moments, _ = feature_moments(spark, place, readings, width, no_edits)
     fit_pca(moments.raw, K)
     fit_discriminant(moments.unit)
 

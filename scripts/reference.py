@@ -77,8 +77,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
-    "moments": "What the projections were fitted to: `photos`, and of how many features were "
-    "`read` for it, those of rows that had gone included. Older records have none.",
+    "moments": "What the projections were fitted to: how many `photos`, and how many rows were "
+    "`read` for it, added or taken away; a relabelled photo is both. Older records have none.",
     "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and "
     "`rehearsed`: on how many photos its confidences were calibrated.",
     "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "

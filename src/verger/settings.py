@@ -17,7 +17,7 @@ DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
-_AS_VIEWS = "Write it so: 224,420."
+_AS_VIEWS = "Write it like this: 224,420."
 _DIGITS_SHOWN = 12
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
@@ -81,7 +81,7 @@ class Price:
         found = _PRICE.fullmatch(text.strip())
         if not found:
             raise UsageError(
-                f"--price {text} is no price.", hint="Write it so: '0.05 + 0.21/h on ec2'."
+                f"--price {text} is no price.", hint="Write it like this: '0.05 + 0.21/h on ec2'."
             )
         return cls(float(found[1]), float(found[2]), found[3])
 

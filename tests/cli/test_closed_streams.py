@@ -53,7 +53,9 @@ def test_a_python_that_cannot_name_files_is_told_so(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     done = _run("", "backbones")
     assert done.returncode == 2
-    assert done.stderr.startswith("verger: This Python takes names of files for ascii. Unset")
+    assert done.stderr.startswith(
+        "verger: This Python reads file names as ascii, not as UTF-8. Unset"
+    )
     assert done.stderr.count("\n") == 1
 
 

@@ -486,7 +486,9 @@ def test_a_photo_that_is_written_in_two_ways_has_one_label(tmp_path: Path, other
     for rows in ([f"{other},x", "a/b.jpg,y"], ["a/b.jpg,y", f"{other},x"]):
         labels = csv_of(tmp_path, "\n".join(["path,label", *rows, ""]))
         assert labels("a/b.jpg") == "y"
-        with pytest.raises(UsageError, match=r"b\.jpg are one photo with two labels\.$"):
+        with pytest.raises(
+            UsageError, match=r"b\.jpg name the same photo, with different labels\.$"
+        ):
             labels.check()
     labels = csv_of(tmp_path, f"path,label\n{other},y\na/b.jpg,y\n")
     assert labels("a/b.jpg") == "y"

@@ -73,6 +73,8 @@ def test_other_views_of_one_backbone_cannot_be_compared_and_an_old_summary_can(
     assert compare(old, some, draw(9), "a 224/256").verdict != "other_backbone"
     one = dataclasses.replace(old, backbone="a 224/256")
     assert compare(one, some, draw(9), "a 224/256").verdict != "other_backbone"
+    whole = dataclasses.replace(old, backbone="a 224/224")
+    assert compare(whole, some, draw(9), "a 224/224,420").verdict == "other_backbone"
     assert compare(one, some, draw(9), "a 224/224,420").verdict == "other_backbone"
 
 

@@ -116,7 +116,7 @@ def test_a_disk_that_fails_is_told_of_the_file_whoever_read_or_wrote_it(tmp_path
     ):
         memory.read(1)  # of address 0: the system says EIO, and not of which file
     assert caught.value.what == f"{store.place}/features/part.parquet: Input/output error."
-    assert "disk fails" in caught.value.hint
+    assert "may be failing" in caught.value.hint
 
 
 def test_a_task_s_trouble_comes_to_the_driver_as_it_is() -> None:

@@ -66,7 +66,7 @@ def _need_unicode_names() -> None:
     """Refuse a Python that was told to read names of files as ASCII; Arrow could not open them."""
     if (encoding := sys.getfilesystemencoding()) != "utf-8":
         raise UsageError(
-            f"This Python takes names of files for {encoding}.",
+            f"This Python reads file names as {encoding}, not as UTF-8.",
             hint="Unset PYTHONUTF8 and PYTHONCOERCECLOCALE, or set LC_ALL=C.UTF-8.",
         )
 

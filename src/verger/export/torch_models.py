@@ -101,7 +101,8 @@ def _scale(pixels: str) -> tuple[Any, ...]:
         mean, spread = [], []
     if not mean or min(spread) <= 0:
         raise UsageError(
-            f"--pixels {pixels} is no mean and spread.", hint="Write it so: 127/128, of 0 to 255."
+            f"--pixels {pixels} is no mean and spread.",
+            hint="Write it like this: 127/128, of 0 to 255.",
         )
     return mean, spread
 

@@ -186,7 +186,8 @@ class CsvLabels(Labeller):
             labels = {normalised(self._labels[one]) for one in (row, other or row)}
             if len(labels) > 1:
                 raise UsageError(
-                    f"--label-from {self._file}: {row} and {other} are one photo with two labels."
+                    f"--label-from {self._file}: {row} and {other} name the same photo, with "
+                    "different labels."
                 )
 
     def notes(self) -> list[str]:

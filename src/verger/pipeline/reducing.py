@@ -16,7 +16,7 @@ from verger.gallery.projector import Projector, open_projector
 from verger.pipeline.job import Job
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
-from verger.projections.moments import Matrix
+from verger.projections.moments import Matrix, check_width
 from verger.projections.pca import PCA, fit_pca, save_pca
 from verger.settings import parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
@@ -25,8 +25,7 @@ from verger.store.kept_moments import KeptMoments, Rewrites, readings
 from verger.store.labels import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
-from verger.store.parts import no_edits
-from verger.store.tables import Table
+from verger.store.tables import Table, rows_of
 from verger.store.troubles import troubles_told
 
 if TYPE_CHECKING:
@@ -96,21 +95,25 @@ def _moments(
     """
     from verger.spark.reduction import feature_moments
 
-    read, edits = 0, partial(edits_of, job.place, job.work.edits)
-    for kept in (KeptMoments.read(job.place, width), KeptMoments.none(width)):
-        wanted = kept and readings(kept, features.rows, features.rewrites)
-        if kept is None or wanted is None:
+    check_width(width)
+    place, edits, read, found = job.place, job.work.edits, 0, 0
+    tries = [KeptMoments.none(width)]
+    # Of an edited row what it was is summed up as well: where most are edited, all is less work.
+    if not features.rewrites or 2 * rows_of(place, [edits]) < len(features):
+        tries = [kept for kept in (KeptMoments.read(place, width),) if kept] + tries
+    for kept in tries:
+        wanted = readings(kept, features.rows, features.rewrites)
+        if wanted is None:
             continue
-        rows = sum(features.rows.get(one.path, 0) for one in wanted)
-        more, fewer = feature_moments(
-            spark, job.place, wanted, rows, width, edits if features.rewrites else no_edits
-        )
-        read += more.raw.n + fewer.raw.n
+        of_file = partial(edits_of, place, edits)
+        more, fewer = feature_moments(spark, place, wanted, width, of_file)
+        read, found = read + more.raw.n + fewer.raw.n, more.raw.n
         made = kept.updated(more, fewer, features.rows)
         if made is not None and _are_of(made.moments, labels):
-            made.write(job.place, job.work.moments)
+            if wanted:
+                made.write(place, job.work.moments)
             return made.moments, read
-    raise CountError.of_rows(len(labels.codes), "features listed", read, "features read")
+    raise CountError.of_rows(len(labels.codes), "features listed", found, "features read")
 
 
 def _are_of(moments: FeatureMoments, labels: Labels) -> bool:

@@ -41,6 +41,10 @@ class FeatureMoments(NamedTuple):
         """Return the moments of these rows but those of `other`, which are among them."""
         return type(self)(self.raw.without(other.raw), self.unit.without(other.unit))
 
+    def shrinks_by(self, left: Self) -> float:
+        """Say how much less is `left` of these rows; see `Moments`."""
+        return max(one.shrinks_by(other) for one, other in zip(self, left, strict=True))
+
     def weight_of_rounding(self, left: Self) -> float:
         """Say how much rounding counts for in what is `left`; see `Moments`."""
         return max(one.weight_of_rounding(other) for one, other in zip(self, left, strict=True))

@@ -24,7 +24,8 @@ Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-_MATRICES_AT_ONCE = 6  # a scatter, the product of a block, a merge, on their way, and once more
+# Scatters raw and of unit length: kept, more, fewer, merged, what is left; and one on its way.
+_MATRICES_AT_ONCE = 11
 
 _LARGEST = 1e150  # the square of a mean below it, times any number of rows, is still a float64
 _CONTAINER_LIMITS = (  # of control groups, version 2 and version 1
@@ -134,24 +135,36 @@ class Moments:
         scatter -= other.scatter
         return type(self)(n, mean, scatter, labels, counts, means)
 
+    def shrinks_by(self, left: Self) -> float:
+        """Say how much less is `left` of these rows: the largest ratio of all features and labels.
+
+        Of scatters, of counts and of counts by label; at least 1, and infinite where a feature is
+        left without any spread. What these moments are inexact by, those are by so much more.
+        """
+        if not left.n:
+            return 1.0
+        before = dict(zip(self.labels, self.label_counts.tolist(), strict=True))
+        after = zip(left.labels, left.label_counts.tolist(), strict=True)
+        counts = [before.get(label, 0) / count for label, count in after]
+        return float(max(1.0, self.n / left.n, *counts, self._ratios(left).max(initial=1)))
+
     def weight_of_rounding(self, left: Self) -> float:
         """Say how much rounding counts for in what is `left` of these rows, in units of float64's.
 
         What was added and is taken away again leaves its rounding behind: a scatter of 1, left of
-        one of 1,000, is a thousand times less exact, and infinitely where nothing should be left.
-        The largest such ratio of all features and labels; an offset counts as `merge` rounds it.
+        one of 1,000, is a thousand times less exact. A mean far from 0 counts as `merge` rounds it.
         """
-        if not left.n:
-            return 1.0
+        spread = np.diagonal(self.scatter) > 0
+        offset = np.abs(self.mean[spread]) / np.sqrt(np.diagonal(self.scatter)[spread] / self.n)
+        ratios = self._ratios(left) * (1 + offset)
+        return max(self.shrinks_by(left), float(ratios.max(initial=1)))
+
+    def _ratios(self, left: Self) -> Vector:
+        """Return the scatter of each feature that spreads here beside its own in `left`."""
         before, after = np.diagonal(self.scatter), np.diagonal(left.scatter)
         spread = before > 0
-        if (after[spread] <= 0).any():
-            return float("inf")
-        offset = np.abs(self.mean[spread]) / np.sqrt(before[spread] / self.n)
-        ratios = before[spread] / after[spread] * (1 + offset)
-        at = {label: row for row, label in enumerate(self.labels)}
-        counts = self.label_counts[[at[label] for label in left.labels]] / left.label_counts
-        return float(max(self.n / left.n, ratios.max(initial=1), counts.max(initial=1)))
+        with np.errstate(divide="ignore"):
+            return np.where(after[spread] > 0, before[spread] / after[spread], np.inf)
 
     @property
     def features(self) -> int:

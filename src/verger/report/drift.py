@@ -123,7 +123,7 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
     """
     if old is None:
         return Drift("first")
-    if not backbone.startswith(old.backbone):
+    if old.backbone not in (backbone, backbone.partition(" ")[0]):
         return Drift("other_backbone", since=old.finished, old=old.photos)
     fresh = ~np.isin(photos.keys, old.keys)
     gone = int((~np.isin(old.keys, photos.keys)).sum())

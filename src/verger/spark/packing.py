@@ -22,7 +22,7 @@ from verger.errors import EngineError
 from verger.projections.moment_bytes import Parts, from_bytes, to_bytes
 from verger.spark.failures import job_errors
 
-_ROWS_A_BLOCK = 2048
+ROWS_A_BLOCK = 2048
 _BYTES_A_CHUNK = 4 * 2**20
 _PARTS_AT_DRIVER = 4  # as many tasks send theirs to the driver; more are merged by reducers first
 _REDUCERS = 2
@@ -42,7 +42,7 @@ def blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     for batch in batches:
         if len(batch):
             held.append(batch)
-        if sum(len(one) for one in held) >= _ROWS_A_BLOCK:
+        if sum(len(one) for one in held) >= ROWS_A_BLOCK:
             yield pa.Table.from_batches(held)
             held = []
     if held:

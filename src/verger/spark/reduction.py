@@ -18,7 +18,7 @@ from verger.projections.moment_bytes import Parts
 from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
 from verger.spark.failures import job_errors
-from verger.spark.packing import UnlikeLengths, matrix, reduced
+from verger.spark.packing import ROWS_A_BLOCK, UnlikeLengths, matrix, reduced
 from verger.storage.place import Place
 from verger.store.gathering import Gathering
 from verger.store.kept_moments import Changed, Reading, rows_changed
@@ -31,7 +31,6 @@ from verger.store.work import Work
 
 _TASKS_A_CORE = 2
 _ROWS_A_TASK = 1_024  # to send moments takes as long as to compute those of so many rows
-_ROWS_A_BLOCK = 2_048  # of a matrix product
 _MORE, _FEWER = "more", "fewer"
 
 
@@ -39,18 +38,16 @@ def feature_moments(
     spark: SparkSession,
     place: Place,
     readings: list[Reading],
-    rows: int,
     width: int,
     edits: Callable[[str], Edits],
 ) -> tuple[FeatureMoments, FeatureMoments]:
     """Compute the moments of the rows that readings find to be there, and to be gone, in one pass.
 
-    `rows` is how many are there, about, by which the pass is shared out.
-
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
     """
     # Moments are large, however few the rows: what each task sends is worth that of many files.
+    rows = sum(reading.rows for reading in readings)
     most = _TASKS_A_CORE * spark.sparkContext.defaultParallelism
     tasks = max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
 
@@ -135,7 +132,7 @@ def summed_up(changed: Iterable[Changed], width: int) -> Parts:
         for what, batch in zip(held, change, strict=True):
             if len(batch):
                 held[what].append(batch)
-            if sum(map(len, held[what])) >= _ROWS_A_BLOCK:
+            if sum(map(len, held[what])) >= ROWS_A_BLOCK:
                 add(what)
     for what in held:
         if held[what]:

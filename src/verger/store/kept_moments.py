@@ -21,12 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from verger.errors import VergerError
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moment_bytes import from_bytes, to_bytes
 from verger.storage.place import Place
 from verger.store.damage import damage_told
 from verger.store.layout import MOMENTS
-from verger.store.parts import Edits, edited
+from verger.store.parts import Edits, edited, no_edits
 from verger.store.tables import ROWS_A_GROUP, batches, opened
 
 _FORMAT = 1
@@ -58,7 +59,7 @@ class KeptMoments(NamedTuple):
         """Return what is kept in a STORE; None where that is nothing, or of no use."""
         try:
             head, _, content = place.read(MOMENTS).partition(b"\n")
-        except OSError:
+        except (OSError, VergerError):  # of a bucket: whatever it is, all features can be read
             return None
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             said = json.loads(head[:_HEAD])
@@ -87,7 +88,7 @@ class KeptMoments(NamedTuple):
             after = before.without(fewer)
         except ValueError:  # some other rows than these were summed up
             return None
-        lost = self.lost + _EPS
+        lost = self.lost * self.moments.shrinks_by(after) + _EPS
         if fewer.raw.n:
             lost += _EPS * before.weight_of_rounding(after)
         if lost > _MOST_LOST or after.raw.n != sum(files.values()):
@@ -98,11 +99,15 @@ class KeptMoments(NamedTuple):
 class Reading(NamedTuple):
     """A file of features to be read for moments.
 
-    as_edited: all its rows as edits leave them; else what edits take away, and put in its place
+    rows:   how many it has, about
+    edited: whether there may be edits of it
+    summed: whether its rows are summed up already, so that edits alone count
     """
 
     path: str
-    as_edited: bool
+    rows: int
+    edited: bool = False
+    summed: bool = False
 
 
 Rewrites = Mapping[str, Sequence[str]]
@@ -125,8 +130,11 @@ def readings(
         return None
     new = [path for path in files if path not in of_known and _name(path) not in known]
     return [
-        *(Reading(path, as_edited=True) for path in new),
-        *(Reading(path, as_edited=_name(path) not in known) for path in sources),
+        *(Reading(path, files[path]) for path in new),
+        *(
+            Reading(path, kept.files.get(_name(path), 0), edited=True, summed=_name(path) in known)
+            for path in sources
+        ),
     ]
 
 
@@ -141,8 +149,8 @@ def rows_changed(
     place: Place, reading: Reading, edits: Callable[[str], Edits]
 ) -> Iterator[Changed]:
     """Read what one reading asks for, a block at a time."""
-    dropped, labels = edits(reading.path)
-    if reading.as_edited:
+    dropped, labels = edits(reading.path) if reading.edited else no_edits(reading.path)
+    if not reading.summed:
         for batch in batches(place, reading.path, _COLUMNS):
             yield Changed(edited(batch, dropped, labels), batch.slice(0, 0))
     elif touched := sorted({*dropped, *labels}):
@@ -167,5 +175,6 @@ def _name(path: str) -> str:
 
 def _seal(said: Mapping[str, object], content: bytes) -> str:
     head = {name: value for name, value in said.items() if name != "sha256"}
-    text = json.dumps(head, sort_keys=True).encode()
-    return hashlib.sha256(text + b"\n" + content).hexdigest()
+    seal = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
+    seal.update(content)
+    return seal.hexdigest()

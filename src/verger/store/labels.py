@@ -12,7 +12,6 @@ import pyarrow as pa
 from verger.store.tables import Table
 
 NO_LABEL = -1
-_FILES_AT_ONCE = 16
 
 
 class Labels(NamedTuple):
@@ -24,7 +23,7 @@ class Labels(NamedTuple):
 
 def labels_of(table: Table) -> Labels:
     """Read the labels of a table, and no other column."""
-    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(table.place.reads_at_once) as pool:
         read = pool.map(
             lambda number: list(table.batches([number], ["label"])), range(len(table.files))
         )

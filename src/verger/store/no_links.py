@@ -49,5 +49,5 @@ def refuse_links(place: Place) -> None:
                 )
             raise StoreError(
                 f"{path} is neither a file nor a folder; in a STORE nothing else is.",
-                hint="Take it away.",
+                hint="Remove it.",
             )

@@ -12,7 +12,8 @@ from pathlib import Path
 from verger.errors import StoreError, VergerError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FAILING = (errno.EIO, errno.ENXIO, errno.ESTALE, errno.EREMOTEIO)
+# Not every system has all of them.
+_FAILING = {getattr(errno, name, None) for name in ("EIO", "ENXIO", "ESTALE", "EREMOTEIO")} - {None}
 
 
 @contextmanager
@@ -40,10 +41,11 @@ def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
         return kind(f"The disk of {where} is full.", hint="Free some space, and run again.")
     said = error.strerror or str(error)
     if error.errno in _FAILING:
-        said = os.strerror(error.errno)  # Arrow's own words say no more
-        return kind(
-            f"{path or store}: {said}.", hint="The disk fails: look after it, and run again."
-        )
+        said = os.strerror(error.errno or errno.EIO)  # Arrow's own words say no more
+        hint = "The disk may be failing, or a network share is gone: check it, and run again."
+        return kind(f"{path or store}: {said}.", hint=hint)
+    if Path(path).is_file() and not os.access(path, os.R_OK):
+        return kind(f"{path} cannot be read: {said}.")
     if in_store:
         return kind(f"Cannot write to {path or store}: {said}.")
     return kind(f"{path}: {said}.")

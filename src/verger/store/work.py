@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verger.errors import VergerError
 from verger.storage.place import Lease, Place
 from verger.store.layout import DRAFTS, FEATURES, MOMENTS, REJECTS, WORK
 
@@ -95,7 +96,7 @@ class Work:
 
     def keep_moments(self) -> None:
         """Keep the moments of the features that are published now, if they are not those before."""
-        with suppress(OSError):  # there are none; whatever else befalls, the next run reads it all
+        with suppress(OSError, VergerError):  # there are none, or the next run reads all features
             self.place.move(self.moments, MOMENTS)
 
     def drop_parts(self, lease: Lease) -> None:

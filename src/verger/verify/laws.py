@@ -111,7 +111,7 @@ def of_moments(store: Store, sums: Sums) -> Iterator[Finding]:
     files = store.table(FEATURES)
     kept = KeptMoments.read(store.place, len(sums.values)) if sums.rows else None
     if kept is None or kept.files.keys() != {file.rpartition("/")[2] for file in files}:
-        return  # and no run uses them
+        return  # of other files: a run looks at that for itself
     raw, scale = kept.moments.raw, np.sqrt(sums.squares / sums.rows)
     variances = sums.squares / sums.rows - (sums.values / sums.rows) ** 2
     off = max(
