@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verger.embed.card import framing_of
 from verger.errors import visible
 from verger.photos.reasons import Reason
 from verger.store.layout import (
@@ -40,6 +39,8 @@ def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) 
 
 def _done(record: Mapping[str, Any]) -> list[str]:
     """Say what was done, and what is to be noted."""
+    from verger.embed.card import framing_of  # which `--help` need not load
+
     counts, projection = record["counts"], record["projection"]
     took = sum(record.get("reduced", record)["seconds"].values())
     rate = ""
