@@ -56,6 +56,36 @@ def test_a_scratch_folder_is_private_and_goes(temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+def test_an_empty_folder_without_its_lock_is_removed_when_it_is_old(temporary: Path) -> None:
+    old, young, other = (
+        temporary / name for name in ("verger-0a1b2c3_", "vg-0a1b2c3_", "verger-x")
+    )
+    for folder in (old, young, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (0, time.time() - 100))
+    folders._sweep.cache_clear()
+    with scratch_folder():
+        assert not old.exists()
+        assert young.exists()
+        assert other.exists()
+
+
+def test_what_cannot_be_removed_yet_keeps_its_lock_and_goes_later(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as while Java still writes there
+        with scratch_folder() as folder:
+            (folder / "spark").mkdir()
+            (folder / "part").write_bytes(b"x")
+    assert sorted(entry.name for entry in folder.iterdir()) == [".held", "spark"]
+    os.utime(folder / ".held", (0, time.time() - 100))
+    folders._sweep.cache_clear()
+    with scratch_folder():
+        assert not folder.exists()
+
+
 def test_what_a_killed_process_left_is_removed(temporary: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from verger.machine import folders; "

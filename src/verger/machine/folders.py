@@ -10,6 +10,7 @@ import fcntl
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -29,6 +30,7 @@ LEAST_ROOM = (
 _HELD = ".held"  # locked for as long as the process lives that the folder is of
 _SECONDS_OLD = 60  # a folder may be younger than its lock; then it is left alone
 _PREFIXES = ("verger-", "vg-")
+_NAME = re.compile(r"(verger|vg)-[a-z0-9_]{8}")  # as tempfile.mkdtemp makes them
 _MOST_LINKS = 40
 _OTHERS_ENTER = stat.S_IXGRP | stat.S_IXOTH
 
@@ -49,7 +51,7 @@ def scratch_folder(prefix: str = "verger-", *, runs_programs: bool = False) -> I
             fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(held)
 
 
@@ -105,16 +107,39 @@ def _remove_unheld(folder: Path) -> None:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return
         held = os.open(folder / _HELD, os.O_WRONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:  # its process was killed as it made it, or as it removed it
+        if _NAME.fullmatch(folder.name) and time.time() - status.st_mtime > _SECONDS_OLD:
+            with suppress(OSError):  # it is not empty: perhaps none of ours
+                folder.rmdir()
+        return
     except OSError:  # none of ours
         return
     try:
         if time.time() - os.fstat(held).st_mtime > _SECONDS_OLD:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
     except OSError:  # its process lives
         return
     finally:
         os.close(held)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what is in a folder, and the folder with its lock only if nothing is left.
+
+    A program that is ending, such as Java, may write there until the last moment: what cannot be
+    removed now is removed by a later process, by the lock that stays.
+    """
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != _HELD:
+                with suppress(OSError):
+                    entry.unlink()
+        if [entry.name for entry in folder.iterdir()] == [_HELD]:
+            (folder / _HELD).unlink()
+            folder.rmdir()
 
 
 def cache_folder() -> Path | None:
