@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
+import numpy.typing as npt
 import pillow_heif
 import pytest
 from PIL import Image
@@ -31,7 +33,7 @@ from makers.depth import (
     with_transparent_value,
 )
 from pictures import encoded, png, smooth
-from verger.photos.decode import decode
+from verger.photos.decode import Framing, decode
 from verger.photos.reasons import Reason, Reject
 
 pytestmark = pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")
@@ -115,3 +117,25 @@ def test_the_depth_of_a_heic_does_not_matter() -> None:
         decode(out.getvalue()).pixels[0].astype(int) - decode(encoded(image, "PNG")).pixels[0]
     )
     assert np.abs(difference).max() <= 10
+
+
+def bmp_with_alpha(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Write RGBA pixels (h, w, 4) as a BMP of version 4, whose header says where alpha is."""
+    height, width, _ = pixels.shape
+    rows = pixels[::-1, :, [2, 1, 0, 3]].tobytes()
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(rows), 2835, 2835, 0, 0)
+    header += struct.pack("<5I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, 0x73524742) + bytes(48)
+    return struct.pack("<2sIII", b"BM", 122 + len(rows), 0, 122) + header + rows
+
+
+@pytest.mark.parametrize(("alpha", "shown"), [(0, 1.0), (255, 1.0), (128, 0.5)])
+def test_a_bmp_whose_alpha_is_all_zero_has_none(alpha: int, shown: float) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    pixels = np.dstack([colours, np.full((8, 8), alpha, np.uint8)])
+    if alpha == 128:
+        pixels[0, 0, 3] = 0  # alpha that says something
+    seen = decode(bmp_with_alpha(pixels), Framing(8, (8,))).pixels[0].astype(float)
+    expected = colours * shown + 255 * (1 - shown)
+    if alpha == 128:
+        expected[0, 0] = 255
+    assert np.abs(seen - expected).max() <= 2

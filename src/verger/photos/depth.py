@@ -40,6 +40,9 @@ def as_eight_bit(image: Image.Image, data: bytes) -> Image.Image:
         return _from_levels(np.asarray(image), 16)
     if mode in ("La", "RGBa"):  # colours that are multiplied by their alpha
         return image.convert(mode.upper()).convert("RGBA")
+    # Windows leaves the fourth byte of a BMP at 0, of which browsers make no transparency either.
+    if image.format == "BMP" and mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")
     if image.has_transparency_data:
         return image.convert("RGBA")
     if mode == "1":
