@@ -217,9 +217,10 @@ Made by `python -m benchmarks.growth`, on {count:,} photos.
 |---|---|---|---|---|
 {chr(10).join(table)}
 
-Seconds by stage, of the first run and of that with 1% new: {stages}. Only the embedding is of what
-is new; both projections, the matrix, the gallery and its rehearsal, and the report are made of all
-features each time, so that a second run leaves what one run over all photos would.
+Seconds by stage, of the first run and of that with 1% new: {stages}. The embedding and
+the moments that the projections are fitted to are of what is new; the matrix, the gallery and its
+rehearsal, and the report are made of all features each time, so that a second run leaves what one
+run over all photos would.
 
 Times of whole commands are medians of three for a run with nothing new and for a bare session
 (Python that starts Spark as it comes, counts one DataFrame, and stops). The workers are daemons of

@@ -74,7 +74,9 @@ class KeptMoments(NamedTuple):
         content = to_bytes(self.moments._asdict())
         said = {"format": _FORMAT, "files": dict(self.files), "lost": self.lost}
         said["sha256"] = _seal(said, content)
-        place.put(to, json.dumps(said).encode() + b"\n" + content)
+        with place.incoming(to) as file, file.open("wb") as out:
+            out.write(json.dumps(said).encode() + b"\n")
+            out.write(content)
 
     def updated(
         self, more: FeatureMoments, fewer: FeatureMoments, files: Mapping[str, int]
