@@ -2,7 +2,7 @@
 
 `FOLDER/expected.csv` says of each file what `verger run FOLDER STORE --max-rejects 1` makes of it:
 embedded (with the pixels of which other file, within how many levels), rejected (for which reason),
-or left out. All of it is rendered here, some 25 MB; one file is 12 GB long and holds next to
+or left out. All of it is rendered here, some 27 MB; one file is 12 GB long and holds next to
 nothing, so the disk must know sparse files.
 """
 

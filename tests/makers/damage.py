@@ -14,6 +14,16 @@ from pictures import encoded, smooth
 KINDS: list[dict[str, Any]] = [
     {}, {"optimize": True}, {"subsampling": 0}, {"quality": 95}, {"restart_marker_rows": 2},
 ]  # fmt: skip
+OWN_TABLES: dict[str, Any] = {"optimize": True, "quality": 60}
+WITH_RESTARTS: dict[str, dict[str, Any]] = {
+    "progressive and restart markers": {"progressive": True, "restart_marker_rows": 20},
+    "own tables and restart markers": {**OWN_TABLES, "restart_marker_rows": 20},
+}
+# JPEGs in which a plain area is zeros, so that a hole is not found by zeros alone.
+ZEROS_MEAN_SOMETHING = {
+    "progressive": {"progressive": True}, "own tables": OWN_TABLES, **WITH_RESTARTS,
+}  # fmt: skip
+TIFF_COMPRESSIONS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "jpeg", "packbits")
 
 
 def grainy(width: int = 480, height: int = 360) -> Image.Image:
@@ -23,9 +33,17 @@ def grainy(width: int = 480, height: int = 360) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def with_hole(data: bytes, size: int, share: float = 0.4) -> bytes:
+def half_plain(image: Image.Image, color: tuple[int, ...]) -> Image.Image:
+    """Make all but the upper third of a picture plain."""
+    half = image.copy()
+    half.paste(color, (0, image.height // 3, *image.size))
+    return half
+
+
+def with_hole(data: bytes, size: int, share: float = 0.4, fill: int = 0) -> bytes:
+    """Lose some sectors: as zeros, or erased (0xFF)."""
     at = int(len(data) * share)
-    return data[:at] + bytes(size) + data[at + size :]
+    return data[:at] + bytes((fill,)) * size + data[at + size :]
 
 
 def ended_early(jpeg: bytes, share: float) -> bytes:

@@ -83,6 +83,7 @@ UNREAD = {
     "14": tiff(bytes(10_800 * 2), (14,)),
     "compression": tiff(bytes(10_800), (8,), (259, 3, 65000)),
 }
+LARGEST = (281, 3, 4095)
 # The same of SHADES: another program may read them.
 UNREAD_SHADES = {
     "16 inverted, big-endian": tiff(
@@ -90,9 +91,10 @@ UNREAD_SHADES = {
     ),
     "12, big-endian": tiff(packed(WIDE * 257 >> 4), (12,), order=">"),
     "12 inverted": tiff(packed(4095 - (WIDE * 257 >> 4)), (12,), photometric=0),
+    "12 of 16, colours": tiff(
+        (WIDE * 257 >> 4).astype("<u2").repeat(3).tobytes(), (16,) * 3, LARGEST, photometric=2
+    ),
 }
-
-LARGEST = (281, 3, 4095)
 # Values that say how large the largest is: white, where that is the largest of so many bits.
 FEWER_BITS = {
     "12 of 16": tiff((WIDE * 257 >> 4).astype("<u2").tobytes(), (16,), LARGEST),
@@ -110,10 +112,7 @@ FEWER_BITS = {
     "a largest value of no number of bits": tiff(
         (WIDE * 257).astype("<u2").tobytes(), (16,), (281, 3, 65000)
     ),
-}  # fmt: skip
-COLOURS_OF_FEWER_BITS = tiff(
-    (WIDE * 257 >> 4).astype("<u2").repeat(3).tobytes(), (16,) * 3, LARGEST, photometric=2
-)
+}
 
 
 def inverted(values: np.ndarray, compression: str) -> bytes:
@@ -161,6 +160,15 @@ def premultiplied() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
     }  # fmt: skip
 
 
+def bmp_with_alpha(pixels: np.ndarray) -> bytes:
+    """Write RGBA pixels (h, w, 4) as a BMP of version 4, whose header says where alpha is."""
+    height, width, _ = pixels.shape
+    rows = pixels[::-1, :, [2, 1, 0, 3]].tobytes()
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(rows), 2835, 2835, 0, 0)
+    header += struct.pack("<5I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, 0x73524742) + bytes(48)
+    return struct.pack("<2sIII", b"BM", 122 + len(rows), 0, 122) + header + rows
+
+
 def other_kinds() -> dict[str, bytes]:
     """Whole files of other kinds that are `unsupported`."""
     jpeg = encoded(smooth(64, 48), "JPEG")
@@ -171,13 +179,13 @@ def other_kinds() -> dict[str, bytes]:
     }  # fmt: skip
     made = {name: _changed(jpeg, *change) for name, change in changes.items()}
     made["vvc.heic"] = encoded(smooth(64, 48), "HEIF").replace(b"hvc1", b"vvc1")
+    made["height after its scan.jpg"] = _with_height_after_its_scan(jpeg)
     made["jpeg inside.bmp"] = _changed(encoded(smooth(64, 48), "BMP"), 30, 4)
     return made
 
 
-def with_height_after_its_scan() -> bytes:
-    """A JPEG whose header leaves the height to a segment after its first scan (DNL)."""
-    jpeg = encoded(smooth(64, 48), "JPEG")
+def _with_height_after_its_scan(jpeg: bytes) -> bytes:
+    """Leave the height to a segment after the first scan (DNL)."""
     at = jpeg.index(b"\xff\xc0")
     height = b"\xff\xdc\0\4" + jpeg[at + 5 : at + 7]
     return jpeg[: at + 5] + b"\0\0" + jpeg[at + 7 : -2] + height + jpeg[-2:]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pictures import smooth
 
@@ -13,23 +15,38 @@ IMAGE = smooth(120, 90)
 COLOURS = np.asarray(IMAGE)
 SHADES = np.asarray(IMAGE.convert("L"))
 HALF = np.full(SHADES.shape, 128, np.uint8)
-OVER_WHITE = (COLOURS * (128 / 255) + 127).astype(np.uint8)  # the colours half transparent
 RAW, DEFLATE = 1, 8
-_MULTIPLIED = COLOURS * 128.0 / 255
+_ALPHA = np.dstack([COLOURS, HALF])
+_MULTIPLIED = np.dstack([(COLOURS * 128.0 / 255).astype(np.uint8), HALF])
 
+# What is seen of each, by name.
+SEEN = {
+    "shades": SHADES,
+    "shades over white": (SHADES * (128 / 255) + 127).astype(np.uint8),  # half transparent
+    "small waves": COLOURS,
+    "small waves over white": (COLOURS * (128 / 255) + 127).astype(np.uint8),
+    "small waves as YCbCr": np.asarray(Image.fromarray(COLOURS, "YCbCr").convert("RGB")),
+}
 # Values, photometric interpretation, meaning of the values beyond it; what is seen of them.
 READ = {
-    "shades": (SHADES[..., None], 1, (), SHADES),
-    "RGB": (COLOURS, 2, (), COLOURS),
-    "RGB and an alpha": (np.dstack([COLOURS, HALF]), 2, (2,), OVER_WHITE),
-    "RGB multiplied by an alpha": (
-        np.dstack([_MULTIPLIED.astype(np.uint8), HALF]), 2, (1,), OVER_WHITE,
-    ),
-    "CMYK": (np.asarray(IMAGE.convert("CMYK")), 5, (), COLOURS),
-}  # fmt: skip
+    "shades": (SHADES[..., None], 1, (), "shades"),
+    "RGB": (COLOURS, 2, (), "small waves"),
+    "RGB and an alpha": (_ALPHA, 2, (2,), "small waves over white"),
+    "RGB multiplied by an alpha": (_MULTIPLIED, 2, (1,), "small waves over white"),
+    "CMYK": (np.asarray(IMAGE.convert("CMYK")), 5, (), "small waves"),
+}
 LAYOUTS: tuple[tuple[tuple[int, int], bool], ...] = (
     ((90, 120), False), ((17, 120), False), ((32, 48), True), ((96, 128), True),
 )  # fmt: skip
+
+# Ways to store them that differ in bits, order of bytes, strips or tiles, and compression.
+STORED: dict[str, dict[str, Any]] = {
+    "8 bits": {},
+    "16 bits, big-endian, in strips": {"bits": 16, "order": ">", "layout": LAYOUTS[1]},
+    "16 bits, in deflated tiles": {
+        "bits": 16, "compression": DEFLATE, "predictor": 2, "layout": LAYOUTS[2],
+    },
+}  # fmt: skip
 
 
 def planes(
@@ -77,3 +94,19 @@ def planes(
         table += struct.pack(order + "HHI", tag, kind, len(numbers)) + place
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
     return head + table + bytes(4) + blob + b"".join(parts)
+
+
+INVERTED = planes(255 - SHADES[..., None], 0)  # "shades"
+UNDECLARED = planes(_ALPHA, 2)  # an alpha: "small waves over white"
+# Whole files that are `unsupported`, and what is seen of them by who reads them.
+UNREAD = {
+    "shades and an alpha": (planes(np.dstack([SHADES, HALF]), 1, (2,)), "shades over white"),
+    "shades and an alpha, compressed": (
+        planes(np.dstack([SHADES, HALF]), 1, (2,), compression=DEFLATE), "shades over white",
+    ),
+    "an alpha that is not declared": (planes(_ALPHA, 2, bits=16), "small waves over white"),
+    "an alpha that is not declared, compressed": (
+        planes(_ALPHA, 2, compression=DEFLATE), "small waves over white",
+    ),
+    "YCbCr": (planes(COLOURS, 6), "small waves as YCbCr"),
+}  # fmt: skip

@@ -12,10 +12,11 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from awkward import ODD_NAMES
-from makers import bombs, colours, damage, depth, modes
+from makers import bombs, colours, damage, depth, modes, planes
 from names import ALIKE, HIDDEN, KEPT, ODD, SYSTEMS
 from pictures import PILLOW_FORMATS, corners, encoded, encoded_as, exif, png, smooth, stored
 from verger.photos.references import EXTENSIONS
@@ -211,7 +212,7 @@ def _colours(made: _Torture) -> None:
 
 def _depths(made: _Torture) -> None:
     like = made.right("shades", Image.fromarray(depth.SHADES))
-    for name, data in depth.READ.items():
+    for name, data in {**depth.READ, **depth.FEWER_BITS}.items():
         made.embedded(f"depth/{name}.tif", data, like)
     for compression in depth.COMPRESSIONS:
         for bits, values in zip((16, 8), depth.INVERTED, strict=True):
@@ -227,9 +228,27 @@ def _depths(made: _Torture) -> None:
         made.rejected(f"depth/{name}", data, "unsupported")
 
 
+def _planes(made: _Torture) -> None:
+    like = {name: made.right(name, Image.fromarray(seen)) for name, seen in planes.SEEN.items()}
+    for name, (values, photometric, extra, shown) in planes.READ.items():
+        for way, options in planes.STORED.items():
+            data = planes.planes(values, photometric, extra, **options)
+            made.embedded(f"planes/{name}, {way}.tif", data, like[shown], 2, 2)
+    made.embedded("planes/shades inverted.tif", planes.INVERTED, like["shades"])
+    made.embedded("planes/an alpha that is not declared.tif", planes.UNDECLARED,
+                  like["small waves over white"], 2, 2)  # fmt: skip
+    for name, (data, shown) in planes.UNREAD.items():
+        made.rejected(f"planes/unread, {name}.tif", data, "unsupported", like[shown])
+
+
 def _transparent(made: _Torture) -> None:
     for name, (data, color) in depth.premultiplied().items():
         made.embedded(f"depth/premultiplied {name}.tif", data, made.plain(color), 2, 2)
+    for name, alpha, seen in (("of zeros", 0, "small waves"),
+                              ("of half", 128, "small waves over white")):  # fmt: skip
+        data = depth.bmp_with_alpha(np.dstack([planes.COLOURS, np.full_like(planes.HALF, alpha)]))
+        like = made.right(seen, Image.fromarray(planes.SEEN[seen]))
+        made.embedded(f"depth/an alpha {name}.bmp", data, like, 2, 2)
     white = made.plain(modes.WHITE)
     for number, (bits, kind, row, value, clear) in enumerate(depth.TRANSPARENT, 1):
         path = f"depth/transparent value {number}, {bits} bits.png"
@@ -299,19 +318,64 @@ def _damaged(made: _Torture) -> None:
         suffix = _suffix(format_)
         made.rejected(f"damaged/a hole.{suffix}", damage.with_hole(data, 4096), "damaged")
         made.rejected(f"damaged/zeros for an end.{suffix}", damage.filled_up(data), "damaged")
+        if format_ != "WEBP":
+            made.rejected(f"damaged/erased.{suffix}", damage.with_hole(data, 512, fill=0xFF),
+                          "damaged")  # fmt: skip
     lossless = damage.filled_up(encoded(grainy, "WEBP", lossless=True, quality=80))
     made.rejected("damaged/zeros for an end, lossless.webp", lossless, "damaged")
-    # Sound ones that look alike.
+    _damaged_jpegs(made)
+    for compression in damage.TIFF_COMPRESSIONS:
+        data = encoded(damage.grainy(200, 150), "TIFF", compression=compression)
+        for name, fill in (("a hole", 0), ("erased", 0xFF)):
+            path = f"damaged/{name}, {compression}.tif"
+            made.rejected(path, damage.with_hole(data, 512, fill=fill), "damaged")
+
+
+def _damaged_jpegs(made: _Torture) -> None:
+    """Write JPEGs with holes of zeros that are told from plain areas by following the codes."""
+    waves = smooth(1600, 1200)
+    for mode in ("RGB", "L", "CMYK"):
+        data = encoded(smooth(800, 600).convert(mode), "JPEG", progressive=True, quality=90)
+        data = damage.with_hole(data, 512, 0.1)  # in its first scan
+        made.rejected(f"damaged/progressive {mode}, a hole.jpg", data, "damaged")
+    data = encoded(waves, "JPEG", **damage.OWN_TABLES)
+    made.rejected("damaged/own tables, a hole.jpg", damage.with_hole(data, 512), "damaged")
+    made.rejected("damaged/own tables, zeros for an end.jpg", damage.filled_up(data), "truncated")
+    for name, options in damage.WITH_RESTARTS.items():
+        data = damage.with_hole(encoded(waves, "JPEG", **options), 512, 0.1)
+        made.rejected(f"damaged/{name}, a hole.jpg", data, "damaged")
+
+
+def _sound(made: _Torture) -> None:
+    """Write whole photos that look like damaged ones."""
+    grainy = damage.grainy()
     data = encoded(grainy, "JPEG", exif=exif(6))
     made.embedded("sound/photo.jpg", data)
     for name, added in damage.with_additions(data).items():
         made.embedded(f"sound/{name}.jpg", added, "sound/photo.jpg")
-    half = damage.grainy(1200, 900)
-    half.paste((128, 128, 128), (0, 300, 1200, 900))
+    half = damage.half_plain(damage.grainy(1200, 900), (128, 128, 128))
     like = made.right("half gray", half)
     for number, options in enumerate([*damage.KINDS, {"progressive": True}], 1):
         path = f"sound/{number}, half gray.jpg"
         made.embedded(path, encoded(half, "JPEG", **options), like, 2.5, 40)
+    for format_ in ("WEBP", "HEIF", "AVIF"):
+        data = encoded(half, format_)
+        made.embedded(f"sound/half gray.{_suffix(format_)}", data, like, 2.5, 40)
+    white, black = made.plain(modes.WHITE), made.plain((0, 0, 0))
+    plain = Image.new("RGB", (1200, 900), modes.WHITE)
+    half = damage.half_plain(smooth(800, 600), modes.WHITE)
+    like = made.right("half white", half)
+    for name, options in damage.ZEROS_MEAN_SOMETHING.items():
+        made.embedded(f"sound/white, {name}.jpg", encoded(plain, "JPEG", **options), white)
+        made.embedded(
+            f"sound/half white, {name}.jpg", encoded(half, "JPEG", **options), like, 2.5, 40
+        )
+    plain = Image.new("RGB", (1200, 900))
+    for compression in damage.TIFF_COMPRESSIONS:
+        data = encoded(plain, "TIFF", compression=compression)
+        made.embedded(f"sound/black, {compression}.tif", data, black)
+    narrow = encoded(Image.new("L", (1, 3000), 255), "TIFF", compression="packbits")
+    made.embedded("sound/a pixel wide, packbits.tif", narrow, white)
 
 
 def _bombs(made: _Torture) -> None:
@@ -380,8 +444,8 @@ def _special(made: _Torture) -> None:
 
 
 _PARTS = (
-    _formats, _orientations, _modes, _colours, _depths, _transparent, _brands, _cut, _damaged,
-    _bombs, _no_photos, _names, _special,
+    _formats, _orientations, _modes, _colours, _depths, _planes, _transparent, _brands, _cut,
+    _damaged, _sound, _bombs, _no_photos, _names, _special,
 )  # fmt: skip
 
 

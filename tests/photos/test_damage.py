@@ -10,11 +10,15 @@ from PIL import Image
 
 from makers.damage import (
     KINDS,
+    OWN_TABLES,
+    TIFF_COMPRESSIONS,
+    WITH_RESTARTS,
     cut_in_its_last_scan,
     ended_early,
     filled_up,
     flipped,
     grainy,
+    half_plain,
     png_with_half_its_pixels,
     with_additions,
     with_another_file,
@@ -70,21 +74,19 @@ def test_a_hole_in_any_scan_of_a_progressive_jpeg_is_broken_or_hardly_seen(
             assert np.abs(decode(holed).pixels[0] - right).mean() < 1, at
 
 
-@pytest.mark.parametrize("options", [{"progressive": True}, {"optimize": True, "quality": 60}])
+@pytest.mark.parametrize("options", WITH_RESTARTS.values(), ids=WITH_RESTARTS)
 def test_a_hole_in_a_jpeg_with_restart_markers_is_broken(options: dict[str, Any]) -> None:
-    plain = smooth(1600, 1200)
-    plain.paste((255, 255, 255), (0, 400, *plain.size))
-    for image in (smooth(1600, 1200), plain):
-        data = encoded(image, "JPEG", restart_marker_rows=20, **options)
-        assert reason(data) is None
-        if image is not plain:
-            for at in range(700, len(data) // 4, len(data) // 60):
-                assert reason(data[:at] + bytes(512) + data[at + 512 :]) in BROKEN, at
+    image = smooth(1600, 1200)
+    assert reason(encoded(half_plain(image, (255, 255, 255)), "JPEG", **options)) is None
+    data = encoded(image, "JPEG", **options)
+    assert reason(data) is None
+    for at in range(700, len(data) // 4, len(data) // 60):
+        assert reason(data[:at] + bytes(512) + data[at + 512 :]) in BROKEN, at
 
 
 @pytest.mark.parametrize("image", [grainy(), smooth(1600, 1200)], ids=["grainy", "smooth"])
 def test_a_hole_or_zeros_for_an_end_of_a_jpeg_with_tables_of_its_own(image: Image.Image) -> None:
-    data = encoded(image, "JPEG", optimize=True, quality=60)
+    data = encoded(image, "JPEG", **OWN_TABLES)
     for share in (0.1, 0.3, 0.5, 0.7, 0.9):
         assert reason(with_hole(data, 512, share)) in BROKEN, share
         assert reason(data[: int(len(data) * share)].ljust(len(data), b"\0")) in BROKEN, share
@@ -111,8 +113,7 @@ def test_plain_pictures_are_whole_though_they_are_gray_or_all_zeros(
     color: tuple[int, int, int], size: tuple[int, int]
 ) -> None:
     plain = Image.new("RGB", size, color)
-    half = grainy(*size)
-    half.paste(color, (0, size[1] // 3, *size))
+    half = half_plain(grainy(*size), color)
     for image in (plain, half):
         for options in (*KINDS, {"progressive": True}):
             assert reason(encoded(image, "JPEG", **options)) is None, options
@@ -148,10 +149,7 @@ def test_holes_and_zeros_for_an_end_in_newer_formats(format_: str, options: dict
     assert reason(filled_up(data)) in BROKEN
 
 
-COMPRESSIONS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "jpeg", "packbits")
-
-
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", TIFF_COMPRESSIONS)
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_sector_of_zeros_or_ones_in_a_compressed_tiff_is_damage(
     compression: str, mode: str
@@ -163,15 +161,14 @@ def test_a_sector_of_zeros_or_ones_in_a_compressed_tiff_is_damage(
             assert reason(data[:at] + lost + data[at + len(lost) :]) in BROKEN, at
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", TIFF_COMPRESSIONS)
 @pytest.mark.parametrize("color", [0, 128, 255])
 def test_a_plain_picture_is_whole_in_a_compressed_tiff(compression: str, color: int) -> None:
     for size in ((1200, 900), (1, 3000), (17, 2000)):
         for mode in ("L", "RGB"):
             plain = Image.new(mode, size, (color,) * len(mode))
             assert reason(encoded(plain, "TIFF", compression=compression)) is None
-    half = grainy()
-    half.paste((color,) * 3, (0, 120, *half.size))
+    half = half_plain(grainy(), (color,) * 3)
     assert reason(encoded(half, "TIFF", compression=compression)) is None
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
-import numpy.typing as npt
 import pillow_heif
 import pytest
 from PIL import Image
 
 from makers.depth import (
     BRANDS,
-    COLOURS_OF_FEWER_BITS,
     COMPRESSIONS,
     FEWER_BITS,
     INVERTED,
@@ -24,12 +21,12 @@ from makers.depth import (
     UNREAD,
     UNREAD_SHADES,
     as_video,
+    bmp_with_alpha,
     inverted,
     other_kinds,
     premultiplied,
     tiff,
     with_brand,
-    with_height_after_its_scan,
     with_transparent_value,
 )
 from pictures import encoded, png, smooth
@@ -76,11 +73,6 @@ def test_whole_files_of_other_kinds_that_are_not_read() -> None:
         assert rejected(data).reason == Reason.UNSUPPORTED, name
 
 
-def test_colours_that_use_few_of_their_bits_and_a_jpeg_without_its_height_are_unsupported() -> None:
-    for data in (COLOURS_OF_FEWER_BITS, with_height_after_its_scan()):
-        assert rejected(data).reason == Reason.UNSUPPORTED
-
-
 @pytest.mark.parametrize("brand", BRANDS)
 @pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
 def test_a_heif_is_known_by_any_of_its_brands(format_: str, brand: bytes) -> None:
@@ -117,15 +109,6 @@ def test_the_depth_of_a_heic_does_not_matter() -> None:
         decode(out.getvalue()).pixels[0].astype(int) - decode(encoded(image, "PNG")).pixels[0]
     )
     assert np.abs(difference).max() <= 10
-
-
-def bmp_with_alpha(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Write RGBA pixels (h, w, 4) as a BMP of version 4, whose header says where alpha is."""
-    height, width, _ = pixels.shape
-    rows = pixels[::-1, :, [2, 1, 0, 3]].tobytes()
-    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(rows), 2835, 2835, 0, 0)
-    header += struct.pack("<5I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, 0x73524742) + bytes(48)
-    return struct.pack("<2sIII", b"BM", 122 + len(rows), 0, 122) + header + rows
 
 
 @pytest.mark.parametrize(("alpha", "shown"), [(0, 1.0), (255, 1.0), (128, 0.5)])
