@@ -2,6 +2,7 @@
 
     --python PYTHON   of an environment that has OpenCV and Daft: python3 -m venv /tmp/peers &&
                       /tmp/peers/bin/pip install opencv-python-headless daft pillow numpy
+    --only FOLDER …   of the torture folder, such as damaged sound: the rest of the table stays
     --write           replace the table in docs/torture.md
 
 Makes the folder (scripts/torture.py), and has Pillow alone, OpenCV, Spark's image source and Daft
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,36 +40,49 @@ sys.path.insert(0, str(HERE.parent / "tests"))  # the tests make the same files
 from makers import torture
 
 TOOLS = ("Pillow", "OpenCV", "Spark", "Daft")
-RIGHT, WRONG, ERROR, HANGS = "right", "wrong", "error", "hangs"
+_ANSWERS = RIGHT, WRONG, ERROR, HANGS = "right", "wrong", "error", "hangs"
 _CPU_SECONDS, _SECONDS, _BYTES = 20.0, 60.0, 4 * 2**30
 _CROP, _SHORTER = 224, 256
 _ROUNDING = 3.0  # levels that another way to resize may differ by, on average
 _DOC = HERE.parent / "docs" / "torture.md"
 _BEGIN, _END = "<!-- measured -->", "<!-- end -->"
+_BETWEEN = " · "
+_Counts = dict[tuple[str, str], list[Counter[str]]]  # of a folder and what is right: of each tool
 
 
 def main() -> None:
     """Measure, and print the table or write it into the docs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.torture", description=__doc__)
     parser.add_argument("--python", required=True, help="of an environment with OpenCV and Daft")
+    parser.add_argument("--only", nargs="+", metavar="FOLDER")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    head = _head(_versions(options.python))
+    counts = _measured_before(head, set(options.only)) if options.only else {}
     with tempfile.TemporaryDirectory(prefix="verger-torture-") as scratch:
         folder = Path(scratch) / "photos"
         torture.make(folder)
-        rows = torture.expected(folder)
+        rows = {
+            path: row
+            for path, row in torture.expected(folder).items()
+            if row.outcome != torture.LEFT_OUT
+            and (not options.only or _folder(path) in options.only)
+        }
         right = _right_pictures(folder, rows)
-        found = {}
-        for tool in TOOLS:
+        for number, tool in enumerate(TOOLS):
             python = options.python if tool in ("OpenCV", "Daft") else sys.executable
-            found[tool] = _judged(tool, python, folder, rows, right)
-    versions = _versions(options.python)
-    table = _table(rows, found, versions)
+            for path, found in _judged(tool, python, folder, rows, right).items():
+                kind = _folder(path), rows[path].outcome
+                counts.setdefault(kind, [Counter() for _ in TOOLS])[number][found] += 1
+    table = _table(head, counts)
     print(table)
     if options.write:
-        text = _DOC.read_text()
-        head, tail = text[: text.index(_BEGIN)], text[text.index(_END) :]
-        _DOC.write_text(f"{head}{_BEGIN}\n\n{table}\n\n{tail}")
+        before, _, after = _parts_of_the_page()
+        _DOC.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}")
+
+
+def _folder(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _right_pictures(folder: Path, rows: dict[str, torture.Row]) -> dict[str, Any]:
@@ -85,9 +99,8 @@ def _judged(
     judged = {}
     try:
         for path, row in rows.items():
-            if row.outcome != torture.LEFT_OUT:
-                judged[path] = _judge(row, peer.open(paths[path]), right)
-                print(f"{tool}: {path!r}: {judged[path]}", file=sys.stderr)
+            judged[path] = _judge(row, peer.open(paths[path]), right)
+            print(f"{tool}: {path!r}: {judged[path]}", file=sys.stderr)
     finally:
         peer.close()
     return judged
@@ -197,27 +210,42 @@ def _versions(python: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _table(
-    rows: dict[str, torture.Row], found: dict[str, dict[str, str]], versions: dict[str, str]
-) -> str:
+def _parts_of_the_page() -> tuple[str, str, str]:
+    """Return what stands before the table, the table, and what stands after it."""
+    before, _, rest = _DOC.read_text().partition(_BEGIN)
+    table, _, after = rest.partition(_END)
+    return before, table.strip(), after
+
+
+def _head(versions: dict[str, str]) -> str:
+    tools = [f"{tool} {re.sub(r'[.]0$', '', versions[tool])}" for tool in TOOLS]
+    return "| files | right is | how many | " + " | ".join(tools) + " |"
+
+
+def _measured_before(head: str, folders: set[str]) -> _Counts:
+    """Read what the table in the docs says of all but these folders."""
+    lines = _parts_of_the_page()[1].splitlines()
+    if lines[0] != head:
+        sys.exit(f"The table is of other versions: {lines[0]}\nMeasure all, without --only.")
+    counts: _Counts = {}
+    for line in lines[2:-1]:
+        folder, outcome, _, *cells = line.strip("| ").split(" | ")
+        if folder not in folders:
+            numbers = [map(int, cell.split(_BETWEEN)) for cell in cells]
+            counts[folder, outcome] = [
+                Counter(dict(zip(_ANSWERS, cell, strict=True))) for cell in numbers
+            ]
+    return counts
+
+
+def _table(head: str, counts: _Counts) -> str:
     """One line a kind of files: how many are right / silently wrong / an error / a hang."""
-    kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path, row in rows.items():
-        if row.outcome != torture.LEFT_OUT:
-            kinds[path.partition("/")[0], row.outcome].append(path)
-    heads = [f"{tool} {re.sub(r'[.]0$', '', versions[tool])}" for tool in TOOLS]
-    lines = [
-        "| files | right is | how many | " + " | ".join(heads) + " |",
-        "| --- | --- | ---: | " + " | ".join("---" for _ in TOOLS) + " |",
-    ]
-    for (kind, outcome), paths in [*sorted(kinds.items()), (("all", ""), list(found["Daft"]))]:
-        cells = [_counts(Counter(found[tool][path] for path in paths)) for tool in TOOLS]
-        lines.append(f"| {kind} | {outcome} | {len(paths)} | " + " | ".join(cells) + " |")
+    lines = [head, "| --- | --- | ---: | " + " | ".join("---" for _ in TOOLS) + " |"]
+    sums: list[Counter[str]] = [sum(tool, Counter()) for tool in zip(*counts.values(), strict=True)]
+    for (folder, outcome), tools in [*sorted(counts.items()), (("all", ""), sums)]:
+        cells = [_BETWEEN.join(str(tool[answer]) for answer in _ANSWERS) for tool in tools]
+        lines.append(f"| {folder} | {outcome} | {tools[0].total()} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _counts(counts: Counter[str]) -> str:
-    return " · ".join(str(counts[what]) for what in (RIGHT, WRONG, ERROR, HANGS))
 
 
 if __name__ == "__main__":
