@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 import click
 from rich.console import Console
@@ -194,8 +195,9 @@ def open_closed_streams() -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             os.set_inheritable(nowhere, True)
             setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
-        elif mode == "w":  # what a terminal has no letters for is no reason to end
-            getattr(sys, name).reconfigure(errors="backslashreplace")
+        elif mode == "w" and isinstance(stream := getattr(sys, name), TextIOWrapper):
+            # What a terminal has no letters for is no reason to end. A notebook's streams have all.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _clock(seconds: float) -> str:
