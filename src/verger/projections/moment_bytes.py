@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,23 @@ Parts = dict[str, Moments]  # moments of several spaces, by name
 
 def to_bytes(parts: Parts) -> bytes:
     """Lay moments out: the length of a JSON head, the head, the arrays (scatters as triangles)."""
+    return b"".join(pieces(parts))
+
+
+def pieces(parts: Parts) -> Iterator[bytes]:
+    """Give what `to_bytes` does a little at a time: all of it at once is as much memory again."""
     head = [
         {"space": space, "n": m.n, "d": m.features, "labels": m.labels}
         for space, m in parts.items()
     ]
     text = json.dumps(head).encode()
-    arrays: list[bytes] = []
+    yield struct.pack("<I", len(text))
+    yield text
     for m in parts.values():
-        upper = [row[at:].tobytes() for at, row in enumerate(m.scatter)]
-        arrays += [m.mean.tobytes(), *upper, m.label_counts.tobytes(), m.label_means.tobytes()]
-    return b"".join([struct.pack("<I", len(text)), text, *arrays])
+        yield m.mean.tobytes()
+        yield from (row[at:].tobytes() for at, row in enumerate(m.scatter))
+        yield m.label_counts.tobytes()
+        yield from (row.tobytes() for row in m.label_means)
 
 
 def from_bytes(content: bytes, features: int | None = None) -> Parts:

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from verger.errors import VergerError
 from verger.projections.feature_moments import FeatureMoments
-from verger.projections.moment_bytes import from_bytes, to_bytes
+from verger.projections.moment_bytes import from_bytes, pieces
 from verger.storage.place import Place
 from verger.store.damage import damage_told
 from verger.store.layout import MOMENTS
@@ -63,7 +63,7 @@ class KeptMoments(NamedTuple):
             return None
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             said = json.loads(head[:_HEAD])
-            if said["format"] == _FORMAT and said["sha256"] == _seal(said, content):
+            if said["format"] == _FORMAT and said["sha256"] == _seal(said, [content]):
                 files = {str(name): int(rows) for name, rows in said["files"].items()}
                 parts = from_bytes(content, width)
                 return cls(files, float(said["lost"]), FeatureMoments(**parts))
@@ -71,12 +71,12 @@ class KeptMoments(NamedTuple):
 
     def write(self, place: Place, to: str) -> None:
         """Write it to a file of a STORE."""
-        content = to_bytes(self.moments._asdict())
+        parts = self.moments._asdict()
         said = {"format": _FORMAT, "files": dict(self.files), "lost": self.lost}
-        said["sha256"] = _seal(said, content)
+        said["sha256"] = _seal(said, pieces(parts))
         with place.incoming(to) as file, file.open("wb") as out:
             out.write(json.dumps(said).encode() + b"\n")
-            out.write(content)
+            out.writelines(pieces(parts))
 
     def updated(
         self, more: FeatureMoments, fewer: FeatureMoments, files: Mapping[str, int]
@@ -175,8 +175,9 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _seal(said: Mapping[str, object], content: bytes) -> str:
+def _seal(said: Mapping[str, object], content: Iterable[bytes]) -> str:
     head = {name: value for name, value in said.items() if name != "sha256"}
     seal = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
-    seal.update(content)
+    for piece in content:
+        seal.update(piece)
     return seal.hexdigest()
