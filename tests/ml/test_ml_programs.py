@@ -17,8 +17,8 @@ import numpy as np
 import pyspark
 import pytest
 
+from program import quick_java
 from verger.demo.render import render_orchard
-from verger.spark.java import find_java, java_home
 
 pytestmark = pytest.mark.spark
 
@@ -91,10 +91,9 @@ print("RESULT", json.dumps(told), flush=True)
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     """Return variables for a program that starts Spark by itself, on the Java that Verger uses."""
-    home = java_home(find_java())
     return {
         **os.environ,
-        "JAVA_HOME": str(home),
+        **quick_java(),
         "SPARK_HOME": str(HOME),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
