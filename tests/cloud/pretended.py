@@ -67,7 +67,7 @@ def _model(
 ) -> type[CloudFormationModel]:
     """Return what moto's CloudFormation makes a resource of a kind with."""
 
-    class Model(CloudFormationModel):
+    class Model(CloudFormationModel):  # type: ignore[misc]
         __module__ = "moto.cloudformation.pretended"  # moto reads a service's name from it
 
         def __init__(self, physical: str) -> None:
@@ -309,7 +309,7 @@ def _create_or_take_back(self: Stack) -> None:
         backend.delete_stack(self.stack_id)
 
 
-Stack.create_resources = _create_or_take_back  # type: ignore[method-assign]
+Stack.create_resources = _create_or_take_back
 
 
 class Said(Reporter):
