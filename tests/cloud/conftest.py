@@ -11,7 +11,6 @@ from moto import mock_aws
 
 from verger.cloud.aws import Aws
 from verger.cloud.job import Job, Platform
-from verger.cloud.kit import Kit
 from verger.cloud.life import Life
 
 from .pretended import NAME, RECORD, REGION, RESULT, SCRATCH, Account, Said
@@ -62,16 +61,11 @@ def job() -> Callable[[Platform], Job]:
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Kit:
-    """Return a kit of a small script and one file."""
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Return what is sent to the scratch bucket: one file, which stands for all wheels."""
     wheel = tmp_path / "verger.whl"
     wheel.write_bytes(b"wheel")
-    return Kit(
-        user_data="#!/bin/bash\ntrue\n",
-        step=["spark-submit", "entry.py", "s3://orchard/photos"],
-        driver={"sparkSubmit": {"entryPoint": f"s3://{SCRATCH}/scripts/entry.py"}},
-        files={"wheels/verger.whl": wheel},
-    )
+    return {"wheels/verger.whl": wheel}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import PosixPath
+from pathlib import Path, PosixPath
 from typing import Any
 
 import boto3
@@ -13,9 +13,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
 from verger.cloud import parameters, runs
-from verger.cloud.following import last_lines
+from verger.cloud.following import follow, last_lines
 from verger.cloud.job import Job, Platform
-from verger.cloud.kit import Kit
 from verger.cloud.life import Life
 from verger.errors import (
     CloudError,
@@ -40,14 +39,12 @@ class Bench:
 
     account: Account
     life: Life
-    kit: Kit
+    files: dict[str, Path]
     said: Said
     naps: Naps
 
     def run(self, job: Job) -> dict[str, Any]:
-        return runs.run_to_end(
-            self.life, job, self.kit, self.said, budget_usd=11.5, email="", keep=False
-        )
+        return runs.run_to_end(self.life, job, self.files, budget_usd=11.5, email="", keep=False)
 
     def running(self) -> list[object]:
         busy = [run for run in self.account.job_runs() if run.state == "RUNNING"]
@@ -55,8 +52,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(account: Account, life: Life, kit: Kit, said: Said, naps: Naps) -> Bench:
-    return Bench(account, life, kit, said, naps)
+def bench(account: Account, life: Life, files: dict[str, Path], said: Said, naps: Naps) -> Bench:
+    return Bench(account, life, files, said, naps)
 
 
 def one_line(error: VergerError) -> str:
@@ -90,7 +87,7 @@ def test_a_first_stack_that_fails_leaves_nothing(bench: Bench, job: MakeJob) -> 
 
 
 def test_ctrl_c_before_the_job_is_under_way_takes_all_down(bench: Bench, job: MakeJob) -> None:
-    missing = dataclasses.replace(bench.kit, files={"wheels/gone.whl": Interrupting()})
+    missing = {"wheels/gone.whl": Interrupting()}
 
     with pytest.raises(KeyboardInterrupt):
         bench.life.start(job("ec2"), missing, budget_usd=1.0)
@@ -150,7 +147,7 @@ def test_a_server_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -
 def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     on: Platform, bench: Bench, job: MakeJob
 ) -> None:
-    bench.life.start(job(on), bench.kit, budget_usd=1.0)
+    bench.life.start(job(on), bench.files, budget_usd=1.0)
     assert len(bench.running()) == 1
 
     # The laptop is off; the schedule's time comes.
@@ -159,13 +156,13 @@ def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     assert called == [{"ec2": "ec2:terminateInstances", "emr": "emr:terminateJobFlows"}[on]]
     assert bench.running() == []
     with pytest.raises(CloudError, match="wrote no result"):
-        runs.finish(bench.life, job(on), bench.life.follow(job(on)), bench.said, keep=False)
+        runs.finish(bench.life, job(on), follow(bench.life, job(on)), keep=False)
     bench.life.down(NAME)
     assert bench.account.left() == []
 
 
 def test_serverless_carries_its_wall_clock_itself(bench: Bench, job: MakeJob) -> None:
-    bench.life.start(job("serverless"), bench.kit, budget_usd=1.0)
+    bench.life.start(job("serverless"), bench.files, budget_usd=1.0)
 
     (run,) = bench.account.job_runs()
 
@@ -205,8 +202,8 @@ def test_credentials_that_expire_while_following_leave_the_job_to_itself(
     assert len(bench.running()) == 1
     finished()
     again = Life(type(bench.life.aws)("eu-west-1"), bench.said, lambda _: None)
-    state = again.follow(again.job(NAME))
-    assert runs.finish(again, job("ec2"), state, bench.said, keep=False)
+    state = follow(again, again.job(NAME))
+    assert runs.finish(again, job("ec2"), state, keep=False)
     assert bench.account.left() == []
 
 
@@ -258,7 +255,7 @@ def test_a_network_that_goes_while_starting_says_what_to_take_down(
 
 
 def test_down_may_be_said_twice_and_of_a_job_that_never_was(bench: Bench, job: MakeJob) -> None:
-    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+    bench.life.start(job("ec2"), bench.files, budget_usd=1.0)
 
     assert bench.life.down(NAME) == []
     assert bench.account.left() == []
@@ -270,7 +267,7 @@ def test_a_bucket_that_is_not_empty_is_emptied(
     bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verger.cloud.scratch._AT_ONCE", 3)
-    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+    bench.life.start(job("ec2"), bench.files, budget_usd=1.0)
     for number in range(7):
         bench.account.put(SCRATCH, f"logs/{number}", b"x")
     bench.account.client("s3").create_multipart_upload(Bucket=SCRATCH, Key="logs/large")
@@ -281,7 +278,7 @@ def test_a_bucket_that_is_not_empty_is_emptied(
 
 
 def test_a_bucket_that_is_not_ours_is_left_as_it_is(bench: Bench, job: MakeJob) -> None:
-    bench.life.start(job("ec2"), bench.kit, budget_usd=1.0)
+    bench.life.start(job("ec2"), bench.files, budget_usd=1.0)
     bench.account.client("s3").delete_bucket_tagging(Bucket=SCRATCH)
 
     with pytest.raises(CloudError, match="not this job's, and was left as it is") as caught:
@@ -348,9 +345,9 @@ def test_a_slow_line_does_not_use_up_the_time_of_the_job(
 
     monkeypatch.setattr(parameters, "ends", ends)
 
-    bench.life.start(job("ec2"), bench.kit, budget_usd=11.5)
+    bench.life.start(job("ec2"), bench.files, budget_usd=11.5)
 
-    assert [set(bench.kit.files) <= there for there in moments] == [True]
+    assert [set(bench.files) <= there for there in moments] == [True]
 
 
 def test_a_job_that_ended_well_without_a_record_is_not_believed(bench: Bench, job: MakeJob) -> None:

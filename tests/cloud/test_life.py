@@ -12,10 +12,9 @@ import pytest
 
 from verger.cloud import runs
 from verger.cloud.job import Job, Platform
-from verger.cloud.kit import Kit
 from verger.cloud.life import Life
 
-from .pretended import NAME, Account, Said
+from .pretended import NAME, Account
 
 PLATFORMS: list[Platform] = ["ec2", "emr", "serverless"]
 Naps = list[Callable[[], object]]
@@ -31,19 +30,19 @@ ACTIONS = {
 }
 
 
-def run(life: Life, job: Job, kit: Kit, said: Said) -> dict[str, object]:
-    return runs.run_to_end(life, job, kit, said, budget_usd=11.5, email="", keep=False)
+def run(life: Life, job: Job, files: dict[str, Path]) -> dict[str, object]:
+    return runs.run_to_end(life, job, files, budget_usd=11.5, email="", keep=False)
 
 
 @pytest.mark.parametrize("on", PLATFORMS)
 def test_a_run_ends_and_leaves_nothing(
-    on: Platform, account: Account, life: Life, job: Callable[[Platform], Job], kit: Kit,
-    said: Said, naps: Naps, finished: Callable[[], None],
+    on: Platform, account: Account, life: Life, job: Callable[[Platform], Job],
+    files: dict[str, Path], naps: Naps, finished: Callable[[], None],
 ) -> None:  # fmt: skip
     naps += [lambda: None, finished]
     asked = listen(life)
 
-    record = run(life, job(on), kit, said)
+    record = run(life, job(on), files)
 
     assert record["counts"] == {"listed": 5, "embedded": 4, "rejected": 1}
     assert account.left() == []

@@ -20,7 +20,6 @@ from botocore.exceptions import ClientError
 from moto.core import set_initial_no_auth_action_count
 
 from verger.cloud.job import Job, Platform
-from verger.cloud.kit import Kit
 from verger.cloud.life import Life
 
 from .policies import NAMES, allows, policies, policy
@@ -231,12 +230,12 @@ class Signed:
 
 @pytest.fixture
 def signed(
-    account: Account, life: Life, job: Callable[[Platform], Job], kit: Kit,
+    account: Account, life: Life, job: Callable[[Platform], Job], files: dict[str, Path],
     request: pytest.FixtureRequest,
 ) -> Signed:  # fmt: skip
     """Be signed in as the role of a job's server."""
     on: Platform = request.param
-    life.start(job(on), kit, budget_usd=1.0)
+    life.start(job(on), files, budget_usd=1.0)
     account.put("orchard", "photos/a.jpg", b"photo")
     account.put("orchard", "other/a.jpg", b"photo")
     (role,) = [

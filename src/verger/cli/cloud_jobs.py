@@ -67,10 +67,10 @@ def run_command(
     -- --components 0.95. Once it is under way, this machine may sleep: the run ends by itself, and
     verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
     """
-    from verger.cloud.kit import kit_of
-    from verger.cloud.parameters import check, check_email, s3_folder, scratch_bucket
+    from verger.cloud.parameters import check, check_email, s3_folder
     from verger.cloud.places import check_places
     from verger.cloud.runs import run_to_end
+    from verger.cloud.ship import artefacts
     from verger.cloud.sync import is_local, refuse_local
     from verger.cloud.sync import upload as send
     from verger.errors import StoreError
@@ -84,7 +84,7 @@ def run_command(
     check_email(email)
     settings = _settings(photos, store, options)
     life = _life(sizes["region"], told)
-    account = life.aws.account  # who is not signed in shall know it first
+    _ = life.aws.account  # who is not signed in shall know it first
     job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
     check(job)
     check_places(life.aws, job)
@@ -97,9 +97,9 @@ def run_command(
     if upload and is_local(photos):
         send(life.aws, photos, upload, told)
     with scratch_folder() as folder:
-        kit = kit_of(job, scratch_bucket(job.id, account), folder)
+        files = artefacts(job, folder)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
-        record = run_to_end(life, job, kit, told, budget_usd=budget_usd, email=email, keep=keep)
+        record = run_to_end(life, job, files, budget_usd=budget_usd, email=email, keep=keep)
     tell(json.dumps(record, indent=2) if as_json else summary(record, store))
 
 
@@ -185,20 +185,18 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
 @REGION
 def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
     """Say what a job does, or list the jobs there are; --follow comes back to it."""
-    from verger.cloud import runs, watch
-    from verger.progress import reporter
+    from verger.cloud import following, runs, stack, watch
     from verger.store.summary import summary
 
-    told = reporter(quiet=False)
-    life = _life(region, told)
+    life = _life(region)
     if job_id is None:
-        jobs = life.jobs()
+        jobs = stack.jobs(life.aws)
         tell("\n".join(f"{job}  {what}" for job, what in jobs) or f"No job in {region}.")
         return
     job = life.job(job_id)
     if follow:
-        state = runs.follow(life, job, told)
-        tell(summary(runs.finish(life, job, state, told, keep=keep), job.store))
+        state = following.follow(life, job)
+        tell(summary(runs.finish(life, job, state, keep=keep), job.store))
         return
     state = watch.look(life.aws, job, life.scratch(job.id))
     ends = f" Ended in any case at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
@@ -336,7 +334,6 @@ def _planned(
     settings: RunSettings,
     told: Reporter,
     *,
-    region: str,
     budget: float,
     name: str = "",
     release: str,
@@ -345,18 +342,15 @@ def _planned(
     **sizes: Any,
 ) -> tuple[Job, Plan]:
     """Plan what is asked for; refuse what exceeds the budget."""
-    from verger.cloud.plan import check_budget
     from verger.cloud.planning import planned
     from verger.cloud.runs import job_of
 
     csv, views = settings.csv, settings.views_a_photo
-    plan = planned(photos, store, told, region=region, csv=csv, views=views, **sizes)
-    check_budget(plan.recommended, budget)
+    plan = planned(photos, store, told, csv=csv, views=views, **sizes)
     job = job_of(
         plan.recommended,
         on_aws,
         store,
-        region=region,
         release=release,
         spot=spot,
         limit_minutes=limit_minutes,

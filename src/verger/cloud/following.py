@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from verger.cloud import watch
-from verger.cloud.aws import Aws
 from verger.cloud.job import Job
+from verger.cloud.life import Life
 from verger.cloud.scratch import Scratch
 from verger.errors import NetworkError, SignInError, VergerError
 from verger.progress import Reporter
@@ -17,26 +15,33 @@ _PATIENCE = 600.0
 _TAIL = 40
 
 
-def follow(
-    aws: Aws,
-    job: Job,
-    scratch: Scratch,
-    reporter: Reporter,
-    *,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-) -> watch.State:
+def follow(life: Life, job: Job) -> watch.State:
     """Tell what a job does until it is over, and return what it came to.
 
-    A network that goes away for a while is waited for. Raises `SignInError`, `NetworkError` or
+    Ctrl-C leaves it running, and says so.
+    """
+    try:
+        return _followed(life, job)
+    except KeyboardInterrupt:
+        life.reporter.say(
+            f"{job.id} goes on. Follow it again: verger cloud status {job.id} --follow; end it: "
+            f"verger cloud down {job.id} (both with --region {job.region})."
+        )
+        raise
+
+
+def _followed(life: Life, job: Job) -> watch.State:
+    """Follow it; a network that goes away for a while is waited for.
+
+    Raises `SignInError`, `NetworkError` or
     `CloudError` where AWS cannot be asked any more. The job goes on.
     """
-    said = ""
+    scratch, reporter, said = life.scratch(job.id), life.reporter, ""
     seen: dict[str, tuple[str, str]] = {}
     lost: float | None = None
     while True:
         try:
-            state = watch.look(aws, job, scratch)
+            state = watch.look(life.aws, job, scratch)
             if state.line != said:
                 reporter.say(f"{state.phase}: {state.line}")
                 said = state.line
@@ -45,13 +50,13 @@ def follow(
             if state.is_over:
                 return state
         except NetworkError as error:
-            lost = clock() if lost is None else lost
-            if clock() - lost >= _PATIENCE:
+            lost = life.clock() if lost is None else lost
+            if life.clock() - lost >= _PATIENCE:
                 raise _goes_on(error, job) from error
             reporter.say(f"{error.what} Trying again.")
         except SignInError as error:
             raise _goes_on(error, job) from error
-        sleep(SECONDS_BETWEEN_LOOKS)
+        life.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def last_lines(scratch: Scratch, lines: int = _TAIL) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from verger.cloud import following, parameters, stack, watch
+from verger.cloud import machine, parameters, stack, watch
 from verger.cloud.aws import Aws, told
 from verger.cloud.job import Job
-from verger.cloud.kit import Kit
 from verger.cloud.leftovers import leftovers, tagged
 from verger.cloud.places import check_places
 from verger.cloud.scratch import JOB, LOGS, Scratch
@@ -33,9 +33,9 @@ class Life:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.aws = aws
-        self._reporter = reporter
-        self._sleep = sleep
-        self._clock = clock
+        self.reporter = reporter
+        self.sleep = sleep
+        self.clock = clock
 
     def scratch(self, job: str) -> Scratch:
         """Return the scratch bucket of a job."""
@@ -58,11 +58,14 @@ class Life:
                 hint="verger cloud status lists those that there are; --region names another.",
             ) from None
 
-    def start(self, job: Job, kit: Kit, *, budget_usd: float, email: str = "") -> None:
+    def start(
+        self, job: Job, files: Mapping[str, Path], *, budget_usd: float, email: str = ""
+    ) -> None:
         """Make both stacks, send the files, and submit: from here on the job needs nobody.
 
-        What fails half-way is taken down again before the error is raised: `CloudError`,
-        `SignInError` or `NetworkError`, where AWS refused, failed or could not be reached.
+        `files` go to the scratch bucket, by key. What fails half-way is taken down again before the
+        error is raised: `CloudError`, `SignInError` or `NetworkError`, where AWS refused, failed or
+        could not be reached.
         """
         parameters.check(job)
         scratch = self.scratch(job.id)
@@ -70,27 +73,20 @@ class Life:
         try:
             base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
             self._create(job.id, parameters.base_stack(job.id), "base", base)
-            self._send(scratch, job, kit)
-            self._submit(job, kit, scratch.name)
+            self._send(scratch, job, files)
+            self._submit(job)
         except BaseException as error:  # Ctrl-C too: what is half-made costs money
             self._take_back(job.id, error)
             raise
 
-    def again_without_spot(self, job: Job, kit: Kit) -> Job:
+    def again_without_spot(self, job: Job) -> Job:
         """Start a job again whose spot server AWS took back; what was embedded is taken up."""
-        self._reporter.say("AWS took the spot server back: going on with one that it does not.")
+        self.reporter.say("AWS took the spot server back: going on with one that it does not.")
         watch.end(self.aws, job.id)
         self._delete_job_stack(job.id)
         job = dataclasses.replace(job, spot=False)
-        self._submit(job, kit, self.scratch(job.id).name)
+        self._submit(job)
         return job
-
-    def follow(self, job: Job) -> watch.State:
-        """Tell what a job does until it is over; see `following.follow`."""
-        return following.follow(
-            self.aws, job, self.scratch(job.id), self._reporter,
-            sleep=self._sleep, clock=self._clock,
-        )  # fmt: skip
 
     def stop(self, job: str) -> list[str]:
         """Terminate what works for a job; its logs and its stacks stay. Return what was ended."""
@@ -111,23 +107,19 @@ class Life:
         self.retire(job)
         scratch = self.scratch(job)
         if deleted := scratch.empty():
-            self._reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
-        stack.delete(self.aws, parameters.base_stack(job), self._reporter, self._sleep)
+            self.reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
+        stack.delete(self.aws, parameters.base_stack(job), self.reporter, self.sleep)
         return self._check_gone(job)
-
-    def jobs(self) -> list[tuple[str, str]]:
-        """Return the jobs of this region that have a stack, and what the stack is."""
-        return [(job, found["StackStatus"]) for job, found in stack.jobs(self.aws)]
 
     def _create(self, job: str, name: str, template: str, given: dict[str, str]) -> dict[str, str]:
         body = stack.template(template)
-        return stack.create(self.aws, job, name, body, given, self._reporter, self._sleep)
+        return stack.create(self.aws, job, name, body, given, self.reporter, self.sleep)
 
-    def _send(self, scratch: Scratch, job: Job, kit: Kit) -> None:
+    def _send(self, scratch: Scratch, job: Job, files: Mapping[str, Path]) -> None:
         scratch.put(JOB, parameters.as_json(job).encode())
-        total = sum(path.stat().st_size for path in kit.files.values())
-        self._reporter.say(f"Sending {len(kit.files)} files, {total / 1e6:,.1f} MB.")
-        with self._reporter.stage("Sending", total, "bytes") as stage:
+        total = sum(path.stat().st_size for path in files.values())
+        self.reporter.say(f"Sending {len(files)} files, {total / 1e6:,.1f} MB.")
+        with self.reporter.stage("Sending", total, "bytes") as stage:
             done = 0
 
             def sent(count: int) -> None:
@@ -135,29 +127,29 @@ class Life:
                 done += count
                 stage.update(done)
 
-            for key, path in kit.files.items():
+            for key, path in files.items():
                 scratch.upload(path, key, sent)
 
-    def _submit(self, job: Job, kit: Kit, scratch: str) -> None:
+    def _submit(self, job: Job) -> None:
         # Now, not before the files were sent: a slow line must not use up the time of the job.
         end = parameters.ends(job, dt.datetime.now(dt.UTC))
-        given = parameters.job_parameters(job, scratch, end, user_data=kit.user_data, step=kit.step)
+        given = parameters.job_parameters(job, self.scratch(job.id).name, end)
         name = parameters.job_stack(job.id)
         try:
             made = self._create(job.id, name, job.on, given)
         except CloudError as error:
             if not (job.on == "ec2" and job.spot and is_lack_of_spot(str(error))):
                 raise
-            self._reporter.say(f"No spot server: {error.what} Taking one that is none.")
+            self.reporter.say(f"No spot server: {error.what} Taking one that is none.")
             made = self._create(job.id, name, job.on, {**given, "Spot": "no"})
         if job.on == "serverless":
-            request = job_run(job, kit, scratch, made["Compute"], made["JobRole"])
+            request = job_run(job, given["Scratch"], made["Compute"], made["JobRole"])
             with told("start the job run"):
                 self.aws.client("emr-serverless").start_job_run(**request)
 
     def _take_back(self, job: str, error: BaseException) -> None:
         """Take down what was half-made; what hinders that is said beside the error."""
-        self._reporter.say("Taking down what was made.")
+        self.reporter.say("Taking down what was made.")
         try:
             self.down(job)
         except VergerError as second:
@@ -167,16 +159,16 @@ class Life:
             )
             if isinstance(error, VergerError):
                 raise type(error)(error.what, hint=f"{error.hint} {left}") from error
-            self._reporter.say(left)
+            self.reporter.say(left)
 
     def _delete_job_stack(self, job: str) -> None:
         name = parameters.job_stack(job)
         try:
-            stack.delete(self.aws, name, self._reporter, self._sleep)
+            stack.delete(self.aws, name, self.reporter, self.sleep)
         except CloudError:
             # EMR adds rules of its own, by which security groups hold each other.
             _revoke_rules(self.aws, job)
-            stack.delete(self.aws, name, self._reporter, self._sleep)
+            stack.delete(self.aws, name, self.reporter, self.sleep)
 
     def _check_gone(self, job: str) -> list[str]:
         left: list[str] = []
@@ -185,7 +177,7 @@ class Life:
             late = tagged(self.aws, job)
             if not left and not late:
                 return []
-            self._sleep(stack.SECONDS_BETWEEN_LOOKS)
+            self.sleep(stack.SECONDS_BETWEEN_LOOKS)
         if left:
             raise CloudError(
                 f"Of {job} there is still: {', '.join(left)}.",
@@ -196,14 +188,14 @@ class Life:
         ]
 
 
-def job_run(job: Job, kit: Kit, scratch: str, application: str, role: str) -> dict[str, Any]:
+def job_run(job: Job, scratch: str, application: str, role: str) -> dict[str, Any]:
     """Return the request that starts an EMR Serverless job run, its own wall clock in it."""
     return {
         "applicationId": application,
         "executionRoleArn": role,
         "name": job.id,
         "clientToken": job.id,
-        "jobDriver": kit.driver,
+        "jobDriver": machine.serverless_driver(job, scratch),
         "configurationOverrides": {
             "monitoringConfiguration": {
                 "s3MonitoringConfiguration": {"logUri": f"s3://{scratch}/{LOGS}"}

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from verger.cloud import machine
 from verger.cloud.job import Job
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.settings import RunSettings
@@ -61,6 +62,8 @@ def check(job: Job) -> None:
             f"--release {job.release}: no release of EMR that runs Verger.",
             hint="Give emr-spark-8.0.0, or emr-7.13.0.",
         )
+    if job.on == "ec2":
+        machine.user_data(job, scratch_bucket(job.id, "0" * 12))  # it may be too long
 
 
 def check_email(email: str) -> None:
@@ -124,14 +127,11 @@ def base_parameters(job: Job, *, budget_usd: float, email: str) -> dict[str, str
     return {"Job": job.id, "BudgetUsd": f"{max(budget_usd, 0.01):.2f}", "Email": email}
 
 
-def job_parameters(
-    job: Job, scratch: str, end: dt.datetime, *, user_data: str, step: list[str]
-) -> dict[str, str]:
+def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     """Return the parameters of the template of the job's platform.
 
-    `user_data` is the script of an EC2 server, `step` the command line of an EMR step, whose
-    words have no comma (`machine.emr_step` writes it as in URLs). Raises `PhotosError` or
-    `StoreError` for a place that is not in S3.
+    Raises `PhotosError` or `StoreError` for a place that is not in S3, `UsageError` where a
+    server's first script would be too long.
     """
     photos, store = s3_folder(job.photos, PhotosError), s3_folder(job.store, StoreError)
     given = {
@@ -143,18 +143,18 @@ def job_parameters(
         "StorePrefix": store[1],
     }
     if job.on == "ec2":
-        chosen = _of_ec2(job, end, user_data)
+        chosen = _of_ec2(job, scratch, end)
     elif job.on == "emr":
-        chosen = _of_emr(job, end, step)
+        chosen = _of_emr(job, scratch, end)
     else:
         chosen = _of_serverless(job)
     return given | {name: value for name, value in chosen.items() if value}
 
 
-def _of_ec2(job: Job, end: dt.datetime, user_data: str) -> dict[str, str]:
+def _of_ec2(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     return {
         "EndAt": moment(end),
-        "UserData": encoded(user_data),
+        "UserData": encoded(machine.user_data(job, scratch)),
         "InstanceType": job.instance_type,
         "Image": _IMAGE.format(job.architecture),
         "Spot": "yes" if job.spot else "no",
@@ -162,14 +162,15 @@ def _of_ec2(job: Job, end: dt.datetime, user_data: str) -> dict[str, str]:
     }
 
 
-def _of_emr(job: Job, end: dt.datetime, step: list[str]) -> dict[str, str]:
+def _of_emr(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     return {
         "EndAt": moment(end),
         "Release": job.release,
         "InstanceType": job.instance_type,
         "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
         "Nodes": str(job.nodes),
-        "StepArguments": ",".join(step),
+        # No word has a comma: `emr_step` writes them as in URLs.
+        "StepArguments": ",".join(machine.emr_step(job, scratch)),
         "Spot": "yes" if job.spot else "no",
     }
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from verger.cloud.following import follow
 from verger.cloud.job import Job, new_id
-from verger.cloud.kit import Kit
 from verger.cloud.life import Life, is_lack_of_spot
 from verger.cloud.places import verify
-from verger.cloud.plan import Estimate
+from verger.cloud.plan import Estimate, check_budget
 from verger.cloud.watch import State
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
-from verger.progress import Reporter
 
 DEFAULT_RELEASE = "emr-spark-8.0.0"
 
@@ -23,7 +24,6 @@ def job_of(
     photos: str,
     store: str,
     *,
-    region: str,
     release: str,
     spot: bool,
     limit_minutes: int | None,
@@ -33,9 +33,10 @@ def job_of(
 ) -> Job:
     """Make a job of an estimate; its wall clock is what the budget buys, or less.
 
-    Raises `BudgetError` where the time asked for could cost more than the budget, `UsageError` for
-    spot on EMR Serverless, which has none.
+    Raises `BudgetError` where the run, or the time asked for, could cost more than the budget,
+    `UsageError` for spot on EMR Serverless, which has none.
     """
+    check_budget(chosen, budget_eur)
     if spot and chosen.on == "serverless":
         raise UsageError("EMR Serverless has no spot servers.", hint="Leave --spot out.")
     if limit_minutes is not None and chosen.eur_at(limit_minutes) > budget_eur:
@@ -50,7 +51,7 @@ def job_of(
         photos=photos,
         store=store,
         on=chosen.on,
-        region=region,
+        region=chosen.prices.region,
         architecture=chosen.architecture,
         instance_type=chosen.instance_type,
         nodes=chosen.nodes,
@@ -66,37 +67,31 @@ def job_of(
 
 
 def run_to_end(
-    life: Life, job: Job, kit: Kit, reporter: Reporter, *, budget_usd: float, email: str, keep: bool
+    life: Life,
+    job: Job,
+    files: Mapping[str, Path],
+    *,
+    budget_usd: float,
+    email: str,
+    keep: bool,
 ) -> dict[str, Any]:
     """Start a job, follow it, verify what it made, take all down; return the run record.
 
     Raises the `VergerError` that the run on AWS ended with, or that of what AWS refused.
     """
-    life.start(job, kit, budget_usd=budget_usd, email=email)
-    reporter.say(
+    life.start(job, files, budget_usd=budget_usd, email=email)
+    life.reporter.say(
         f"{job.id} is under way, for {job.limit_minutes} minutes at most. It needs this machine no "
         f"more; verger cloud status {job.id} --region {job.region} --follow comes back to it."
     )
-    state = follow(life, job, reporter)
+    state = follow(life, job)
     if state.phase == "failed" and was_taken_back(job, state):
-        life.again_without_spot(job, kit)
-        state = follow(life, dataclasses.replace(job, spot=False), reporter)
-    return finish(life, job, state, reporter, keep=keep)
+        life.again_without_spot(job)
+        state = follow(life, dataclasses.replace(job, spot=False))
+    return finish(life, job, state, keep=keep)
 
 
-def follow(life: Life, job: Job, reporter: Reporter) -> State:
-    """Follow a job to its end; Ctrl-C leaves it running, and says so."""
-    try:
-        return life.follow(job)
-    except KeyboardInterrupt:
-        reporter.say(
-            f"{job.id} goes on. Follow it again: verger cloud status {job.id} --follow; end it: "
-            f"verger cloud down {job.id} (both with --region {job.region})."
-        )
-        raise
-
-
-def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool) -> dict[str, Any]:
+def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
     """Verify what a job made and take all down; of one that failed, keep the logs.
 
     Raises the `VergerError` of the exit code that the run on AWS ended with.
@@ -108,7 +103,7 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
         _check_is_of(job, state, record)
     except VergerError:
         life.retire(job.id)
-        reporter.say(
+        life.reporter.say(
             f"Nothing of {job.id} runs any more. Its logs are kept for 30 days: verger cloud logs "
             f"{job.id}; verger cloud down {job.id} deletes them (both with --region {job.region})."
         )
@@ -116,8 +111,8 @@ def finish(life: Life, job: Job, state: State, reporter: Reporter, *, keep: bool
     if keep:
         return record
     for note in life.down(job.id):
-        reporter.say(f"Note: {note}")
-    reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
+        life.reporter.say(f"Note: {note}")
+    life.reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
     return record
 
 

@@ -7,11 +7,11 @@ import json
 import shlex
 from collections.abc import Mapping
 
-from verger.cloud import parameters, stack
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from verger.cloud import machine, parameters, stack
 from verger.cloud.job import Job
-from verger.cloud.kit import words_of
 from verger.cloud.life import job_run
-from verger.cloud.machine import BOOTSTRAP_KEY, JOB_KEY, script
 
 # Stands where the number of the account comes; there is none in a dry run.
 ACCOUNT = "ACCOUNT"
@@ -27,13 +27,10 @@ def dry_run(
     """
     parameters.check(job)
     scratch = parameters.scratch_bucket(job.id, account)
-    words = words_of(job, scratch)
     base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
-    given = parameters.job_parameters(
-        job, scratch, parameters.ends(job, now), user_data=words.user_data, step=words.step
-    )
+    given = parameters.job_parameters(job, scratch, parameters.ends(job, now))
     files = {
-        "README.txt": "",
+        "README.txt": _by_hand(job, scratch, account),
         "base.yaml": stack.template("base"),
         "base.parameters.json": _as_json(base),
         f"{job.on}.yaml": stack.template(job.on),
@@ -41,14 +38,14 @@ def dry_run(
         "scratch/job.json": parameters.as_json(job),
     }
     if job.on == "ec2":
-        files |= {"user-data.sh": words.user_data, f"scratch/{JOB_KEY}": script("job.sh")}
+        files["user-data.sh"] = machine.user_data(job, scratch)
+        files[f"scratch/{machine.JOB_KEY}"] = machine.script("job.sh")
     elif job.on == "emr":
-        files |= {"step.txt": shlex.join(words.step) + "\n"}
-        files[f"scratch/{BOOTSTRAP_KEY}"] = script("bootstrap.sh")
+        files["step.txt"] = shlex.join(machine.emr_step(job, scratch)) + "\n"
+        files[f"scratch/{machine.BOOTSTRAP_KEY}"] = machine.script("bootstrap.sh")
     else:
-        request = job_run(job, words, scratch, "APPLICATION", "ROLE")
+        request = job_run(job, scratch, "APPLICATION", "ROLE")
         files["job-run.json"] = json.dumps(request, indent=2) + "\n"
-    files["README.txt"] = _by_hand(job, scratch)
     return files
 
 
@@ -63,55 +60,20 @@ def _as_json(given: Mapping[str, str]) -> str:
     return json.dumps(listed, indent=2) + "\n"
 
 
-def _first(job: Job, scratch: str) -> list[str]:
-    """Say what has to be looked at before the files are used."""
-    lines = []
-    if scratch.endswith(f"-{ACCOUNT}"):
-        lines += [
-            "ACCOUNT stands for the number of your account (aws sts get-caller-identity). Say",
-            "verger cloud show again with --account NUMBER: it is in encoded scripts too.",
-            "",
-        ]
-    if job.on != "serverless":
-        lines += [
-            f"All is ended at EndAt (UTC) in {job.on}.parameters.json: make it later if you begin",
-            "later.",
-            "",
-        ]
-    return lines
-
-
-def _by_hand(job: Job, scratch: str) -> str:
-    create = (
-        "aws cloudformation create-stack --region {region} --stack-name {name}"
-        " --template-body file://{file}.yaml --parameters file://{file}.parameters.json"
-        " --capabilities CAPABILITY_IAM --on-failure DELETE --tags Key=verger:job,Value={job}"
+def _by_hand(job: Job, scratch: str, account: str) -> str:
+    """Say how the files are used."""
+    texts = Environment(
+        loader=PackageLoader("verger.cloud", "templates"),
+        autoescape=select_autoescape(),  # no HTML: it is a text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    wait = "aws cloudformation wait stack-create-complete --region {region} --stack-name {name}"
-    names = {"base": parameters.base_stack(job.id), job.on: parameters.job_stack(job.id)}
-
-    def commands(file: str) -> list[str]:
-        words = {"region": job.region, "name": names[file], "file": file, "job": job.id}
-        return [each.format(**words) for each in (create, wait)]
-
-    lines = [
-        "By hand, in this folder. `verger cloud run` does the same, follows, and takes all down.",
-        "",
-        *_first(job, scratch),
-        *commands("base"),
-        f"verger cloud pack scratch --on {job.on} --architecture {job.architecture}",
-        f"aws s3 cp --recursive scratch s3://{scratch}",
-        *commands(job.on),
-    ]
-    if job.on == "serverless":
-        lines += [
-            "# With APPLICATION and ROLE from the outputs of the second stack put in:",
-            f"aws emr-serverless start-job-run --region {job.region}"
-            " --cli-input-json file://job-run.json",
-        ]
-    lines += [
-        "",
-        f"verger cloud status {job.id} --region {job.region} --follow",
-        f"verger cloud down {job.id} --region {job.region}",
-    ]
-    return "\n".join(lines) + "\n"
+    return texts.get_template("README.txt.jinja").render(
+        job=job,
+        scratch=scratch,
+        account=account,
+        base_stack=parameters.base_stack(job.id),
+        job_stack=parameters.job_stack(job.id),
+    )

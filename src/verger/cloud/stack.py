@@ -96,15 +96,15 @@ def delete(
         )
 
 
-def jobs(aws: Aws) -> list[tuple[str, dict[str, Any]]]:
-    """Return the jobs that have a stack in this region, with the stack of their base."""
+def jobs(aws: Aws) -> list[tuple[str, str]]:
+    """Return the jobs that have a stack in this region, with the status of one."""
     with told("list the stacks"):
         stacks = aws.all_of("cloudformation", "describe_stacks", "Stacks[]")
     found = {}
     for stack in stacks:
         job = next((tag["Value"] for tag in stack.get("Tags", []) if tag["Key"] == TAG), "")
         if job and stack["StackStatus"] != "DELETE_COMPLETE":
-            found[job] = stack
+            found[job] = stack["StackStatus"]
     return sorted(found.items())
 
 
