@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from verger.cloud.bill import Workload
 from verger.embed.card import views_of
@@ -16,8 +16,6 @@ from verger.store.layout import FEATURES, REJECTS
 from verger.store.stock import list_place
 from verger.store.store import Store
 
-_Tables = tuple[Place | None, list[str], list[str]]  # of features, and of rejects
-_NONE: _Tables = (None, [], [])
 _UNCOUNTED = "--photos-count N plans without looking."
 
 
@@ -32,7 +30,6 @@ def count(
     cannot be listed or holds no photo, `UsageError` where a run on AWS could not use the places.
     """
     source = place_of(photos, PhotosError)
-    notes: list[str] = []
     if source.scheme not in ("file", "s3"):
         raise UsageError(
             f"PHOTOS ({photos}) is neither a folder nor s3://: what runs on AWS reads S3.",
@@ -40,12 +37,12 @@ def count(
         )
     check_store(store)
     upload = source.folder is not None
-    known = _NONE
+    rows: Iterator[Known] = iter(())
+    seen, notes = 1, []
     if not upload:
-        known, seen, notes = _known(store)
-        views = views or seen
+        rows, seen, notes = _known(store)
     with reporter.stage("Listing", None, "photos") as stage:
-        tally = _tally(source, known, stage.update)
+        tally = _tally(source, rows, stage.update)
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
@@ -60,7 +57,7 @@ def count(
         listed=tally.listed,
         upload=upload,
         csv=csv,
-        views=views or 1,
+        views=views or seen,
     )
     return work, notes
 
@@ -75,23 +72,21 @@ def check_store(store: str) -> None:
         )
 
 
-def _known(store: str) -> tuple[_Tables, int, list[str]]:
-    """Return a STORE's tables and views, where it holds a whole run; a note, where it fails."""
+def _known(store: str) -> tuple[Iterator[Known], int, list[str]]:
+    """Return a STORE's rows and views, where it holds a whole run; a note, where it fails."""
     try:
         kept = Store(store)
         record = kept.record()
         if record is None:
-            return _NONE, 1, []
-        tables = kept.place, kept.table(FEATURES), kept.table(REJECTS)
-        return tables, len(views_of(record["backbone"])), []
+            return iter(()), 1, []
+        rows = known_photos(kept.place, kept.table(FEATURES), kept.table(REJECTS), set())
+        return rows, len(views_of(record["backbone"])), []
     except (StoreError, OSError) as error:
         what = error.what if isinstance(error, StoreError) else str(error)
-        return _NONE, 1, [f"STORE was not looked at, and counts as empty: {what}"]
+        return iter(()), 1, [f"STORE was not looked at, and counts as empty: {what}"]
 
 
-def _tally(source: Place, known: _Tables, tell: Callable[[int], None]) -> Tally:
-    place, features, rejects = known
-    rows = iter(()) if place is None else known_photos(place, features, rejects, set())
+def _tally(source: Place, rows: Iterator[Known], tell: Callable[[int], None]) -> Tally:
     tally = Tally()
     try:
         listed = list_place(source, labeller_from("none", source.name))

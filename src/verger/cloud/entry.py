@@ -26,7 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import unquote
 
 import boto3
@@ -164,7 +164,7 @@ def _follow(process: subprocess.Popen[str], watched: Watched) -> dict[str, Any] 
     """Pass on what the run says until it ends; return its record, which it prints at last."""
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
     told: list[str] = []
-    reader = threading.Thread(target=_collect, args=(process.stdout, told), daemon=True)
+    reader = threading.Thread(target=told.extend, args=(process.stdout,), daemon=True)
     reader.start()
     for line in process.stderr:
         watched.say(line.rstrip("\n"))
@@ -173,10 +173,6 @@ def _follow(process: subprocess.Popen[str], watched: Watched) -> dict[str, Any] 
         record = json.loads("".join(told))
         return record if isinstance(record, dict) else None
     return None
-
-
-def _collect(stream: IO[str], told: list[str]) -> None:
-    told.extend(stream)
 
 
 @contextlib.contextmanager

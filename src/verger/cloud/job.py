@@ -45,7 +45,7 @@ class Job:
     """Options of `verger run`, passed on as they are."""
 
 
-def new_id(now: float | None = None) -> str:
+def new_id() -> str:
     """Return a fresh name, fit for a stack, a bucket and a tag."""
-    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return f"verger-{moment}-{secrets.token_hex(3)}"

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from verger.cloud.aws import code_of
 from verger.errors import CloudError, UsageError
 
 # AWS tells prices in a few regions alone, of all regions.
@@ -115,6 +116,8 @@ def live_prices(region: str, client: Any = None) -> Prices:
     Requests, disks and addresses stay the table's: they are a few cents, and change once in years.
     `client` is boto3's for `pricing`. Raises `CloudError` where AWS does not tell.
     """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     prices = table_prices(region)
     try:
         client = client or _client()
@@ -124,15 +127,9 @@ def live_prices(region: str, client: Any = None) -> Prices:
             "serverless_vcpu_hour": _one(client, _serverless(region, "CPUHours")),
             "serverless_gb_hour": _one(client, _serverless(region, "GBHours")),
         }
-    except CloudError:
-        raise
-    except Exception as error:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if not isinstance(error, BotoCoreError | ClientError):
-            raise
+    except (BotoCoreError, ClientError) as error:
         raise CloudError(
-            f"AWS does not tell its prices: {_short(error)}.",
+            f"AWS does not tell its prices: {code_of(error) or str(error).rstrip('.')}.",
             hint="Without --live-prices the table of the package is used.",
         ) from None
     today = dt.datetime.now(dt.UTC).date()
@@ -219,8 +216,3 @@ def _on_demand(product: dict[str, Any]) -> Iterator[float]:
             price = float(dimension["pricePerUnit"].get("USD", 0))
             if price:
                 yield price
-
-
-def _short(error: Exception) -> str:
-    response = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code") or str(error).rstrip("."))

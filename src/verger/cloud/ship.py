@@ -64,13 +64,11 @@ def artefacts(job: Job, folder: Path) -> dict[str, Path]:
     return packed | {ENTRY_KEY: _entry()}
 
 
-def server_wheels(
-    folder: Path, architecture: Architecture = "x86_64", python: str = PYTHON
-) -> list[Path]:
+def server_wheels(folder: Path, architecture: Architecture) -> list[Path]:
     """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip."""
     folder.mkdir(parents=True, exist_ok=True)
     needed = [*requirements(), *_spark_requirements(), "pip"]
-    _download(needed, folder, architecture, python)
+    _download(needed, folder, architecture, PYTHON)
     wheel.of_installed("verger", Path(verger.__file__).parent, folder)
     spark_wheel(folder)
     return sorted(folder.glob("*.whl"))
