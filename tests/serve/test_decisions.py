@@ -67,7 +67,7 @@ def test_the_page_holds_nothing_inline() -> None:
 
 def test_places_are_counted_for_all_and_for_each() -> None:
     places = Places(most=3, per_client=2)
-    first = places.enter("a", 0.1, 1)
+    places.enter("a", 0.1, 1)
     places.enter("a", 0.1, 1)
     with pytest.raises(Problem) as refused:
         places.enter("a", 0.1, 1)
@@ -77,7 +77,7 @@ def test_places_are_counted_for_all_and_for_each() -> None:
         places.enter("c", 9.0, 1)
     assert refused.value.kind is Kind.OVERLOADED
     assert refused.value.headers["Retry-After"] == "27"
-    first.leave()
+    places.leave("a")
     places.enter("c", 0.1, 1)
     assert places.inside == 3
 
@@ -88,7 +88,8 @@ def test_a_place_is_kept_until_unfinished_work_has_ended() -> None:
         done: Future[int] = Future()
         under_way: Future[int] = Future()
         done.set_result(1)
-        places.enter("a", 0.1, 1).leave([done, under_way])
+        places.enter("a", 0.1, 1)
+        places.leave("a", [done, under_way])
         assert places.inside == 1
         under_way.set_result(2)
         await asyncio.sleep(0)

@@ -20,7 +20,7 @@ class Places:
         self._taken: Counter[str] = Counter()
         self.inside = 0
 
-    def enter(self, client: str, seconds_each: float, at_once: int) -> Place:
+    def enter(self, client: str, seconds_each: float, at_once: int) -> None:
         """Take a place for a client, or raise `Problem`: 429 or 503, with Retry-After.
 
         `seconds_each` and `at_once` are what a request takes of late and how many are worked on
@@ -36,31 +36,16 @@ class Places:
             )
         self.inside += 1
         self._taken[client] += 1
-        return Place(self, client)
 
-    def _free(self, client: str) -> None:
-        self.inside -= 1
-        self._taken[client] -= 1
-        if not self._taken[client]:
-            del self._taken[client]  # memory stays flat, however many clients there were
-
-
-class Place:
-    """One request's place."""
-
-    def __init__(self, places: Places, client: str) -> None:
-        self._places = places
-        self._client = client
-
-    def leave(self, unfinished: Iterable[Future[Any]] = ()) -> None:
-        """Give the place back once, when the last piece of unfinished work has ended.
+    def leave(self, client: str, unfinished: Iterable[Future[Any]] = ()) -> None:
+        """Give a client's place back once, when the last piece of unfinished work has ended.
 
         A decoder cannot be interrupted, so work that took too long still fills a worker: only
         with its end is there room for another request.
         """
         waiting = [future for future in unfinished if not future.done()]
         if not waiting:
-            self._places._free(self._client)
+            self._free(client)
             return
         loop = asyncio.get_running_loop()
         left = len(waiting)
@@ -69,7 +54,13 @@ class Place:
             nonlocal left
             left -= 1
             if not left:
-                self._places._free(self._client)
+                self._free(client)
 
         for future in waiting:
             future.add_done_callback(lambda _future: loop.call_soon_threadsafe(ended))
+
+    def _free(self, client: str) -> None:
+        self.inside -= 1
+        self._taken[client] -= 1
+        if not self._taken[client]:
+            del self._taken[client]  # memory stays flat, however many clients there were

@@ -120,7 +120,7 @@ def _add_operation(routes: APIRouter, service: Service) -> None:
 async def _identify(service: Service, request: Request) -> Response:
     client = request.client.host if request.client else ""
     workers = service.workers
-    place = service.places.enter(client, workers.seconds_each, workers.count)
+    service.places.enter(client, workers.seconds_each, workers.count)
     service.metrics.inside.set(service.places.inside)
     under_way: list[Future[Any]] = []
     shown = service.current.shown
@@ -128,7 +128,7 @@ async def _identify(service: Service, request: Request) -> Response:
         photos = await _received(request, service)
         answer = await workers.identify(shown.identifier, photos, service.timeout, under_way)
     finally:
-        place.leave(under_way)
+        service.places.leave(client, under_way)
         service.metrics.inside.set(service.places.inside)
     service.metrics.verdicts.labels(answer.verdict.value).inc()
     # Written here: FastAPI would check what was built from its own classes once more.
@@ -142,7 +142,7 @@ async def _thumbnail(service: Service, photo: int, request: Request) -> Response
     if asked not in (None, "", catalogue.labels.gallery):
         raise Problem(Kind.NOT_FOUND, "The gallery has changed: numbers name other photos.")
     try:
-        jpeg = await service.workers.read(catalogue.thumbnail, photo)
+        jpeg = await service.workers.aside(catalogue.thumbnail, photo)
     except (IndexError, FileNotFoundError):  # no such number, or a later run has replaced the file
         raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
     etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'

@@ -12,7 +12,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -33,20 +33,14 @@ _WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
 _LEAST_TO_COMPRESS = 600
 
 
-@dataclass(frozen=True, slots=True)
 class Asset:
     """One file as it is sent."""
 
-    body: bytes
-    media_type: str
-    etag: str = field(init=False)
-    zipped: bytes | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        digest = hashlib.sha256(self.body).hexdigest()[:20]
-        worth = len(self.body) >= _LEAST_TO_COMPRESS and not self.media_type.startswith("image/png")
-        object.__setattr__(self, "etag", f'"{digest}"')
-        object.__setattr__(self, "zipped", gzip.compress(self.body, 9, mtime=0) if worth else None)
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self.body, self.media_type = body, media_type
+        self.etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        worth = len(body) >= _LEAST_TO_COMPRESS and media_type != "image/png"
+        self.zipped = gzip.compress(body, 9, mtime=0) if worth else None
 
     def answer(self, request: Request, vary: str = "Accept-Encoding") -> Response:
         """Return the answer: the file, or 304 where the client has it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import Any
 
 from verger.errors import VergerError
@@ -15,19 +14,14 @@ from verger.store.store import Store
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Shown:
     """One gallery as it is served: a request keeps to the one that it began with."""
 
-    identifier: Identifier
-    catalogue: Catalogue = field(init=False)
-    labels: Asset = field(init=False)
-
-    def __post_init__(self) -> None:
-        catalogue = Catalogue(self.identifier.gallery)
-        listed = catalogue.labels.model_dump_json().encode()
-        object.__setattr__(self, "catalogue", catalogue)
-        object.__setattr__(self, "labels", Asset(listed, "application/json"))
+    def __init__(self, identifier: Identifier) -> None:
+        self.identifier = identifier
+        self.catalogue = Catalogue(identifier.gallery)
+        listed = self.catalogue.labels.model_dump_json().encode()
+        self.labels = Asset(listed, "application/json")
 
 
 class Current:

@@ -58,7 +58,7 @@ class Guard:
         exchange = _Exchange(scope, receive, send, self._drain)
         began = time.perf_counter()
         try:
-            if self._knows(_host(scope)):
+            if self._hosts is None or _host(scope) in self._hosts:
                 await self._app(scope, exchange.receive, exchange.send)
             else:
                 refusal = Problem(Kind.WRONG_HOST, "Start it with --allow-host NAME to allow it.")
@@ -75,9 +75,6 @@ class Guard:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(exchange.status or "none")).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
-
-    def _knows(self, host: str) -> bool:
-        return self._hosts is None or host in self._hosts
 
 
 class _Exchange:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, FastAPI, Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
 from verger.serve.assets import Asset, Assets
-from verger.serve.docs import docs_page
 
 
 def router(app: FastAPI) -> APIRouter:
@@ -22,7 +25,8 @@ def router(app: FastAPI) -> APIRouter:
     @routes.get("/docs")
     async def about_the_api(request: Request) -> Response:
         if not docs:
-            docs.append(Asset(docs_page(app.openapi()).encode(), "text/html; charset=utf-8"))
+            about = _about(app.openapi()).encode()
+            docs.append(Asset(about, "text/html; charset=utf-8"))
         return docs[0].answer(request)
 
     for name, asset in assets.files.items():
@@ -35,3 +39,15 @@ def _sender(asset: Asset):  # type: ignore[no-untyped-def]
         return asset.answer(request)
 
     return send
+
+
+def _about(openapi: Mapping[str, Any]) -> str:
+    """Return a page about the API, HTML, from its OpenAPI description: no script, no other host."""
+    environment = Environment(
+        loader=PackageLoader("verger.serve", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("docs.html.jinja").render(openapi)

@@ -15,7 +15,10 @@ _TYPE = "urn:verger:problem:"
 
 
 class Kind(Enum):
-    """The kinds of problem: the last word of the type, the status, the title. A closed set."""
+    """The kinds of problem: the last word of the type, the status, the title. A closed set.
+
+    The first of a status is the one that is meant where the framework says the status alone.
+    """
 
     BAD_REQUEST = ("bad-request", 400, "The request cannot be read.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
@@ -42,13 +45,6 @@ _OF_REASON = {
     Reason.NOT_AN_IMAGE: Kind.NOT_A_PHOTO,
     Reason.UNSUPPORTED: Kind.NOT_A_PHOTO,
     Reason.TOO_LARGE: Kind.TOO_MANY_PIXELS,
-}
-_OF_STATUS = {
-    400: Kind.BAD_REQUEST,
-    404: Kind.NOT_FOUND,
-    405: Kind.METHOD_NOT_ALLOWED,
-    413: Kind.TOO_LARGE,
-    422: Kind.INVALID,
 }
 
 
@@ -85,7 +81,8 @@ class Problem(Exception):
     def of_status(cls, status: int, detail: str, headers: Mapping[str, str] | None) -> Problem:
         """Build the problem of an HTTP status that the framework answers with."""
         fallback = Kind.BAD_REQUEST if status < 500 else Kind.INTERNAL
-        return cls(_OF_STATUS.get(status, fallback), detail, headers=headers)
+        kind = next((kind for kind in Kind if kind.status == status), fallback)
+        return cls(kind, detail, headers=headers)
 
     def answer(self) -> JSONResponse:
         """Return the answer to send."""

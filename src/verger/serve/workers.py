@@ -124,37 +124,28 @@ class Workers:
     def _one(
         self, fruit: _Fruit, number: int, photo: bytes, deadline: float, submitted: float
     ) -> Answer | None:
-        with self._decoders.turn():
-            return self._answered(fruit, number, photo, deadline, submitted)
-
-    def _answered(
-        self, fruit: _Fruit, number: int, photo: bytes, deadline: float, submitted: float
-    ) -> Answer | None:
         """Embed one photo, and look the fruit up where it was the last.
 
         In this thread, with nothing in between: with all cores busy, each handing over to another
         thread waits up to 4 ms for one, ten times what a look-up takes.
         """
-        started = time.perf_counter()
-        self._metrics.stage.labels("wait").observe(started - submitted)
-        try:
-            last = fruit.embed(number, photo, self._decoders, deadline)
-        finally:
-            embedded = time.perf_counter()
-            self._metrics.stage.labels("features").observe(embedded - started)
-        if not last:
-            return None
-        answer = fruit.look_up()
-        self._metrics.stage.labels("search").observe(time.perf_counter() - embedded)
-        return answer
+        with self._decoders.turn():
+            started = time.perf_counter()
+            self._metrics.stage.labels("wait").observe(started - submitted)
+            try:
+                last = fruit.embed(number, photo, self._decoders, deadline)
+            finally:
+                embedded = time.perf_counter()
+                self._metrics.stage.labels("features").observe(embedded - started)
+            if not last:
+                return None
+            answer = fruit.look_up()
+            self._metrics.stage.labels("search").observe(time.perf_counter() - embedded)
+            return answer
 
-    async def read(self, work: Callable[[int], bytes], number: int) -> bytes:
-        """Read something small from the disk, beside the photos that are worked on."""
-        return await asyncio.wrap_future(self._readers.submit(work, number))
-
-    async def aside(self, work: Callable[[], _Result]) -> _Result:
-        """Do something that takes long, beside the photos that are worked on."""
-        return await asyncio.wrap_future(self._readers.submit(work))
+    async def aside(self, work: Callable[..., _Result], *given: Any) -> _Result:
+        """Read from the disk, or do what takes long, beside the photos that are worked on."""
+        return await asyncio.wrap_future(self._readers.submit(work, *given))
 
     def stop(self) -> None:
         """Take no more work; what is being decoded is given up."""
