@@ -103,16 +103,7 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the files, if they are there.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def export_command(
-    source: str,
-    output: Path,
-    int8: str | None,
-    image_size: int | None,
-    architecture: str | None,
-    pixels: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+def export_command(source: str, output: Path, quiet: bool, **options: typing.Any) -> None:
     """Make SOURCE into a network that `run --backbone FILE.onnx` takes.
 
     SOURCE is timm:NAME, a FILE.pth with the weights of a network of timm, or a FILE.onnx. What is
@@ -128,16 +119,7 @@ def export_command(
     from verger.embed import Backbone
     from verger.export import export
 
-    made = export(
-        source,
-        output,
-        reporter(quiet=quiet),
-        int8=int8,
-        image_size=image_size,
-        architecture=architecture,
-        pixels=pixels,
-        overwrite=overwrite,
-    )
+    made = export(source, output, reporter(quiet=quiet), **options)
     for note in made.notes:
         tell(note, err=True)
     if not quiet:

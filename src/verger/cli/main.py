@@ -48,9 +48,10 @@ def main() -> NoReturn:
         tell(f"verger: {error}", err=True)
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
-        terminated = isinstance(stopped.__cause__ or stopped, _Terminated)
-        code = _stopped(TERMINATED if terminated else CTRL_C)
-        if terminated:
+        tell("verger: stopped; nothing half-made was published.", err=True)
+        code = CTRL_C
+        if isinstance(stopped.__cause__ or stopped, _Terminated):
+            code = TERMINATED
             # As it ends, Python puts back the default of what has a function: it would end by 15.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except click.ClickException as error:
@@ -83,11 +84,6 @@ def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
     # Who asks again does not disturb the ending in good order. Not SIG_IGN: children inherit that.
     signal.signal(signal.SIGTERM, lambda *_: None)
     raise _Terminated
-
-
-def _stopped(code: int) -> int:
-    tell("verger: stopped; nothing half-made was published.", err=True)
-    return code
 
 
 def _settings_options(
@@ -353,9 +349,7 @@ def report_command(store: str, map_kind: str, language: str) -> None:
 @_language
 @click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
 @click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
-def notebook_command(
-    store: str, file: Path | None, photos: str | None, language: str, execute: bool, overwrite: bool
-) -> None:
+def notebook_command(store: str, file: Path | None, language: str, **options: Any) -> None:
     """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
 
     Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
@@ -365,9 +359,7 @@ def notebook_command(
     from verger.notebook import write_notebook
 
     file = file or Path(f"verger.{language}.ipynb")
-    write_notebook(
-        store, file, photos=photos, language=language, execute=execute, overwrite=overwrite
-    )
+    write_notebook(store, file, language=language, **options)
     tell(file)
     tell(f"Next: {opening(file)}", err=True)
 

@@ -57,7 +57,8 @@ def bars(
     labels.font.size = Pt(11)
     colours = ("light", "accent")[-len(series) :]
     for drawn, colour in zip(reversed(list(plot.series)), colours, strict=True):
-        _paint(drawn.format.fill, colour)
+        drawn.format.fill.solid()
+        drawn.format.fill.fore_color.rgb = rgb(colour)
     chart.value_axis.visible = False
     chart.value_axis.has_major_gridlines = False
     chart.value_axis.minimum_scale = 0
@@ -119,11 +120,6 @@ def _chart(page: Page, kind: Any, box: Box, data: Any, what: str, *, legend: boo
         chart.legend.position = XL_LEGEND_POSITION.TOP
         chart.legend.include_in_layout = False
     return chart
-
-
-def _paint(fill: Any, colour: str) -> None:
-    fill.solid()
-    fill.fore_color.rgb = rgb(colour)
 
 
 def _axis(axis: Any) -> None:

@@ -43,15 +43,8 @@ class Verified:
 
     def as_json(self) -> dict[str, Any]:
         """Return what `verger verify --json` prints."""
-        return {
-            "sound": not self.findings,
-            "files": self.files,
-            "bytes": self.bytes,
-            "photos": self.photos,
-            "embedded_again": self.embedded_again,
-            "findings": [found._asdict() for found in self.findings],
-            "notes": self.notes,
-        }
+        findings = [found._asdict() for found in self.findings]
+        return {"sound": not findings, **vars(self), "findings": findings}
 
 
 def verify(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 from verger.embed.card import framing_of
 from verger.report.thumbnails import opened
@@ -88,7 +87,8 @@ def data(deck: Deck, about: Subject) -> None:
     many = -(-len(chosen) // across) or 1
     room = room._replace(height=min(room.height, many * _TALLEST))
     lines = rows(room, many, 0.16)
-    for line, some in zip(lines, _in_turn(chosen, across), strict=False):
+    for at, line in enumerate(lines):
+        some = chosen[at * across :]
         for box, row in zip(columns(line, across, 0.16), some, strict=False):
             about.show(page, box, row, about.label_of(row) if names else "")
 
@@ -116,7 +116,3 @@ def _figures(about: Subject) -> list[tuple[str, str]]:
     else:
         figures.append(("–", words("data.pixels_none")))
     return figures
-
-
-def _in_turn(chosen: Sequence[int], many: int) -> Iterator[Sequence[int]]:
-    return (chosen[at : at + many] for at in range(0, len(chosen), many))

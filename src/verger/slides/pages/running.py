@@ -108,19 +108,14 @@ def speed(deck: Deck, about: Subject) -> None:
     page.headed(right, words("speed.more"))
     table = [[words("speed.photos"), words("speed.here", **values), words("speed.core_hours")]]
     for photos in _SCALES:
-        hours = _hours(about, photos / rate * cores / 3600)
-        table.append(
-            [words.number(photos), words.seconds(photos / rate),
-             hours]
-        )  # fmt: skip
+        hours = photos / rate * cores / 3600
+        digits = 2 if hours < 0.1 else 1 if hours < 10 else 0
+        row = [words.number(photos), words.seconds(photos / rate), words.number(hours, digits)]
+        table.append(row)
     box = Box(right.left, right.top + 0.45, right.width, 2.9)
     page.table(box, table, (1.2, 1.3, 1.3), size=14)
     below = Box(right.left, box.bottom + 0.25, right.width, BODY.bottom - box.bottom - 0.25)
     page.text(below, [Line(words("speed.caution"), 13, colour="soft")])
-
-
-def _hours(about: Subject, hours: float) -> str:
-    return about.words.number(hours, 2 if hours < 0.1 else 1 if hours < 10 else 0)
 
 
 def aws(deck: Deck, about: Subject) -> None:
