@@ -40,14 +40,15 @@ _THUMBNAIL_QUALITY = 85
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 _ORIENTATION = 0x0112
 _TURNS = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_270,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_90,),
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
+_ON_ITS_SIDE = (5, 6, 7, 8)  # of these, width and height change places
 _WHITE = 255
 # What the decoders raise on hostile bytes; anything else is a defect of ours and is let through.
 _DECODER_ERRORS = (
@@ -174,24 +175,15 @@ def _decode(
         if needed is not None and file.tell() <= needed:
             raise Damage("data are left over")
         # Not before: of a PNG, this loads the pixels, and an error would be taken for bad metadata.
-        turns = _TURNS.get(_orientation(image), ())
+        orientation = _orientation(image)
+        turn = _TURNS.get(orientation)
         whole = _in_srgb(image, data, framing)
         squares = [_central_square(whole, framing.size, view) for view in framing.views]
-        pixels = np.stack([np.asarray(_turned(_on_white(square), turns)) for square in squares])
-        small = _jpeg(_turned(_on_white(_small(whole)), turns)) if thumbnail else b""
-    if any(turn in _SWAPPING for turn in turns):
+        pixels = np.stack([np.asarray(_turned(_on_white(square), turn)) for square in squares])
+        small = _jpeg(_turned(_on_white(_small(whole)), turn)) if thumbnail else b""
+    if orientation in _ON_ITS_SIDE:
         width, height = height, width
     return Photo(pixels, width, height, small)
-
-
-_SWAPPING = frozenset(
-    {
-        Image.Transpose.TRANSPOSE,
-        Image.Transpose.ROTATE_270,
-        Image.Transpose.TRANSVERSE,
-        Image.Transpose.ROTATE_90,
-    }
-)
 
 
 @cache
@@ -268,10 +260,8 @@ def _small(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
 
 
-def _turned(image: Image.Image, turns: tuple[Image.Transpose, ...]) -> Image.Image:
-    for turn in turns:
-        image = image.transpose(turn)
-    return image
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return image if turn is None else image.transpose(turn)
 
 
 def _jpeg(image: Image.Image) -> bytes:

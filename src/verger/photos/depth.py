@@ -120,8 +120,9 @@ def _with_transparent_value(image: Image.Image, data: bytes) -> Image.Image:
     by these they are compared.
     """
     declared, bits = image.info.get("transparency"), data[_PNG_BITS_AT]
-    stored = np.asarray(image.convert("L") if image.mode == "1" else image)
-    eight = _from_levels(stored, 16) if image.mode == "I;16" else image.convert(_eight(image.mode))
+    plain = image.convert("L") if image.mode == "1" else image
+    stored = np.asarray(plain)
+    eight = _from_levels(stored, 16) if image.mode == "I;16" else plain
     if declared is None:
         return eight
     value = np.asarray(declared)
@@ -134,7 +135,3 @@ def _with_transparent_value(image: Image.Image, data: bytes) -> Image.Image:
     shown = eight.convert("RGB")
     shown.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
     return shown
-
-
-def _eight(mode: str) -> str:
-    return "L" if mode == "1" else mode

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _MOST_BOXES = 10_000
+_DEEPEST = 8  # images within images
 _FULL = 4  # bytes of version and flags, with which some boxes begin
 
 
@@ -51,14 +52,20 @@ class Container:
                 return self.properties[at - 1]
         return None
 
-    def codec(self, item: int | None = None) -> bytes:
-        """Return the type of the coded image that an item is, or begins with."""
-        item = self.primary if item is None else item
-        for _ in range(8):
+    def codec(self) -> bytes:
+        """Return the type of the coded image that the first image is, or begins with."""
+        *_, coded = self.beginnings()
+        return self.types.get(coded, b"")
+
+    def beginnings(self) -> Iterator[int]:
+        """Yield the first image, what it begins with, and so on to an image that is coded."""
+        item = self.primary
+        yield item
+        for _ in range(_DEEPEST):
             if not (parts := self.inputs.get(item)):
-                break
+                return
             item = parts[0]
-        return self.types.get(item, b"")
+            yield item
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
@@ -103,16 +110,12 @@ def container(data: bytes) -> Container | None:
 
 def code_points(data: bytes, found: Container) -> CodePoints | None:
     """Return what the first image's box `colr` says of its colours, or None."""
-    item: int | None = found.primary
-    for _ in range(8):
-        if item is None:
-            return None
+    for item in found.beginnings():
         box = found.property(item, b"colr")
         if box is not None and data[box.start : box.start + 4] == b"nclx":
             if box.start + 8 > box.end:
                 return None
             return CodePoints(*struct.unpack_from(">HH", data, box.start + 4))
-        item = next(iter(found.inputs.get(item, ())), None)
     return None
 
 

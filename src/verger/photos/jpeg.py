@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -106,10 +106,15 @@ def layout(data: bytes) -> Layout:
         segment = Segment(marker, at + 2, min(at + length, size))
         segments.append(segment)
         at += length
-        if marker in _TELLING:
-            _TELLING[marker](data, segment, found)
-            if marker == _SCAN:
-                break
+        if marker in _FRAMES:
+            _frame(data, segment, found)
+        elif marker == _JPEG_LS:
+            found.frame = marker
+        elif marker == _RESTARTS_EVERY:
+            found.restarts_every = int.from_bytes(data[segment.start : segment.start + 2], "big")
+        elif marker == _SCAN:
+            found.scan = _scan(data, segment)
+            break
     return found
 
 
@@ -136,24 +141,6 @@ def _frame(data: bytes, segment: Segment, found: Layout) -> None:
     parts = data[segment.start + 6 : min(segment.start + 6 + 3 * count, segment.end)]
     found.components = tuple(parts[::3])
     found.sampling = tuple((byte >> 4 or 1, byte & 15 or 1) for byte in parts[1::3])
-
-
-def _other_frame(_: bytes, segment: Segment, found: Layout) -> None:
-    found.frame = segment.marker
-
-
-def _restarts(data: bytes, segment: Segment, found: Layout) -> None:
-    found.restarts_every = int.from_bytes(data[segment.start : segment.start + 2], "big")
-
-
-def _first_scan(data: bytes, segment: Segment, found: Layout) -> None:
-    found.scan = _scan(data, segment)
-
-
-_TELLING: dict[int, Callable[[bytes, Segment, Layout], None]] = {
-    **dict.fromkeys(_FRAMES, _frame), _JPEG_LS: _other_frame, _RESTARTS_EVERY: _restarts,
-    _SCAN: _first_scan,
-}  # fmt: skip
 
 
 def _scan(data: bytes, segment: Segment) -> Scan | None:

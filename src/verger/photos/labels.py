@@ -111,47 +111,35 @@ class CsvLabels(Labeller):
             text, self._is_of_windows = _text(file)
             self._labels = self._read(text)
         except FileNotFoundError:
-            raise UsageError(
-                f"--label-from {file}: no such file.",
-                hint="Give 'parent', 'none', 'regex:…' or a CSV file.",
-            ) from None
+            hint = "Give 'parent', 'none', 'regex:…' or a CSV file."
+            raise self._wrong("no such file.", hint) from None
         except (OSError, UnicodeError, csv.Error) as error:
-            raise UsageError(
-                f"--label-from {file}: cannot be read as CSV in UTF-8 ({error}).",
-                hint="Save it as CSV UTF-8.",
-            ) from None
+            what = f"cannot be read as CSV in UTF-8 ({error})."
+            raise self._wrong(what, "Save it as CSV UTF-8.") from None
         if not any(path and normalised(label) for path, label in self._labels.items()):
-            raise UsageError(
-                f"--label-from {file}: no line of it has a path and a label.",
-                hint="Give 'none' for no labels.",
-            )
+            hint = "Give 'none' for no labels."
+            raise self._wrong("no line of it has a path and a label.", hint)
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
         self._are_names = not any("/" in path for path in self._rows)
 
     def _read(self, text: str) -> dict[str, str]:
         if not text.strip():
-            raise UsageError(
-                f"--label-from {self._file}: it is empty.", hint="The columns are path,label."
-            )
+            raise self._wrong("it is empty.", "The columns are path,label.")
         lines = io.StringIO(text, newline="")
         delimiter, has_blanks = _form(lines)
         rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=has_blanks)
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
         missing = {"path", "label"} - set(rows.fieldnames)
         if missing:
-            raise UsageError(
-                f"--label-from {self._file}: its first line lacks {' and '.join(sorted(missing))}.",
-                hint="The columns are path,label.",
-            )
+            what = f"its first line lacks {' and '.join(sorted(missing))}."
+            raise self._wrong(what, "The columns are path,label.")
         labels: dict[str, str] = {}
         for row in rows:
             path = (row["path"] or "").removeprefix("./")
             label = unquoted(row["label"] or "").strip()
             if labels.get(path, label) != label:
-                raise UsageError(
-                    f"--label-from {self._file}: line {rows.line_num} gives {path} a second label."
-                )
+                raise self._wrong(f"line {rows.line_num} gives {path} a second label.")
             labels[path] = label
         return labels
 
@@ -160,10 +148,8 @@ class CsvLabels(Labeller):
             row = written if written in self._labels else self._rows.get(written)
             if row is not None:
                 if self._used.setdefault(row, path) != path:
-                    raise UsageError(
-                        f"--label-from {self._file}: {row} names {self._used[row]} and {path}.",
-                        hint="Write their paths, not their names alone.",
-                    )
+                    what = f"{row} names {self._used[row]} and {path}."
+                    raise self._wrong(what, "Write their paths, not their names alone.")
                 return self._labels[row]
         return None
 
@@ -178,17 +164,13 @@ class CsvLabels(Labeller):
     def check(self) -> None:
         """Refuse a file that names none of the photos, or one with two labels."""
         if not any(normalised(self._labels[row]) for row in self._used):
-            raise UsageError(
-                f"--label-from {self._file}: no photo finds its label there.",
-                hint=f"It names {next(iter(self._labels))}; paths are relative to PHOTOS.",
-            )
+            hint = f"It names {next(iter(self._labels))}; paths are relative to PHOTOS."
+            raise self._wrong("no photo finds its label there.", hint)
         for row, other in self._unused():
             labels = {normalised(self._labels[one]) for one in (row, other or row)}
             if len(labels) > 1:
-                raise UsageError(
-                    f"--label-from {self._file}: {row} and {other} name the same photo, with "
-                    "different labels."
-                )
+                what = f"{row} and {other} name the same photo, with different labels."
+                raise self._wrong(what)
 
     def notes(self) -> list[str]:
         """Say how the file was read, and how many rows of it were never looked up."""
@@ -200,6 +182,9 @@ class CsvLabels(Labeller):
             names = "names" if unused == 1 else "name"
             said.append(f"{rows} of {self._file} {names} no photo that was found.")
         return said
+
+    def _wrong(self, what: str, hint: str = "") -> UsageError:
+        return UsageError(f"--label-from {self._file}: {what}", hint=hint)
 
     def _unused(self) -> Iterator[tuple[str, str | None]]:
         """Give the rows that no photo took, each with the one that names the same photo, if any."""
