@@ -94,11 +94,7 @@ class Skin:
             across = np.gradient(self.pos, axis=1)
         else:
             across = np.roll(self.pos, -1, 1) - np.roll(self.pos, 1, 1)
-        n = np.empty_like(self.pos)
-        for k in range(3):
-            i, j = (k + 1) % 3, (k + 2) % 3
-            n[..., k] = along[..., i] * across[..., j] - along[..., j] * across[..., i]
-        n = unit(n)
+        n = unit(np.cross(along, across))
         if not self.sheet:
             middle = self.pos.mean(axis=1, keepdims=True)
             if float(np.einsum("ijk,ijk->", self.pos - middle, n)) < 0:

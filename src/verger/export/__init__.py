@@ -23,6 +23,7 @@ from verger.export.needed import needed
 from verger.export.quantize import in_eight_bits, quantized
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE
+from verger.storage.place import LocalPlace
 
 __all__ = ["Exported", "export"]
 
@@ -203,11 +204,7 @@ def _checked(
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
     try:
-        part.write_bytes(content)
-        part.replace(file)
+        LocalPlace(file.parent).put(file.name, content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise BackboneError(f"Cannot write {file}: {error.strerror}.") from None

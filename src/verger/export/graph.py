@@ -94,14 +94,13 @@ class _Graph:
         size = spec.size
         put = next(value for value in self._graph.input if value.name == network)
         kind, shape = self._kinds.UINT8, ["n", size, size, 3]
+        name = network
         if nodes:
             nodes[-1].output[0] = network
             body = list(self._graph.node)
             del self._graph.node[:]
             self._graph.node.extend(nodes + body)
             name = photos
-        else:
-            name = network
         del self._graph.value_info[:]  # of sizes that may no longer be
         put.CopyFrom(self._helper.make_tensor_value_info(name, kind, shape))
         return dataclasses.replace(
@@ -110,29 +109,25 @@ class _Graph:
 
     def give_floats(self, output: str) -> str:
         """Make numbers of another kind float32; return their name."""
-        floats = self._unused("floats")
-        self._add("Cast", output, floats, to=self._kinds.FLOAT)
-        return floats
+        return self._add("Cast", output, "floats", to=self._kinds.FLOAT)
 
     def give_a_row(self, output: str, features: int, channel_axis: int | None) -> str:
         """Average a map of features over its sides; return the name of the output."""
-        name = output
+        if channel_axis == 3:
+            output = self._add("Transpose", output, "planes", perm=[0, 3, 1, 2])
         if channel_axis is not None:
-            if channel_axis == 3:
-                planes = self._unused("planes")
-                self._add("Transpose", output, planes, perm=[0, 3, 1, 2])
-                name = planes
-            pooled, row = self._unused("pooled"), self._unused("features", "row")
-            self._add("GlobalAveragePool", name, pooled)
-            self._add("Flatten", pooled, row)
-            name = row
+            output = self._add("GlobalAveragePool", output, "pooled")
+            output = self._add("Flatten", output, "features", "row")
         del self._graph.output[:]
-        value = self._helper.make_tensor_value_info(name, self._kinds.FLOAT, ["n", features])
+        value = self._helper.make_tensor_value_info(output, self._kinds.FLOAT, ["n", features])
         self._graph.output.append(value)
-        return name
+        return output
 
-    def _add(self, op: str, given: str, made: str, **attributes: Any) -> None:
+    def _add(self, op: str, given: str, *wishes: str, **attributes: Any) -> str:
+        """Add a node; return the name of what it gives."""
+        made = self._unused(*wishes)
         self._graph.node.append(self._helper.make_node(op, [given], [made], **attributes))
+        return made
 
     def _constant(self, name: str, values: Any) -> str:
         made = self._unused(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from verger.embed import preload
+from verger.embed.session import onnxruntime
 from verger.errors import UsageError, to_add
 
 
@@ -19,12 +19,6 @@ def needed(library: str) -> Any:
             f"verger backbones export needs the library {missing}, which is not installed.",
             hint=to_add("export"),
         ) from None
-
-
-def onnxruntime() -> Any:
-    """Import ONNX Runtime, the only way that it is: so that it reports to nobody."""
-    preload()
-    return needed("onnxruntime")
 
 
 def quantization() -> Any:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from verger.embed.session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
-from verger.export.needed import needed, onnxruntime, quantization
+from verger.export.needed import needed, quantization
 from verger.export.weights import rounded
 
 Photos = npt.NDArray[np.uint8]
@@ -39,8 +40,7 @@ def quantized(model: bytes, photos: Photos) -> bytes:
             layers = _round_weights(net, _means_of_inputs(net, photos))
             made = _quantized(net, photos, layers, Path(scratch) / "int8.onnx")
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise BackboneError(f"The network cannot be quantised: {said[0][:200]}") from None
+            raise BackboneError(f"The network cannot be quantised: {first_line(error)}") from None
     _take_bytes_as_they_are(made.graph)
     return bytes(made.SerializeToString())
 
@@ -79,7 +79,7 @@ def _weights_of(net: Any) -> Iterator[tuple[Any, Any, npt.NDArray[np.float32]]]:
 
 def _means_of_inputs(net: Any, photos: Photos) -> dict[str, npt.NDArray[np.float64]]:
     """Run the float network: the mean of each channel of what goes into each convolution."""
-    onnx, ort = needed("onnx"), onnxruntime()
+    onnx = needed("onnx")
     probe = onnx.ModelProto()
     probe.CopyFrom(net)
     names = sorted({node.input[0] for node, _, _ in _weights_of(net)})
@@ -90,11 +90,7 @@ def _means_of_inputs(net: Any, photos: Photos) -> dict[str, npt.NDArray[np.float
         probe.graph.output.append(
             onnx.helper.make_tensor_value_info(mean, onnx.TensorProto.FLOAT, None)
         )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = _LOG_FATAL
-    model = probe.SerializeToString()
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(probe.SerializeToString(), "The network with means of its inputs")
     sums: dict[str, Any] = dict.fromkeys(names, 0.0)
     for batch in _batches(net, photos):
         for name, means in zip(names, session.run(list(outputs.values()), batch), strict=True):

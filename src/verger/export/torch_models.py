@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
+from verger.embed.session import first_line
 from verger.errors import BackboneError, UsageError
 from verger.export.needed import needed
 
@@ -120,7 +121,7 @@ def _read(file: Path) -> dict[Any, Any]:
             said = "it is no file of torch, or has code in it, which is not run"
         raise BackboneError(f"{file} holds no weights of torch: {said[:200]}.") from None
     except Exception as error:  # noqa: BLE001 - unpickling hostile bytes raises anything
-        raise BackboneError(f"{file} holds no weights of torch: {_first_line(error)}") from None
+        raise BackboneError(f"{file} holds no weights of torch: {first_line(error)}") from None
     if not isinstance(loaded, dict):
         raise BackboneError(f"{file} holds no weights by name.")
     return loaded
@@ -146,7 +147,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
         return timm.create_model(name, **options).eval()
     except Exception as error:  # noqa: BLE001 - the hub's, torch's and timm's share no base
         raise BackboneError(
-            f"timm cannot make {name}: {_first_line(error)}",
+            f"timm cannot make {name}: {first_line(error)}",
             hint="Its weights come from the Hugging Face Hub; those in a FILE.pth need no network."
             if pretrained
             else "",
@@ -215,7 +216,7 @@ def _wrapped(
             features = module(torch.zeros(2, size, size, 3, dtype=torch.uint8))
     except Exception as error:  # noqa: BLE001 - whatever a network raises
         raise BackboneError(
-            f"{name} does not take photos of {size} × {size}: {_first_line(error)}"
+            f"{name} does not take photos of {size} × {size}: {first_line(error)}"
         ) from None
     if features.ndim != 2:
         raise BackboneError(f"{name} gives no row of features: {list(features.shape)}.")
@@ -225,7 +226,3 @@ def _wrapped(
         name, "", spec, "features", int(features.shape[1]), license_, f"{name} of timm, pooled."
     )
     return TorchModel(card, module)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

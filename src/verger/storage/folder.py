@@ -294,12 +294,8 @@ def _walk(top: _Level, labeller: Labeller, selection: Selection, hear: Hear) -> 
                 detail = f"the folder cannot be listed: {error.strerror}"
                 yield from _lost(path + "/", error, detail, labeller, selection)
                 continue
-            if not _is_store(inner):
+            if not any(one.name == STORE_MARK and one.is_dir() for one in inner):
                 levels.append((iter(inner), path + "/", (*ancestors, _identity(info))))
-
-
-def _is_store(entries: list[os.DirEntry[str]]) -> bool:
-    return any(entry.name == STORE_MARK and entry.is_dir() for entry in entries)
 
 
 def _lost(
@@ -312,7 +308,7 @@ def _lost(
 
 def _reference(path: str, info: os.stat_result, labeller: Labeller) -> PhotoRef:
     modified = _utc(info.st_mtime)
-    if not _is_unicode(path):
+    if escaped(path) != path:
         return _unusable(path, labeller, Reason.BAD_NAME, "the name is not valid UTF-8", info)
     label = labeller(path)
     if not stat.S_ISREG(info.st_mode):
@@ -354,14 +350,6 @@ def _place_in_order(entry: os.DirEntry[str]) -> str:
 
 def _identity(info: os.stat_result) -> tuple[int, int]:
     return info.st_dev, info.st_ino
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _utc(seconds: float) -> dt.datetime:

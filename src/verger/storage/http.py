@@ -169,8 +169,9 @@ def _patiently(action: Callable[[], _T], url: str, patience: float) -> _T:
     host = urlsplit(url).netloc
 
     def passes(error: Exception) -> bool:
-        if not isinstance(error, _Busy):
-            return _may_pass(error)
+        if not isinstance(error, _Busy):  # a request that got no whole answer may get one later
+            cause = _cause(error)
+            return isinstance(cause, ProtocolError | NoAnswer | NewConnectionError | ProxyError)
         is_long = error.pause > limits.WEB_RETRY_AFTER
         return not (error.pause and (is_long or host in _waited_in_vain))
 
@@ -185,11 +186,6 @@ def _patiently(action: Callable[[], _T], url: str, patience: float) -> _T:
         raise
     _waited_in_vain.discard(host)
     return done
-
-
-def _may_pass(error: Exception) -> bool:
-    """Say whether a request that got no whole answer may get one later."""
-    return isinstance(_cause(error), ProtocolError | NoAnswer | NewConnectionError | ProxyError)
 
 
 def _cause(error: Exception) -> Exception | None:
