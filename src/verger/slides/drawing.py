@@ -116,13 +116,9 @@ class Page:
 
     def bent_arrow(self, points: Sequence[tuple[float, float]]) -> None:
         """Draw an arrow along points."""
-        scale = 914_400
-        builder = self.slide.shapes.build_freeform(
-            round(points[0][0] * scale), round(points[0][1] * scale)
-        )
-        builder.add_line_segments(
-            [(round(x * scale), round(y * scale)) for x, y in points[1:]], close=False
-        )
+        first, *others = ((Inches(x), Inches(y)) for x, y in points)
+        builder = self.slide.shapes.build_freeform(*first)
+        builder.add_line_segments(others, close=False)
         shape = builder.convert_to_shape()
         shape.fill.background()
         _arrowhead(shape)

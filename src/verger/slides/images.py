@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from verger.photos.decode import THUMBNAIL_SIDE
 from verger.report.thumbnails import opened
@@ -28,13 +28,8 @@ def jpeg(image: Image.Image) -> bytes:
 
 def central_square(image: Image.Image, share: float) -> Image.Image:
     """Cut the central square whose side is `share` of the shorter side, as the network sees it."""
-    side = min(image.size) * share
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize(
-        (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2),
-        Image.Resampling.BICUBIC,
-        box=(left, top, left + side, top + side),
-    )
+    size = (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2)
+    return ImageOps.fit(image, size, Image.Resampling.BICUBIC, bleed=(1 - share) / 2)
 
 
 def framed(image: Image.Image, shares: Sequence[float]) -> Image.Image:
