@@ -10,7 +10,7 @@ import click
 
 from verger.cli.cloud_jobs import COMMANDS
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
-from verger.progress import show, tell
+from verger.progress import reporter, show, tell
 
 
 @click.group("cloud")
@@ -65,7 +65,6 @@ def plan_command(
     from verger.cloud.plan import check_budget
     from verger.cloud.plan_lines import plan_lines
     from verger.cloud.planning import planned
-    from verger.progress import reporter
 
     plan = planned(photos, store, reporter(quiet=as_json), **options)
     if as_json:

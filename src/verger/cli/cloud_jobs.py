@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
+from verger.errors import StoreError, UsageError
 from verger.machine.folders import scratch_folder
-from verger.progress import show, tell
+from verger.progress import Reporter, reporter, show, tell
+from verger.settings import RunSettings
+from verger.store.summary import summary
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
     from verger.cloud.life import Life
     from verger.cloud.plan import Plan
-    from verger.progress import Reporter
-    from verger.settings import RunSettings
 
 _KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; they are tagged.")
 _SIZES = (
@@ -67,39 +68,31 @@ def run_command(
     -- --components 0.95. Once it is under way, this machine may sleep: the run ends by itself, and
     verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
     """
-    from verger.cloud.parameters import check, check_email, s3_folder
-    from verger.cloud.places import check_places
-    from verger.cloud.runs import run_to_end
-    from verger.cloud.ship import artefacts
-    from verger.cloud.sync import is_local, refuse_local
-    from verger.cloud.sync import upload as send
-    from verger.errors import StoreError
-    from verger.progress import reporter
-    from verger.store.summary import summary
+    from verger.cloud import parameters, places, runs, ship, sync
 
     told = reporter(quiet=as_json)
-    s3_folder(store, StoreError)
+    parameters.s3_folder(store, StoreError)
     if not upload:
-        refuse_local(photos)
-    check_email(email)
+        sync.refuse_local(photos)
+    parameters.check_email(email)
     settings = _settings(photos, store, options)
     life = _life(sizes["region"], told)
     _ = life.aws.account  # who is not signed in shall know it first
     job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
-    check(job)
-    check_places(life.aws, job)
+    parameters.check(job)
+    places.check_places(life.aws, job)
     estimate = plan.of(job.on)
     told.say(
         f"{job.on}, {estimate.size}: about {estimate.seconds / 60:.0f} minutes, "
         f"{estimate.eur:.2f} EUR; {estimate.eur_at(job.limit_minutes):.2f} EUR at most, when it is "
         f"ended after {job.limit_minutes} minutes."
     )
-    if upload and is_local(photos):
-        send(life.aws, photos, upload, told)
+    if upload and sync.is_local(photos):
+        sync.upload(life.aws, photos, upload, told)
     with scratch_folder() as folder:
-        files = artefacts(job, folder)
+        files = ship.artefacts(job, folder)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
-        record = run_to_end(life, job, files, budget_usd=budget_usd, email=email, keep=keep)
+        record = runs.run_to_end(life, job, files, budget_usd=budget_usd, email=email, keep=keep)
     tell(json.dumps(record, indent=2) if as_json else summary(record, store))
 
 
@@ -131,7 +124,6 @@ def show_command(
     """
     from verger.cloud.parameters import check_account, check_email
     from verger.cloud.show import ACCOUNT, dry_run, printed
-    from verger.progress import reporter
 
     told = reporter(quiet=True)
     check_email(email)
@@ -186,7 +178,6 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
 def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
     """Say what a job does, or list the jobs there are; --follow comes back to it."""
     from verger.cloud import following, runs, stack, watch
-    from verger.store.summary import summary
 
     life = _life(region)
     if job_id is None:
@@ -292,8 +283,6 @@ COMMANDS = (
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    from verger.errors import UsageError
-
     try:
         yield
     except OSError as error:
@@ -303,7 +292,6 @@ def _writing(path: Path) -> Iterator[None]:
 def _life(region: str, told: Reporter | None = None) -> Life:
     from verger.cloud.aws import Aws
     from verger.cloud.life import Life
-    from verger.progress import reporter
 
     return Life(Aws(region), told or reporter(quiet=False))
 
@@ -311,7 +299,6 @@ def _life(region: str, told: Reporter | None = None) -> Life:
 def _settings(photos: str, store: str, options: tuple[str, ...]) -> RunSettings:
     """Read the options of `verger run` here as the server will, before it costs anything."""
     from verger.cloud.parameters import check_settings
-    from verger.settings import RunSettings
 
     context = click.get_current_context()
     group = context.find_root().command

@@ -62,11 +62,6 @@ class Aws:
         with told("ask who is signed in"):
             return str(self.client("sts").get_caller_identity()["Account"])
 
-    @functools.cached_property
-    def partition(self) -> str:
-        """`aws`, or that of China or of a government."""
-        return str(self._session.get_partition_for_region(self.region))
-
 
 def code_of(error: Exception) -> str:
     """Return the code of what a service answered; empty if it answered nothing."""

@@ -37,10 +37,8 @@ def count(
         )
     check_store(store)
     upload = source.folder is not None
-    rows: Iterator[Known] = iter(())
-    seen, notes = 1, []
-    if not upload:
-        rows, seen, notes = _known(store)
+    nothing: tuple[Iterator[Known], int, list[str]] = iter(()), 1, []
+    rows, seen, notes = nothing if upload else _known(store)
     with reporter.stage("Listing", None, "photos") as stage:
         tally = _tally(source, rows, stage.update)
     if not tally.listed:

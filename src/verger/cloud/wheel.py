@@ -43,7 +43,8 @@ def of_installed(
         for file in sorted(package.rglob("*")):
             within = file.relative_to(package).as_posix()
             if file.is_file() and "__pycache__" not in file.parts and wanted(within):
-                wheel.add(f"{package.name}/{within}", file.read_bytes(), _mode(file))
+                mode = 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644
+                wheel.add(f"{package.name}/{within}", file.read_bytes(), mode)
         for entry in _KEPT:
             if text := distribution.read_text(entry) or distribution.read_text(
                 _OF_EGGS.get(entry, "")
@@ -79,7 +80,3 @@ class _Wheel:
         packed = entry.endswith((".jar", ".zip"))  # already
         header.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
         self._archive.writestr(header, body)
-
-
-def _mode(file: Path) -> int:
-    return 0o755 if file.stat().st_mode & 0o100 else 0o644
