@@ -202,10 +202,8 @@ class Page:
 
 def _title_size(title: str, across: float) -> float:
     """Return a size at which a title stands on one line, if one that is not much smaller does."""
-    for size in (28.0, 27.0, 26.0, 25.0, 24.0):
-        if len(wrap(title, size, across, bold=True)) == 1:
-            return size
-    return 28.0
+    sizes = (28.0, 27.0, 26.0, 25.0, 24.0)
+    return next((s for s in sizes if len(wrap(title, s, across, bold=True)) == 1), sizes[0])
 
 
 def _flat(shape: Any) -> None:

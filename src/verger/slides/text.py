@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,17 +44,13 @@ class Line:
 
 def clean(text: str) -> str:
     """Return a name as one line that XML can hold and that turns no text around it."""
-    text = _MARKED.sub("", text)
-    out = []
-    for character in text:
-        kind = unicodedata.category(character)
-        if character.isspace():
-            out.append(" ")
-        elif kind in ("Cc", "Cs", "Cn"):  # control characters, halves of pairs, no characters
-            out.append("\ufffd")
-        else:
-            out.append(character)
-    return " ".join("".join(out).split())
+    plain = (c if c.isspace() or _is_text(c) else "\ufffd" for c in _MARKED.sub("", text))
+    return " ".join("".join(plain).split())
+
+
+def _is_text(character: str) -> bool:
+    """Say whether it is none of control characters, halves of pairs, and no characters at all."""
+    return unicodedata.category(character) not in ("Cc", "Cs", "Cn")
 
 
 def isolated(name: str) -> str:
@@ -107,18 +104,19 @@ def wrap(text: str, size: float, across: float, *, bold: bool = False) -> list[s
             lines.append(line)
         line = word
         while width(line, size, bold=bold) > most and len(line) > 1:
-            at = _fitting(line, size, most, bold=bold)
+            at = max(_fitting(line, size, most, bold=bold), 1)
             lines.append(line[:at])
             line = line[at:]
     return [*lines, line]
 
 
-def _fitting(word: str, size: float, most: float, *, bold: bool) -> int:
-    """Return how many characters fit, at least one."""
-    at = 1
-    while at < len(word) and width(word[: at + 1], size, bold=bold) <= most:
-        at += 1
-    return at
+def _fitting(text: str, size: float, most: float, *, bold: bool) -> int:
+    """Return how many characters fit."""
+
+    def across(count: int) -> float:
+        return width(text[:count], size, bold=bold)
+
+    return max(bisect_right(range(len(text) + 1), most, key=across) - 1, 0)
 
 
 def on_one_line(text: str, size: float, across: float, *, bold: bool = False) -> str:
@@ -126,10 +124,7 @@ def on_one_line(text: str, size: float, across: float, *, bold: bool = False) ->
     if width(text, size, bold=bold) <= across * _SPARE_LINE:
         return text
     room = across * _SPARE_LINE - width("…", size, bold=bold)
-    at = len(text)
-    while at and width(text[:at], size, bold=bold) > room:
-        at -= 1
-    return text[:at].rstrip() + "…"
+    return text[: _fitting(text, size, room, bold=bold)].rstrip() + "…"
 
 
 def fit(lines: Sequence[Line], across: float, down: float) -> list[Line]:
