@@ -50,7 +50,7 @@ class Network:
     """
 
     def __init__(self, card: Card, model: bytes, gpu: int | None = None, threads: int = 1) -> None:
-        self._card = card
+        self.card = card
         self._session = open_session(model, card.name, gpu, threads)
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -62,7 +62,7 @@ class Network:
         images = photos.reshape(count * views, *photos.shape[2:])
         features = np.ascontiguousarray(self.output(images), np.float32).reshape(len(images), -1)
         if not np.isfinite(features).all():
-            raise BackboneError(f"Backbone {self._card.name} gives features that are not finite.")
+            raise BackboneError(f"Backbone {self.card.name} gives features that are not finite.")
         if views == 1:
             return features
         return np.asarray(features.reshape(count, views, -1).mean(axis=1))
@@ -72,17 +72,17 @@ class Network:
 
         Raises `BackboneError` if the model fails on them, or gives no numbers an image.
         """
-        feed = {self._card.input.name: to_input(images, self._card.input)}
+        feed = {self.card.input.name: to_input(images, self.card.input)}
         try:
-            (out,) = self._session.run([self._card.output], feed)
+            (out,) = self._session.run([self.card.output], feed)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            raise BackboneError(f"Backbone {self._card.name} failed: {first_line(error)}") from None
+            raise BackboneError(f"Backbone {self.card.name} failed: {first_line(error)}") from None
         out = np.asarray(out)
         shape, dtype = out.shape, out.dtype
         if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(images):
             raise BackboneError(
-                f"Backbone {self._card.name} gives no row of numbers a photo: its output "
-                f"{self._card.output!r} is {dtype}, shape {shape}, for {len(images)} photos."
+                f"Backbone {self.card.name} gives no row of numbers a photo: its output "
+                f"{self.card.output!r} is {dtype}, shape {shape}, for {len(images)} photos."
             )
         return out
 

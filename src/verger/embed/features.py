@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,13 +43,8 @@ _NO_PIXELS = np.empty((0, 0, 0, 3), dtype=np.uint8)
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
 Report = Callable[[int, int], None]  # photos embedded and rejected so far
-
-
-class Infer(Protocol):
-    """uint8 (N, views, size, size, 3) → float32 (N, features)."""
-
-    def __call__(self, photos: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]:
-        """Return the features of a batch."""
+# uint8 (N, views, size, size, 3) → float32 (N, features)
+Infer = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,7 @@ def export(
     sha256 = hashlib.sha256(made.model).hexdigest()
     card = dataclasses.replace(made.card, name=output.stem, sha256=sha256)
     if card.speed is None:
-        default = open_backbone(DEFAULT_BACKBONE)
-        rate = speed(Network(card, made.model), card, default.network(), default.card)
+        rate = speed(Network(card, made.model), open_backbone(DEFAULT_BACKBONE).network())
         card = dataclasses.replace(card, speed=round(rate, 2))
     record = card.as_record()
     if made.calibrated_on:

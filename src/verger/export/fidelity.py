@@ -7,7 +7,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from verger.embed import Card, Network
+from verger.embed import Network
 from verger.embed.card import Loses
 from verger.errors import BackboneError
 
@@ -45,19 +45,17 @@ def features_of(network: Network, photos: Photos) -> Features:
     return np.concatenate(parts).astype(np.float32)
 
 
-def speed(network: Network, card: Card, other: Network, other_card: Card) -> float:
+def speed(network: Network, other: Network) -> float:
     """Measure how many photos a network does in the time in which another does one."""
-    pairs: list[tuple[Network, Card, list[float]]]
-    pairs = [(network, card, []), (other, other_card, [])]
+    pairs: list[tuple[Network, list[float]]] = [(network, []), (other, [])]
     for _ in range(_ROUNDS):
-        for one, its, seconds in pairs:
-            size = its.input.size
-            batch = drawn_photos(_BATCH, size)
+        for one, seconds in pairs:
+            batch = drawn_photos(_BATCH, one.card.input.size)
             one.output(batch[:1])
             began = time.process_time()
             one.output(batch)
             seconds.append(time.process_time() - began)
-    mine, others = (min(seconds) for _, _, seconds in pairs)
+    mine, others = (min(seconds) for _, seconds in pairs)
     return float(others / mine)
 
 

@@ -57,17 +57,11 @@ def _groups(root: Path, mine: Path) -> Iterator[Path]:
 
 def _limit(folder: Path) -> float | None:
     """Return how many cores' time a control group gives; None where it sets no limit."""
+    version_2 = folder / "cpu.max"  # quota and period, in µs
+    version_1 = folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"
     try:
-        words = (folder / "cpu.max").read_text().split()  # version 2: quota and period, in µs
-    except OSError:
-        try:
-            words = [
-                (folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period")
-            ]
-        except OSError:
-            return None
-    try:
-        quota, period = (int(word) for word in words)
-    except ValueError:  # "max"
+        said = [file.read_text() for file in ([version_2] if version_2.exists() else version_1)]
+        quota, period = (int(word) for word in " ".join(said).split())
+    except (OSError, ValueError):  # no such group; "max"
         return None
     return quota / period if quota > 0 and period > 0 else None
