@@ -66,7 +66,7 @@ def test_command_lines_are_of_ascii_words_without_commas() -> None:
 
 
 def test_the_step_is_the_platform_s_own_spark() -> None:
-    step = machine.emr_step(JOB, "s3://scratch/")
+    step = machine.emr_step(JOB, "scratch")
     assert step[:3] == ["spark-submit", "--deploy-mode", "client"]
     conf = dict(word.split("=", 1) for word in step if word.startswith("spark."))
     assert not [key for key in conf if "commit" in key or "s3" in key or "jars" in key]

@@ -46,7 +46,7 @@ def test_a_server_that_fails_says_why_and_is_switched_off(photos_in_s3: S3, root
     scratch = photos_in_s3.make_bucket("scratch-empty")
     obstore.put(scratch, machine.JOB_KEY, machine.script("job.sh").encode())
     obstore.put(scratch, "wheels/pip-1-py3-none-any.whl", b"no zip")
-    root.file("/root/user-data").write_text(machine.user_data(asked, "s3://scratch-empty"))
+    root.file("/root/user-data").write_text(machine.user_data(asked, "scratch-empty"))
     ran = root.run(["bash", "/root/user-data"], photos_in_s3.environment())
     assert ran.returncode != 0
     result = json.loads(read(scratch, "result.json"))

@@ -49,12 +49,12 @@ def arguments(job: Job) -> list[str]:
 def user_data(job: Job, scratch: str) -> str:
     """Return the script of the EC2 server's first boot.
 
-    `scratch` is the scratch bucket, by its name or as `s3://NAME`. Raises `UsageError` where the
-    script would be too long, which only very long options can make it.
+    `scratch` is the name of the scratch bucket. Raises `UsageError` where the script would be too
+    long, which only very long options can make it.
     """
     values = {
         "JOB": job.id,
-        "SCRATCH": _address(scratch),
+        "SCRATCH": f"s3://{scratch}",
         "AWS_REGION": job.region,
         "LIMIT": str(job.limit_minutes),
         "ARCHITECTURE": ARCHITECTURES[job.architecture],
@@ -96,7 +96,7 @@ def emr_step(job: Job, scratch: str) -> list[str]:
 
 def serverless_driver(job: Job, scratch: str) -> dict[str, Any]:
     """Return `jobDriver` of EMR Serverless's StartJobRun."""
-    address = _address(scratch)
+    address = f"s3://{scratch}"
     python, unpacked = f"python{PYTHON}", "./verger-env"
     size = _ON_SERVERLESS
     conf = {
@@ -128,7 +128,7 @@ def executors(job: Job) -> int:
 
 
 def _entry(job: Job, scratch: str) -> list[str]:
-    told = ["--job", job.id, "--scratch", _address(scratch), "--region", job.region]
+    told = ["--job", job.id, "--scratch", f"s3://{scratch}", "--region", job.region]
     return [*told, "--", *_quoted(arguments(job))]
 
 
@@ -143,7 +143,3 @@ def _quoted(words: list[str]) -> list[str]:
 
 def _conf(settings: dict[str, str]) -> list[str]:
     return [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
-
-
-def _address(scratch: str) -> str:
-    return f"s3://{scratch.removeprefix('s3://').rstrip('/')}"
