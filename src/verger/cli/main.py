@@ -29,10 +29,10 @@ if typing.TYPE_CHECKING:
     from verger.pipeline import Outcome
 
 CTRL_C, TERMINATED = 130, 143
-# What `verger reduce` has no use for: it opens no photo.
-_OF_PHOTOS = (
-    "label_from", "backbone", "image_size", "views", "accurate", "device", "batch_size",
-    "max_pixels", "max_bytes", "max_rejects", "overwrite", "retry_rejects", "hidden", "price",
+# What `verger reduce` has a use for: it opens no photo.
+_OF_REDUCING = (
+    "components", "standardize", "shrinkage", "csv", "report", "master", "cores", "memory",
+    "spark_conf", "verbose",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -87,24 +87,18 @@ def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
 
 
 def _settings_options(
-    *left_out: str, of: type[RunSettings | ServeSettings] = RunSettings
+    *names: str, of: type[RunSettings | ServeSettings] = RunSettings
 ) -> Callable[[_Command], _Command]:
-    """Give a command one option for each setting."""
+    """Give a command one option for each setting, or for those that are named."""
     hints = typing.get_type_hints(of)
 
     def decorate(command: _Command) -> _Command:
         for setting in reversed(dataclasses.fields(of)):
-            if setting.name not in left_out:
+            if not names or setting.name in names:
                 command = _option(setting, hints[setting.name])(command)
         return command
 
     return decorate
-
-
-def _setting_option(name: str) -> Callable[[_Command], _Command]:
-    """Give a command the option of one setting of a run."""
-    setting = next(field for field in dataclasses.fields(RunSettings) if field.name == name)
-    return _option(setting, typing.get_type_hints(RunSettings)[name])
 
 
 def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
@@ -179,7 +173,7 @@ def run_command(
 
 @cli.command("reduce")
 @click.argument("store")
-@_settings_options(*_OF_PHOTOS)
+@_settings_options(*_OF_REDUCING)
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
@@ -272,8 +266,7 @@ def identify_command(store: str, photos: tuple[str, ...], together: bool, as_jso
 @cli.command("evaluate")
 @click.argument("store")
 @click.argument("photos")
-@_setting_option("label_from")
-@_setting_option("cores")
+@_settings_options("label_from", "cores")
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON, on stdout.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate_command(
@@ -387,7 +380,7 @@ def slides_command(store: str, language: str, output: str | None) -> None:
 
 @cli.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
-@click.option("--cores", type=int, metavar="N", help="Cores to use (default: all that it may).")
+@_settings_options("cores")
 def demo_command(folder: Path, cores: int | None) -> None:
     """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
     from verger.demo import demo
