@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from verger.gallery import Answer, Gallery
-from verger.knowledge import Species, all_species, species_of
+from verger.knowledge import Species, all_species
+from verger.knowledge.naming import key_of
 from verger.knowledge.species import LANGUAGES
 from verger.serve import schemas
 
@@ -23,8 +24,8 @@ class Catalogue:
         photos = {label: gallery.photos_of(label) for label in gallery.labels}
         self._counts = {label: len(ids) for label, ids in photos.items()}
         self._examples = {label: _spread(ids, _EXAMPLES) for label, ids in photos.items()}
-        self._species = {label: species_of(label) for label in gallery.labels}
         self._cards = {species.key: _card(species) for species in all_species()}
+        self._card_of = {label: self._cards.get(key_of(label) or "") for label in gallery.labels}
         self.thumbnail = lru_cache(_THUMBNAILS_KEPT)(gallery.thumbnail)
         summaries = [self._summary(label) for label in gallery.labels if self._counts[label]]
         text = repr((gallery.photos, [(s.label, s.photos, s.photo) for s in summaries]))
@@ -35,19 +36,15 @@ class Catalogue:
         )
 
     def _summary(self, label: str) -> schemas.LabelSummary:
-        card = self._card_of(label)
+        card = self._card_of[label]
         return schemas.LabelSummary(
             label=label,
             photos=self._counts[label],
             photo=self._examples[label][0],
-            species=card.key if card else None,
+            species=_key(card),
             scientific_name=card.scientific_name if card else None,
             names=card.names if card else None,
         )
-
-    def _card_of(self, label: str) -> schemas.Species | None:
-        species = self._species[label]
-        return self._cards[species.key] if species else None
 
     def label(self, label: str) -> schemas.Label | None:
         """Return one label, or None where there is none of that name."""
@@ -62,7 +59,7 @@ class Catalogue:
             label=label,
             photos=self._counts[label],
             examples=examples,
-            species=self._card_of(label),
+            species=self._card_of[label],
         )
 
     def identification(self, answer: Answer) -> schemas.Identification:
@@ -71,7 +68,7 @@ class Catalogue:
             schemas.LabelGuess(
                 label=guess.name,
                 confidence=_share(guess.confidence),
-                species=_key(self._card_of(guess.name)),
+                species=_key(self._card_of[guess.name]),
                 photo=next(iter(self._examples[guess.name]), None),
             )
             for guess in answer.labels
