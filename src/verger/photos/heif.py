@@ -95,9 +95,8 @@ def container(data: bytes) -> Container | None:
     inner = {box.name: box for box in boxes(data, meta.start + _FULL, meta.end)}
     try:
         if b"pitm" in inner:
-            found.primary = _number(
-                data, inner[b"pitm"].start + _FULL, _width(data, inner[b"pitm"])
-            )
+            box = inner[b"pitm"]
+            found.primary = _Numbers(data, box.start + _FULL).take(_width(data, box))
         for name, read in ((b"iinf", _items), (b"iref", _references), (b"iprp", _properties)):
             if name in inner:
                 read(data, inner[name], found)
@@ -119,10 +118,17 @@ def code_points(data: bytes, found: Container) -> CodePoints | None:
     return None
 
 
-def _number(data: bytes, at: int, width: int) -> int:
-    if at + width > len(data):
-        raise IndexError
-    return int.from_bytes(data[at : at + width], "big")
+class _Numbers:
+    """Whole numbers, the higher bytes first, one after the other; IndexError beyond the end."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self.at = data, at
+
+    def take(self, width: int) -> int:
+        start, self.at = self.at, self.at + width
+        if self.at > len(self._data):
+            raise IndexError
+        return int.from_bytes(self._data[start : self.at], "big")
 
 
 def _width(data: bytes, box: Box) -> int:
@@ -135,21 +141,19 @@ def _items(data: bytes, box: Box, found: Container) -> None:
     for entry in boxes(data, box.start + _FULL + width, box.end):
         version = data[entry.start]
         if entry.name == b"infe" and version >= 2:
-            number_width = 2 if version == 2 else 4
-            at = entry.start + _FULL
-            number = _number(data, at, number_width)
-            found.types[number] = data[at + number_width + 2 : at + number_width + 6]
+            numbers = _Numbers(data, entry.start + _FULL)
+            number = numbers.take(2 if version == 2 else 4)
+            found.types[number] = data[numbers.at + 2 : numbers.at + 6]
 
 
 def _references(data: bytes, box: Box, found: Container) -> None:
     width = _width(data, box)
     for entry in boxes(data, box.start + _FULL, box.end):
-        source = _number(data, entry.start, width)
-        count = _number(data, entry.start + width, 2)
-        at = entry.start + width + 2
-        if at + count * width > entry.end:
+        numbers = _Numbers(data, entry.start)
+        source, count = numbers.take(width), numbers.take(2)
+        if numbers.at + count * width > entry.end:
             raise IndexError
-        targets = [_number(data, at + i * width, width) for i in range(count)]
+        targets = [numbers.take(width) for _ in range(count)]
         if entry.name == b"dimg":
             found.inputs.setdefault(source, []).extend(targets)
         elif entry.name == b"auxl":
@@ -166,48 +170,32 @@ def _properties(data: bytes, box: Box, found: Container) -> None:
 
 
 def _associations(data: bytes, box: Box, found: Container) -> None:
-    width, wide = _width(data, box), data[box.start + 3] & 1
-    at = box.start + _FULL
-    count = _number(data, at, 4)
-    at += 4
-    for _ in range(min(count, box.end - box.start)):
-        item, number = _number(data, at, width), _number(data, at + width, 1)
-        at += width + 1
-        step = 2 if wide else 1
-        mask = 0x7FFF if wide else 0x7F
-        found.of_item.setdefault(item, []).extend(
-            _number(data, at + i * step, step) & mask for i in range(number)
-        )
-        at += number * step
+    width = _width(data, box)
+    step, mask = (2, 0x7FFF) if data[box.start + 3] & 1 else (1, 0x7F)
+    numbers = _Numbers(data, box.start + _FULL)
+    for _ in range(min(numbers.take(4), box.end - box.start)):
+        item, number = numbers.take(width), numbers.take(1)
+        indices = (numbers.take(step) & mask for _ in range(number))
+        found.of_item.setdefault(item, []).extend(indices)
 
 
 def _places(data: bytes, box: Box, idat: Box | None, found: Container) -> None:
     version = data[box.start]
-    sizes = _number(data, box.start + _FULL, 2)
+    numbers = _Numbers(data, box.start + _FULL)
+    sizes = numbers.take(2)
     offset_size, length_size = sizes >> 12, sizes >> 8 & 15
     base_size, index_size = sizes >> 4 & 15, sizes & 15 if version else 0
     width = 4 if version == 2 else 2
-    at = box.start + _FULL + 2
-    count = _number(data, at, width)
-    at += width
-    for _ in range(min(count, box.end - box.start)):
-        item = _number(data, at, width)
-        at += width
-        method = 0
-        if version:
-            method = _number(data, at, 2) & 15
-            at += 2
-        base = _number(data, at + 2, base_size)
-        at += 2 + base_size
-        extents = _number(data, at, 2)
-        at += 2
-        if at + extents * (index_size + offset_size + length_size) > box.end:
+    for _ in range(min(numbers.take(width), box.end - box.start)):
+        item = numbers.take(width)
+        method = numbers.take(2) & 15 if version else 0
+        numbers.take(2)  # of another file, where the data lie in one
+        base, extents = numbers.take(base_size), numbers.take(2)
+        if numbers.at + extents * (index_size + offset_size + length_size) > box.end:
             raise IndexError
         start = idat.start if method == 1 and idat else 0
         for _ in range(extents):
-            at += index_size
-            offset = start + base + _number(data, at, offset_size)
-            at += offset_size
-            length = _number(data, at, length_size) or len(data)
-            at += length_size
+            numbers.take(index_size)
+            offset = start + base + numbers.take(offset_size)
+            length = numbers.take(length_size) or len(data)
             found.places.setdefault(item, []).append((offset, min(offset + length, len(data))))
