@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -103,9 +104,10 @@ def main(arguments: list[str] | None = None) -> int:
     put = _putter(given.scratch)
     watched.say(f"Verger {verger.__version__}, job {given.job}, on {cores()} cores")
     process = _start(words)
+    insist = functools.partial(_insist, process)
     # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(process))
+        signal.signal(number, lambda *_: threading.Thread(target=insist, daemon=True).start())
     with _uploading(watched.log, put):
         record = _follow(process, watched)
         code = process.wait()
@@ -141,10 +143,6 @@ def _start(arguments: list[str]) -> subprocess.Popen[str]:
         errors="replace",
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    threading.Thread(target=_insist, args=(process,), daemon=True).start()
 
 
 def _insist(process: subprocess.Popen[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verger.cloud import stack, watch
 from verger.cloud.aws import Aws, absent, told
-from verger.cloud.parameters import base_stack, job_stack, scratch_bucket
+from verger.cloud.parameters import base_stack, job_stack
 from verger.cloud.scratch import Scratch
 
 # Kinds that are asked of their own service above, and that the index forgets late.
@@ -29,7 +29,7 @@ def leftovers(aws: Aws, job: str) -> list[str]:
     found += [f"cluster {cluster}" for cluster in watch.clusters(aws, job)]
     found += [f"application {application}" for application in watch.applications(aws, job)]
     found += _schedules(aws, job)
-    scratch = Scratch(aws, scratch_bucket(job, aws.account), job)
+    scratch = Scratch(aws, job)
     if scratch.exists():
         found.append(f"bucket {scratch.name}")
     found += _budget(aws, job)

@@ -39,8 +39,7 @@ class Life:
 
     def scratch(self, job: str) -> Scratch:
         """Return the scratch bucket of a job."""
-        name = parameters.scratch_bucket(job, self.aws.account)
-        return Scratch(self.aws, name, job)
+        return Scratch(self.aws, job)
 
     def job(self, job: str) -> Job:
         """Return a job by its name, as its scratch bucket keeps it.
@@ -112,8 +111,7 @@ class Life:
         return self._check_gone(job)
 
     def _create(self, job: str, name: str, template: str, given: dict[str, str]) -> dict[str, str]:
-        body = stack.template(template)
-        return stack.create(self.aws, job, name, body, given, self.reporter, self.sleep)
+        return stack.create(self.aws, job, name, template, given, self.reporter, self.sleep)
 
     def _send(self, scratch: Scratch, job: Job, files: Mapping[str, Path]) -> None:
         scratch.put(JOB, parameters.as_json(job).encode())

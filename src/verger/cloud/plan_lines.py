@@ -68,7 +68,9 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
             f"It is stopped after {clock(limit * 60)} whatever happens; it has cost "
             f"{one.eur_at(limit):.2f} EUR then at most. The budget is {budget_eur:.2f} EUR."
         )
-    yield f"Keeping the STORE costs {_cents(plan.store_usd_a_month())} USD a month."
+    usd = plan.store_usd_a_month()
+    cents = f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"
+    yield f"Keeping the STORE costs {cents} USD a month."
     yield from (f"Note: {note}" for note in plan.notes)
 
 
@@ -78,7 +80,3 @@ def _bill(one: Estimate) -> Iterator[str]:
         yield f"  {line.what:<{width}}  {line}"
     total = sum(line.cost for line in one.lines)
     yield f"  {'sum':<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"
-
-
-def _cents(usd: float) -> str:
-    return f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from verger.cloud.aws import Aws, absent, told
+from verger.cloud.parameters import scratch_bucket
 from verger.cloud.stack import TAG
 from verger.errors import CloudError
 
@@ -27,8 +28,8 @@ class Key(NamedTuple):
 class Scratch:
     """The scratch bucket of one job."""
 
-    def __init__(self, aws: Aws, name: str, job: str) -> None:
-        self.name = name
+    def __init__(self, aws: Aws, job: str) -> None:
+        self.name = scratch_bucket(job, aws.account)
         self._job = job
         self._client = aws.client("s3")
         self._owner = {"ExpectedBucketOwner": aws.account}

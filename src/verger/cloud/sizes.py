@@ -18,7 +18,7 @@ _NODE_SIZES = (1, 4)
 _NODES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _NODE_DISKS = {1: 64, 4: 256}  # GB that EMR gives a node, by its size
 _HOURS_A_MONTH = 730
-_SHORTEST_SECONDS = 60  # that are billed
+_SHORTEST_SECONDS = 60  # that are billed; whole ones are
 _EMBED, _FIT = "embed", "fit and project"
 OF_ALL = ("start", _EMBED, _FIT)
 """The stages in which all servers work; in the others one process does."""
@@ -55,7 +55,8 @@ def _estimate(
     """Estimate one size; `kind` is empty on Serverless, whose `nodes` are executors."""
     cpus = nodes * (vcpus(kind) if kind else WORKER_VCPUS)
     stages = _stages(work, on, architecture, cpus)
-    hours = _billed(sum(seconds for _, seconds in stages))
+    seconds = math.ceil(sum(seconds for _, seconds in stages))
+    hours = max(seconds, _SHORTEST_SECONDS) / 3600
     primary, leads = "", 0
     if on == "ec2":
         disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
@@ -107,11 +108,6 @@ def _stages(
         ("publish", _files(work, cpus) * rates.PLACE_SECONDS),
         ("report", rates.REPORT_SECONDS + work.listed * rates.REPORT_MS / 1e3),
     )
-
-
-def _billed(seconds: float) -> float:
-    """Return the hours that are billed: whole seconds, a minute at least."""
-    return max(math.ceil(seconds), _SHORTEST_SECONDS) / 3600
 
 
 def _around(prices: Prices, servers: int, disk_gb: int, hours: float) -> Iterator[Line]:

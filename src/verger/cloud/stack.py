@@ -27,12 +27,12 @@ def create(
     aws: Aws,
     job: str,
     name: str,
-    body: str,
+    of: str,
     parameters: Mapping[str, str],
     reporter: Reporter,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None],
 ) -> dict[str, str]:
-    """Create a stack, wait for it, and return its outputs.
+    """Create a stack of a template, wait for it, and return its outputs.
 
     What fails is taken back by AWS itself, whether or not anyone is still listening: `CloudError`
     then names the resource and the reason.
@@ -41,7 +41,7 @@ def create(
     with told(f"create the stack {name}"):
         stack = client.create_stack(
             StackName=name,
-            TemplateBody=body,
+            TemplateBody=template(of),
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
@@ -74,9 +74,7 @@ def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def delete(
-    aws: Aws, name: str, reporter: Reporter, sleep: Callable[[float], None] = time.sleep
-) -> None:
+def delete(aws: Aws, name: str, reporter: Reporter, sleep: Callable[[float], None]) -> None:
     """Delete a stack and wait until it is gone; nothing happens where there is none.
 
     Raises `CloudError` where something of it cannot be deleted, and says what and why.
