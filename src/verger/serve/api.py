@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from starlette.responses import Response
 import verger
 from verger.serve import metrics, schemas
 from verger.serve.admission import Places
+from verger.serve.assets import Asset
 from verger.serve.current import Current
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
 from verger.serve.upload import FIELD, Limits, read_photos
@@ -145,13 +145,9 @@ async def _thumbnail(service: Service, photo: int, request: Request) -> Response
         jpeg = await service.workers.aside(catalogue.thumbnail, photo)
     except (IndexError, FileNotFoundError):  # no such number, or a later run has replaced the file
         raise Problem(Kind.NOT_FOUND, "The gallery has no photo of that number.") from None
-    etag = f'"{hashlib.sha256(jpeg).hexdigest()[:20]}"'
     # The page asks with the gallery's fingerprint, and so never for another one's photo.
     cache = "private, max-age=604800, immutable" if asked else "no-cache"
-    headers = {"ETag": etag, "Cache-Control": cache}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(jpeg, headers=headers, media_type="image/jpeg")
+    return Asset(jpeg, "image/jpeg").answer(request, cache=cache)
 
 
 async def _received(request: Request, service: Service) -> list[bytes]:

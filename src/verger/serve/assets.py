@@ -12,7 +12,6 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -31,6 +30,7 @@ _TYPES = {
 }
 _WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
 _LEAST_TO_COMPRESS = 600
+_COMPRESSED = ("image/png", "image/jpeg")  # already
 
 
 class Asset:
@@ -39,12 +39,14 @@ class Asset:
     def __init__(self, body: bytes, media_type: str) -> None:
         self.body, self.media_type = body, media_type
         self.etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-        worth = len(body) >= _LEAST_TO_COMPRESS and media_type != "image/png"
+        worth = len(body) >= _LEAST_TO_COMPRESS and media_type not in _COMPRESSED
         self.zipped = gzip.compress(body, 9, mtime=0) if worth else None
 
-    def answer(self, request: Request, vary: str = "Accept-Encoding") -> Response:
+    def answer(
+        self, request: Request, *, vary: str = "Accept-Encoding", cache: str = "no-cache"
+    ) -> Response:
         """Return the answer: the file, or 304 where the client has it."""
-        headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": vary}
+        headers = {"ETag": self.etag, "Cache-Control": cache, "Vary": vary}
         if self.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         body = self.body
@@ -53,43 +55,38 @@ class Asset:
         return Response(body, headers=headers, media_type=self.media_type)
 
 
-@dataclass(frozen=True, slots=True)
 class Assets:
-    """All files of the page."""
+    """All files of the page, read from the package: pages by language, the others by name."""
 
-    pages: Mapping[str, Asset]  # by language
-    files: Mapping[str, Asset]  # by name
-
-    @classmethod
-    def load(cls) -> Assets:
-        """Read them from the package."""
+    def __init__(self) -> None:
         folder = resources.files("verger.serve") / "page"
         texts = {
             language: json.loads((folder / f"messages.{language}.json").read_text("utf-8"))
             for language in LANGUAGES
         }
         template = (folder / "index.html").read_text("utf-8")
-        pages = {
+        self.pages = {
             language: Asset(_filled(template, words, language).encode(), _TYPES["html"])
             for language, words in texts.items()
         }
-        files = {
+        self.files = {
             file.name: Asset(file.read_bytes(), _TYPES[file.name.rpartition(".")[2]])
             for file in sorted(folder.iterdir(), key=lambda file: file.name)
             if file.name.rpartition(".")[2] in _TYPES and file.name not in ("index.html", "sw.js")
         }
         words = json.dumps(texts, ensure_ascii=False)
-        files["messages.js"] = Asset(f"export default {words};\n".encode(), _TYPES["js"])
+        self.files["messages.js"] = Asset(f"export default {words};\n".encode(), _TYPES["js"])
         worker = (folder / "sw.js").read_text("utf-8")
-        files["sw.js"] = Asset(_listed(worker, pages, files).encode(), _TYPES["js"])
-        return cls(pages, files)
+        listed = _listed(worker, self.pages, self.files)
+        self.files["sw.js"] = Asset(listed.encode(), _TYPES["js"])
 
     def page(self, request: Request) -> Response:
         """Return the page in the language that the user chose, or else that the browser prefers."""
         language = request.cookies.get(COOKIE, "")
         if language not in self.pages:
             language = preferred(request.headers.get("accept-language", ""))
-        answer = self.pages[language].answer(request, "Accept-Encoding, Accept-Language, Cookie")
+        vary = "Accept-Encoding, Accept-Language, Cookie"
+        answer = self.pages[language].answer(request, vary=vary)
         answer.headers["Content-Language"] = language
         return answer
 

@@ -33,7 +33,7 @@ class Connections:
         self._open: set[_Connection] = set()
         self._waiting: dict[_Connection, float] = {}  # since when; the longest first
 
-    def protocol(self, **by_uvicorn: Any) -> asyncio.Protocol:
+    def protocol(self, **by_uvicorn: Any) -> _Connection:
         """Make what uvicorn asks for with each connection."""
         return _Connection(self, H11Protocol(**by_uvicorn))
 
@@ -104,15 +104,18 @@ class Connections:
         self._waiting.pop(connection, None)
 
 
-class _Connection(asyncio.Protocol):
-    """One connection: what asyncio says of it goes on to uvicorn's."""
+class _Connection:
+    """One connection: what asyncio says of it goes on to uvicorn's, an `asyncio.Protocol` too."""
 
     def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
         self._connections = connections
         self._inner = inner
         self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._connections.enter(self)
         self._inner.connection_made(transport)
@@ -120,15 +123,6 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         _CONNECTION.set(self)  # the task that answers the request takes it along
         self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.leave(self)

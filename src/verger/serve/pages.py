@@ -15,7 +15,7 @@ from verger.serve.assets import Asset, Assets
 def router(app: FastAPI) -> APIRouter:
     """Return one route for each file there is; what is not listed does not exist."""
     routes = APIRouter(include_in_schema=False)
-    assets = Assets.load()
+    assets = Assets()
     docs: list[Asset] = []
 
     @routes.get("/")
