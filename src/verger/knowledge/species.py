@@ -18,7 +18,7 @@ from verger.knowledge.naming import key_of
 
 LANGUAGES = ("en", "fr")
 FACTS = ("scientific_name", "names", "origin", "season", "keeping", "diversity")
-_MONTHS = {
+MONTHS = {
     "en": "January February March April May June July August September October November December",
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
 }
@@ -75,9 +75,7 @@ class Season:
         words = _SEASON[language]
         parts = [words["imported"]] if self.imported else []
         if self.first is not None and self.last is not None:
-            first, last = (
-                _MONTHS[language].split()[month - 1] for month in (self.first, self.last)
-            )
+            first, last = (MONTHS[language].split()[month - 1] for month in (self.first, self.last))
             if len(self.months()) == 12:
                 parts.append(words["all year"])
             else:

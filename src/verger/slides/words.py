@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from verger.knowledge.species import MONTHS
+
 LANGUAGES = ("en", "fr")
 _NARROW_SPACE = "\u202f"
 _SPACE = "\u00a0"
@@ -72,4 +74,4 @@ class Words:
         year, month, day = moment[:4], moment[5:7], moment[8:10]
         if not (year.isdigit() and month.isdigit() and day.isdigit() and 1 <= int(month) <= 12):
             return moment[:10]
-        return f"{int(day)} {self('months.m' + month)} {year}"
+        return f"{int(day)} {MONTHS[self.language].split()[int(month) - 1]} {year}"
