@@ -94,15 +94,15 @@ def test_training_and_test_views_share_no_rotation(orchard: Path) -> None:
 
 
 def test_by_default_a_variety_has_12_and_4_views_spread_around(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    written = render_orchard(tmp_path, varieties=1, on_photo=lambda k, n: seen.append((k, n)))
+    seen: list[int] = []
+    written = render_orchard(tmp_path, varieties=1, on_photo=seen.append)
     training = list((tmp_path / "Training").glob("*/*_100.jpg"))
     test = sorted(int(p.name.split("_")[0]) for p in (tmp_path / "Test").glob("*/*_100.jpg"))
     assert written == 16
     assert len(training) == 12
     assert len(test) == 4
     assert {b - a for a, b in itertools.pairwise(test)} == {4}
-    assert seen == [(k + 1, 16) for k in range(16)]
+    assert seen == list(range(1, 17))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from verger.settings import RunSettings
 def demo(folder: Path, reporter: Reporter, settings: RunSettings) -> Outcome:
     """Render an orchard into `folder/photos`, and run the chain on it into `folder/store`."""
     with reporter.stage("Rendering", None, "photos") as stage:
-        render_orchard(folder / "photos", on_photo=lambda done, _total: stage.update(done))
+        render_orchard(folder / "photos", on_photo=stage.update)
     return run(folder / "photos", folder / "store", settings, reporter)
 
 

@@ -203,7 +203,7 @@ def render_orchard(
     views: int = 12,
     test_views: int = 4,
     seed: int = 0,
-    on_photo: Callable[[int, int], None] | None = None,
+    on_photo: Callable[[int], None] = lambda _done: None,
 ) -> int:
     """Write an orchard of 100 x 100 px JPEG photos under ``folder``; return their number.
 
@@ -211,7 +211,7 @@ def render_orchard(
     and ``Test/<variety>/<n>_100.jpg`` (``test_views``), n being the index of the view among
     ``views + test_views`` around the fruit; the test views are spread evenly between the others.
     ``varieties`` takes that many, spread over the sorted names (default: all). A photo that is
-    there already is replaced. ``on_photo(done, total)`` is called after each photo.
+    there already is replaced. ``on_photo(done)`` is called after each photo.
 
     Raises ValueError if ``varieties`` is not 1 to ``len(VARIETIES)``, ``views`` is below 1 or
     ``test_views`` below 0; OSError if a file cannot be written.
@@ -224,7 +224,7 @@ def render_orchard(
         raise ValueError(f"need views >= 1 and test_views >= 0, not {views} and {test_views}")
     around = views + test_views
     held_out = {int((k + 0.5) * around / test_views) for k in range(test_views)}
-    total, done = count * around, 0
+    done = 0
     for name in (VARIETIES[k * known // count] for k in range(count)):
         for part in ("Training", "Test") if test_views else ("Training",):
             (Path(folder) / part / name).mkdir(parents=True, exist_ok=True)
@@ -233,6 +233,5 @@ def render_orchard(
             photo = render_photo(name, n, views=around, seed=seed)
             _save(photo, Path(folder) / part / name / f"{n}_100.jpg")
             done += 1
-            if on_photo is not None:
-                on_photo(done, total)
-    return total
+            on_photo(done)
+    return done

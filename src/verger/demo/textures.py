@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ImageColor
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Points: TypeAlias = Sequence[tuple[float, ...]]
@@ -28,13 +29,8 @@ def smooth(low: float, high: float, x: Floats) -> Floats:
 
 
 def ink(code: str) -> Floats:
-    """Return the linear colour, float32 (3,), of an sRGB code such as ``"#d22f1b"``.
-
-    Raises ValueError if the code is not six hexadecimal digits after a ``#``.
-    """
-    if len(code) != 7 or code[0] != "#":
-        raise ValueError(f"not a colour: {code!r}")
-    return f32([(int(code[i : i + 2], 16) / 255.0) ** 2.2 for i in (1, 3, 5)])
+    """Return the linear colour, float32 (3,), of an sRGB code such as ``"#d22f1b"``."""
+    return f32([(level / 255.0) ** 2.2 for level in ImageColor.getrgb(code)])
 
 
 def length(v: Floats) -> Floats:
