@@ -34,7 +34,7 @@ def identified_json(fruits: Sequence[Identified]) -> list[dict[str, Any]]:
 
 def identified_lines(fruits: Sequence[Identified]) -> list[str]:
     """Write one line a photo, with tabs between the columns, and a first line that names them."""
-    return ["\t".join(row) for row in (_COLUMNS, *_all_rows(fruits))]
+    return ["\t".join(row) for row in (_COLUMNS, *_rows(fruits))]
 
 
 def identified_table(fruits: Sequence[Identified]) -> Table:
@@ -45,7 +45,7 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(column, overflow="fold")
-    for row in _all_rows(fruits):
+    for row in _rows(fruits):
         table.add_row(*(Text(cell) for cell in row))
     return table
 
@@ -69,20 +69,14 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
         + f"; {measured['unlabelled']} without a label.",
         "",
         f"{'':<28}{'photos':>8}{'top 1':>9}{'top 5':>9}",
-        f"{'by label':<28}{labels['photos']:>8,}{_percent(labels['top_1'])}"
-        f"{_percent(labels['top_5'])}",
-        f"{'by species or group':<28}{groups['photos']:>8,}{_percent(groups['top_1'])}"
-        f"{_percent(groups['top_5'])}",
+        _measure("by label", labels, "top_1", "top_5"),
+        _measure("by species or group", groups, "top_1", "top_5"),
         "",
         f"{'verdict':<28}{'photos':>8}{'share':>9}{'right':>9}",
     ]
-    for name, verdict in measured["verdicts"].items():
-        lines.append(
-            f"{name:<28}{verdict['photos']:>8,}{_percent(verdict['share'])}"
-            f"{_percent(verdict['right'])}"
-        )
     error = measured["calibration"]
     lines += [
+        *(_measure(name, one, "share", "right") for name, one in measured["verdicts"].items()),
         "",
         f"Calibration error, {error['bins']} bins: by label {_number(error['label_error'])} "
         f"(chance alone: {_number(error['label_error_by_chance'])}), by group "
@@ -103,37 +97,34 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _all_rows(fruits: Sequence[Identified]) -> list[tuple[str, ...]]:
-    return [row for fruit in fruits for row in _rows(fruit)]
+def _rows(fruits: Sequence[Identified]) -> Iterator[tuple[str, ...]]:
+    for fruit in fruits:
+        for path, reject in fruit.rejects:
+            why = f"{reject.reason.value}: {visible(reject.detail)}"
+            yield visible(path), "rejected", why, "", "", ""
+        if fruit.answer is not None:
+            yield " + ".join(visible(photo) for photo in fruit.photos), *_cells(fruit.answer)
 
 
-def _rows(fruit: Identified) -> Iterator[tuple[str, ...]]:
-    for path, reject in fruit.rejects:
-        yield (
-            visible(path),
-            "rejected",
-            f"{reject.reason.value}: {visible(reject.detail)}",
-            "",
-            "",
-            "",
-        )
-    if fruit.answer is None:
-        return
-    answer = fruit.answer
+def _cells(answer: Answer) -> tuple[str, ...]:
+    """Return what is said of an answer, from its verdict on."""
+    is_variety = answer.verdict is Verdict.VARIETY
     sure = answer.group_confidence
-    if answer.verdict is Verdict.VARIETY and answer.labels:
+    if is_variety and answer.labels:
         sure = answer.labels[0].confidence
-    first = answer.verdict is Verdict.VARIETY
-    then = [f"{visible(g.name)} {g.confidence:.0%}" for g in answer.labels[int(first) :][:3]]
+    then = [f"{visible(g.name)} {g.confidence:.0%}" for g in answer.labels[int(is_variety) :][:3]]
     nearest = answer.neighbours[0] if answer.neighbours else None
-    yield (
-        " + ".join(visible(photo) for photo in fruit.photos),
+    return (
         answer.verdict.value,
         visible(claim(answer)),
         "" if answer.verdict is Verdict.UNSURE else f"{sure:.0%}",
         ", ".join(then),
         f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
     )
+
+
+def _measure(name: str, measured: Mapping[str, Any], *shares: str) -> str:
+    return f"{name:<28}{measured['photos']:>8,}{''.join(_percent(measured[s]) for s in shares)}"
 
 
 def _percent(share: float | None) -> str:
