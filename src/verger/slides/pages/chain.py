@@ -35,14 +35,11 @@ def architecture(deck: Deck, about: Subject) -> None:
     for lane, (name, steps) in zip(lanes, _LANES, strict=True):
         page.card(lane, fill="wash", edge=None)
         side = Box(lane.left + 0.2, lane.top, 1.45, lane.height)
-        page.text(
-            side,
-            [
-                Line(words(f"architecture.{name}"), 17, bold=True, colour="accent"),
-                Line(words(f"architecture.{name}_where"), 12, colour="soft", before=2),
-            ],
-            anchor="middle",
-        )
+        lines = [
+            Line(words(f"architecture.{name}"), 17, bold=True, colour="accent"),
+            Line(words(f"architecture.{name}_where"), 12, colour="soft", before=2),
+        ]
+        page.text(side, lines, anchor="middle")
         room = Box(side.right + 0.2, lane.top + 0.17, lane.right - side.right - 0.4,
                    lane.height - 0.34)  # fmt: skip
         boxes = columns(room, len(steps), 0.34)

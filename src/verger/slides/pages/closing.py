@@ -59,8 +59,6 @@ def _list(deck: Deck, about: Subject, section: str, found: _Found) -> None:
         page.card(box)
         inner = box.inside(0.25, 0.08)
         head, text = inner.beside(3.3, 0.2)
-        page.text(
-            head, [Line(words(f"{section}.{name}"), 18, bold=True, colour="accent")],
-            anchor="middle",
-        )  # fmt: skip
+        title = Line(words(f"{section}.{name}"), 18, bold=True, colour="accent")
+        page.text(head, [title], anchor="middle")
         page.text(text, [Line(words(f"{section}.{name}_text", **values), 16)], anchor="middle")

@@ -24,14 +24,12 @@ def title(deck: Deck, about: Subject) -> None:
     k = words.count(about.report.pca.k, "column")
     page = deck.page(words(key, photos=photos, k=k), words("title.notes"), opening=True)
     day = words.day(str(about.record["finished"]))
-    page.text(
-        Box(0.9, 4.1, 6.6, 1.6),
-        [
-            Line(words("title.subtitle"), 20, colour="soft"),
-            Line(f"{isolated(on_one_line(about.name, 16, 4.0))} · {day}", 16, colour="accent",
-                 before=12),
-        ],
-    )  # fmt: skip
+    name = isolated(on_one_line(about.name, 16, 4.0))
+    lines = [
+        Line(words("title.subtitle"), 20, colour="soft"),
+        Line(f"{name} · {day}", 16, colour="accent", before=12),
+    ]
+    page.text(Box(0.9, 4.1, 6.6, 1.6), lines)
     chosen = about.spread(_COLLAGE**2)
     many = math.isqrt(len(chosen)) or 1  # a side, so that the square is full
     square = Box(WIDE - 0.9 - 4.96, (HIGH - 4.96) / 2, 4.96, 4.96)
