@@ -76,18 +76,10 @@ _NOTHING = Facts(0, datetime.fromtimestamp(0, tz=UTC), None)
 UNKNOWN = _NOTHING._replace(e_tag="")  # so that it is told from a photo that has no ETag
 
 
-def get(url: str, most: int, patience: float) -> bytes:
-    """Return a body, whole. Raises OSError where there is none.
-
-    It may be of `most` bytes, and take `patience` seconds.
-    """
-    return download(url, most, patience, b"".join)
-
-
 def download(url: str, most: int, patience: float, write: Callable[[Iterator[bytes]], _T]) -> _T:
     """Give the pieces of a body to `write`, and all of them again where it breaks off.
 
-    It may be of `most` bytes, and take `patience` seconds.
+    It may be of `most` bytes, and take `patience` seconds. Raises OSError where there is none.
     """
     try:
         return _patiently(lambda: write(_body(url, most, patience)), url, patience)

@@ -91,7 +91,8 @@ class WebList:
 
     def read(self, path: str) -> bytes:
         """Return all of a photo."""
-        return http.get(self._url_of(path), limits.PHOTO_BYTES, limits.PHOTO_PATIENCE)
+        most, patience = limits.PHOTO_BYTES, limits.PHOTO_PATIENCE
+        return http.download(self._url_of(path), most, patience, b"".join)
 
     def list(
         self,
