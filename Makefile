@@ -8,10 +8,11 @@ VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
-# Two processes: Spark's sessions wait as often as they compute. A file's tests stay together, for
-# what they share. Threads of BLAS, as many as there are cores in each, would wait for one another.
-# No test is schemathesis' or anyio's own, whose plugins take seconds to import in each process.
-PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 20 \
+# Three processes on two cores: Spark's sessions, servers and those who are killed wait as often as
+# they compute. A file's tests stay together, for what they share. Threads of BLAS, as many as there
+# are cores in each, would wait for one another. No test is schemathesis' or anyio's own, whose
+# plugins take seconds to import in each process.
+PYTEST := -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations 20 \
   -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
@@ -21,19 +22,23 @@ QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test
 BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/test_*.py))
 
 test-quick test-unit test-serve test-cloud test-spark test-spark35: export OPENBLAS_NUM_THREADS := 1
+# Compiled once, not by each of the hundreds of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint test-quick test-unit test-long test-export debian test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
+.PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
 test:
-	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
-	$(MAKE) test-unit test-serve test-cloud test-spark test-spark35
+	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) chromium debian lint
+	$(MAKE) test-unit test-spark test-spark35
 
-test-serve: $(STAMP)
+chromium: $(STAMP)
 	$(BIN)/python scripts/install_chromium.py
+
+test-serve: $(STAMP) chromium
 	$(BIN)/python $(PYTEST) tests/serve
 
 debian: $(STAMP)
@@ -72,9 +77,9 @@ test-quick: $(STAMP)
 	$(BIN)/python $(PYTEST) -m "not spark and not slow and not long and not torch" $(WITHOUT) \
 	  $(BESIDES:%=--ignore %) tests
 
-test-unit: $(STAMP)
-	$(BIN)/python $(PYTEST) -m "not spark and not long and not torch" $(WITHOUT) \
-	  --ignore tests/serve --ignore tests/cloud tests
+# All that needs no Spark, in one session: what waits for a server or a cloud leaves its core.
+test-unit: $(STAMP) chromium debian
+	$(BIN)/python $(PYTEST) -m "not spark and not long and not torch" $(WITHOUT) tests
 
 # Two runs on one bucket, one of them held at each request in turn: a quarter of an hour.
 test-long: $(STAMP)

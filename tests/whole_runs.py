@@ -28,28 +28,37 @@ Here = Callable[..., Ended]
 NO_REPORT = RunSettings(report=False)  # which takes seconds: for runs of which it is not looked at
 
 
-# Two processes share the files out (see the Makefile): what takes longest begins first.
+# A few processes share the files out (see the Makefile): what takes longest begins first.
 LONGEST = (
     "cluster_real",
     "server_real",
     "kills",
+    "limits",
+    "page",
+    "slow_clients",
+    "damage",
     "cluster",
     "strange_places",
+    "commands",
     "stopping",
     "bucket_runs",
-    "damage",
+    "store",
+    "buckets",
+    "ml",
     "ml_programs",
     "joining",
-    "commands",
-    "ml",
+    "slides",
+    "report",
+    "html",
+    "inventory",
+    "refresh",
+    "attack",
+    "openapi",
+    "job_faults",
     "matrix",
     "torture",
     "java",
     "bad_input",
-    "limits",
-    "page",
-    "slow_clients",
-    "refresh",
 )
 
 

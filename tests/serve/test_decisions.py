@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
 
 import pytest
@@ -96,7 +96,9 @@ def test_a_place_is_kept_until_unfinished_work_has_ended() -> None:
         await asyncio.sleep(0)
         assert places.inside == 0
 
-    asyncio.run(scenario())
+    # A thread of its own: in this one the browser of other tests has a loop.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, scenario()).result()
 
 
 def test_a_loopback_address_has_its_own_names() -> None:
