@@ -158,6 +158,7 @@ def test_the_warning_names_the_new_path_and_the_callers_line(program: Path) -> N
     ]
 
 
+@pytest.mark.slow
 def test_what_did_not_move_warns_of_nothing(program: Path) -> None:
     program.write_text(
         "from verger.cli import main\nfrom verger.pipeline import run\n"

@@ -36,6 +36,7 @@ def does_nothing(text: str) -> bool:
     )
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_whatever_is_told_does_nothing_and_takes_one_line(text: str) -> None:
     shown = visible(text)
@@ -89,6 +90,7 @@ def test_a_list_on_the_web_does_nothing_to_the_terminal(
         assert does_nothing(ended.err + ended.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["run", CLEAR, "s"], [CLEAR], ["report", f"x{BIDI}"]])
 def test_arguments_do_nothing_to_the_terminal(words: list[str], tmp_path: Path) -> None:
     ended = verger(*words, cwd=tmp_path)

@@ -93,6 +93,7 @@ def test_training_and_test_views_share_no_rotation(orchard: Path) -> None:
         assert sorted(both) == every
 
 
+@pytest.mark.slow
 def test_by_default_a_variety_has_12_and_4_views_spread_around(tmp_path: Path) -> None:
     seen: list[int] = []
     written = render_orchard(tmp_path, varieties=1, on_photo=seen.append)
@@ -118,6 +119,7 @@ def test_photos_are_100_px_on_white_with_the_fruit_filling_the_frame(orchard: Pa
                 assert mask.mean() > 0.12, f"{name} is too thin"
 
 
+@pytest.mark.slow
 def test_no_ground_shines_through_a_rugged_fruit() -> None:
     for name in ("Apple Golden", "Banana", "Coconut", "Raspberry"):
         for view in (3, 6, 9):
@@ -144,6 +146,7 @@ def test_a_photo_does_not_depend_on_what_was_rendered_before() -> None:
     assert np.array_equal(first, render_photo("Plum", 2))
 
 
+@pytest.mark.slow
 def test_views_of_a_fruit_differ_and_go_once_around() -> None:
     for name in FEW:
         views = [render_photo(name, k, views=4).astype(int) for k in range(4)]
@@ -208,6 +211,7 @@ def test_what_cannot_be_rendered_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_orchard_leaves_no_partial_files_and_can_be_rendered_again(tmp_path: Path) -> None:
     assert render_orchard(tmp_path, varieties=2, views=2, test_views=0) == 4
     before = tree(tmp_path)

@@ -230,6 +230,7 @@ def sizes_of(batches: Iterable[Embedded]) -> list[int]:
     return [len(batch.features) + len(batch.rejects) for batch in batches]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [4, 512, 513, 1000, 1024])
 def test_a_batch_is_as_large_as_it_was_asked_for(batch_size: int) -> None:
     """The settings allow 1,024; a batch of more than 512 was cut short in silence."""

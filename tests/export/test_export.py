@@ -168,6 +168,7 @@ def test_what_is_written_takes_photos_and_gives_the_same_features(
     )
 
 
+@pytest.mark.slow
 def test_the_order_of_colours_and_the_normalisation_of_the_card_go_into_the_graph(
     tmp_path: Path,
 ) -> None:
@@ -185,6 +186,7 @@ def test_the_order_of_colours_and_the_normalisation_of_the_card_go_into_the_grap
     )
 
 
+@pytest.mark.slow
 def test_another_side_is_written_into_the_graph(tmp_path: Path) -> None:
     made = exported(put(tmp_path, pooled_floats()), tmp_path / "out.onnx", image_size=64)
     assert made.card.input.size == 64
@@ -192,6 +194,7 @@ def test_another_side_is_written_into_the_graph(tmp_path: Path) -> None:
         open_backbone(str(made.file), 32)
 
 
+@pytest.mark.slow
 def test_of_several_outputs_the_first_is_taken_or_that_of_the_card(tmp_path: Path) -> None:
     image: list[int | str] = ["n", 3, "h", "w"]
     content = model(
@@ -212,6 +215,7 @@ def test_of_several_outputs_the_first_is_taken_or_that_of_the_card(tmp_path: Pat
     assert [len(onnx.load(one).graph.output) for one in (first, second)] == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE])
 @pytest.mark.parametrize("whole", [True, False])
 def test_features_of_other_numbers_become_float32(
@@ -235,6 +239,7 @@ def test_a_network_for_one_photo_at_a_time_is_refused(tmp_path: Path) -> None:
     assert "cannot be used" in said
 
 
+@pytest.mark.slow
 def test_names_of_the_graph_that_are_ours_too_are_no_trouble(tmp_path: Path) -> None:
     content = network()
     net = onnx.load_from_string(content)
@@ -257,6 +262,7 @@ def test_a_network_that_gives_other_features_is_not_taken_for_the_same() -> None
 # Eight bits ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_bits_keep_the_features_and_the_card_says_how_well(
     tmp_path: Path, photos: Path
 ) -> None:
@@ -282,6 +288,7 @@ def test_eight_bits_keep_the_features_and_the_card_says_how_well(
     assert not np.array_equal(ours, original)
 
 
+@pytest.mark.slow
 def test_eight_bits_of_colours_with_a_normalisation_each(tmp_path: Path, photos: Path) -> None:
     made = exported(put(tmp_path, network()), tmp_path / "out.onnx", int8=str(photos))
     assert made.card.loses is not None
@@ -371,6 +378,7 @@ def test_models_that_cannot_be_a_backbone(tmp_path: Path) -> None:
     assert "neither a row nor a square map" in refusal(BackboneError, put(tmp_path, tokens), out)
 
 
+@pytest.mark.slow
 def test_files_that_are_there_are_kept_unless_told(tmp_path: Path) -> None:
     file, out = put(tmp_path, pooled_floats(SIDE)), tmp_path / "out.onnx"
     for name in ("out.json", "out.onnx"):
@@ -424,6 +432,7 @@ def test_a_file_that_is_not_there_is_told_before_a_library_that_is_not(
     assert said == f"No such backbone file: {tmp_path / name}"
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_network_goes_on_to_what_is_made_of_it(
     tmp_path: Path, photos: Path
 ) -> None:
@@ -445,6 +454,7 @@ def test_what_is_known_of_a_network_goes_on_to_what_is_made_of_it(
 # The commands -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_list_says_what_the_cards_say(tmp_path: Path, photos: Path) -> None:
     file = put(tmp_path, network("NHWC", mean=127.0, pooled=True))
     runner = CliRunner()

@@ -103,6 +103,7 @@ def test_a_huge_photo_is_a_reject(made: tuple[Path, Path], tmp_path: Path) -> No
     assert [reject.reason for _, reject in answer.rejects] == [Reason.TOO_LARGE]
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_photo(made: tuple[Path, Path], tmp_path: Path) -> None:
     photos, store = made
     odd = tmp_path / "an\x1b[31m odd\tname.jpg"
@@ -132,6 +133,7 @@ def test_json_and_together(made: tuple[Path, Path]) -> None:
     assert [reject["reason"] for reject in fruit["rejects"]] == ["unreadable"]
 
 
+@pytest.mark.slow
 def test_no_readable_photo_is_exit_code_3(made: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     done = verger("identify", made[1], tmp_path / "empty.jpg")
@@ -165,6 +167,7 @@ def test_a_folder_without_photos_is_one_line(made: tuple[Path, Path], tmp_path: 
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -60,6 +60,7 @@ def test_a_jpeg_with_a_hole_of_zeros_is_broken(options: dict[str, Any], size: in
         assert reason(with_hole(data, size, share)) in BROKEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [512, 4096])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_hole_in_any_scan_of_a_progressive_jpeg_is_broken_or_hardly_seen(

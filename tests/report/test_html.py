@@ -222,6 +222,7 @@ def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str) -> None:
         ] == []
 
 
+@pytest.mark.slow
 def test_a_store_without_a_photo_still_opens(browser: Browser, tmp_path: Path) -> None:
     from report_stores import lay, make_store
 

@@ -298,6 +298,7 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
     assert (len(uris), placed) == (1, 2)
 
 
+@pytest.mark.slow
 def test_the_neighbour_map_keeps_neighbours_together() -> None:
     rng = np.random.default_rng(0)
     codes = np.repeat(np.arange(4), 25)

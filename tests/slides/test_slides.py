@@ -309,6 +309,7 @@ def test_text_is_made_to_fit() -> None:
     assert clean("a\x00b\u202e\n c\ud800") == "a\ufffdb c\ufffd"
 
 
+@pytest.mark.slow
 def test_only_what_verger_wrote_is_replaced(
     orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,6 +222,7 @@ def test_odd_keys_are_listed_in_order_and_read(s3: S3) -> None:
         assert place.read(name) == b"photo"
 
 
+@pytest.mark.slow
 def test_keys_that_the_client_cannot_name_cost_no_others(s3: S3) -> None:
     """obstore throws a page away for one of them, on which see `tests/seaweed.py`."""
     store = s3.make_bucket("unnameable")
@@ -249,6 +250,7 @@ def test_keys_that_the_client_cannot_name_cost_no_others(s3: S3) -> None:
             walked(at(s3.as_user(user), "s3://unnameable/p"))
 
 
+@pytest.mark.slow
 def test_keys_that_the_client_cannot_name_fail_in_one_line_too(s3: S3) -> None:
     s3.make_bucket("unnameable2")
     s3.put_as_is("unnameable2", "p/a\tb.jpg", b"1")
@@ -1043,6 +1045,7 @@ def test_a_record_before_and_after_vouches_for_what_another_program_read(
     assert {*looks[at + bare // 2][1]} == {"one", "two"}  # so it is not enough to read the table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("junk", [b"", b"{", b"[1]", b"null", b'{"pid": "x"}', b"\xff"])
 def test_what_is_no_lock_is_respected_for_as_long_as_one(
     locked: Bucket, junk: bytes, monkeypatch: pytest.MonkeyPatch
@@ -1122,6 +1125,7 @@ def public(s3: S3) -> S3Store:
     return s3.make_bucket("public")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ANONYMOUS)
 def test_a_public_bucket_is_read_without_credentials(s3: S3, public: S3Store, scheme: str) -> None:
     names = [*ODD, LONG, *(f"n/{n}.jpg" for n in range(1100))]

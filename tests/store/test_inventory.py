@@ -177,6 +177,7 @@ def oracle(
 # compare ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(stored=STORED, listed=LISTED, retry_rejects=st.booleans())
 def test_every_count_is_that_of_looking_each_photo_up(
@@ -372,6 +373,7 @@ def found_rows(place: LocalPlace, files: Iterable[str]) -> list[tuple[str, str |
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(stored=STORED, listed=LISTED, retry_rejects=st.booleans())
 def test_the_same_through_files_leaves_each_photo_once(

@@ -242,6 +242,7 @@ def test_a_matrix_without_components_or_rows_still_has_its_header(tmp_path: Path
     assert (tmp_path / "n0.csv").read_text() == "path,label,pc1,pc2\n"
 
 
+@pytest.mark.slow
 def test_the_csv_is_written_in_constant_memory(tmp_path: Path) -> None:
     """Blocks, not the table: of 20,000 × 200 values (16 MB, 48 MB as text) few are held at once."""
     rows = 20_000
