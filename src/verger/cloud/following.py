@@ -33,8 +33,8 @@ def follow(life: Life, job: Job) -> watch.State:
 def _followed(life: Life, job: Job) -> watch.State:
     """Follow it; a network that goes away for a while is waited for.
 
-    Raises `SignInError`, `NetworkError` or
-    `CloudError` where AWS cannot be asked any more. The job goes on.
+    Raises `SignInError`, `NetworkError` or `CloudError` where AWS cannot be asked any more. The job
+    goes on.
     """
     scratch, reporter, said = life.scratch(job.id), life.reporter, ""
     seen: dict[str, tuple[str, str]] = {}

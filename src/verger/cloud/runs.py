@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,13 +66,7 @@ def job_of(
 
 
 def run_to_end(
-    life: Life,
-    job: Job,
-    files: Mapping[str, Path],
-    *,
-    budget_usd: float,
-    email: str,
-    keep: bool,
+    life: Life, job: Job, files: Mapping[str, Path], *, budget_usd: float, email: str, keep: bool
 ) -> dict[str, Any]:
     """Start a job, follow it, verify what it made, take all down; return the run record.
 
@@ -86,8 +79,7 @@ def run_to_end(
     )
     state = follow(life, job)
     if state.phase == "failed" and was_taken_back(job, state):
-        life.again_without_spot(job)
-        state = follow(life, dataclasses.replace(job, spot=False))
+        state = follow(life, life.again_without_spot(job))
     return finish(life, job, state, keep=keep)
 
 
