@@ -92,11 +92,10 @@ APPLE: Points = [(0, 0.60), (0.07, 0.64), (0.17, 0.78), (0.34, 0.88), (0.60, 0.8
                  (0.20, -0.88), (0.09, -0.78), (0, -0.75)]  # fmt: skip
 
 
-def apple(bench: Bench, skin: Skin, *, lobes: float = 0.0, russet: str = "#8a6a34") -> Pieces:
+def apple(bench: Bench, skin: Skin, *, lobes: float, russet: str = "#8a6a34") -> Pieces:
     """Finish an apple: five lobes at the flower end, russet in the bowl, a calyx and a stem."""
     low = smooth(0.45, 1.0, skin.row)
-    if lobes:
-        skin.lift(f32(lobes * low * np.cos(5 * skin.phi)))
+    skin.lift(f32(lobes * low * np.cos(5 * skin.phi)))
     skin.lift(f32(0.004 * (skin.fbm(6.0, 2) - 0.5)))
     ray = skin.streaks(3.5, 0.5, 2)
     bowl = smooth(0.20, 0.06, f32(skin.row + 0.10 * (ray - 0.5)))

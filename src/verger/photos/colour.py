@@ -197,11 +197,9 @@ def profile_of_code_points(primaries: int, transfer: int) -> bytes | None:
 
 
 @cache
-def adobe_rgb() -> bytes:
+def adobe_rgb() -> bytes | None:
     """Make the profile of the colours that EXIF calls R03."""
-    profile = _profile(_ADOBE_RGB, _power(563 / 256))
-    assert profile is not None  # noqa: S101 - its numbers stand above
-    return profile
+    return _profile(_ADOBE_RGB, _power(563 / 256))
 
 
 def profile_of_png_chunks(gamma: bytes | None, chromaticities: bytes | None) -> bytes | None:

@@ -38,7 +38,7 @@ def bars(
     *,
     form: str,
     what: str,
-    most: float | None = None,
+    most: float,
 ) -> None:
     """Draw horizontal bars, the first on top; `form` is how numbers look, as sheets write it."""
     data = CategoryChartData(number_format=form)
@@ -62,8 +62,7 @@ def bars(
     chart.value_axis.visible = False
     chart.value_axis.has_major_gridlines = False
     chart.value_axis.minimum_scale = 0
-    if most is not None:
-        chart.value_axis.maximum_scale = most
+    chart.value_axis.maximum_scale = most
     _axis(chart.category_axis)
 
 
