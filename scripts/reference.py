@@ -61,6 +61,9 @@ RECORD_FIELDS: Mapping[str, str] = {
     "finished": "When the run ended, UTC.",
     "reduced": "Of the last `verger reduce`: when it `finished`, its `versions` and its `seconds`; "
     "only there if it was called after the last run that embedded or fitted.",
+    "run": "Which run of the STORE made what lies beside it: 1, 2, … as `verger log` tells them. "
+    "A run that found nothing new has no number of its own. Older records have none.",
+    "kept": "The runs whose matrix and projection are kept, the present one first.",
     "photos": "PHOTOS, as it was given; of a URL, without its query.",
     "settings": "Every [setting](settings.md) of the run, by its name in Python.",
     "counts": "`listed`, `embedded`, `rejected`, and `rejected_by_reason` (reason → number). "
@@ -270,9 +273,13 @@ def _store() -> str:
         "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "
         "are taken up by the next; `moments`, the sums that "
         "the next fit goes on from (13 MB of 1,280 features, however many photos; without it, "
-        "all features are read); `publish.json` while a run moves what it built into place "
-        "(whoever opens the STORE next completes it, were the run killed then, and says so; each "
-        "file's size and SHA-256 stand in it); and "
+        "all features are read); `history/`, a record of each run that brought something "
+        "(`000012.json` is run 12's `run.json`, with the files of its matrix and projection alone; "
+        "some 10 kB, for good, sealed by its `sha256`; `drift`, the verdict of its first report, "
+        "is added), and below it `matrix/` and `projection/`, what the runs of `kept` but the "
+        "present one left (files of projections under their SHA-256); `publish.json` while a run "
+        "moves what it built into place (whoever opens the STORE next completes it, were the run "
+        "killed then, and says so; each file's size and SHA-256 stand in it); and "
         "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "
         "already held a whole one. Nothing in a STORE may be a link.\n"
     )

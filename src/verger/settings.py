@@ -174,6 +174,12 @@ class RunSettings:
     report: bool = _choice(
         True, "Look at the run at its end, and write report/report.html: one file to open."
     )
+    keep: int | None = _choice(
+        None,
+        "How many matrices STORE keeps with their projections, the present one included (default: "
+        "as the run before; 2 for a new STORE).",
+        metavar="N",
+    )
     overwrite: bool = _choice(
         False, "Embed all photos again, and replace what an earlier run left in STORE."
     )
@@ -210,7 +216,8 @@ class RunSettings:
         if self.device not in (*BATCH_SIZES, "auto"):
             raise UsageError(f"--device {self.device} is none of cpu, cuda, auto.")
         _check(self, batch_size=(1, 1024), image_size=(16, LARGEST_IMAGE))
-        _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf), cores=(1, math.inf))
+        _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf))
+        _check(self, cores=(1, math.inf), keep=(1, math.inf))
         if self.views is not None:
             _check_views(self.views)
         if self.accurate and self.views is not None:

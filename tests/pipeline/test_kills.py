@@ -206,7 +206,7 @@ class Killer:
         self._check(done=True)
         assert self.before is not None
         left = {entry.name for entry in (self.store / ".verger").iterdir()}
-        assert {"lock", "store.json"} <= left <= {"lock", "moments", "store.json"}
+        assert {"lock", "store.json"} <= left <= {"history", "lock", "moments", "store.json"}
         return self.before
 
 

@@ -21,7 +21,8 @@ from verger.store.work import Work
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}
 MADE_BY = "made-by"
-IN_THE_MARK = ["lock", "store.json"]
+IN_THE_MARK = ["history", "lock", "store.json"]
+SETTINGS: dict[str, Any] = {}  # of all runs: children that are killed change them
 
 
 def build(work: Work, content: str, *, with_csv: bool = True) -> Publication:
@@ -75,7 +76,8 @@ def record_of(
     work: Work, publication: Publication, content: str, **backbone: Any
 ) -> dict[str, Any]:
     files = wanted(work, publication)
-    return {"content": content, "files": files, "backbone": BACKBONE | backbone}
+    said = {"content": content, "files": files, "backbone": BACKBONE | backbone}
+    return said | {"settings": dict(SETTINGS)}
 
 
 def publish_first(store: Store) -> None:
@@ -99,14 +101,40 @@ def contents(root: Path) -> dict[str, str]:
     }
 
 
-def whole(store: Store) -> str:
-    """Check that the STORE is whole, and return which run it is."""
+def whole(store: Store, keep: int | None = None) -> str:
+    """Check that the STORE is whole, and return which run it is; so many matrices are kept."""
     record = Store(store.root).record()
     assert record is not None
     found, files = contents(Path(store.root)), record["files"]
     assert found == files, sorted(found.items() ^ files.items())
+    check_history(Path(store.root), record, keep or SETTINGS.get("keep", 2))
     content: str = record["content"]
     return content
+
+
+def check_history(root: Path, record: dict[str, Any], keep: int) -> None:
+    """Check that each run has its record, and that the files of those kept are there, no others.
+
+    A file of a matrix or a projection here holds the content of its run, as its record names it.
+    """
+    history, run = root / ".verger" / "history", record["run"]
+    entries = {int(path.stem): json.loads(path.read_text()) for path in history.glob("*.json")}
+    assert sorted(entries) == list(range(1, run + 1)), (sorted(entries), run)
+    kept = list(range(run, max(run - keep, 0), -1))
+    assert record["kept"] == kept, (record["kept"], kept)
+    wanted = {}
+    for number in record["kept"][1:]:
+        files = entries[number]["manifest"]
+        assert sorted(path.split("/")[0] for path in files) == [MATRIX] * 2 + [PROJECTION] * 2
+        for path, content in files.items():
+            name = path if path.startswith(MATRIX) else f"{PROJECTION}/{content['sha256']}"
+            wanted[name] = entries[number]["content"]
+    there = {
+        str(path.relative_to(history)): path.read_text()
+        for folder in (MATRIX, PROJECTION)
+        for path in (history / folder).glob("*")
+    }
+    assert there == wanted, sorted(there.items() ^ wanted.items())
 
 
 def mark(store: Store) -> Path:
@@ -475,6 +503,7 @@ sys.path.insert(0, sys.argv[2])
 import test_store
 from verger.store.store import Store
 root = Path(sys.argv[1])
+test_store.SETTINGS["keep"] = int(sys.argv[3])
 EVENTS = {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.mkdir", "open"}
 
 def at_the_nth(moment, end):
@@ -523,9 +552,24 @@ while True:
 """
 
 
+@pytest.fixture(params=[1, 2, 4])
+def keep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Say how many matrices are kept, here and in children."""
+    monkeypatch.setitem(SETTINGS, "keep", request.param)
+    return int(request.param)
+
+
+def publish_some(store: Store, keep: int) -> None:
+    """Publish until what is kept is all there is to keep: each run then takes as many steps."""
+    publish_first(store)
+    for content in (*"abcd"[:keep], "last"):
+        publish(store, content)
+
+
 def run_child(script: str, store: Store) -> list[list[str]]:
+    keep = str(SETTINGS.get("keep", 2))
     done = subprocess.run(
-        [sys.executable, "-c", script, str(store.root), str(Path(__file__).parent)],
+        [sys.executable, "-c", script, str(store.root), str(Path(__file__).parent), keep],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -536,19 +580,22 @@ def run_child(script: str, store: Store) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
-def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(in_memory: Path) -> None:
+def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(
+    in_memory: Path, keep: int
+) -> None:
+    """And so is its history: a run has its record there, and those kept their files."""
     store = Store(in_memory / "store")
-    publish_first(store)
+    publish_some(store, keep)
     steps = run_child(KILLED, store)
     assert len(steps) > 20
-    assert steps[0] == ["9", "0", "0", "old"]  # nothing was touched yet
+    assert steps[0] == ["9", "0", "0", "last"]  # nothing was touched yet
     last = len(steps) - 1
     assert steps[-1] == ["0", "0", "0", f"new{last}"]
     decided = [content == f"new{n}" for n, (*_, content) in enumerate(steps)]
     first = decided.index(True)
     assert decided == [False] * first + [True] * (len(steps) - first)
     assert first > 1
-    assert {content for *_, content in steps[:first]} == {"old"}
+    assert {content for *_, content in steps[:first]} == {"last"}
     # What is decided is what the journal says, and much of it had still to be carried out.
     assert [journal for _, journal, _, _ in steps[:first]] == ["0"] * first
     assert sum(journal == "1" for _, journal, _, _ in steps) > 10
@@ -556,6 +603,7 @@ def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(in_mem
     with store.working(MADE_BY):
         pass
     assert sorted(p.name for p in mark(store).iterdir()) == IN_THE_MARK
+    assert whole(store) == f"new{last}"
 
 
 # Whoever completes what was begun is killed in turn, at each moment of that.

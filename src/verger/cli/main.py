@@ -18,6 +18,7 @@ import click
 import verger
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
+from verger.cli.history import log_command
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
@@ -421,6 +422,7 @@ def prepare_command() -> None:
     tell("Ready: Spark starts faster from now on.")
 
 
+cli.add_command(log_command)
 cli.add_command(backbones)
 cli.add_command(cloud)
 

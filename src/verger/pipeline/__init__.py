@@ -172,7 +172,7 @@ def reduce(
         record: dict[str, Any] = store.whole_run(TABLES)
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
-        kept = {name: getattr(settings, name) for name in OF_PROJECTION}
+        kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "keep")}
         engine = made.record.pop("versions")
         record |= {
             "settings": record["settings"] | kept,

@@ -16,6 +16,7 @@ from verger.report.findings import write_findings
 from verger.report.html import render as render_page
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
+from verger.store.log import note_drift
 from verger.store.store import Store
 
 
@@ -52,6 +53,7 @@ def write_report(
             for path in store.place.files(REPORT):
                 if path not in kept:
                     store.place.delete(path)
+            note_drift(store, report.record, report.drift.verdict)
     except OSError as error:
         what = error.strerror or error
         raise StoreError(f"Cannot write {store.place}/{REPORT}: {what}.") from None

@@ -15,6 +15,7 @@ WORK = f"{STORE_MARK}/work"
 DRAFTS = f"{WORK}/drafts"
 JOURNAL = f"{STORE_MARK}/publish.json"
 MOMENTS = f"{STORE_MARK}/moments"
+HISTORY = f"{STORE_MARK}/history"
 FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"
 
 # What a run publishes, beside its record.
@@ -25,6 +26,11 @@ REDUCED = (MATRIX, MATRIX_CSV, PROJECTION, GALLERY)
 def is_part(path: str) -> bool:
     """Say whether a path is that of a file which a run may publish; whoever wrote it."""
     return path == MATRIX_CSV or ("/" in path and lies_in(path, {*TABLES, *REDUCED} - {MATRIX_CSV}))
+
+
+def is_kept(path: str) -> bool:
+    """Say whether a path is that of a file of the history; whoever wrote it."""
+    return path.startswith(f"{HISTORY}/") and lies_in(path, {STORE_MARK})
 
 
 def lies_in(path: str, tops: set[str]) -> bool:

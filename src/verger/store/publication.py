@@ -29,24 +29,27 @@ from verger.errors import StoreError
 from verger.photos.references import STORE_MARK
 from verger.storage.checksum import Content
 from verger.storage.place import Lease, Place
+from verger.store.history import Turn, entry_of, path_of, turned
 from verger.store.layout import (
     DRAFTS,
     GALLERY,
+    HISTORY,
     JOURNAL,
     MATRIX_CSV,
     PROJECTION,
     RECORD,
     TABLES,
     WORK,
+    is_kept,
     is_part,
     lies_in,
 )
-from verger.store.manifest import Files, as_listed
+from verger.store.manifest import Files, as_listed, listed_in
 from verger.store.record_file import read_record, sealed
 from verger.store.work import LockLost, Work, as_json, check_held
 
-# What has the same name in every run; the others' names are those of a run.
-_NAMED_ALIKE = {PROJECTION, GALLERY, MATRIX_CSV}
+# What may have the same name in two runs; the others' names are those of a run.
+_NAMED_ALIKE = (f"{PROJECTION}/", f"{GALLERY}/", MATRIX_CSV, f"{HISTORY}/{PROJECTION}/")
 
 
 class Incomplete(StoreError):
@@ -81,23 +84,34 @@ class Publication:
 
 
 def publish(
-    work: Work, record: Mapping[str, Any], publication: Publication, lease: Lease, before: Files
+    work: Work,
+    record: Mapping[str, Any],
+    publication: Publication,
+    lease: Lease,
+    before: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Decide that these files, and no others, are the STORE's, with their record; do so.
 
-    `before` is what the record lists that there was. Returns the record, which lists what there is
-    now. Raises `LockLost`, with nothing decided, where another run has taken the lock over.
+    `before` is the record that there was. Returns the new one, which lists what there is now, and
+    says which run of the history this is. Raises `LockLost`, with nothing decided, where another
+    run has taken the lock over.
     """
     place, draft = work.place, f"{DRAFTS}/{work.run}.json"
     as_json(record)  # raises before anything is done
     try:
         changes, gone = publication.changes(place)
         contents = _contents(place, [source for source, _ in changes])
-        moves = tuple(Move(*change, contents[change[0]]) for change in changes)
-        files = _files(place, publication, moves, gone, before) if moves or gone else before
-        record = sealed({**record, "manifest": as_listed(files)} if files else record)
-        text = as_json(record)
-        journal = Journal(moves, tuple(gone), json.loads(text), work.built(RECORD))
+        moves = [Move(*change, contents[change[0]]) for change in changes]
+        files: Files = listed_in(before)
+        if moves or gone:
+            files = _files(place, publication, moves, gone, files)
+        found_new = bool(publication.folders or publication.files)
+        turn = turned(work, before, record, files, found_new=found_new)
+        record = {**record, **turn.says, **({"manifest": as_listed(files)} if files else {})}
+        if found_new:
+            turn.put(work, path_of(record["run"]), entry_of(record))
+        text = as_json(record := sealed(record))
+        journal = Journal(*_turning(turn, moves, gone), json.loads(text), work.built(RECORD))
         place.put(journal.record_from, text)
         place.put(draft, as_json(journal.as_dict() | {"run": work.run}))
         if not lease.renew():
@@ -189,8 +203,10 @@ class Journal:
             moves = tuple(Move(source, to, files.get(to)) for source, to in said["moves"])
             journal = cls(moves, tuple(said["gone"]), record, said.get("record_from", ""))
             targets = [*(move.to for move in moves), *journal.gone]
-            sources = [*(move.source for move in moves), *filter(None, [journal.record_from])]
-            allowed = all(map(is_part, targets))
+            # From what is published, files go into the history and nowhere else.
+            sources = [m.source for m in moves if not (is_part(m.source) and is_kept(m.to))]
+            sources += filter(None, [journal.record_from])
+            allowed = all(is_part(path) or is_kept(path) for path in targets)
             if not (allowed and all(lies_in(path, {STORE_MARK}) for path in sources)):
                 raise ValueError("it names what is no part of a STORE")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -233,7 +249,7 @@ class Journal:
                     raise LockLost from None
                 self._check_is_there(place, move)
         for path in self.gone:
-            if path.partition("/")[0] in _NAMED_ALIKE:
+            if path.startswith(_NAMED_ALIKE):
                 self._make_own(place, lease, path)
             _take_away(place, lease, path)
         self._put_record(place, lease)
@@ -287,6 +303,15 @@ class Journal:
             "changed since.",
             hint=f"Delete {JOURNAL} there, and run again with --overwrite.",
         )
+
+
+def _turning(
+    turn: Turn, moves: list[Move], gone: list[str]
+) -> tuple[tuple[Move, ...], tuple[str, ...]]:
+    """Return all moves and all that goes: what stays in the history is there before what is new."""
+    kept = [Move(*move) for move in turn.moves]
+    moved = {move.source for move in kept}
+    return (*kept, *moves), tuple(path for path in [*gone, *turn.gone] if path not in moved)
 
 
 def _files(

@@ -17,7 +17,7 @@ from verger.store.work import as_json
 _KINDS = {
     "photos": str, "finished": str, "settings": dict, "counts": dict, "labels": int,
     "backbone": dict, "projection": dict, "gallery": dict, "seconds": dict, "versions": dict,
-    "notes": list, "manifest": dict,
+    "notes": list, "manifest": dict, "run": int, "kept": list,
 }  # fmt: skip
 _SEAL = "sha256"
 

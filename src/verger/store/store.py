@@ -11,6 +11,7 @@
         lock                          held by the run that writes
         work/                         what a run builds; finished parts outlive a run that stops
         publish.json                  what a run is about to move into place
+        history/                      records of all runs, matrices of the last few
 
 A run builds everything under `.verger/work/` (`work.py`). When all of it is there, it is put into
 place as one (`publication.py`): while there is a record, all that lies beside it belongs to it.
@@ -43,7 +44,7 @@ from verger.store.layout import (
     TABLES,
     WORK,
 )
-from verger.store.manifest import Files, listed_in, looked_over
+from verger.store.manifest import listed_in, looked_over
 from verger.store.no_links import refuse_links
 from verger.store.publication import (
     Incomplete,
@@ -269,18 +270,30 @@ class Store:
         """
         if self._lease is None:
             raise self._is_taken_over()
-        before: Files = {}
-        with suppress(StoreError):  # one that is damaged is replaced
-            before = listed_in(self._read_record() or {})
         said = {"format": RECORD_FORMAT, **record}
         try:
-            published = publish(work, said, publication, self._lease, before)
+            published = publish(work, said, publication, self._lease, self._record_before())
         except LockLost:
             raise self._is_taken_over() from None
         with suppress(LockLost):
             work.drop_parts(self._lease)
             self.place.delete(FAILED_REJECTS)  # of a run before this one
         return published
+
+    def _record_before(self) -> Mapping[str, Any]:
+        """Return the record that the next one takes the place of; nothing if it is damaged.
+
+        Raises OSError or `StoreError` where it cannot be read: it names what is to be kept.
+        """
+        try:
+            text = self.place.read(RECORD)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        with suppress(StoreError):
+            record = read_record(text, f"{self.place}/{RECORD}")
+            listed_in(record)
+            return record
+        return {}
 
     def _is_taken_over(self) -> StoreError:
         return StoreError(

@@ -20,6 +20,7 @@ from verger.store.manifest import Files, altered, listed_in, missized
 from verger.store.record_file import Record, is_as_written
 from verger.store.store import Store
 from verger.verify import laws
+from verger.verify.kept import of_history
 from verger.verify.sample import Sample
 
 SAMPLE = 100
@@ -81,6 +82,7 @@ def _look_at_files(store: Store, record: Record, made: Verified, reporter: Repor
         note = "An older Verger wrote this, without checksums. `verger reduce STORE` adds them."
         made.notes.append(note)
         return
+    made.findings += of_history(store, record, files)
     wrong = missized(place, files)
     made.findings += wrong
     fit = {path: files[path] for path in files.keys() - {found.where for found in wrong}}

@@ -1,0 +1,62 @@
+"""`verger log` as a person and a program see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from store.test_history import older, publish
+from verger.cli.main import cli
+from verger.errors import StoreError
+from verger.store.log import note_drift
+from verger.store.store import Store
+
+
+def verger(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A STORE of five days, the last of which brought rejects alone."""
+    store = Store(tmp_path / "store")
+    for day in range(1, 5):
+        publish(store, day)
+        note_drift(store, store.whole_run(), "first" if day == 1 else "clear")
+    publish(store, 5, of="rejects")
+    return store
+
+
+def test_a_line_is_a_run_the_last_one_first(store: Store) -> None:
+    assert verger("log", store.root).stdout.splitlines() == [
+        "run  ended (UTC)       photos  rejected  k  variance  drift  kept  what changed",
+        "  5  2026-11-05 06:00      50         1  3    95.12%  -      yes   5 new, 4 gone",
+        "  4  2026-11-04 06:00      40         1  3    95.12%  clear  yes   4 new, 3 gone",
+        "  3  2026-11-03 06:00      30         1  3    95.12%  clear  yes   3 new, 2 gone",
+        "  2  2026-11-02 06:00      20         1  3    95.12%  clear  -     2 new, 1 gone",
+        "  1  2026-11-01 06:00      10         1  3    95.12%  first  -     1 new",
+    ]
+
+
+def test_as_json(store: Store) -> None:
+    runs = json.loads(verger("log", store.root, "--json").stdout)
+    assert [run["run"] for run in runs] == [5, 4, 3, 2, 1]
+    assert runs[1] == {
+        "run": 4, "finished": "2026-11-04T06:00:00+00:00", "reduced": False, "photos": 40,
+        "rejected": 1, "k": 3, "variance": 0.9512, "drift": "clear", "kept": True,
+        "changes": {"new": 4, "changed": 0, "kept": 9, "relabelled": 0, "gone": 3},
+    }  # fmt: skip
+
+
+def test_a_store_of_before_says_when_its_history_begins(store: Store) -> None:
+    older(store)
+    told = verger("log", store.root)
+    assert told.stdout.splitlines()[1].startswith("  -  2026-11-05 06:00")
+    assert "its history begins with the next run" in told.stderr
+
+
+def test_where_no_run_is(tmp_path: Path) -> None:
+    assert isinstance(verger("log", tmp_path / "nothing").exception, StoreError)
