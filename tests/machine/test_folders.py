@@ -86,6 +86,16 @@ def test_what_cannot_be_removed_yet_keeps_its_lock_and_goes_later(
         assert not folder.exists()
 
 
+def test_what_another_process_removes_meanwhile_is_left_to_it(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, and gone before it is looked at."""
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [self / "vg-abcdefgh"])
+    folders._sweep.cache_clear()
+    with scratch_folder("vg-") as folder:
+        assert folder.is_dir()
+
+
 def test_what_a_killed_process_left_is_removed(temporary: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from verger.machine import folders; "

@@ -104,8 +104,11 @@ def _sweep(parent: Path) -> None:
 def _remove_unheld(folder: Path) -> None:
     try:
         status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            return
+    except OSError:  # its process has removed it since
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        return
+    try:
         held = os.open(folder / _HELD, os.O_WRONLY | os.O_NOFOLLOW)
     except FileNotFoundError:  # its process was killed as it made it, or as it removed it
         if _NAME.fullmatch(folder.name) and time.time() - status.st_mtime > _SECONDS_OLD:
