@@ -497,7 +497,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_run_whole(tmp_path: Path
 
 
 CHILD = """
-import os, sys
+import os, sys, threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_store
@@ -507,12 +507,15 @@ test_store.SETTINGS["keep"] = int(sys.argv[3])
 EVENTS = {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.mkdir", "open"}
 
 def at_the_nth(moment, end):
-    # Calls `end` at the n-th thing that this process does to the file system, once.
-    left = [moment]
+    # Calls `end` at the n-th thing that this process does to the file system, once. Threads count
+    # one after another: of two at once, neither might see that it is the n-th.
+    left, one_by_one = [moment], threading.Lock()
     def watch(event, _arguments):
         if event in EVENTS:
-            left[0] -= 1
-            if left[0] == -1:
+            with one_by_one:
+                left[0] -= 1
+                now = left[0]
+            if now == -1:
                 end()
     sys.addaudithook(watch)
     return left
