@@ -1,20 +1,25 @@
-"""An account of AWS, pretended by moto in this process, and jobs to run in it."""
+"""An account of AWS, pretended by moto in this process, and jobs to run in it.
+
+Processes that run no test of an account do not wait for moto, which takes seconds to import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import botocore.loaders
 import pytest
-from moto import mock_aws
 
 from verger.cloud.aws import Aws
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
 
-from .pretended import NAME, RECORD, REGION, RESULT, SCRATCH, Account, Said
 from .real import photos_in_s3, root
+
+if TYPE_CHECKING:
+    from .pretended import Account, Said
 
 __all__ = ["photos_in_s3", "root"]
 
@@ -24,6 +29,10 @@ LOADER = botocore.loaders.create_loader()
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """Be signed in to an account that has two buckets of the user's, and nothing else."""
+    from moto import mock_aws
+
+    from .pretended import REGION, Account
+
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
@@ -44,6 +53,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 @pytest.fixture
 def job() -> Callable[[Platform], Job]:
     """Return what makes a job of a platform."""
+    from .pretended import NAME
+
     sized = {"ec2": "c7i.xlarge", "emr": "m5.xlarge", "serverless": ""}
 
     def make(on: Platform) -> Job:
@@ -70,6 +81,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def said() -> Said:
+    from .pretended import Said
+
     return Said()
 
 
@@ -82,6 +95,8 @@ def naps() -> list[Callable[[], object]]:
 @pytest.fixture
 def life(account: Account, said: Said, naps: list[Callable[[], object]]) -> Life:
     """Return a life whose sleeps take no time; the clock goes on with each."""
+    from .pretended import REGION
+
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -96,6 +111,7 @@ def life(account: Account, said: Said, naps: list[Callable[[], object]]) -> Life
 @pytest.fixture
 def finished(account: Account) -> Callable[[], None]:
     """Return what writes what a run that went well leaves."""
+    from .pretended import RECORD, RESULT, SCRATCH
 
     def write() -> None:
         account.put("results", "fruits/store/run.json", RECORD)

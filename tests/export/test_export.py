@@ -137,14 +137,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("content", "features"),
     [
         (pooled_floats(), 3),
-        (pooled_floats(SIDE), 3),
         (pooled_bytes(40), 3),
-        (network(), 64),
-        (network("NHWC"), 64),
-        (network(map_last=True), 64),
-        (network("NHWC", mean=127.0, pooled=True), 64),
+        *(
+            pytest.param(*more, marks=pytest.mark.slow)
+            for more in (
+                (pooled_floats(SIDE), 3),
+                (network(), 64),
+                (network("NHWC"), 64),
+                (network(map_last=True), 64),
+                (network("NHWC", mean=127.0, pooled=True), 64),
+            )
+        ),
     ],
-    ids=["any side", "planes", "bytes", "map", "channels last", "map last", "ready"],
+    ids=["any side", "bytes", "planes", "map", "channels last", "map last", "ready"],
 )
 def test_what_is_written_takes_photos_and_gives_the_same_features(
     tmp_path: Path, content: bytes, features: int

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from galleries import LABELS, features_of
 from verger.gallery.calibration import (
@@ -42,6 +41,8 @@ def test_a_weight_is_never_negative() -> None:
 
 
 def test_trust_is_logistic_regression() -> None:
+    from sklearn.linear_model import LogisticRegression  # takes seconds: not for other tests
+
     confidences, familiar = RNG.uniform(0.05, 0.95, 5_000), RNG.normal(size=5_000)
     logits = np.log(confidences / (1 - confidences))
     right = RNG.random(5_000) < 1 / (1 + np.exp(-(0.8 * logits + 0.5 * familiar + 0.2)))

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.linalg
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from verger.errors import StoreError, UsageError
 from verger.projections.discriminant import fit_discriminant, load_discriminant, save_discriminant
@@ -30,9 +28,12 @@ def fit_of(rows: np.ndarray, labels: list[str], shrinkage: float = 0.3) -> objec
 
 
 def test_without_shrinkage_it_is_scikit_learns() -> None:
+    from sklearn import discriminant_analysis  # takes seconds: not where no test asks for it
+
     rows, labels = data()
-    ours = fit_discriminant(Moments.of(root_unit(rows), labels), 0.0)
-    lda = LinearDiscriminantAnalysis(solver="eigen").fit(root_unit(rows), labels)
+    unit = root_unit(rows)
+    ours = fit_discriminant(Moments.of(unit, labels), 0.0)
+    lda = discriminant_analysis.LinearDiscriminantAnalysis(solver="eigen").fit(unit, labels)
     theirs = fixed_signs(lda.scalings_[:, : ours.k].T)
     assert ours.k == len(LABELS) - 1
     for one, two in zip(ours.components, theirs, strict=True):
@@ -41,6 +42,8 @@ def test_without_shrinkage_it_is_scikit_learns() -> None:
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.1, 0.3, 0.9, 1.0])
 def test_it_solves_the_generalised_eigenproblem(shrinkage: float) -> None:
+    import scipy.linalg
+
     rows, labels = data()
     unit, which = root_unit(rows), np.array(labels)
     total = np.cov(unit.T, ddof=0)

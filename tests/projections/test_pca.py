@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 
 from verger.projections.moments import Moments, merge_all
 from verger.projections.pca import PCA, fit_pca, fixed_signs, load_pca, save_pca
@@ -28,7 +27,9 @@ def by_numpy(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_sklearn(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    fitted = SklearnPCA(k, svd_solver="full").fit(rows.astype(np.float64))
+    from sklearn import decomposition  # takes seconds: not where no test asks for it
+
+    fitted = decomposition.PCA(k, svd_solver="full").fit(rows.astype(np.float64))
     return fixed_signs(fitted.components_), fitted.explained_variance_
 
 
