@@ -19,7 +19,8 @@ _RUN = """
 import json, sys
 from verger.progress import Silent
 from verger.settings import RunSettings
-from verger.spark import session, workers
+from verger.gallery.build import Rehearsal
+from verger.spark import executors, session
 
 session.memory_available = lambda: 950 * 2**20
 from verger.pipeline import run
@@ -29,10 +30,15 @@ versions = session.versions
 def noted(spark):
     java = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
     conf = spark.sparkContext.getConf()
-    seen.update(cores=workers.cores(spark, Silent()), heap=java.maxMemory() / 2**20,
+    seen.update(cores=executors.cores(spark, Silent()), heap=java.maxMemory() / 2**20,
                 reuse=conf.get("spark.python.worker.reuse"))
     return versions(spark)
 session.versions = noted
+calibration = Rehearsal.calibration
+def alone(*given):
+    seen["beside"] = session.running_session() is not None
+    return calibration(*given)
+Rehearsal.calibration = alone
 record = run(sys.argv[1], sys.argv[2], RunSettings()).record
 print(json.dumps([seen, record["counts"]["embedded"]]))
 """
@@ -48,6 +54,9 @@ def test_a_machine_of_one_gigabyte(orchard: Path, tmp_path: Path) -> None:
     seen, embedded = json.loads(ended.stdout)
     assert embedded == 30
     assert (seen["cores"], seen["reuse"]) == (1, "false")
+    assert seen["beside"] is False, (
+        "a rehearsal takes 350 MB, for which there is no room beside Java"
+    )
     assert 150 < seen["heap"] <= 224
     paths = [pq.read_table(store / name, columns=["path"])["path"].to_pylist()
              for name in ("features", "matrix")]  # fmt: skip

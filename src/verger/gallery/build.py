@@ -1,7 +1,6 @@
 """Building a gallery from what was gathered of the features of a run.
 
-The features themselves are not read here, but for those of the photos that are rehearsed on, which
-is done where they were gathered.
+The features themselves are not read here, but for those of the photos that are rehearsed on.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from verger.gallery.files import paths_schema, write_header
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
+from verger.machine.blas import on_one_thread
 from verger.machine.folders import scratch_folder
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
@@ -83,6 +83,7 @@ class Rehearsal:
         ids = np.array([numbers[group] for group in groups], dtype=np.int64)
         return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
 
+    @on_one_thread
     def calibration(self, gathered: Gathered, threads: int = 1) -> Calibration | None:
         """Rehearse, and fit to what came of it; None where there are too few photos."""
         features = gathered.features(self.rows, self.width)

@@ -1,10 +1,12 @@
-"""Finishing: the gallery and the CSV, without Spark, whose memory is free by then."""
+"""Finishing: rehearsal, gallery and CSV, without Spark, whose memory is free by then."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from verger.gallery.build import NOT_REHEARSED, write_gallery
+from verger.gallery.calibration import Calibration
+from verger.machine.cores import cores
 from verger.pipeline.job import Job
 from verger.pipeline.reducing import Features, Fitted, Projected
 from verger.store.layout import GALLERY, MATRIX, MATRIX_CSV, PROJECTION
@@ -17,6 +19,9 @@ from verger.store.record import (
     projection_record,
 )
 from verger.store.tables import write_csv
+from verger.store.troubles import troubles_told
+
+_REHEARSAL_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
 
 
 def finish(
@@ -24,6 +29,7 @@ def finish(
 ) -> tuple[dict[str, Any], Publication]:
     """Make what is left to make; return this part of the record, and the files to publish."""
     with job.clock.time("gallery"):
+        calibration = _rehearsed(job, projected)
         gallery = write_gallery(
             job.work.scratch / GALLERY,
             projected.gathered,
@@ -31,12 +37,12 @@ def finish(
             fitted.labels,
             fitted.label_means,
             fitted.projector,
-            projected.calibration,
+            calibration,
         )
         shown = job.send(GALLERY)
     csv = _csv(job, projected.matrix, fitted.pca.k, len(features)) if job.settings.csv else None
     notes = [*pca_notes(fitted.pca, job.settings), *discriminant_notes(len(fitted.labels.names))]
-    if projected.rehearsed and projected.calibration is None:
+    if projected.rehearsal and calibration is None:
         notes.append(NOT_REHEARSED)
     made = {
         "projection": projection_record(fitted.pca) | {"notes": notes},
@@ -46,6 +52,14 @@ def finish(
     }
     folders = {MATRIX: projected.matrix, PROJECTION: fitted.files, GALLERY: shown}
     return made, Publication(folders, {MATRIX_CSV: csv})
+
+
+def _rehearsed(job: Job, projected: Projected) -> Calibration | None:
+    if projected.rehearsal is None:
+        return None
+    threads = min(job.settings.cores or cores(), _REHEARSAL_THREADS)
+    with troubles_told(str(job.place)):
+        return projected.rehearsal.calibration(projected.gathered, threads)
 
 
 def _csv(job: Job, matrix: list[str], k: int, rows: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import numpy as np
 
 from verger.errors import CountError
 from verger.gallery.build import Rehearsal, Vectors
-from verger.gallery.calibration import Calibration
 from verger.gallery.projector import Projector, open_projector
 from verger.pipeline.job import Job
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
@@ -26,13 +24,9 @@ from verger.store.labels import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
 from verger.store.tables import Table, rows_of
-from verger.store.troubles import troubles_told
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-_REHEARSAL_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
 
 
 class Features:
@@ -70,12 +64,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """The files of the matrix, and what was gathered as they were written."""
+    """The files of the matrix, what was gathered as they were written, and what to rehearse on."""
 
     matrix: list[str]
     gathered: Gathered
-    rehearsed: bool
-    calibration: Calibration | None
+    rehearsal: Rehearsal | None
 
 
 def fit(job: Job, spark: SparkSession, features: Features, width: int) -> Fitted:
@@ -139,11 +132,11 @@ def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fit
 def project(
     job: Job, spark: SparkSession, features: Features, fitted: Fitted, finished: str | None
 ) -> Projected:
-    """Write the matrix, gather what gallery and report need, and rehearse.
+    """Write the matrix, and gather what gallery and report need.
 
     `finished` is when the run that the report is of ended, if it has.
     """
-    from verger.spark.reduction import on_a_worker, write_matrix
+    from verger.spark.reduction import write_matrix
 
     rehearsal = Rehearsal.of(fitted.labels, fitted.projector)
     with job.clock.time("project"):
@@ -155,14 +148,7 @@ def project(
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))
     gathered = Gathered(job.place, len(features), light, heavy)
-    calibration = None
-    if rehearsal is not None:
-        with job.clock.time("gallery"):
-            threads = min(cores, _REHEARSAL_THREADS)
-            said = on_a_worker(spark, lambda: _rehearsed(rehearsal, gathered, threads))
-            record = json.loads(said)
-            calibration = Calibration.parse(record) if record else None
-    return Projected(matrix, gathered, rehearsal is not None, calibration)
+    return Projected(matrix, gathered, rehearsal)
 
 
 def _gathering(
@@ -179,10 +165,3 @@ def _gathering(
         rows = np.union1d(rows, looked_at(fitted.labels.codes))
         heavy.append("thumbnail")
     return Gathering(job.place, tuple(takers), rows, tuple(heavy))
-
-
-def _rehearsed(rehearsal: Rehearsal, gathered: Gathered, threads: int) -> str:
-    """Rehearse, in a worker: no feature goes to the driver, only what was fitted to them."""
-    with troubles_told(str(gathered.place)):
-        calibration = rehearsal.calibration(gathered, threads)
-    return json.dumps(calibration and calibration.as_record())

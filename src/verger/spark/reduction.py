@@ -1,6 +1,7 @@
 """Reducing features on Spark: moments in one pass, and the matrix in another.
 
-Only moments and counts travel to the driver: no row of features does.
+Only moments and counts travel to the driver: no row of features does. (What is rehearsed on, and
+what a report looks at, are read there from the STORE: of 6,000 photos at most.)
 """
 
 from __future__ import annotations
@@ -92,18 +93,6 @@ def write_matrix(
         schema = "matrix string, light string, heavy string, rows long"
         written = numbers.mapInArrow(write, schema).collect()
     return sorted(Files(**row.asDict()) for row in written)
-
-
-def on_a_worker(spark: SparkSession, what: Callable[[], str]) -> str:
-    """Have one worker do something, and return what it says of it."""
-
-    def run(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        list(_tasks(numbers))
-        yield pa.RecordBatch.from_pylist([{"said": what()}])
-
-    with job_errors():
-        (row,) = spark.range(0, 1, 1, 1).mapInArrow(run, "said string").collect()
-    return str(row["said"])
 
 
 def _tasks(numbers: Iterable[pa.RecordBatch]) -> Iterator[int]:
