@@ -97,6 +97,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.reduction
 	$(BIN)/python -m benchmarks.buckets
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.engines
 
 # Daft, Ray and TensorFlow, in environments of their own. Less: make bench-peers ARGS='--peers daft'
 bench-peers: $(STAMP)

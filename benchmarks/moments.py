@@ -25,12 +25,13 @@ from pyspark.sql import SparkSession
 from benchmarks.contenders import HERE
 from benchmarks.table import machine
 from verger.settings import RunSettings
-from verger.spark.reduction import feature_moments
+from verger.spark.engine import SparkEngine
 from verger.spark.session import session
 from verger.storage.place import LocalPlace
 from verger.store.kept_moments import KeptMoments, Reading, readings
 from verger.store.parts import SCHEMAS, Edits, no_edits
 from verger.store.tables import TableWriter
+from verger.tasks.reduction import feature_moments
 
 WIDTH, LABELS, ROWS_A_FILE, SHARE = 1_280, 131, 25_000, 100
 _FULL = 500_000
@@ -77,7 +78,13 @@ def _measured(spark: SparkSession, place: LocalPlace, rows: int, rounds: int) ->
     read: dict[str, int] = {"all features": rows}
     for _ in range(rounds):
         start = time.perf_counter()
-        more, fewer = feature_moments(spark, place, all_of_it, WIDTH, no_edits)
+        more, fewer = feature_moments(
+            SparkEngine(spark),
+            place,
+            all_of_it,
+            WIDTH,
+            no_edits,
+        )
         kept = nothing.updated(more, fewer, files)
         assert kept is not None
         taken["all features"].append(time.perf_counter() - start)
@@ -103,7 +110,7 @@ def _update(
     wanted = again and readings(again, files, rewrites)
     assert again is not None
     assert wanted is not None
-    more, fewer = feature_moments(spark, place, wanted, WIDTH, edits)
+    more, fewer = feature_moments(SparkEngine(spark), place, wanted, WIDTH, edits)
     assert again.updated(more, fewer, files) is not None
     return more.raw.n + fewer.raw.n
 

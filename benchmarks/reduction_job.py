@@ -23,12 +23,13 @@ from verger.ml import PCA, PCAModel
 from verger.projections.discriminant import fit_discriminant
 from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
-from verger.spark.reduction import feature_moments
+from verger.spark.engine import SparkEngine
 from verger.spark.session import session
 from verger.storage.place import LocalPlace
 from verger.store.kept_moments import Reading
 from verger.store.parts import no_edits
 from verger.store.tables import rows_of
+from verger.tasks.reduction import feature_moments
 
 K = 256
 
@@ -71,7 +72,7 @@ def _both(spark: SparkSession, table: Path, width: int) -> None:
     place = LocalPlace(table)
     files = place.files(".", ".parquet")
     readings = [Reading(file, rows_of(place, [file])) for file in files]
-    moments, _ = feature_moments(spark, place, readings, width, no_edits)
+    moments, _ = feature_moments(SparkEngine(spark), place, readings, width, no_edits)
     fit_pca(moments.raw, K)
     fit_discriminant(moments.unit)
 

@@ -15,6 +15,7 @@ from verger.errors import UsageError
 LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
+ENGINES = ("auto", "spark", "process")
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
 _AS_VIEWS = "Write it like this: 224,420."
@@ -54,6 +55,22 @@ def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str 
     """Declare one setting: its default, its help, and how the command line shows it."""
     metadata = {"help": help_, "metavar": metavar, "short": short}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_engine(settings: RunSettings) -> None:
+    if settings.engine not in ENGINES:
+        raise UsageError(f"--engine {settings.engine} is none of {', '.join(ENGINES)}.")
+    of_spark = {
+        "--master": settings.master is not None,
+        "--spark-conf": settings.spark_conf != (),
+        "--memory": settings.memory != "auto",
+        "--device cuda": settings.device == "cuda",
+    }
+    for option in (name for name, is_given in of_spark.items() if is_given):
+        if settings.engine == "process":
+            raise UsageError(
+                f"--engine process and {option} exclude each other.", hint=f"{option} takes Spark."
+            )
 
 
 def _check(settings: Any, **bounds: tuple[int, float]) -> None:
@@ -191,6 +208,13 @@ class RunSettings:
         None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
     )
     cores: int | None = _choice(None, "Cores to use (default: all that it may).", metavar="N")
+    engine: str = _choice(
+        "auto",
+        "What carries out the work: 'spark', 'process' (threads of this process, which start at "
+        "once), or 'auto': 'process' for up to 1,000 new photos, 'spark' for more, or where one is "
+        "asked for by --master, --spark-conf, --memory, --device cuda or a session of yours.",
+        metavar="auto|spark|process",
+    )
     memory: str = _choice(
         "auto",
         "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine, "
@@ -233,6 +257,7 @@ class RunSettings:
         for pair in self.spark_conf:
             if not pair.partition("=")[0] or "=" not in pair:
                 raise UsageError(f"--spark-conf {without_secrets(pair)} is not KEY=VALUE.")
+        _check_engine(self)
         if self.cores is not None and self.master is not None:
             raise UsageError(
                 "--cores and --master exclude each other.",

@@ -27,7 +27,7 @@ from verger.embed.features import features_schema
 from verger.projections.moments import Moments
 from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
-from verger.spark.reduction import write_matrix
+from verger.spark.engine import SparkEngine
 from verger.spark.session import session
 from verger.storage.place import LocalPlace
 from verger.store.gathering import Gathering
@@ -35,6 +35,7 @@ from verger.store.matrix import groups_of, ranges
 from verger.store.publication import Publication
 from verger.store.store import Store
 from verger.store.tables import Table, TableWriter
+from verger.tasks.reduction import write_matrix
 
 STORE, ROWS = Path(sys.argv[1]), 20_000
 
@@ -69,7 +70,7 @@ with store.working() as work, session(RunSettings(master="local[2,4]"), short=Tr
     features = Table(Deadly(store.place.root), [built])
     spans = ranges(groups_of(features), pca.k, cores=2)
     gathering = Gathering(store.place, (), np.arange(0, ROWS, 100), ("features",))
-    written = write_matrix(spark, work, features, spans, pca, gathering)
+    written = write_matrix(SparkEngine(spark, 2), work, features, spans, pca, gathering)
     there = store.place.files(work.built("matrix"))
     store.publish(work, {}, Publication({"matrix": [files.matrix for files in written]}))
 np.save(sys.argv[2], pca.transform(values))

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verger.projections.feature_moments import FeatureMoments
-from verger.spark.reduction import changes_in, summed_up
 from verger.storage.place import LocalPlace
 from verger.store.kept_moments import KeptMoments, Reading, readings, rows_changed
 from verger.store.layout import MOMENTS
 from verger.store.parts import SCHEMAS, Edits, no_edits, rewrite_part
 from verger.store.tables import Table, TableWriter, rows_of
+from verger.tasks.reduction import changes_in, summed_up
 
 WIDTH = 7
 LABELS = ("Apple", "Lemon", "Éclair", None)

@@ -6,8 +6,6 @@ decides is in a module of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +18,7 @@ from verger.photos.labels import labeller_from
 from verger.pipeline.choosing import chosen_backbone
 from verger.pipeline.counting import count
 from verger.pipeline.embedding import embed
+from verger.pipeline.engines import opened
 from verger.pipeline.finishing import finish
 from verger.pipeline.job import Job
 from verger.pipeline.listing import (
@@ -42,15 +41,12 @@ from verger.store.record import Clock, backbone_record, versions
 from verger.store.stock import Stock, label_notes, take_stock
 from verger.store.store import Store, fingerprint, now
 from verger.store.work import Work
+from verger.tasks.engine import Engine
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-else:
+if not TYPE_CHECKING:
     __getattr__ = _moved.names_of(__name__)  # `prepare`, which is in verger.demo
 
 __all__ = ["Outcome", "plan", "reduce", "run"]
-
-_SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +169,11 @@ def reduce(
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
         kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "keep")}
-        engine = made.record.pop("versions")
+        engine = {name: made.record.pop(name) for name in ("engine", "versions")}
         record |= {
             "settings": record["settings"] | kept,
             **made.record,
-            "reduced": {"finished": now(), "versions": engine, "seconds": job.clock.seconds},
+            "reduced": {"finished": now(), **engine, "seconds": job.clock.seconds},
         }
         published = store.publish(work, record, made.publication)
         work.keep_moments()
@@ -202,23 +198,19 @@ def _embedded_and_reduced(
     job: Job, photos: Source, stock: Stock, backbone: Backbone, before: dict[str, Any] | None
 ) -> _Made:
     """Embed, count, fit, project; `before` is the record of the run whose features may be kept."""
-    from verger.spark import executors
-
     rejects = job.work.built(f"{REJECTS}/part-{job.work.run}.parquet")
-    with _spark(job, stock.tally.to_embed) as (spark, engine):
-        with job.clock.time("start"):
-            cores = executors.cores(spark, job.reporter)
-        features = embed(job, spark, photos, stock, backbone, cores)
+    with opened(job, stock.tally.to_embed) as engine:
+        features = embed(job, engine, photos, stock, backbone)
         counts = count(job, str(photos), stock, len(features), rejects)
         if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
             return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
-        fitted = fit(job, spark, features, backbone.card.features)
-        projected = project(job, spark, features, fitted, None)
+        fitted = fit(job, engine, features, backbone.card.features)
+        projected = project(job, engine, features, fitted, None)
     made, publication = finish(job, features, fitted, projected)
     publication.folders[FEATURES] = features.table.files
     publication.folders[REJECTS] = [rejects]
-    how = {"cores": cores, "device": job.settings.device, "versions": engine}
-    record = {"counts": counts, **how, **made}
+    how = {"cores": engine.cores, "device": job.settings.device}
+    record = {"counts": counts, **how, **_engine(engine), **made}
     return _Made(record, publication, projected.gathered)
 
 
@@ -227,29 +219,20 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
     features = Features(job, job.store.table(FEATURES))
     if (embedded := record["counts"]["embedded"]) != len(features):
         raise CountError.of_rows(embedded, "photos embedded", len(features), "features")
-    with _spark(job, embedded) as (spark, engine):
-        fitted = fit(job, spark, features, record["backbone"]["features"])
-        projected = project(job, spark, features, fitted, str(record["finished"]))
+    with opened(job, 0, embedded) as engine:
+        fitted = fit(job, engine, features, record["backbone"]["features"])
+        projected = project(job, engine, features, fitted, str(record["finished"]))
     made, publication = finish(job, features, fitted, projected)
-    return _Made({"versions": engine, **made}, publication, projected.gathered)
+    return _Made({**_engine(engine), **made}, publication, projected.gathered)
 
 
-@contextmanager
-def _spark(job: Job, photos: int) -> Iterator[tuple[SparkSession, dict[str, str]]]:
-    """Start Spark for so many photos; give it, and the versions of everything."""
-    from verger.spark import session
-
-    with ExitStack() as stack:
-        with job.clock.time("start"):
-            short = photos < _SHORT_RUN
-            spark = stack.enter_context(session.session(job.settings, short=short))
-            found = versions(session.versions(spark))
-        yield spark, found
+def _engine(engine: Engine) -> dict[str, Any]:
+    return {"engine": engine.name, "versions": versions(engine.versions)}
 
 
 def _unchanged(record: dict[str, Any]) -> dict[str, Any]:
     names = (
-        "counts", "cores", "device", "versions", "projection", "discriminant", "gallery",
+        "counts", "cores", "device", "engine", "versions", "projection", "discriminant", "gallery",
         "moments", "reduced",
     )  # fmt: skip
     return {name: record[name] for name in names if name in record}

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from verger.embed import Backbone
 from verger.embed.features import Embedder
 from verger.pipeline.job import Job
 from verger.pipeline.reducing import Features
-from verger.spark.spans import cut
 from verger.storage.place import Source
 from verger.store.inventory import sizes_of
 from verger.store.layout import FEATURES
 from verger.store.parts import empty_table, too_small
 from verger.store.stock import Stock
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-    from verger.spark.embedding import Rewrite
+from verger.tasks.embedding import Rewrite, embed_photos
+from verger.tasks.engine import Engine
+from verger.tasks.spans import cut
 
 
-def embed(
-    job: Job, spark: SparkSession, photos: Source, stock: Stock, backbone: Backbone, cores: int
-) -> Features:
+def embed(job: Job, engine: Engine, photos: Source, stock: Stock, backbone: Backbone) -> Features:
     """Embed what is to be embedded; return all files of features that there are then."""
-    from verger.spark.embedding import embed_photos
-    from verger.spark.gpu import Gpus
-
     work, tally = job.work, stock.tally
     settings = job.settings
-    gpus = Gpus.of(spark, cores) if settings.device == "cuda" else None
-    at_once = gpus.at_once(cores) if gpus else cores
+    at_once = engine.gpus.at_once(engine.cores) if engine.gpus else engine.cores
     embedder = Embedder(backbone, settings.photos_a_batch, settings.max_pixels, settings.max_bytes)
     with job.clock.time("embed"):
         sizes = sizes_of(job.place, work.refs)
         spans = cut(sizes, tally.to_embed, tally.bytes_to_read, at_once)
         rewrites = _rewrites(job, stock)
         with job.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
-            made = embed_photos(spark, work, photos, spans, rewrites, embedder, stage.update, gpus)
+            made = embed_photos(engine, work, photos, spans, rewrites, embedder, stage.update)
     rewritten = {file for rewrite in rewrites for file in rewrite.files}
     kept = [file for file in stock.features if file not in rewritten]
     files = [*kept, *made] or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]
@@ -47,8 +36,6 @@ def embed(
 
 def _rewrites(job: Job, stock: Stock) -> list[Rewrite]:
     """Choose the files that are rewritten: those with edits, and small ones, several as one."""
-    from verger.spark.embedding import Rewrite
-
     work = job.work
     merged = too_small(job.place, stock.features)
     alone = stock.edited.intersection(stock.features).difference(*merged)

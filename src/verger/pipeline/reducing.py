@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,9 +23,8 @@ from verger.store.labels import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
 from verger.store.tables import Table, rows_of
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from verger.tasks.engine import Engine
+from verger.tasks.reduction import feature_moments, write_matrix
 
 
 class Features:
@@ -71,23 +69,21 @@ class Projected:
     rehearsal: Rehearsal | None
 
 
-def fit(job: Job, spark: SparkSession, features: Features, width: int) -> Fitted:
+def fit(job: Job, engine: Engine, features: Features, width: int) -> Fitted:
     """Fit both projections to the moments of the features, and save them."""
     with job.clock.time("fit"):
         labels = labels_of(features.table)
-        moments, read = _moments(job, spark, features, labels, width)
+        moments, read = _moments(job, engine, features, labels, width)
         return _fitted(job, moments, labels, read)
 
 
 def _moments(
-    job: Job, spark: SparkSession, features: Features, labels: Labels, width: int
+    job: Job, engine: Engine, features: Features, labels: Labels, width: int
 ) -> tuple[FeatureMoments, int]:
     """Bring the moments that are kept up to date, or sum up all features where that cannot be.
 
     Returns how many rows were read for them, too.
     """
-    from verger.spark.reduction import feature_moments
-
     check_width(width)
     place, edits, read, found = job.place, job.work.edits, 0, 0
     tries = [KeptMoments.none(width)]
@@ -99,7 +95,7 @@ def _moments(
         if wanted is None:
             continue
         of_file = partial(edits_of, place, edits)
-        more, fewer = feature_moments(spark, place, wanted, width, of_file)
+        more, fewer = feature_moments(engine, place, wanted, width, of_file)
         read, found = read + more.raw.n + fewer.raw.n, more.raw.n
         made = kept.updated(more, fewer, features.rows)
         if made is not None and _are_of(made.moments, labels):
@@ -130,20 +126,17 @@ def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fit
 
 
 def project(
-    job: Job, spark: SparkSession, features: Features, fitted: Fitted, finished: str | None
+    job: Job, engine: Engine, features: Features, fitted: Fitted, finished: str | None
 ) -> Projected:
     """Write the matrix, and gather what gallery and report need.
 
     `finished` is when the run that the report is of ended, if it has.
     """
-    from verger.spark.reduction import write_matrix
-
     rehearsal = Rehearsal.of(fitted.labels, fitted.projector)
     with job.clock.time("project"):
         gathering = _gathering(job, fitted, rehearsal, finished)
-        cores = spark.sparkContext.defaultParallelism
-        spans = ranges(features.groups, fitted.pca.k, cores)
-        written = write_matrix(spark, job.work, features.table, spans, fitted.pca, gathering)
+        spans = ranges(features.groups, fitted.pca.k, engine.cores)
+        written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))

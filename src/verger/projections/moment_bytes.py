@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,15 @@ def from_bytes(content: bytes, features: int | None = None) -> Parts:
         return _parts(content, features)
     except (struct.error, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no moments ({error!r})") from None
+
+
+def merged(parts: Iterable[Parts]) -> Parts:
+    """Merge moments space by space; one that some do not have is that of the others."""
+    found: Parts = {}
+    for part in parts:
+        for space, moments in part.items():
+            found[space] = found[space].merge(moments) if space in found else moments
+    return found
 
 
 def _parts(content: bytes, features: int | None) -> Parts:

@@ -16,8 +16,9 @@ import pyspark.worker
 
 import verger.embed
 import verger.embed.features
-import verger.spark.embedding
-import verger.spark.reduction
+import verger.spark.engine
+import verger.tasks.embedding
+import verger.tasks.reduction
 
 if __name__ == "__main__":
     verger.embed.preload()

@@ -1,4 +1,4 @@
-"""Blocks of rows for matrix products, and moments on their way between tasks.
+"""Moments on their way between tasks.
 
 Moments travel as chunks of a few MiB: the scatter of 4,096 features is one value of 64 MiB, and
 Spark was seen to lose rows of that size without a word when Java had 1 GB (`collect` gave nothing).
@@ -13,16 +13,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from verger.errors import EngineError
-from verger.projections.moment_bytes import Parts, from_bytes, to_bytes
+from verger.projections.moment_bytes import Parts, from_bytes, merged, to_bytes
 from verger.spark.failures import job_errors
 
-ROWS_A_BLOCK = 2048
 _BYTES_A_CHUNK = 4 * 2**20
 _PARTS_AT_DRIVER = 4  # as many tasks send theirs to the driver; more are merged by reducers first
 _REDUCERS = 2
@@ -34,40 +32,6 @@ _CHUNKS = pa.schema(
         ("content", pa.binary()),
     ]
 )
-
-
-def blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into tables of some 2,048 rows, large enough for matrix products."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        if len(batch):
-            held.append(batch)
-        if sum(len(one) for one in held) >= ROWS_A_BLOCK:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
-
-
-class UnlikeLengths(ValueError):
-    """The lists of a column are not all of one length."""
-
-    def __init__(self, one: int, other: int) -> None:
-        super().__init__(f"Rows of features are of unlike lengths: {one} and {other}.")
-
-
-def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> np.ndarray[Any, Any]:
-    """Lay a column of lists of numbers out as a matrix (n, width), without a copy where it can be.
-
-    `width` is that of the first list unless given. A null in a list becomes NaN. Raises
-    `UnlikeLengths` for a list of another length.
-    """
-    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    lengths = np.asarray(lists.value_lengths())
-    wanted = int(lengths[0]) if width is None else width
-    if (lengths != wanted).any():
-        raise UnlikeLengths(wanted, int(lengths[lengths != wanted][0]))
-    return np.asarray(lists.flatten()).reshape(len(lists), wanted)
 
 
 def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Parts]) -> Parts:
@@ -90,13 +54,13 @@ def reduced(rows: DataFrame, moments_of: Callable[[Iterable[pa.RecordBatch]], Pa
         if wanted is None or wanted > _PARTS_AT_DRIVER:
             wanted = _REDUCERS
             parts = parts.repartition(_REDUCERS, "part").mapInArrow(reduce_side, schema)
-        merged, count = _merged(_collected(parts))
+        found, count = _merged(_collected(parts))
     if count != wanted:
         raise EngineError(
             f"{wanted - count} of {wanted} parts of the moments did not reach the driver.",
             hint="Give Java more memory: --memory 2g, or spark.driver.memory.",
         )
-    return merged
+    return found
 
 
 def _partitions(rows: DataFrame) -> int | None:
@@ -141,7 +105,7 @@ def _chunks(parts: Parts) -> Iterator[pa.RecordBatch]:
 def _merged(rows: Iterable[Mapping[str, Any]]) -> tuple[Parts, int]:
     """Merge parts as soon as all their chunks are there; return them and their number."""
     waiting: dict[str, dict[int, bytes]] = {}
-    merged: Parts = {}
+    all_of_it: Parts = {}
     count = 0
     for row in rows:
         chunks = waiting.setdefault(row["part"], {})
@@ -150,8 +114,7 @@ def _merged(rows: Iterable[Mapping[str, Any]]) -> tuple[Parts, int]:
             del waiting[row["part"]]
             count += 1
             content = b"".join(chunks[index] for index in sorted(chunks))
-            for space, moments in from_bytes(content).items():
-                merged[space] = merged[space].merge(moments) if space in merged else moments
+            all_of_it = merged([all_of_it, from_bytes(content)])
     if waiting:
         raise EngineError("Some of the moments were lost on their way between tasks.")
-    return merged, count
+    return all_of_it, count

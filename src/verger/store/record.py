@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ class Clock:
         self.seconds[stage] = round(before + time.perf_counter() - start, 3)
 
 
-def versions(engine: dict[str, str]) -> dict[str, str]:
+def versions(engine: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of everything that has a say in the result."""
     return {"verger": verger.__version__, "python": platform.python_version(), **engine}
 

@@ -20,8 +20,9 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType
 from verger.errors import UsageError
 from verger.projections.moments import Moments, NotFinite, check_width, root_unit
 from verger.spark.failures import job_errors
-from verger.spark.packing import UnlikeLengths, blocks, matrix, reduced
+from verger.spark.packing import reduced
 from verger.spark.session import choose_python
+from verger.tasks.blocks import UnlikeLengths, blocks, matrix
 
 _ROWS_AT_ONCE = 1024
 

@@ -25,12 +25,12 @@ from verger.errors import UsageError
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
-from verger.spark.embedding import network
 from verger.spark.ml.params import Settable, param
 from verger.spark.ml.persistence import ParamsWritable
 from verger.spark.session import choose_python
 from verger.storage.folder import read_file
 from verger.store.store import Store
+from verger.tasks.embedding import network
 
 _MADE = "_verger_embedded"
 

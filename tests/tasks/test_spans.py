@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verger.spark.spans import COST_A_PHOTO, MOST_PHOTOS, cut
+from verger.tasks.spans import COST_A_PHOTO, MOST_PHOTOS, cut
 
 
 @given(

@@ -1,31 +1,23 @@
-"""Embedding photos on Spark: one job, one pass, and nothing but counts to the driver.
+"""Embedding photos: one pass, in tasks that write their own parts and give nothing but counts.
 
-Workers run plain functions over captured values. No photo and no feature passes through Java: each
-task writes its own part (decision 13).
+No photo and no feature passes through the engine (decision 13).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import pyarrow as pa
-from pyspark.sql import SparkSession
-
 from verger.embed import Backbone, Network
 from verger.embed.features import Embedder, embed
-from verger.spark.failures import job_errors
-from verger.spark.gpu import Gpus
-from verger.spark.spans import Span
-from verger.spark.task_progress import Address, Teller, listening
 from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
 from verger.store.parts import Done, rewrite_part, write_part
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
+from verger.tasks.engine import Engine, Gpus, Report, Row, Tell
+from verger.tasks.spans import Span
 
 _SCHEMA = "task long, embedded long, rejected long"
 
@@ -39,41 +31,33 @@ class Rewrite:
 
 
 def embed_photos(
-    spark: SparkSession,
+    engine: Engine,
     work: Work,
     photos: Source,
     spans: list[Span],
     rewrites: list[Rewrite],
     embedder: Embedder,
-    hear: Callable[[int, int], None],
-    gpus: Gpus | None = None,
+    hear: Report,
 ) -> list[str]:
-    """Embed the photos of `work.refs`, one task a span, and carry out the rewrites, in one job.
+    """Embed the photos of `work.refs`, one task a span, and carry out the rewrites.
 
-    `hear` is told (done, rejected) while it goes on. `gpus`, where there are any, compute the
-    network; where Spark does not give them out, one task does it all. Returns the paths of the
-    files of features that hold rows. Raises `EngineError`, or the error of the room that failed.
+    `hear` is told (done, rejected) while it goes on. GPUs, where the engine has any, compute the
+    network; where it does not give them out, one task does it all. Returns the paths of the files
+    of features that hold rows. Raises `EngineError`, or the error of the room that failed.
     """
     tasks: list[Span | Rewrite] = [*spans, *rewrites]
     if not tasks:
         return []
-    photos = photos.absolute()
-    host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-    bind = spark.conf.get("spark.driver.bindAddress", None)
-    with listening(host, hear, bind) as address, job_errors():
+    photos, gpus = photos.absolute(), engine.gpus
+    with engine.telling(hear) as tell:
 
-        def run(ids: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in ids:
-                for number in batch.column(0).to_pylist():
-                    task = tasks[number]
-                    with troubles_told(str(work.place)):
-                        done = _carry_out(work, photos, number, task, embedder, gpus, address)
-                    row = {"task": number, **done._asdict()}
-                    yield pa.RecordBatch.from_pylist([row])
+        def run(number: int) -> Row:
+            with troubles_told(str(work.place)):
+                done = _carry_out(work, photos, number, tasks[number], embedder, gpus, tell)
+            return {"task": number, **done._asdict()}
 
-        at_once = gpus.at_once(len(tasks)) if gpus else len(tasks)
-        numbers = spark.range(0, len(tasks), 1, at_once)
-        done = numbers.mapInArrow(run, _SCHEMA).collect()
+        at_once = gpus.at_once(len(tasks)) if gpus else None
+        done = engine.rows(len(tasks), run, _SCHEMA, at_once)
     written = sorted(row["task"] for row in done if row["embedded"])
     return [_features_of(work, number, tasks[number]) for number in written]
 
@@ -85,9 +69,9 @@ def _carry_out(
     task: Span | Rewrite,
     embedder: Embedder,
     gpus: Gpus | None,
-    tell: Address,
+    tell: Tell,
 ) -> Done:
-    """Carry out one task, in a worker."""
+    """Carry out one task."""
     if isinstance(task, Rewrite):
         edits = partial(edits_of, work.place, work.edits)
         return rewrite_part(work.place, task.files, task.to, edits)
@@ -95,9 +79,9 @@ def _carry_out(
     gpu = None
     if gpus is not None:
         gpu, embedder = gpus.index(), replace(embedder, decoders=gpus.decoders_here())
-    with closing(Teller(tell, number)) as teller:
+    with tell(number) as report:
         made = embed(
-            refs, embedder, photos.read, network(embedder.backbone, gpu), teller,
+            refs, embedder, photos.read, network(embedder.backbone, gpu), report,
             reads_at_once=photos.reads_at_once,
         )  # fmt: skip
         return write_part(work.place, work.parts, _name(work, number), made)
@@ -115,5 +99,5 @@ def _name(work: Work, number: int) -> str:
 
 @cache
 def network(backbone: Backbone, gpu: int | None = None) -> Network:
-    """Load the model once a worker process."""
+    """Load the model once a process."""
     return backbone.network(gpu)

@@ -1,4 +1,4 @@
-"""Reducing features on Spark: moments in one pass, and the matrix in another.
+"""Reducing features: moments in one pass, and the matrix in another, in tasks.
 
 Only moments and counts travel to the driver: no row of features does. (What is rehearsed on, and
 what a report looks at, are read there from the STORE: of 6,000 photos at most.)
@@ -6,20 +6,17 @@ what a report looks at, are read there from the STORE: of 6,000 photos at most.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable
 from itertools import chain
 
 import pyarrow as pa
-from pyspark import TaskContext
-from pyspark.sql import SparkSession
 
 from verger.errors import BackboneError, StoreError
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moment_bytes import Parts
 from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
-from verger.spark.failures import job_errors
-from verger.spark.packing import ROWS_A_BLOCK, UnlikeLengths, matrix, reduced
 from verger.storage.place import Place
 from verger.store.gathering import Gathering
 from verger.store.kept_moments import Changed, Reading, rows_changed
@@ -29,6 +26,8 @@ from verger.store.parts import Edits
 from verger.store.tables import Table
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
+from verger.tasks.blocks import ROWS_A_BLOCK, UnlikeLengths, matrix
+from verger.tasks.engine import Engine, Row
 
 _TASKS_A_CORE = 2
 _ROWS_A_TASK = 1_024  # to send moments takes as long as to compute those of so many rows
@@ -36,7 +35,7 @@ _MORE, _FEWER = "more", "fewer"
 
 
 def feature_moments(
-    spark: SparkSession,
+    engine: Engine,
     place: Place,
     readings: list[Reading],
     width: int,
@@ -49,11 +48,10 @@ def feature_moments(
     """
     # Moments are large, however few the rows: what each task sends is worth that of many files.
     rows = sum(reading.rows for reading in readings)
-    most = _TASKS_A_CORE * spark.sparkContext.defaultParallelism
+    most = _TASKS_A_CORE * engine.cores
     tasks = max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
 
-    def of_files(numbers: Iterable[pa.RecordBatch]) -> Parts:
-        (task,) = _tasks(numbers)
+    def of_files(task: int) -> Parts:
         # Dealt like cards: the first files are the largest.
         changed = (rows_changed(place, one, edits) for one in readings[task::tasks])
         with troubles_told(str(place)):
@@ -62,12 +60,11 @@ def feature_moments(
     check_width(width)
     if not readings:
         return FeatureMoments.zero(width), FeatureMoments.zero(width)
-    found = reduced(spark.range(0, tasks, 1, tasks), of_files)
-    return changes_in(found, width)
+    return changes_in(engine.moments(tasks, of_files), width)
 
 
 def write_matrix(
-    spark: SparkSession,
+    engine: Engine,
     work: Work,
     features: Table,
     spans: list[Range],
@@ -79,32 +76,15 @@ def write_matrix(
     Every try has files of its own; returns those of the tries that won.
     """
 
-    def write(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number in _tasks(numbers):
-            name = f"part-{work.run}-{number:05d}-{_this_try()}.parquet"
-            matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
+    def write(number: int) -> Row:
+        name = f"part-{work.run}-{number:05d}-{uuid.uuid4().hex[:8]}.parquet"
+        matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
+        with troubles_told(str(work.place)):
             to = Files(matrix, light, heavy)
-            with troubles_told(str(work.place)):
-                done = write_range(features, spans[number], pca, gathering, to)
-            yield pa.RecordBatch.from_pylist([done._asdict()])
+            return write_range(features, spans[number], pca, gathering, to)._asdict()
 
-    numbers = spark.range(0, len(spans), 1, len(spans))
-    with job_errors():
-        schema = "matrix string, light string, heavy string, rows long"
-        written = numbers.mapInArrow(write, schema).collect()
-    return sorted(Files(**row.asDict()) for row in written)
-
-
-def _tasks(numbers: Iterable[pa.RecordBatch]) -> Iterator[int]:
-    for batch in numbers:
-        yield from batch.column(0).to_pylist()
-
-
-def _this_try() -> int:
-    """Return the number of this task's try, which no other try of the session has."""
-    context = TaskContext.get()
-    assert context is not None  # noqa: S101 - only tasks ask
-    return context.taskAttemptId()
+    schema = "matrix string, light string, heavy string, rows long"
+    return sorted(Files(**row) for row in engine.rows(len(spans), write, schema))
 
 
 def summed_up(changed: Iterable[Changed], width: int) -> Parts:

@@ -1,0 +1,54 @@
+"""Which engine carries out the tasks of a run: Spark, or for little work this process's threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from verger.machine.cores import cores
+from verger.pipeline.job import Job
+from verger.settings import RunSettings
+from verger.tasks.engine import Engine, ThisProcess
+
+# Photos to embed up to which this process is done before Spark would be: benchmarks/engines.md.
+FEW = 1_000
+_SHORT_RUN = 10_000  # photos; below, Java starts for a short session
+
+
+@contextmanager
+def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
+    """Give the engine for so many photos, or rows of features, to work on; Spark ends with it."""
+    if not takes_spark(job.settings, to_embed):
+        yield ThisProcess(job.settings.cores or cores())
+        return
+    from verger.spark import executors, session
+    from verger.spark.engine import SparkEngine
+
+    with ExitStack() as stack:
+        with job.clock.time("start"):
+            short = max(to_embed, rows) < _SHORT_RUN
+            spark = stack.enter_context(session.session(job.settings, short=short))
+            at_once = executors.cores(spark, job.reporter)
+            engine = SparkEngine(spark, at_once, job.settings.device)
+        yield engine
+
+
+def takes_spark(settings: RunSettings, to_embed: int) -> bool:
+    """Say whether Spark is to carry out a run with so many photos to embed."""
+    if settings.engine != "auto":
+        return settings.engine == "spark"
+    return to_embed > FEW or _is_asked_for(settings)
+
+
+def _is_asked_for(settings: RunSettings) -> bool:
+    """Say whether a Spark is there or chosen; importing it to find out would take half a second."""
+    chosen = settings.master or settings.spark_conf or settings.memory != "auto"
+    if chosen or settings.device == "cuda" or "PYSPARK_GATEWAY_PORT" in os.environ:
+        return True
+    if "pyspark" not in sys.modules:
+        return False
+    from verger.spark.session import running_session
+
+    return running_session() is not None
