@@ -6,7 +6,6 @@ Mostly used once a decoder has given up, to name the reason: a decoder that cope
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
 from verger.photos import heif, jpeg, tiff
 
@@ -53,8 +52,22 @@ def is_complete(data: bytes, kind: str) -> bool:
 
     A kind whose end cannot be told counts as complete.
     """
-    check = _CHECKS.get(kind)
-    return check is None or check(data)
+    match kind:
+        case "JPEG":
+            return b"\xff\xd9" in data[-4096:]
+        case "PNG":
+            return b"IEND" in data[-4096:]
+        case "GIF":
+            return data.rstrip(b"\0")[-1:] == b";"
+        case "WEBP":
+            return len(data) >= 12 and len(data) >= 8 + int.from_bytes(data[4:8], "little")
+        case "BMP":
+            return len(data) >= int(struct.unpack_from("<I", data, 2)[0])
+        case "TIFF":
+            return _tiff(data)
+        case "HEIF":
+            return _heif(data)
+    return True
 
 
 def _brands(data: bytes) -> list[bytes]:
@@ -128,26 +141,6 @@ def _items_are_text(meta: bytes) -> bool:
     return True
 
 
-def _jpeg(data: bytes) -> bool:
-    return b"\xff\xd9" in data[-4096:]
-
-
-def _png(data: bytes) -> bool:
-    return b"IEND" in data[-4096:]
-
-
-def _gif(data: bytes) -> bool:
-    return data.rstrip(b"\0")[-1:] == b";"
-
-
-def _webp(data: bytes) -> bool:
-    return len(data) >= 12 and len(data) >= 8 + int(struct.unpack_from("<I", data, 4)[0])
-
-
-def _bmp(data: bytes) -> bool:
-    return len(data) >= int(struct.unpack_from("<I", data, 2)[0])
-
-
 def _heif(data: bytes) -> bool:
     at = 0
     while at < len(data):
@@ -172,14 +165,3 @@ def _tiff(data: bytes) -> bool:
     if found is None:
         return data[2:4] in (b"+\0", b"\0+")  # a big one's decoder decides alone
     return found.lies_within(len(data))
-
-
-_CHECKS: dict[str, Callable[[bytes], bool]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "GIF": _gif,
-    "WEBP": _webp,
-    "BMP": _bmp,
-    "TIFF": _tiff,
-    "HEIF": _heif,
-}
