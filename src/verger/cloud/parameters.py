@@ -143,46 +143,34 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         "StorePrefix": store[1],
     }
     if job.on == "ec2":
-        chosen = _of_ec2(job, scratch, end)
+        chosen = {
+            "EndAt": moment(end),
+            "UserData": encoded(machine.user_data(job, scratch)),
+            "InstanceType": job.instance_type,
+            "Image": _IMAGE.format(job.architecture),
+            "Spot": "yes" if job.spot else "no",
+            "VolumeGib": str(job.disk_gb),
+        }
     elif job.on == "emr":
-        chosen = _of_emr(job, scratch, end)
+        chosen = {
+            "EndAt": moment(end),
+            "Release": job.release,
+            "InstanceType": job.instance_type,
+            "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
+            "Nodes": str(job.nodes),
+            # No word has a comma: `emr_step` writes them as in URLs.
+            "StepArguments": ",".join(machine.emr_step(job, scratch)),
+            "Spot": "yes" if job.spot else "no",
+        }
     else:
-        chosen = _of_serverless(job)
+        # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
+        chosen = {
+            "Release": job.release,
+            "Architecture": {"x86_64": "X86_64", "arm64": "ARM64"}[job.architecture],
+            "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
+            "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
+        }
     return given | {name: value for name, value in chosen.items() if value}
-
-
-def _of_ec2(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
-    return {
-        "EndAt": moment(end),
-        "UserData": encoded(machine.user_data(job, scratch)),
-        "InstanceType": job.instance_type,
-        "Image": _IMAGE.format(job.architecture),
-        "Spot": "yes" if job.spot else "no",
-        "VolumeGib": str(job.disk_gb),
-    }
-
-
-def _of_emr(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
-    return {
-        "EndAt": moment(end),
-        "Release": job.release,
-        "InstanceType": job.instance_type,
-        "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
-        "Nodes": str(job.nodes),
-        # No word has a comma: `emr_step` writes them as in URLs.
-        "StepArguments": ",".join(machine.emr_step(job, scratch)),
-        "Spot": "yes" if job.spot else "no",
-    }
-
-
-def _of_serverless(job: Job) -> dict[str, str]:
-    # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
-    return {
-        "Release": job.release,
-        "Architecture": {"x86_64": "X86_64", "arm64": "ARM64"}[job.architecture],
-        "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
-        "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
-    }
 
 
 def ends(job: Job, now: dt.datetime) -> dt.datetime:
