@@ -24,9 +24,8 @@ import platformdirs
 
 from verger.errors import EngineError
 
-LEAST_ROOM = (
-    32 * 10**6
-)  # bytes; what Java unpacks, Spark keeps of a run, and models and gallery take
+# Bytes; what Java unpacks, Spark keeps of a run, and models and gallery take.
+LEAST_ROOM = 32 * 10**6
 _HELD = ".held"  # locked for as long as the process lives that the folder is of
 _SECONDS_OLD = 60  # a folder may be younger than its lock; then it is left alone
 _PREFIXES = ("verger-", "vg-")

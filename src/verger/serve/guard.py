@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -113,12 +114,10 @@ class _Exchange:
         if self._expects and not self._begun:
             return
         left = self._drain_bytes
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while self._unread and left > 0:
                     left -= len((await self.receive()).get("body", b""))
-        except TimeoutError:
-            pass
 
 
 def _host(scope: Scope) -> str:

@@ -32,7 +32,9 @@ async def read_photos(request: Request, limits: Limits) -> list[bytes]:
     `Problem` as soon as a limit is passed, without waiting for the rest of the body.
     """
     boundary = _boundary(request.headers.get("content-type", ""))
-    _check_length(request.headers.get("content-length"), limits)
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > limits.body:
+        raise _too_large(limits)
     return await _parsed(request.stream(), boundary, limits)
 
 
@@ -121,11 +123,6 @@ def _boundary(content_type: str) -> bytes:
     if not 1 <= len(boundary) <= _MOST_BOUNDARY:
         raise Problem(Kind.BAD_REQUEST, "The Content-Type gives no boundary of 1 to 70 bytes.")
     return boundary
-
-
-def _check_length(header: str | None, limits: Limits) -> None:
-    if header is not None and header.isascii() and header.isdigit() and int(header) > limits.body:
-        raise _too_large(limits)
 
 
 def _too_large(limits: Limits) -> Problem:

@@ -102,9 +102,8 @@ class Lock:
         probe = f"{self._path}-{uuid.uuid4().hex}"
         obstore.put(self._client.store, probe, b"")
         try:
-            return (
-                obstore.head(self._client.store, probe)["last_modified"] - since
-            ).total_seconds()
+            now = obstore.head(self._client.store, probe)["last_modified"]
+            return (now - since).total_seconds()
         finally:
             self._client.again(lambda: obstore.delete(self._client.store, probe))
 
