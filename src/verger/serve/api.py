@@ -38,14 +38,8 @@ class Service:
 
 def router(service: Service) -> APIRouter:
     """Return the routes of the API."""
-    routes = APIRouter()
-    _add_identify(routes, service)
-    _add_gallery(routes, service)
-    _add_operation(routes, service)
-    return routes
+    routes, current = APIRouter(), service.current
 
-
-def _add_identify(routes: APIRouter, service: Service) -> None:
     @routes.post(
         "/api/identify",
         summary="Say what one fruit is, from one or more photos of it",
@@ -56,10 +50,6 @@ def _add_identify(routes: APIRouter, service: Service) -> None:
     )
     async def identify(request: Request) -> Response:
         return await _identify(service, request)
-
-
-def _add_gallery(routes: APIRouter, service: Service) -> None:
-    current = service.current
 
     @routes.get(
         "/api/labels",
@@ -94,11 +84,9 @@ def _add_gallery(routes: APIRouter, service: Service) -> None:
     ) -> Response:
         return await _thumbnail(service, photo, request)
 
-
-def _add_operation(routes: APIRouter, service: Service) -> None:
     @routes.get("/healthz", summary="Say that the server is up", tags=["operation"])
     async def healthz() -> schemas.Health:
-        gallery = service.current.shown.catalogue.gallery
+        gallery = current.shown.catalogue.gallery
         return schemas.Health(
             status="ok",
             version=verger.__version__,
@@ -115,6 +103,8 @@ def _add_operation(routes: APIRouter, service: Service) -> None:
     )
     async def prometheus() -> Response:
         return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+    return routes
 
 
 async def _identify(service: Service, request: Request) -> Response:
