@@ -11,7 +11,7 @@ import tomllib
 import unicodedata
 from functools import cache, lru_cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _WORD = re.compile(r"[^\W\d_]+")
 _LONGEST_LABEL = 400
@@ -53,10 +53,15 @@ def _enter(into: dict[tuple[str, ...], str], text: str, key: str) -> None:
             raise ValueError(f"labels.toml: '{text}' is said to be both {into[form]} and {key}.")
 
 
+def tables_in(file: str) -> dict[str, Any]:
+    """Read a file of facts that lies beside this one."""
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
 @cache
 def _rules() -> _Rules:
-    text = resources.files(__package__).joinpath("labels.toml").read_text(encoding="utf-8")
-    tables = tomllib.loads(text)
+    tables = tables_in("labels.toml")
     products = frozenset(_phrase(word) for word in tables.pop("not_produce")["words"])
     ranks: tuple[dict[tuple[str, ...], str], ...] = tuple({} for _ in _RANKS)
     for name in tables.pop("other_plants")["names"]:

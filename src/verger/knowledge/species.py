@@ -6,15 +6,13 @@ says how to add to them. What no source was found for is absent, and listed as m
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from verger.knowledge.naming import key_of
+from verger.knowledge.naming import key_of, tables_in
 
 LANGUAGES = ("en", "fr")
 FACTS = ("scientific_name", "names", "origin", "season", "keeping", "diversity")
@@ -131,11 +129,6 @@ class Species:
         )
 
 
-def _tables(file: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
 def _species(key: str, table: dict[str, Any], sources: Mapping[str, Source]) -> Species:
     season = table.get("season")
     return Species(
@@ -163,8 +156,8 @@ def _both(texts: dict[str, str] | None) -> Mapping[str, str] | None:
 
 @cache
 def _by_key() -> Mapping[str, Species]:
-    sources = {key: Source(key, **table) for key, table in _tables("sources.toml").items()}
-    tables = _tables("species.toml")
+    sources = {key: Source(key, **table) for key, table in tables_in("sources.toml").items()}
+    tables = tables_in("species.toml")
     return MappingProxyType({key: _species(key, tables[key], sources) for key in sorted(tables)})
 
 
