@@ -28,11 +28,15 @@ def leftovers(aws: Aws, job: str) -> list[str]:
     found += [f"server {instance}" for instance in watch.instances(aws, job)]
     found += [f"cluster {cluster}" for cluster in watch.clusters(aws, job)]
     found += [f"application {application}" for application in watch.applications(aws, job)]
-    found += _schedules(aws, job)
+    with told("list the schedules"):
+        schedules = aws.client("scheduler").list_schedules(NamePrefix=job)["Schedules"]
+    found += [f"schedule {job}" for each in schedules if each["Name"] == job]
     scratch = Scratch(aws, job)
     if scratch.exists():
         found.append(f"bucket {scratch.name}")
-    found += _budget(aws, job)
+    with told("look at the budget"), absent("NotFoundException"):
+        aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
+        found.append(f"budget {job}")
     return found
 
 
@@ -46,16 +50,3 @@ def tagged(aws: Aws, job: str) -> list[str]:
             TagFilters=[{"Key": stack.TAG, "Values": [job]}],
         )
     return [arn for arn in arns if not any(kind in arn for kind in _ASKED)]
-
-
-def _schedules(aws: Aws, job: str) -> list[str]:
-    with told("list the schedules"):
-        found = aws.client("scheduler").list_schedules(NamePrefix=job)["Schedules"]
-    return [f"schedule {each['Name']}" for each in found if each["Name"] == job]
-
-
-def _budget(aws: Aws, job: str) -> list[str]:
-    with told("look at the budget"), absent("NotFoundException"):
-        aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
-        return [f"budget {job}"]
-    return []

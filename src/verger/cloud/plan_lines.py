@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verger.cloud.plan import Estimate, Plan
+from verger.cloud.plan import Plan
 
 _HEAD = ("", "on", "what", "time", "EUR", "USD", " ")
 _NUMBERS = ("time", "EUR", "USD")
@@ -61,7 +61,10 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     yield f"Recommended: {one.on}, {one.size} ({one.architecture}), {plan.why}."
     stages = ", ".join(f"{name} {clock(seconds)}" for name, seconds in one.stages)
     yield f"  time: {stages}"
-    yield from _bill(one)
+    width = max(len(line.what) for line in one.lines)
+    yield from (f"  {line.what:<{width}}  {line}" for line in one.lines)
+    total = sum(line.cost for line in one.lines)
+    yield f"  {'sum':<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"
     if one.eur <= budget_eur:
         limit = one.limit_minutes(budget_eur)
         yield (
@@ -72,11 +75,3 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     cents = f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"
     yield f"Keeping the STORE costs {cents} USD a month."
     yield from (f"Note: {note}" for note in plan.notes)
-
-
-def _bill(one: Estimate) -> Iterator[str]:
-    width = max(len(line.what) for line in one.lines)
-    for line in one.lines:
-        yield f"  {line.what:<{width}}  {line}"
-    total = sum(line.cost for line in one.lines)
-    yield f"  {'sum':<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"

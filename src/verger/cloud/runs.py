@@ -78,7 +78,9 @@ def run_to_end(
         f"more; verger cloud status {job.id} --region {job.region} --follow comes back to it."
     )
     state = follow(life, job)
-    if state.phase == "failed" and was_taken_back(job, state):
+    # Of a cluster AWS itself replaces the nodes that it takes back.
+    may_lack_spot = job.on == "ec2" and job.spot and state.phase == "failed" and not state.result
+    if may_lack_spot and is_lack_of_spot(state.line):
         state = follow(life, life.again_without_spot(job))
     return finish(life, job, state, keep=keep)
 
@@ -126,8 +128,3 @@ def failure(job: Job, state: State) -> VergerError:
     kind = kinds.get(result.get("exit_code", 0), CloudError)
     hint = "What was embedded is kept in STORE: the same run again goes on from there."
     return kind(f"{job.id}: {state.line}.", hint=hint)
-
-
-def was_taken_back(job: Job, state: State) -> bool:
-    """Whether AWS took a spot server back. On EMR AWS itself replaces nodes that work."""
-    return job.on == "ec2" and job.spot and not state.result and is_lack_of_spot(state.line)

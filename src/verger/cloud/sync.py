@@ -44,7 +44,10 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
     files = {prefix + path: folder / path for path in _photos(folder)}
     if not files:
         raise PhotosError(f"{photos}: no photo in it.")
-    there = _sizes(aws, bucket, prefix)
+    with told(f"list s3://{bucket}/{prefix}"):
+        asked = {"Bucket": bucket, "Prefix": prefix}
+        found = aws.all_of("s3", "list_objects_v2", "Contents || `[]`", **asked)
+        there = {each["Key"]: each["Size"] for each in found}
     with _reading():
         missing = {
             key: file for key, file in files.items() if there.get(key) != file.stat().st_size
@@ -84,10 +87,3 @@ def _reading() -> Iterator[None]:
             f"{error.filename}: cannot be read: {error.strerror}.",
             hint=_TAKE_OUT,
         ) from None
-
-
-def _sizes(aws: Aws, bucket: str, prefix: str) -> dict[str, int]:
-    with told(f"list s3://{bucket}/{prefix}"):
-        asked = {"Bucket": bucket, "Prefix": prefix}
-        found = aws.all_of("s3", "list_objects_v2", "Contents || `[]`", **asked)
-        return {each["Key"]: each["Size"] for each in found}

@@ -244,13 +244,11 @@ class _Rows:
         schema = features_schema()
         at = schema.get_field_index("features")
         features = pa.RecordBatch.from_pylist(kept, schema)
-        return Embedded(
-            features.set_column(at, schema.field(at), self._feature_lists()),
-            pa.RecordBatch.from_pylist(rejects, rejects_schema()),
-        )
-
-    def _feature_lists(self) -> pa.Array:
         values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
         self._features.clear()
         offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(self._width)
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+        return Embedded(
+            features.set_column(at, schema.field(at), lists),
+            pa.RecordBatch.from_pylist(rejects, rejects_schema()),
+        )

@@ -18,16 +18,12 @@ def cores(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgr
     Those that it is bound to (`taskset`, a cpuset), and no more than the control groups that it
     lies in give it time for, part of a core counting as one.
     """
-    usable = _bound_to()
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # macOS knows none
+        usable = os.cpu_count() or 1
     limits = [limit for folder in _groups(root, mine) if (limit := _limit(folder)) is not None]
     return max(min([usable, *(math.ceil(limit) for limit in limits)]), 1)
-
-
-def _bound_to() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # macOS knows none
-        return os.cpu_count() or 1
 
 
 def _groups(root: Path, mine: Path) -> Iterator[Path]:

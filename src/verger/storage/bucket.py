@@ -245,7 +245,9 @@ class Bucket(Client):
         except (InvalidPathError, ValueError):
             if self.scheme != "s3":
                 raise
-            return self._read_as_it_is(path)
+            client, bucket, base = self.plain()
+            with as_obstore_has_it():
+                return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
 
     def _lists(self) -> bool:
         """Say whether the place answers, though one object of it cannot be had."""
@@ -263,11 +265,6 @@ class Bucket(Client):
         except (InvalidPathError, ValueError):
             return True  # listed, if under a key that this client has no notation for
         return True
-
-    def _read_as_it_is(self, path: str) -> bytes:
-        client, bucket, base = self.plain()
-        with as_obstore_has_it():
-            return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
 
     def list(
         self,
