@@ -266,8 +266,9 @@ class Journal:
         check_held(lease)
         try:
             place.move(mark, path)
-        except FileNotFoundError:
-            raise LockLost from None
+        except FileNotFoundError:  # who stood still in this very move has made it
+            if not lease.renew():
+                raise LockLost from None
 
     def _put_record(self, place: Place, lease: Lease) -> None:
         text = as_json(self.record)
