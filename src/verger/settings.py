@@ -193,8 +193,8 @@ class RunSettings:
     )
     keep: int | None = _choice(
         None,
-        "How many matrices STORE keeps with their projections, the present one included (default: "
-        "as the run before; 2 for a new STORE).",
+        "How many matrices STORE keeps for verger checkout, the present one included (default: as "
+        "the run before; 2 for a new STORE).",
         metavar="N",
     )
     overwrite: bool = _choice(

@@ -1,4 +1,4 @@
-"""`verger log` as a person and a program see it."""
+"""`verger log` and `verger checkout` as a person and a program see them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from click.exceptions import UsageError as UsageException
 from click.testing import CliRunner, Result
 
 from store.test_history import older, publish
 from verger.cli.main import cli
-from verger.errors import StoreError
+from verger.errors import StoreError, UsageError
 from verger.store.log import note_drift
 from verger.store.store import Store
 
@@ -60,3 +61,36 @@ def test_a_store_of_before_says_when_its_history_begins(store: Store) -> None:
 
 def test_where_no_run_is(tmp_path: Path) -> None:
     assert isinstance(verger("log", tmp_path / "nothing").exception, StoreError)
+
+
+def test_a_matrix_is_written_and_a_line_says_so(store: Store, tmp_path: Path) -> None:
+    told = verger("checkout", store.root, 3, "--output", tmp_path / "to", "--quiet")
+    assert told.stdout == (
+        "Run 3 that ended 2026-11-03T06:00:00+00:00: its matrix and projection (4 files, 0.0 MB) "
+        f"are in {tmp_path / 'to'}.\n"
+    )
+    assert json.loads((tmp_path / "to" / "run.json").read_text())["drift"] == "clear"
+    as_of = ["--as-of", "2026-11-03", "--output", tmp_path / "as-of"]
+    assert verger("checkout", store.root, *as_of).stdout.startswith("Run 3 that ended")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ([], UsageError),
+        ([3, "--as-of", "2026-11-03"], UsageError),
+        (["--as-of", "Tuesday"], UsageError),
+        ([0], UsageException),
+        (["tuesday"], UsageException),
+        ([2], StoreError),  # kept no longer
+        ([9], StoreError),
+        (["--as-of", "2020-01-01"], StoreError),
+    ],
+)
+def test_what_cannot_be_had(
+    store: Store, tmp_path: Path, words: list[object], kind: type[Exception]
+) -> None:
+    error = verger("checkout", store.root, *words, "--output", tmp_path / "to").exception
+    assert isinstance(error, kind)
+    assert "\n" not in str(error)
+    assert not (tmp_path / "to").exists()

@@ -32,6 +32,9 @@ from pyspark.sql import SparkSession
 
 from program import Ended, finish, start
 from verger.pipeline import run
+from verger.store.checkout import checkout
+from verger.store.store import Store
+from verger.verify import verify
 from whole_runs import NO_REPORT
 
 from .test_stopping import family, names, nothing_left
@@ -206,6 +209,7 @@ class Killer:
         self._check(done=True)
         assert self.before is not None
         left = {entry.name for entry in (self.store / ".verger").iterdir()}
+        assert verify(self.store).findings == []
         assert {"lock", "store.json"} <= left <= {"history", "lock", "moments", "store.json"}
         return self.before
 
@@ -299,7 +303,8 @@ def test_killed_at_random_moments(
         killer.driver("completing", 30)
     first = State.of(reference)
     assert first is not None
-    assert_same(killer.completed(), first)
+    killed = killer.completed()
+    assert_same(killed, first)
 
     # A day later.
     grow(photos, few)
@@ -314,6 +319,10 @@ def test_killed_at_random_moments(
     assert grown is not None
     assert_same(killer.completed(), grown)
     assert grown.record["counts"]["listed"] == PHOTOS + 15
+
+    # And the matrix of the day before is there.
+    checkout(Store(store), tmp_path / "before", killed.record["run"])
+    assert pd.read_parquet(tmp_path / "before" / "matrix").equals(killed.matrix)
 
     print(killer.kills)  # noqa: T201
     assert sum(killer.kills.values()) >= 20, killer.kills

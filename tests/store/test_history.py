@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from verger.errors import StoreError
-from verger.storage.bucket import Bucket
 from verger.store.history import entry, path_of
 from verger.store.layout import FEATURES, HISTORY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.store.log import Logged, log, note_drift
@@ -95,9 +94,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     s3: S3 = request.getfixturevalue("s3")
     name = "history-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
     s3.make_bucket(name)
-    store = Store(url := f"s3://{name}/store")
-    store.place = Bucket(url, StoreError, tuple(sorted(s3.environment().items())))
-    return store
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    for variable, value in s3.environment().items():
+        monkeypatch.setenv(variable, value)
+    return Store(f"s3://{name}/store")
 
 
 @pytest.fixture

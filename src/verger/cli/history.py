@@ -1,4 +1,4 @@
-"""`verger log`: the runs of a STORE. No logic."""
+"""`verger log` and `verger checkout`: the runs of a STORE, and their matrices. No logic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from verger.progress import show, tell
+from verger.errors import UsageError
+from verger.progress import reporter, show, tell
 
 if typing.TYPE_CHECKING:
     from verger.store.log import Logged
@@ -29,8 +30,8 @@ def log_command(store: str, as_json: bool) -> None:
     A line is a run: its number, when it ended, the photos of its matrix and how many were rejected,
     the components and the share of variance that they keep, what its report says of new photos
     (none, small or clear drift; the first run, and one without new photos or with another backbone,
-    has nothing to compare), whether its matrix is kept (--keep of run and reduce), and what it
-    found changed. A run that found nothing new is no run here.
+    has nothing to compare), whether its matrix is kept for `verger checkout`, and what it found
+    changed. A run that found nothing new is no run here.
     """
     from verger.store.log import OLDER, log
     from verger.store.store import Store
@@ -42,6 +43,43 @@ def log_command(store: str, as_json: bool) -> None:
     tell("\n".join(_table([_HEAD, *map(_row, runs)])))
     if runs[0].run is None:
         tell(OLDER, err=True)
+
+
+@click.command("checkout")
+@click.argument("store")
+@click.argument("run", required=False, type=click.IntRange(1))
+@click.option(
+    "--as-of",
+    metavar="DATE",
+    help="The last run that had ended by then: 2026-11-28 (all of that day), or 2026-11-28T06:00; "
+    "in UTC unless it says otherwise.",
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    help="Where to write it: a new folder, or an empty one.",
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def checkout_command(
+    store: str, run: int | None, as_of: str | None, output: str, quiet: bool
+) -> None:
+    """Write the matrix of an earlier run of STORE into a folder.
+
+    RUN is its number, as `verger log` tells it. Written are matrix/ and projection/, compared with
+    their checksums, and at last run.json, the record of that run. Nothing in STORE is changed.
+    Which runs' files are there still, --keep of run and reduce decides.
+    """
+    from verger.store.checkout import checkout, moment
+    from verger.store.store import Store
+
+    if (run is None) == (as_of is None):
+        raise UsageError("Name a run by its number or by --as-of, one of the two.")
+    when = None if as_of is None else moment(as_of)
+    made = checkout(Store(store), output, run, when, reporter(quiet=quiet))
+    what = "The run" if made.run is None else f"Run {made.run}"
+    size = f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB"
+    tell(f"{what} that ended {made.finished}: its matrix and projection ({size}) are in {output}.")
 
 
 def _row(run: Logged) -> tuple[str, ...]:

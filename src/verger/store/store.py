@@ -135,6 +135,7 @@ class Store:
                 f"A run is putting its files into place in {self.root}, or was stopped as it did.",
                 hint="Try again in a moment. If it stays so, `verger reduce` completes it.",
             )
+        record = record or self._read_record()  # a run may have ended its publication just now
         if record is None:
             raise StoreError(
                 f"{self.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
