@@ -155,7 +155,7 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["counts"]["embedded"] == 30
     left = {entry.name for entry in (store / ".verger").iterdir()}
-    assert left == {"lock", "moments", "store.json"}
+    assert left == {"history", "lock", "moments", "store.json"}
 
 
 @pytest.mark.any_spark

@@ -127,7 +127,7 @@ def test_a_store_holds_what_is_documented_and_nothing_else(whole: Whole) -> None
         "run.json", ".verger",
     }  # fmt: skip
     marked = {entry.name for entry in (whole.store / ".verger").iterdir()}
-    assert marked == {"lock", "moments", "store.json"}
+    assert marked == {"history", "lock", "moments", "store.json"}
     for table in TABLES:
         files = [file.name for file in (whole.store / table).iterdir()]
         assert all(name.endswith((".parquet", ".parquet.crc")) for name in files), files
