@@ -59,7 +59,7 @@ def test_what_is_kept_is_written_and_what_is_not_is_told(store: Store, tmp_path:
         assert written(tmp_path / str(day)) == made.run == day
         assert (made.files, made.finished[:10]) == (4, f"2026-11-{day:02}")
     told = refusal(store, tmp_path / "1", 1)
-    assert f"The matrix of run 1 is kept no longer in {store.root}; those of 4, 3, 2 are." in told
+    assert f"The matrix of run 1 is kept no longer in {store.root}; kept: 4, 3, 2." in told
     assert "has no run 5. It has runs 1 to 4" in refusal(store, tmp_path / "5", 5)
     assert verify(store.root).files == len(listed_in(store.whole_run())) + 8
 

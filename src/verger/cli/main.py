@@ -32,7 +32,7 @@ if typing.TYPE_CHECKING:
 CTRL_C, TERMINATED = 130, 143
 # What `verger reduce` has a use for: it opens no photo.
 _OF_REDUCING = (
-    "components", "standardize", "shrinkage", "csv", "report", "engine", "master", "cores",
+    "components", "standardize", "shrinkage", "csv", "report", "keep", "engine", "master", "cores",
     "memory", "spark_conf", "verbose",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])

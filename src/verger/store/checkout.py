@@ -161,7 +161,7 @@ def _record_of(store: Store, now: Record, run: int) -> Record:
 def _kept_no_longer(store: Store, now: Record, run: int) -> StoreError:
     kept = ", ".join(map(str, kept_in(now)))
     return StoreError(
-        f"The matrix of run {run} is kept no longer in {store.root}; those of {kept} are.",
+        f"The matrix of run {run} is kept no longer in {store.root}; kept: {kept}.",
         hint="`verger run --keep N` keeps more of those to come.",
     )
 
