@@ -32,7 +32,7 @@ demo: $(STAMP)
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
 test:
-	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) chromium debian lint
+	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
 	$(MAKE) test-unit test-spark test-spark35
 
 chromium: $(STAMP)
@@ -78,7 +78,7 @@ test-quick: $(STAMP)
 	  $(BESIDES:%=--ignore %) tests
 
 # All that needs no Spark, in one session: what waits for a server or a cloud leaves its core.
-test-unit: $(STAMP) chromium debian
+test-unit: $(STAMP) debian chromium
 	$(BIN)/python $(PYTEST) -m "not spark and not long and not torch" $(WITHOUT) tests
 
 # Two runs on one bucket, one of them held at each request in turn: a quarter of an hour.
