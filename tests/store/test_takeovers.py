@@ -23,9 +23,11 @@ from verger.errors import StoreError
 from verger.storage import limits
 from verger.storage.bucket import Bucket
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, REJECTS
+from verger.store.manifest import listed_in, missized
 from verger.store.publication import Publication
 from verger.store.store import Store
 from verger.store.work import Work
+from verger.verify.kept import of_history
 
 if TYPE_CHECKING:
     from seaweed import S3
@@ -79,6 +81,9 @@ def whole(store: Store) -> str:
         found[MATRIX_CSV] = place.read(MATRIX_CSV).decode()
     assert sorted(found) == record["names"]
     assert set(found.values()) == {record["content"]}
+    files = listed_in(record)
+    assert list(of_history(store, record, files)) == []
+    assert missized(place, files) == []
     return str(record["content"])
 
 
