@@ -33,15 +33,16 @@ def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
     similarity = np.empty((m, k), np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    against = -unit.T  # the least is the nearest, as NumPy sorts
     for start in range(0, m if k else 0, _ROWS_A_BLOCK):
-        block = unit[start : start + _ROWS_A_BLOCK] @ unit.T
+        block = unit[start : start + _ROWS_A_BLOCK] @ against
         mine = np.arange(len(block))
-        block[mine, start + mine] = -np.inf
-        some = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        block[mine, start + mine] = np.inf
+        some = np.argpartition(block, k - 1, axis=1)[:, :k]
         near = np.take_along_axis(block, some, axis=1)
-        order = np.argsort(-near, axis=1, kind="stable")
+        order = np.argsort(near, axis=1, kind="stable")
         index[start : start + len(block)] = np.take_along_axis(some, order, axis=1)
-        similarity[start : start + len(block)] = np.take_along_axis(near, order, axis=1)
+        similarity[start : start + len(block)] = -np.take_along_axis(near, order, axis=1)
     return Neighbours(index, similarity)
 
 

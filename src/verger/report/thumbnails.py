@@ -88,7 +88,7 @@ def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
 
 def _webp(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=quality, method=4)
+    image.save(out, "WEBP", quality=quality, method=2)  # 4: 3% smaller, for twice the time
     return out.getvalue()
 
 
