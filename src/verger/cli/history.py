@@ -1,4 +1,4 @@
-"""`verger log` and `verger checkout`: the runs of a STORE, and their matrices. No logic."""
+"""`verger log`, `checkout` and `export`: the runs of a STORE, and their matrices. No logic."""
 
 from __future__ import annotations
 
@@ -80,6 +80,32 @@ def checkout_command(
     what = "The run" if made.run is None else f"Run {made.run}"
     size = f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB"
     tell(f"{what} that ended {made.finished}: its matrix and projection ({size}) are in {output}.")
+
+
+@click.command("export")
+@click.argument("store")
+@click.option(
+    "--csv",
+    "file",
+    required=True,
+    is_flag=False,
+    flag_value="matrix.csv",
+    metavar="[FILE]",
+    help="Write the matrix as one CSV file: FILE, which must not be there yet, or ./matrix.csv.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def export_command(store: str, file: str, quiet: bool) -> None:
+    """Write the matrix of STORE to a file of another format.
+
+    The CSV file is the matrix.csv that a run leaves in STORE unless it is given --no-csv, which
+    spares a large STORE a file that is written anew every day. Nothing in STORE is changed.
+    """
+    from verger.store.matrix_csv import export_csv
+    from verger.store.store import Store
+
+    rows = export_csv(Store(store), file, reporter(quiet=quiet))
+    if not quiet:
+        tell(f"{file}: {rows:,} rows.")
 
 
 def _row(run: Logged) -> tuple[str, ...]:

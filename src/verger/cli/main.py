@@ -18,7 +18,7 @@ import click
 import verger
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
-from verger.cli.history import checkout_command, log_command
+from verger.cli.history import checkout_command, export_command, log_command
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
@@ -424,6 +424,7 @@ def prepare_command() -> None:
 
 cli.add_command(log_command)
 cli.add_command(checkout_command)
+cli.add_command(export_command)
 cli.add_command(backbones)
 cli.add_command(cloud)
 

@@ -85,8 +85,10 @@ class TableWriter:
 
 def write_csv(
     place: Place, matrix: Iterable[str], out: Path, k: int, tell: Callable[[int], None]
-) -> None:
+) -> int:
     """Write a matrix, given its files, as one CSV file with the header `path,label,pc1,…,pck`.
+
+    Returns how many rows it has beside the header.
 
     Paths and labels are quoted; a missing label is empty and unquoted. Floats are the shortest
     that read back as the same float32.
@@ -106,6 +108,7 @@ def write_csv(
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
                 done += len(batch)
                 tell(done)
+    return done
 
 
 def batches(
