@@ -90,7 +90,9 @@ RECORD_FIELDS: Mapping[str, str] = {
     "By the plan's prices and the clock, no bill.",
     "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
     "none.",
-    "versions": "Of `verger`, `python`, `spark` and `java`.",
+    "engine": "What carried out the work: `spark`, or `process`, threads of the command itself. "
+    "Older records have none, and mean `spark`.",
+    "versions": "Of `verger` and `python`; where it was Spark, of `spark` and `java`, too.",
     "cores": "How many tasks ran at once.",
     "device": "What the network computed on, in the last run that embedded: `cpu` or `cuda`. Older "
     "records have none, and mean `cpu`.",

@@ -137,7 +137,7 @@ def test_every_column_is_documented(table: str, column: str) -> None:
 
 
 def test_the_fields_of_the_run_record_are_those_that_the_pipeline_writes() -> None:
-    parts = {"run", "reduce", "_embedded_and_reduced", "_reduced", "finish"}
+    parts = {"run", "reduce", "_embedded_and_reduced", "_reduced", "_engine", "finish"}
     functions = {
         node.name: node
         for source in sources_of_the_pipeline()
