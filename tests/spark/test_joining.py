@@ -21,7 +21,9 @@ from verger.spark.session import session
 photos, store = sys.argv[1:]
 settings = RunSettings(report=False, cores=1)
 def go(name):
-    return run(photos, store + name, settings).record["counts"]["embedded"]
+    record = run(photos, store + name, settings).record
+    assert record["engine"] == "spark"  # though so few photos need none
+    return record["counts"]["embedded"]
 def look():
     with session(settings) as spark:
         return spark.range(4).count()

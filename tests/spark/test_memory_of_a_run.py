@@ -39,7 +39,7 @@ def alone(*given):
     seen["beside"] = session.running_session() is not None
     return calibration(*given)
 Rehearsal.calibration = alone
-record = run(sys.argv[1], sys.argv[2], RunSettings()).record
+record = run(sys.argv[1], sys.argv[2], RunSettings(engine="spark")).record
 print(json.dumps([seen, record["counts"]["embedded"]]))
 """
 
