@@ -23,7 +23,8 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from verger.cli.main import CTRL_C, TERMINATED, cli
+from verger.cli.main import cli
+from verger.cli.stopping import CTRL_C, TERMINATED
 from verger.errors import VergerError
 from verger.photos.reasons import Reason
 from verger.projections.discriminant import fit_discriminant, save_discriminant

@@ -210,15 +210,15 @@ class RunSettings:
     cores: int | None = _choice(None, "Cores to use (default: all that it may).", metavar="N")
     engine: str = _choice(
         "auto",
-        "What carries out the work: 'spark', 'process' (threads of this process, which start at "
-        "once), or 'auto': 'process' for up to 1,000 new photos, 'spark' for more, or where one is "
-        "asked for by --master, --spark-conf, --memory, --device cuda or a session of yours.",
+        "What carries out the work: 'spark', 'process' (threads of this command, which start at "
+        "once), or 'auto': 'process' for up to 1,000 new photos, 'spark' for more, or where a "
+        "setting of Spark's, a GPU or a running session asks for it.",
         metavar="auto|spark|process",
     )
     memory: str = _choice(
         "auto",
         "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine, "
-        "where it takes fewer cores too.",
+        "where it takes fewer cores too. Takes Spark.",
         metavar="SIZE",
     )
     spark_conf: tuple[str, ...] = _choice(

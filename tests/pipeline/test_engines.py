@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +21,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from awkward import make_awkward
-from program import PATIENCE
-from verger.errors import UsageError
+from program import PATIENCE, command, finish, start
+from verger.errors import EngineError, UsageError
 from verger.pipeline import reduce, run
+from verger.pipeline.devices import chosen_device
 from verger.pipeline.engines import FEW, takes_spark
+from verger.progress import Silent
 from verger.settings import RunSettings
+from verger.spark.memory import threads_of
+from verger.tasks.embedding import network
+from verger.tasks.engine import Row, ThisProcess
 
 pytestmark = pytest.mark.spark
 
@@ -157,3 +167,94 @@ def test_a_task_of_this_process_that_fails_is_told_in_a_line(
     assert ended.returncode == 4, ended.stderr
     assert "Traceback" not in ended.stderr
     assert (store / "run.json").read_bytes() == before
+
+
+@pytest.fixture
+def hanging(few: list[Path]) -> Iterator[str]:
+    """The address of a list of photos of which most never come to their end."""
+    content, over = few[0].read_bytes(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            names = [f"http://{self.headers['Host']}/{number}.jpg" for number in range(40)]
+            body = "\n".join(names).encode() if self.path.endswith(".txt") else content
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                slow = not self.path.endswith((".txt", "0.jpg"))
+                self.wfile.write(body[:100] if slow else body)
+                if slow:
+                    over.wait()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/list.txt"
+        over.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_reads_that_hang_hold_up_no_stop(
+    hanging: str, number: int, code: int, tmp_path: Path
+) -> None:
+    line = [hanging, tmp_path / "store", "--label-from", "none", "--engine", "process"]
+    process = start(command("run", *line))
+    parts = tmp_path / "store" / ".verger" / "work"
+    deadline = time.monotonic() + PATIENCE
+    while not any(parts.glob("parts-*/features/*")):  # it embeds
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    begun = time.monotonic()
+    ended = finish(process)
+    assert time.monotonic() - begun < 30  # a read would take a minute
+    assert ended.code == code
+    assert ended.err.splitlines()[-1] == "verger: stopped; nothing half-made was published."
+    assert "Traceback" not in ended.err
+
+
+def test_a_network_is_loaded_once_by_all_threads() -> None:
+    loads: list[int] = []
+
+    class Slow:
+        def network(self, gpu: int | None) -> object:
+            loads.append(1)
+            time.sleep(0.05)
+            return object()
+
+    backbone: Any = Slow()
+    rows = ThisProcess(4).rows(4, lambda _: {"network": network(backbone)}, "")
+    assert len({id(row["network"]) for row in rows}) == len(loads) == 1
+
+
+def test_a_small_machine_has_fewer_threads() -> None:
+    gigabyte = 10**9
+    assert threads_of(gigabyte, 16) == 2
+    assert threads_of(gigabyte // 4, 16) == 1
+    assert threads_of(8 * gigabyte, 16) == 16
+    assert threads_of(None, 16) == 16
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_memory_that_runs_out_is_told_in_a_line(error: Exception) -> None:
+    def task(_: int) -> Row:
+        raise error
+
+    with pytest.raises(EngineError, match="not enough memory") as caught:
+        ThisProcess(2).rows(2, task, "")
+    assert "--cores" in caught.value.hint
+
+
+def test_no_gpu_is_looked_for_where_this_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verger.embed.gpu.tried", lambda: None)  # one that works
+    settings = RunSettings(engine="process", device="auto")
+    assert chosen_device(settings, None, Silent()) == "cpu"

@@ -97,8 +97,8 @@ def checkout_command(
 def export_command(store: str, file: str, quiet: bool) -> None:
     """Write the matrix of STORE to a file of another format.
 
-    The CSV file is the matrix.csv that a run leaves in STORE unless it is given --no-csv, which
-    spares a large STORE a file that is written anew every day. Nothing in STORE is changed.
+    It is the file that a run leaves as matrix.csv. --no-csv spares a large STORE a file rewritten
+    every day; this command writes it when it is wanted. Nothing in STORE is changed.
     """
     from verger.store.matrix_csv import export_csv
     from verger.store.store import Store

@@ -19,6 +19,7 @@ import verger
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
 from verger.cli.history import checkout_command, export_command, log_command
+from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads, ends_soon
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
@@ -29,7 +30,6 @@ from verger.store.summary import opening, planned, summary
 if typing.TYPE_CHECKING:
     from verger.pipeline import Outcome
 
-CTRL_C, TERMINATED = 130, 143
 # What `verger reduce` has a use for: it opens no photo.
 _OF_REDUCING = (
     "components", "standardize", "shrinkage", "csv", "report", "keep", "engine", "master", "cores",
@@ -49,12 +49,13 @@ def main() -> NoReturn:
         tell(f"verger: {error}", err=True)
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
-        tell("verger: stopped; nothing half-made was published.", err=True)
+        tell(STOPPED, err=True)
         code = CTRL_C
         if isinstance(stopped.__cause__ or stopped, _Terminated):
             code = TERMINATED
             # As it ends, Python puts back the default of what has a function: it would end by 15.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end_without_threads(code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""
@@ -168,7 +169,8 @@ def run_command(
         tally = plan(photos, store, settings, reporter(quiet=quiet))
         tell(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
         return
-    outcome = run(photos, store, settings, reporter(quiet=quiet))
+    with ends_soon():
+        outcome = run(photos, store, settings, reporter(quiet=quiet))
     _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
@@ -184,7 +186,8 @@ def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> No
     """
     from verger.pipeline import reduce
 
-    outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
+    with ends_soon():
+        outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
     _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 

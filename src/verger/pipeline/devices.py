@@ -27,13 +27,15 @@ def chosen_device(settings: RunSettings, card: Card | None, reporter: Reporter) 
 
 def _against(settings: RunSettings, card: Card | None) -> UsageError | None:
     """Say what speaks against a GPU, if anything does."""
-    from verger.spark.session import is_alone
-
     if card is not None and card.loses is not None:
         return UsageError(
             f"{card.name} computes in eight bits, which is for processors.",
             hint=f"Leave --device out; or, for a new STORE, give --backbone {GPU_BACKBONE}.",
         )
+    if settings.engine == "process":
+        return UsageError("--engine process computes on the processor.")
+    from verger.spark.session import is_alone
+
     if is_alone(settings):
         return gpu.tried()
     if settings.device == "auto":

@@ -21,7 +21,9 @@ _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
     """Give the engine for so many photos, or rows of features, to work on; Spark ends with it."""
     if not takes_spark(job.settings, to_embed):
-        yield ThisProcess(job.settings.cores or cores())
+        from verger.spark.memory import memory_available, threads_of
+
+        yield ThisProcess(job.settings.cores or threads_of(memory_available(), cores()))
         return
     from verger.spark import executors, session
     from verger.spark.engine import SparkEngine

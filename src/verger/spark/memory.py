@@ -58,6 +58,13 @@ def share_of(available: int | None, cores: int, *, fewer: bool = True) -> Share:
     return Share(min(left // _STEP * _STEP, _MOST), cores)
 
 
+def threads_of(available: int | None, cores: int) -> int:
+    """Return how many tasks this process carries out at once, without Java; see `share_of`."""
+    if available is None:
+        return cores
+    return min(max((available // _MIB - _BESIDE) // _A_WORKER, 1), cores)
+
+
 def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Return the bytes that this process's control group may use; None where nothing limits it."""
     for file in ("memory.max", "memory/memory.limit_in_bytes"):

@@ -5,6 +5,7 @@ No photo and no feature passes through the engine (decision 13).
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -19,6 +20,7 @@ from verger.store.work import Work
 from verger.tasks.engine import Engine, Gpus, Report, Row, Tell
 from verger.tasks.spans import Span
 
+_LOADING = threading.Lock()
 _SCHEMA = "task long, embedded long, rejected long"
 
 
@@ -97,7 +99,12 @@ def _name(work: Work, number: int) -> str:
     return f"part-{work.run}-{number:05d}.parquet"
 
 
-@cache
 def network(backbone: Backbone, gpu: int | None = None) -> Network:
-    """Load the model once a process."""
+    """Load the model once a process, whose threads share it."""
+    with _LOADING:
+        return _loaded(backbone, gpu)
+
+
+@cache
+def _loaded(backbone: Backbone, gpu: int | None) -> Network:
     return backbone.network(gpu)

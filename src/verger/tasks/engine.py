@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
+from verger.errors import EngineError
 from verger.machine.blas import on_one_thread
 from verger.projections.moment_bytes import Parts, merged
 
@@ -16,6 +17,7 @@ Report = Callable[[int, int], None]  # photos embedded and rejected so far
 # The number of a task → what it reports to while it is under way.
 Tell = Callable[[int], AbstractContextManager[Report]]
 _T = TypeVar("_T")
+_NO_MEMORY = "There is not enough memory for what this process does at once."
 
 
 class Gpus(Protocol):
@@ -122,9 +124,11 @@ class ThisProcess:
         try:
             futures = [pool.submit(task, number) for number in range(count)]
             return [future.result() for future in futures]
-        except BaseException:  # of a task, or Ctrl-C: the others need not go on
+        except BaseException as error:  # of a task, or Ctrl-C: the others need not go on
             self._stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, MemoryError) or "start new thread" in str(error):
+                raise EngineError(_NO_MEMORY, hint="Give fewer --cores.") from None
             raise
         finally:
             pool.shutdown()

@@ -96,7 +96,7 @@ def bricks(deck: Deck, about: Subject) -> None:
     head = [words(f"bricks.{name}") for name in ("brick", "role", "why")]
     table = [head]
     table += [
-        [words(f"bricks.{brick}{part}", **values) for part in ("", "_role", "_why")]
+        [words(f"bricks.{brick}{part}", **values).strip() for part in ("", "_role", "_why")]
         for brick in _BRICKS
     ]
     page.table(BODY, table, (2.5, 4.6, 5.0))

@@ -25,8 +25,9 @@ def title(deck: Deck, about: Subject) -> None:
     page = deck.page(words(key, photos=photos, k=k), words("title.notes"), opening=True)
     day = words.day(str(about.record["finished"]))
     name = isolated(on_one_line(about.name, 16, 4.0))
+    subtitle = "subtitle_process" if about.record.get("engine") == "process" else "subtitle"
     lines = [
-        Line(words("title.subtitle"), 20, colour="soft"),
+        Line(words(f"title.{subtitle}"), 20, colour="soft"),
         Line(f"{name} · {day}", 16, colour="accent", before=12),
     ]
     page.text(Box(0.9, 4.1, 6.6, 1.6), lines)

@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM: a run ends in good order, and else soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+STOPPED = "verger: stopped; nothing half-made was published."
+CTRL_C, TERMINATED = 130, 143
+PATIENCE = 8.0  # seconds; Spark ends in two or three
+_came: list[int] = []  # signals that a run was stopped by
+
+
+@contextmanager
+def ends_soon(patience: float = PATIENCE) -> Iterator[None]:
+    """End the process so many seconds after a signal at the latest, whatever it waits for.
+
+    What is under way may be a read that gives up after minutes. A STORE survives that a run is
+    killed at any moment, and the next run goes on from there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    timers: list[threading.Timer] = []
+
+    def answer(number: int, frame: types.FrameType | None) -> Any:
+        _came.append(number)
+        code = CTRL_C if number == signal.SIGINT else TERMINATED
+        timer = threading.Timer(patience, _end, [code])
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
+        handler = before[signal.Signals(number)]
+        return handler(number, frame) if callable(handler) else None
+
+    for number, handler in before.items():
+        if callable(handler):  # what is ignored stays so
+            signal.signal(number, answer)
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for number, handler in before.items():
+            if signal.getsignal(number) is answer:
+                signal.signal(number, handler)
+
+
+def end_without_threads(code: int) -> None:
+    """End the process of a run that was stopped if threads are left: Python would wait for each."""
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if _came and any(not thread.daemon for thread in others):
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _end(code: int) -> None:
+    with suppress(OSError):  # not `print`, whose lock the main thread may hold
+        os.write(2, f"{STOPPED}\n".encode())
+    os._exit(code)
