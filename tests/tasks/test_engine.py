@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -89,8 +90,17 @@ def test_a_task_that_fails_ends_the_others() -> None:
     assert len(begun) < 50
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, whatever was made of it in this process before."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_tasks() -> None:
-    engine = ThisProcess(2)
+    engine, over = ThisProcess(2), time.monotonic() + 60
     with engine.telling(lambda *_: None) as tell:
 
         def task(number: int) -> Row:
@@ -98,9 +108,10 @@ def test_ctrl_c_ends_the_tasks() -> None:
                 if number == 0:
                     time.sleep(0.1)  # until the rest is begun, and waited for
                     os.kill(os.getpid(), signal.SIGINT)
-                while True:
+                while time.monotonic() < over:
                     report(1, 0)
                     time.sleep(0.001)
+            return {}
 
         with pytest.raises(KeyboardInterrupt):
             engine.rows(2, task, "")
