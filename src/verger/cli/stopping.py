@@ -13,7 +13,7 @@ from typing import Any
 
 STOPPED = "verger: stopped; nothing half-made was published."
 CTRL_C, TERMINATED = 130, 143
-PATIENCE = 8.0  # seconds; Spark ends in two or three
+PATIENCE = 12.0  # seconds; Spark ends in two or three, and beside other work in ten
 _came: list[int] = []  # signals that a run was stopped by
 
 
