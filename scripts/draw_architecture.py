@@ -34,6 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURE = REPOSITORY / "docs" / "architecture.svg"
 GROUND = ("errors", "machine", "settings", "progress")
 _WIDTH, _TOP, _BOX, _HIGH, _STEP, _PASS, _PORT = 1080, 72, 222, 84, 128, 14, 24
+_MOST_A_ROW = 4
 _STYLE = """
 svg { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 .ground { fill: #ffffff; }
@@ -129,22 +130,31 @@ def drawn_lines(counted: Imports) -> dict[tuple[str, str], int]:
 def rows_of(of: Sequence[Room], ways: Imports) -> list[list[str]]:
     """Return the rooms row by row: each right above the first that imports it, or at the bottom.
 
-    A line that passes a row has a place in it, named by its ends.
+    Where a row is full, what may stand higher does. A line that passes a row has a place in it,
+    named by its ends.
     """
     users: dict[str, list[str]] = {}
+    used: dict[str, list[str]] = {}
     for who, what in ways:
         users.setdefault(what, []).append(who)
+        used.setdefault(who, []).append(what)
 
     def height(name: str) -> int:
         return 1 + max((height(user) for user in users.get(name, ())), default=-1)
 
     names = [room.name for room in of if room.name not in GROUND]
     top = max(map(height, names))
+    row_of = {name: top - height(name) for name in names}
+    for row in range(top, 0, -1):
+        here = [name for name in names if row_of[name] == row]
+        free = [n for n in here if all(row_of[what] < row - 1 for what in used.get(n, ()))]
+        for name in free[: max(len(here) - _MOST_A_ROW, 0)]:
+            row_of[name] = row - 1
     rows: list[list[str]] = [[] for _ in range(top + 1)]
     for name in names:
-        rows[top - height(name)].append(name)
+        rows[row_of[name]].append(name)
     for who, what in sorted(ways):
-        for row in range(top - height(what) + 1, top - height(who)):
+        for row in range(row_of[what] + 1, row_of[who]):
             rows[row].append(f"{what}>{who}")
     return rows
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,14 @@ def test_a_new_import_is_a_new_line(script: Any) -> None:
         for imports in (counted, {**counted, ("notebook", "knowledge"): 1})
     )
     assert set(after) - set(before) == {"notebook imports knowledge"}
+
+
+def test_no_box_lies_on_another(script: Any) -> None:
+    drawn = script.PICTURE.read_text()
+    boxes = re.findall(r'<rect class="box[ a-z]*" x="(-?\d+)" y="(\d+)" width="(\d+)"', drawn)
+    assert len(boxes) == len(script.rooms())
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for x, y, width in boxes:
+        rows.setdefault(y, []).append((int(x), int(x) + int(width)))
+    for row in map(sorted, rows.values()):
+        assert all(end < start for (_, end), (start, _) in pairwise(row)), row
