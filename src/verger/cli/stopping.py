@@ -18,31 +18,28 @@ _came: list[int] = []  # signals that a run was stopped by
 
 
 @contextmanager
-def ends_soon(patience: float = PATIENCE) -> Iterator[None]:
+def ends_soon() -> Iterator[None]:
     """End the process so many seconds after a signal at the latest, whatever it waits for.
 
     What is under way may be a read that gives up after minutes. A STORE survives that a run is
     killed at any moment, and the next run goes on from there.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is ignored stays so.
+    before = {number: handler for number, handler in signals.items() if callable(handler)}
     timers: list[threading.Timer] = []
 
     def answer(number: int, frame: types.FrameType | None) -> Any:
         _came.append(number)
         code = CTRL_C if number == signal.SIGINT else TERMINATED
-        timer = threading.Timer(patience, _end, [code])
+        timer = threading.Timer(PATIENCE, _end, [code])
         timer.daemon = True
         timers.append(timer)
         timer.start()
-        handler = before[signal.Signals(number)]
-        return handler(number, frame) if callable(handler) else None
+        return before[signal.Signals(number)](number, frame)
 
-    for number, handler in before.items():
-        if callable(handler):  # what is ignored stays so
-            signal.signal(number, answer)
+    for number in before:
+        signal.signal(number, answer)
     try:
         yield
     finally:

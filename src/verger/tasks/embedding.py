@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from verger.embed import Backbone, Network
-from verger.embed.features import Embedder, embed
+from verger.embed.features import Embedder, Report, embed
 from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
 from verger.store.parts import Done, rewrite_part, write_part
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
-from verger.tasks.engine import Engine, Gpus, Report, Row, Tell
+from verger.tasks.engine import Engine, Gpus, Row, Tell
 from verger.tasks.spans import Span
 
 _LOADING = threading.Lock()

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
+from verger.embed.features import Report
 from verger.errors import EngineError
 from verger.machine.blas import on_one_thread
 from verger.projections.moment_bytes import Parts, merged
 
 Row = dict[str, Any]
-Report = Callable[[int, int], None]  # photos embedded and rejected so far
 # The number of a task → what it reports to while it is under way.
 Tell = Callable[[int], AbstractContextManager[Report]]
 _T = TypeVar("_T")
