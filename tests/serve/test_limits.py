@@ -260,6 +260,7 @@ def _until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 def is_gone(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
+        # Its number may be another's by now.
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
