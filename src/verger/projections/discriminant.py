@@ -92,11 +92,7 @@ def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> 
         )
     if moments.label_counts.sum() != moments.n:
         raise ValueError("moments with rows that have no label")
-    offsets = (moments.label_means - moments.mean) * np.sqrt(moments.label_counts / moments.n)[
-        :, None
-    ]
-    within = moments.scatter / moments.n - offsets.T @ offsets
-    root = _cholesky(_shrunk(within, shrinkage))
+    offsets, root = _between_and_within(moments, shrinkage)
     directions, singular, _ = np.linalg.svd(np.linalg.solve(root, offsets.T), full_matrices=False)
     separated = (singular > singular[0] * _NO_DIRECTION) & (singular**2 > _ROUNDING)
     k = min(int(separated.sum()), len(moments.labels) - 1)
@@ -109,6 +105,20 @@ def fit_discriminant(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> 
         rows=moments.n,
         labels=len(moments.labels),
     )
+
+
+@on_one_thread
+def separation_kept(model: Discriminant, moments: Moments) -> float:
+    """Return how well directions separate the labels of rows, as a share of the best there is.
+
+    Of the spread between labels over that within them, summed up over all directions; 1 for the
+    directions that are fitted to these moments.
+    """
+    offsets, root = _between_and_within(moments, model.shrinkage)
+    best = (np.linalg.solve(root, offsets.T) ** 2).sum()
+    spread = model.components @ root
+    apart = np.linalg.solve(_cholesky(spread @ spread.T), model.components @ offsets.T)
+    return float((apart**2).sum() / best) if best > _ROUNDING else 1.0
 
 
 def save_discriminant(model: Discriminant, folder: Path) -> None:
@@ -134,6 +144,14 @@ def load_discriminant(folder: Path) -> Discriminant:
         )
     except (KeyError, ValueError) as error:
         raise StoreError(f"{folder}/{KIND}.json is no saved {KIND} model ({error!r}).") from None
+
+
+def _between_and_within(moments: Moments, shrinkage: float) -> tuple[Matrix, Matrix]:
+    """Return the weighted, centred label means (L, d), and a factor of S (d, d)."""
+    weights = np.sqrt(moments.label_counts / moments.n)
+    offsets = (moments.label_means - moments.mean) * weights[:, None]
+    within = moments.scatter / moments.n - offsets.T @ offsets
+    return offsets, _cholesky(_shrunk(within, shrinkage))
 
 
 def _shrunk(within: Matrix, shrinkage: float) -> Matrix:
