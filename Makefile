@@ -16,7 +16,7 @@ PYTEST := -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations 2
   -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
 WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
-WITHOUT := --ignore tests/pipeline --ignore tests/ml
+WITHOUT := --ignore tests/ml
 # Of the server and the cloud, the quick tests have what starts no server and no account.
 QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test_prices.py
 BESIDES := $(filter-out $(QUICK),$(wildcard tests/serve/test_*.py tests/cloud/test_*.py))

@@ -45,16 +45,21 @@ def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "verger", *words(*args)]
 
 
+# What asks for Spark; and for help, which is all that is told then.
+_SPARK = ("--engine", "--master", "--memory", "--spark-conf", "--device", "--help")
+ON_SPARK = ("--engine", "spark")
+
+
 def words(*args: object) -> list[str]:
     """Arguments; a run makes its report, which takes seconds, only where a test asks for it.
 
-    So few photos are no work for Spark, but what Spark makes of them is what most tests are about.
+    It needs no Spark where it asks for none, whatever session of the tests is running.
     """
     given = [str(arg) for arg in args]
     if given[:1] == ["run"] and "--report" not in given and "--help" not in given:
         given.append("--no-report")
-    if given[:1] in (["run"], ["reduce"]) and "--engine" not in given and "--help" not in given:
-        given += ["--engine", "spark"]
+    if given[:1] in (["run"], ["reduce"]) and not {*_SPARK} & {*given}:
+        given += ["--engine", "process"]
     return given
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from awkward import Awkward, make_awkward
-from program import Ended, words
+from program import ON_SPARK, Ended, words
 from verger.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Here = Callable[..., Ended]
 
-NO_REPORT = RunSettings(report=False)  # which takes seconds: for runs of which it is not looked at
+# A report takes seconds, and Spark more: for runs of which neither is looked at.
+NO_REPORT = RunSettings(report=False, engine="process")
 
 
 # A few processes share the files out (see the Makefile): what takes longest begins first.
@@ -115,22 +116,20 @@ def few(orchard: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def whole(spark: SparkSession, few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """Run over the awkward folder, into a STORE whose own path is awkward."""
     from verger.pipeline import run
 
     folder = tmp_path_factory.mktemp("whole")
     photos = make_awkward(folder / "photos é %20 [x]", few)
     store = folder / "store {1} #2*"
-    record = run(photos.root, store, RunSettings()).record
+    record = run(photos.root, store, RunSettings(engine="process")).record
     return Whole(photos, store, record)
 
 
 @pytest.fixture
-def here(
-    spark: SparkSession, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Here:
-    """Run the program in this process, where it joins the session that is running."""
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Run the program in this process."""
     from verger.cli.main import main
 
     def execute(*args: object) -> Ended:
@@ -146,6 +145,24 @@ def here(
         return Ended(int(str(ended.value.code)), out, err)
 
     return execute
+
+
+@pytest.fixture
+def on_spark(spark: SparkSession, here: Here) -> Here:
+    """Run `verger run` or `verger reduce` in this process, where it joins the session of Spark."""
+    return lambda *args: here(*args, *ON_SPARK)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("here", id="process"),
+        pytest.param("on_spark", id="spark", marks=pytest.mark.spark),
+    ]
+)
+def on_each(request: pytest.FixtureRequest) -> Here:
+    """Run the program on each engine: two tests, for what the engine has a part in."""
+    run_here: Here = request.getfixturevalue(request.param)
+    return run_here
 
 
 @pytest.fixture

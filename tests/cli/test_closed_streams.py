@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from program import command
+from program import ON_SPARK, command
 
 _CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")
 
@@ -68,10 +68,17 @@ def test_an_error_keeps_its_code(closed: str, tmp_path: Path) -> None:
     assert bool(done.stderr) == ("2>&-" not in closed)
 
 
-@pytest.mark.spark
-@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
-def test_a_whole_run(closed: str, orchard: Path, tmp_path: Path) -> None:
-    done = _run(closed, "run", orchard, tmp_path / "store")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("closed", "options"),
+    [
+        (">&-", ()),
+        ("<&- >&- 2>&-", ()),
+        pytest.param("<&- >&- 2>&-", ON_SPARK, marks=pytest.mark.spark),
+    ],
+)
+def test_a_whole_run(closed: str, options: tuple[str, ...], orchard: Path, tmp_path: Path) -> None:
+    done = _run(closed, "run", orchard, tmp_path / "store", *options)
     assert done.returncode == 0, done.stderr
     rows = (tmp_path / "store" / "matrix.csv").read_text().splitlines()
     assert len(rows) > 2

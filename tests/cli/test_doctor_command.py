@@ -9,7 +9,7 @@ import pytest
 
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]  # which it joins
 
 
 def test_a_machine_that_is_well(here: Here, orchard: Path, tmp_path: Path) -> None:

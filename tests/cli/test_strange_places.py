@@ -13,9 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from program import Ended, command, execute, finish, start, verger
-
-pytestmark = pytest.mark.spark
+from program import ON_SPARK, Ended, command, execute, finish, start, verger
 
 QUIET = Path(__file__).parents[1] / "quiet.py"
 # A file of each of these names stands in the way of a program that has the folder on its path.
@@ -120,6 +118,7 @@ def locales() -> list[str]:
     return ran.stdout.split()
 
 
+@pytest.mark.spark
 def test_a_run_where_everything_is_strange(photos: Path, tmp_path: Path) -> None:
     """Names, locale, variables and files are in the way, and the machine's name means nothing."""
     here = tmp_path / "here é"
@@ -129,7 +128,7 @@ def test_a_run_where_everything_is_strange(photos: Path, tmp_path: Path) -> None
     (here / "json").mkdir()
     (here / "json" / "__init__.py").write_text("raise SystemExit(3)\n")
     program = [str(Path(sys.executable).parent / "verger")]
-    line = [*program, "run", str(photos), "résultats-é", "--json", "--no-report"]
+    line = [*program, "run", str(photos), "résultats-é", "--json", "--no-report", *ON_SPARK]
     told = tmp_path / "told.json"
     ended = quietly(told, line, strange(tmp_path), here)
     assert ended.code == 0, ended.err
@@ -140,17 +139,19 @@ def test_a_run_where_everything_is_strange(photos: Path, tmp_path: Path) -> None
     assert "JAVA" not in ended.err
 
 
+@pytest.mark.spark
 def test_a_locale_that_knows_no_accents(photos: Path, tmp_path: Path) -> None:
     """The second run has nothing new: Java, which is given a locale of its own, starts once."""
     store = tmp_path / "résultats-é"
     for locale, new in (("C", 8), ("POSIX", 0)):
         env = {**os.environ, "LC_ALL": locale}
-        ended = verger("run", photos, store, "--quiet", env=env)
+        ended = verger("run", photos, store, "--quiet", *ON_SPARK, env=env)
         assert (ended.code, ended.err) == (0, "")
         changes = json.loads((store / "run.json").read_text())["changes"]
         assert (changes["new"], changes["kept"]) == (new, 8 - new)
 
 
+@pytest.mark.slow
 def test_nobody_is_spoken_to(tmp_path: Path) -> None:
     """Demo, identify, evaluate, report, notebook, serve: no packet leaves, no name is asked for."""
     home, told, here = (tmp_path / name for name in ("home", "told.json", "here"))
@@ -169,31 +170,34 @@ def test_nobody_is_spoken_to(tmp_path: Path) -> None:
     assert {file.name for file in here.iterdir()} == {"demo", "verger.en.ipynb"}
 
 
+@pytest.mark.spark
 def test_a_cache_and_a_temporary_folder_where_no_program_may_run(
     mounted: Callable[[str, str], Path], photos: Path, tmp_path: Path
 ) -> None:
     still = mounted("still", "noexec,size=200m")
     env = {**os.environ, "XDG_CACHE_HOME": str(still), "TMPDIR": str(still)}
-    ended = verger("run", photos, tmp_path / "store", "--quiet", env=env)
+    ended = verger("run", photos, tmp_path / "store", "--quiet", *ON_SPARK, env=env)
     assert (ended.code, ended.err) == (0, "")
     assert [file for file in still.iterdir() if file.name != "verger"] == []
 
 
+@pytest.mark.spark
 def test_a_cache_and_a_temporary_folder_that_are_full(
     mounted: Callable[[str, str], Path], photos: Path, tmp_path: Path
 ) -> None:
     full = mounted("full", "size=1m")
     (full / "filler").write_bytes(bytes(shutil.disk_usage(full).free))
     env = {**os.environ, "XDG_CACHE_HOME": str(full), "TMPDIR": str(full)}
-    ended = verger("run", photos, tmp_path / "store", "--quiet", env=env)
+    ended = verger("run", photos, tmp_path / "store", "--quiet", *ON_SPARK, env=env)
     assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.spark
 def test_a_run_that_is_killed_leaves_nothing_for_long(photos: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     env = {**os.environ, "TMPDIR": str(scratch)}
-    process = start(command("run", photos, tmp_path / "store"), env)
+    process = start(command("run", photos, tmp_path / "store", *ON_SPARK), env)
     while not list(scratch.glob("vg-*/.held")):
         assert process.poll() is None
     process.kill()
@@ -202,6 +206,6 @@ def test_a_run_that_is_killed_leaves_nothing_for_long(photos: Path, tmp_path: Pa
     assert left
     for folder in left:
         os.utime(folder / ".held", (0, 0))
-    ended = verger("run", photos, tmp_path / "store", "--quiet", env=env)
+    ended = verger("run", photos, tmp_path / "store", "--quiet", *ON_SPARK, env=env)
     assert (ended.code, ended.err) == (0, "")
     assert not list(scratch.glob("v*-*"))

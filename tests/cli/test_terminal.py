@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 
 import verger as package
-from program import PATIENCE, command, verger
+from program import ON_SPARK, PATIENCE, command, verger
 from verger.settings import RunSettings
-
-pytestmark = pytest.mark.spark
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -48,14 +46,18 @@ def on_a_terminal(line: list[str]) -> tuple[int, str]:
         os.close(ours)
 
 
-def test_a_bar_on_a_terminal(orchard: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(ON_SPARK, marks=pytest.mark.spark)], ids=["process", "spark"]
+)
+def test_a_bar_on_a_terminal(options: tuple[str, ...], orchard: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for number, file in enumerate(sorted(orchard.rglob("*.jpg")) * 4):
         (photos / f"{number}.jpg").hardlink_to(file)
     for number in range(3):
         (photos / f"bad {number}.jpg").write_text("no photo")
-    code, written = on_a_terminal(command("run", photos, tmp_path / "store"))
+    code, written = on_a_terminal(command("run", photos, tmp_path / "store", *options))
     assert code == 0, written
     assert "\x1b[" in written
     shown = ESCAPES.sub("", written)

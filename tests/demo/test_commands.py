@@ -12,8 +12,6 @@ import pytest
 
 from program import execute, verger
 
-pytestmark = pytest.mark.spark
-
 # `verger demo` with 3 views of a fruit; that there are 16 by default is tested without Spark.
 DEMO = """
 import verger.demo as demo
@@ -32,6 +30,7 @@ with session(RunSettings(cores=1, spark_conf=(sys.argv[1],)), short=True) as spa
 """
 
 
+@pytest.mark.slow
 def test_demo(tmp_path: Path) -> None:
     ended = execute([sys.executable, "-c", DEMO, "demo", "an orchard"], cwd=tmp_path)
     assert ended.code == 0, ended.err
@@ -48,6 +47,7 @@ def test_demo(tmp_path: Path) -> None:
     assert folders == {"Training", "Test"}
 
 
+@pytest.mark.spark
 def test_prepare_and_a_session_after_it(tmp_path: Path) -> None:
     """The archive lies in a cache folder with a space in its name, and the next Java uses it."""
     home = tmp_path / "a home"

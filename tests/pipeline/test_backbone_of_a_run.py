@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
 
 from onnx_bytes import pooled_bytes
+from verger.cli import doctor
 from verger.embed import open_backbone
 from verger.gallery.identify import Identifier
-from verger.ml import PhotoEmbedder
 from verger.photos.decode import Framing, decode
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
 
 ACCURATE = (224, 420)
 
@@ -32,7 +35,7 @@ def _features(photos: Path, framing: Framing) -> dict[str, np.ndarray]:
 
 
 def test_views_are_recorded_kept_and_seen_by_all(
-    spark: SparkSession, here: Here, photos_of: Callable[..., Path], few: list[Path], tmp_path: Path
+    here: Here, photos_of: Callable[..., Path], few: list[Path], tmp_path: Path
 ) -> None:
     photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
     asked = ("--backbone", "efficientnet-lite0", "--accurate")
@@ -54,18 +57,30 @@ def test_views_are_recorded_kept_and_seen_by_all(
         np.testing.assert_allclose(features, expected[path], atol=1e-5)
 
     assert Identifier.open(store).framing == Framing(224, ACCURATE)
-    table = spark.createDataFrame([(str(photos / path),) for path in expected], "path string")
-    embedded = PhotoEmbedder.of_store(store).transform(table).collect()
-    for row in embedded:
-        name = Path(row["path"]).relative_to(photos).as_posix()
-        np.testing.assert_allclose(row["features"], expected[name], atol=1e-5)
-
     refused = here("run", photos, store, "--views", "256")
     assert refused.code == 4
     assert "efficientnet-lite0 (views 224/224,420)" in refused.error
     assert "efficientnet-lite0 (views 224/256)" in refused.error
     assert "--overwrite" in refused.error
     assert "Leave --backbone" in refused.error
+
+
+@pytest.mark.spark
+def test_views_are_seen_by_a_pipeline_of_one_s_own(
+    spark: SparkSession, here: Here, photos_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    from verger.ml import PhotoEmbedder
+
+    photos, store = photos_of("a/1.jpg", "b/2.jpg"), tmp_path / "store"
+    asked = ("--backbone", "efficientnet-lite0", "--accurate")
+    assert here("run", photos, store, *asked, "--quiet").code == 0
+    expected = _features(photos, Framing(224, ACCURATE))
+    table = spark.createDataFrame([(str(photos / path),) for path in expected], "path string")
+    embedded = PhotoEmbedder.of_store(store).transform(table).collect()
+    assert len(embedded) == 2
+    for row in embedded:
+        name = Path(row["path"]).relative_to(photos).as_posix()
+        np.testing.assert_allclose(row["features"], expected[name], atol=1e-5)
 
 
 def test_a_store_of_before_there_were_views_grows_on(
@@ -109,9 +124,9 @@ def test_a_network_of_one_s_own_is_found_again_or_asked_for(
     assert ended.code == 5
     assert f"was made with the network {network}, which is not here" in ended.error
     assert "--backbone" in ended.error
-    examined = here("doctor", photos, store)
-    assert examined.code == 1
-    assert f"FAIL backbone  {store} was made with the network {network}" in examined.out
+    examined = doctor._told("backbone", lambda: doctor._backbone(str(store)))
+    assert examined.state == doctor.FAIL
+    assert f"{store} was made with the network {network}" in examined.found
     assert here("run", photos, store, "--backbone", tmp_path / "moved.onnx", "--quiet").code == 0
 
 

@@ -14,18 +14,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from program import command, execute, ordinary_user, verger
+from program import ON_SPARK, command, execute, ordinary_user, verger
 from whole_runs import NO_REPORT, Here
-
-pytestmark = pytest.mark.spark
 
 COMPONENTS = ("0", "1.5", "-3", "abc", "1.0", "0.0", "nan", "inf", "", "1e3", "95%")
 
 
 @pytest.fixture(scope="module")
-def made(
-    spark: object, few: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path]:
+def made(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A folder of two photos, and a STORE of a whole run inside it."""
     from verger.pipeline import run
 
@@ -37,20 +33,21 @@ def made(
     return photos, photos / "store"
 
 
-# ---- what is seen before Spark starts
+# ---- what is seen before any work begins
 
 
 @pytest.fixture
 def without_spark(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Run the program in this process, where it must not ask for Spark."""
+    """Run the program in this process on Spark, for which it must not ask."""
 
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("Spark was asked for")
 
     monkeypatch.setattr("verger.spark.session.session", asked)
-    return here
+    return lambda *args: here(*args, *ON_SPARK)
 
 
+@pytest.mark.slow
 def test_no_such_folder(tmp_path: Path) -> None:
     ended = verger("run", tmp_path / "none", tmp_path / "store")
     assert (ended.code, ended.out) == (3, "")
@@ -206,6 +203,7 @@ def test_a_backbone_that_is_nowhere(here: Here, orchard: Path, tmp_path: Path, n
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_no_permission_to_write(tmp_path: Path, orchard: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     ended = execute(ordinary_user(command("run", orchard, tmp_path / "closed" / "store")))
@@ -214,6 +212,7 @@ def test_no_permission_to_write(tmp_path: Path, orchard: Path) -> None:
     assert f"Cannot write to {tmp_path / 'closed' / 'store'}" in ended.error
 
 
+@pytest.mark.slow
 def test_another_run_on_the_same_store(
     made: tuple[Path, Path], copy_of: Callable[[Path], Path]
 ) -> None:
@@ -228,9 +227,10 @@ def test_another_run_on_the_same_store(
     assert (store / "run.json").exists()
 
 
-# ---- what Spark works on, and what it trips over
+# ---- what is worked on, and what that trips over
 
 
+@pytest.mark.slow
 def test_store_inside_photos_twice(made: tuple[Path, Path], here: Here) -> None:
     """A STORE's own output is never read as input."""
     photos, store = made
@@ -240,6 +240,7 @@ def test_store_inside_photos_twice(made: tuple[Path, Path], here: Here) -> None:
     assert sorted(pd.read_parquet(store / "features")["path"]) == ["0.jpg", "1.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "same", "k", "note"),
     [
@@ -269,35 +270,33 @@ def test_few_photos_alike_photos_and_one_label(
     assert len(lines) == len(names)
 
 
-# Runs in one session; argv: PHOTOS, STORE, and as JSON what is closed during each of them.
+# Runs one after another; argv: PHOTOS, STORE, and as JSON what is closed during each of them.
 RUNS = """
 import json, sys
 from pathlib import Path
 import pyarrow.parquet as pq
 from verger.pipeline import run
 from verger.settings import RunSettings
-from verger.spark.session import session
 photos, store, runs = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-settings = RunSettings(report=False)
-with session(settings, short=True):
-    for closed in runs:
+for closed in runs:
+    for name in closed:
+        (photos / name).chmod(0)
+    try:
+        record = run(photos, store, RunSettings(report=False, engine="process")).record
+    finally:
         for name in closed:
-            (photos / name).chmod(0)
-        try:
-            record = run(photos, store, settings).record
-        finally:
-            for name in closed:
-                (photos / name).chmod(0o755)
-        tables = [pq.read_table(store / name).to_pylist() for name in ("features", "rejects")]
-        print(json.dumps({
-            "record": record,
-            "embedded": sorted(row["path"] for row in tables[0]),
-            "details": {row["path"]: row["detail"] for row in tables[1]},
-            "made": (store / "matrix.csv").stat().st_mtime_ns,
-        }))
+            (photos / name).chmod(0o755)
+    tables = [pq.read_table(store / name).to_pylist() for name in ("features", "rejects")]
+    print(json.dumps({
+        "record": record,
+        "embedded": sorted(row["path"] for row in tables[0]),
+        "details": {row["path"]: row["detail"] for row in tables[1]},
+        "made": (store / "matrix.csv").stat().st_mtime_ns,
+    }))
 """
 
 
+@pytest.mark.slow
 def test_files_without_read_permission(photos_of: Callable[..., Path], tmp_path: Path) -> None:
     """They are taken up as soon as they may be read, and what was embedded of them is kept."""
     photos, store = photos_of("a/1.jpg", "a/2.jpg", "b/3.jpg", "closed/4.jpg"), tmp_path / "store"
@@ -345,13 +344,14 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [8, 60, 290])
 def test_a_full_disk(
-    here: Here, orchard: Path, small_disk: Callable[[int], Path], kilobytes: int
+    on_each: Here, orchard: Path, small_disk: Callable[[int], Path], kilobytes: int
 ) -> None:
     """It fills up while listing, while embedding, or while the matrix is written."""
     store = small_disk(kilobytes) / "store"
-    ended = here("run", orchard, store, "-k", 20)
+    ended = on_each("run", orchard, store, "-k", 20)
     assert ended.code == 4, ended.err
     assert f"The disk of {store} is full" in ended.error
     assert "Free some space" in ended.error

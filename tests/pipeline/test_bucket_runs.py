@@ -27,8 +27,7 @@ from verger.errors import PhotosError, StoreError
 from verger.pipeline import run
 from whole_runs import NO_REPORT, Here
 
-pytestmark = pytest.mark.spark
-
+pytestmark = pytest.mark.slow
 
 At = Callable[..., Ended]
 
@@ -43,17 +42,26 @@ def alone(s3: S3, *args: object, **settings: str) -> Ended:
     return _clean(s3, verger(*args, env=os.environ | environment(s3, settings)))
 
 
-@pytest.fixture
-def at(here: Here, monkeypatch: pytest.MonkeyPatch) -> At:
-    """Run the program in this process, in the environment of a user of the server."""
-
+def _at(program: Here, monkeypatch: pytest.MonkeyPatch) -> At:
     def run_here(s3: S3, *args: object, **settings: str) -> Ended:
         with monkeypatch.context() as patched:
             for name, value in environment(s3, settings).items():
                 patched.setenv(name, value)
-            return _clean(s3, here(*args))
+            return _clean(s3, program(*args))
 
     return run_here
+
+
+@pytest.fixture
+def at(here: Here, monkeypatch: pytest.MonkeyPatch) -> At:
+    """Run the program in this process, in the environment of a user of the server."""
+    return _at(here, monkeypatch)
+
+
+@pytest.fixture
+def at_each(on_each: Here, monkeypatch: pytest.MonkeyPatch) -> At:
+    """The same on each engine."""
+    return _at(on_each, monkeypatch)
 
 
 def _clean(s3: S3, ended: Ended) -> Ended:
@@ -123,7 +131,6 @@ class Grown(Orchard):
 def grown(
     s3: S3,
     both: Orchard,
-    spark: object,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Grown:
     """Run over both."""
@@ -229,10 +236,10 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
             obstore.put(photos, f"photos/{path}", grown.local / path)
 
 
-def test_faults_change_nothing_of_the_result(at: At, s3: S3, grown: Grown) -> None:
+def test_faults_change_nothing_of_the_result(at_each: At, s3: S3, grown: Grown) -> None:
     faults = Faults(latency=0.01, error=0.1, reset=0.05, cut=0.05, most=3, seed=5)
     with faulty(s3.endpoint, faults) as proxy:
-        ended = at(
+        ended = at_each(
             s3.behind(proxy.endpoint), "run", "s3://whole-runs/photos", "s3://results/faulty",
             "--quiet", AWS_MAX_ATTEMPTS="8",
         )  # fmt: skip
@@ -243,7 +250,7 @@ def test_faults_change_nothing_of_the_result(at: At, s3: S3, grown: Grown) -> No
 
 
 def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
-    at: At, s3: S3, grown: Grown
+    at_each: At, s3: S3, grown: Grown
 ) -> None:
     """A photo late in the order answers 403 ExpiredToken, and all that is asked after it."""
     store = grown.results
@@ -253,12 +260,12 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
     args = ("run", "s3://whole-runs/expiring", "s3://results/expired", "--label-from", "none")
     with faulty(s3.endpoint) as proxy:
         proxy.set(Faults(error=1, status=403, code="ExpiredToken", only="GET [^ ]*/149.jpg"))
-        ended = at(s3.behind(proxy.endpoint), *args)
+        ended = at_each(s3.behind(proxy.endpoint), *args)
         assert ended.code in (3, 4), ended.err
         assert "the credentials have expired" in ended.error
         assert proxy.counts()["error"] >= 1
     finished = [path for path in keys(store, "expired") if "/features/part-" in path]
-    ended = at(s3, *args, "--quiet")
+    ended = at_each(s3, *args, "--quiet")
     assert (ended.code, ended.err) == (0, "")
     record = record_of(store, "expired")
     assert record["counts"]["embedded"] == 150
@@ -266,7 +273,7 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
     assert record["changes"]["kept"] > 0
 
 
-# Bad input: each is refused before Spark starts ---------------------------------------------------
+# Bad input: each is refused before any work begins ----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -333,7 +340,6 @@ def test_servers_that_refuse(at: At, s3: S3, both: Orchard, faults: Faults, says
 
 def test_photos_that_may_be_listed_but_not_read(
     s3: S3,
-    spark: object,
     few: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -363,7 +369,6 @@ def test_photos_that_may_be_listed_but_not_read(
 )
 def test_one_photo_that_cannot_be_had_costs_no_other(
     s3: S3,
-    spark: object,
     few: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

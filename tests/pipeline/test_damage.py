@@ -13,11 +13,10 @@ import pytest
 
 from seaweed import S3
 from verger.pipeline import run
-from verger.settings import RunSettings
 from verger.store.layout import FEATURES, RECORD, REDUCED
-from whole_runs import Here
+from whole_runs import NO_REPORT, Here
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 PARTS = (
     "features", "rejects", "matrix", "matrix.csv", "projection/pca.json",
@@ -46,12 +45,12 @@ SAYS = {
 
 
 @pytest.fixture(scope="module")
-def made(spark: object, orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def made(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Photos, one of them none, and the STORE of a run over them."""
     folder = tmp_path_factory.mktemp("made")
     photos = Path(shutil.copytree(orchard, folder / "photos"))
     (photos / "text.jpg").write_text("no photo")
-    run(photos, folder / "store", RunSettings(report=False))
+    run(photos, folder / "store", NO_REPORT)
     return [photos, folder / "store"]
 
 

@@ -10,14 +10,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pyspark import cloudpickle
-from pyspark.sql import SparkSession
 
 from verger.embed import gpu, open_backbone
 from verger.errors import UsageError
@@ -26,9 +24,10 @@ from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
 from verger.spark.gpu import Gpus
-from whole_runs import Here
+from whole_runs import NO_REPORT, Here
 
-pytestmark = pytest.mark.spark
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 class Heard(Reporter):
@@ -71,6 +70,7 @@ def test_cuda_without_a_gpu_is_refused_before_anything_is_written(
         assert not store.exists()
 
 
+@pytest.mark.slow
 def test_auto_without_a_gpu_says_so_and_takes_the_processor(
     here: Here, photos_of: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -129,12 +129,15 @@ def pretended(works: None, spark: SparkSession, monkeypatch: pytest.MonkeyPatch)
         return OnProcessor(made.given, made.decoders + 1)
 
     monkeypatch.setattr(Gpus, "of", of)
+    from pyspark import cloudpickle
+
     by_value: Any = cloudpickle  # workers do not have this module
     by_value.register_pickle_by_value(sys.modules[__name__])
     yield
     by_value.unregister_pickle_by_value(sys.modules[__name__])
 
 
+@pytest.mark.spark
 def test_one_task_feeds_the_gpu_and_gives_what_many_on_processors_give(
     spark: SparkSession,
     pretended: None,
@@ -160,7 +163,7 @@ def test_one_task_feeds_the_gpu_and_gives_what_many_on_processors_give(
     stages = [tracker.getStageInfo(stage) for stage in job.stageIds]
     assert [stage.numTasks for stage in stages if stage] == [1]
 
-    settings = RunSettings(backbone=GPU_BACKBONE, report=False)
+    settings = RunSettings(backbone=GPU_BACKBONE, report=False, engine="spark")
     record = run(photos, tmp_path / "cpu", settings).record
     assert made["counts"] == record["counts"]
     assert made["counts"]["rejected"] == 2
@@ -173,7 +176,7 @@ def test_one_task_feeds_the_gpu_and_gives_what_many_on_processors_give(
 
     # The STORE grows on where there is no GPU, with the same network.
     (photos / "b/new.jpg").write_bytes(few[3].read_bytes())
-    grown = run(photos, tmp_path / "gpu", RunSettings(report=False)).record
+    grown = run(photos, tmp_path / "gpu", NO_REPORT).record
     assert grown["changes"]["kept"] == 72
     assert (grown["device"], grown["backbone"]["name"]) == ("cpu", GPU_BACKBONE)
 
@@ -182,6 +185,7 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder).sort_values("path", ignore_index=True)
 
 
+@pytest.mark.spark
 def test_a_session_that_gives_no_gpus_is_told_how_to(spark: SparkSession) -> None:
     """A cluster's session of the user's own, which a run joins."""
     given = Gpus(given=True, decoders=0)
@@ -200,6 +204,7 @@ def test_a_session_that_gives_no_gpus_is_told_how_to(spark: SparkSession) -> Non
     assert "spark.task.resource.gpu.amount=1" in row["said"]
 
 
+@pytest.mark.spark
 def test_on_this_machine_alone_there_is_one_gpu_and_every_core_decodes(spark: SparkSession) -> None:
     made = Gpus.of(spark, 2)
     assert (made.given, made.decoders_here(), made.index()) == (False, 2, 0)

@@ -32,8 +32,6 @@ from verger.spark.memory import threads_of
 from verger.tasks.embedding import network
 from verger.tasks.engine import Row, ThisProcess
 
-pytestmark = pytest.mark.spark
-
 
 @pytest.fixture
 def no_spark_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,11 +43,11 @@ def table(folder: Path) -> pa.Table:
     return pq.read_table(folder).sort_by("path")
 
 
-def test_both_make_the_same(
-    request: pytest.FixtureRequest, few: list[Path], tmp_path: Path
-) -> None:
+@pytest.mark.spark
+@pytest.mark.any_spark
+@pytest.mark.usefixtures("spark")
+def test_both_make_the_same(few: list[Path], tmp_path: Path) -> None:
     """Of hostile photos first; then some come, some go, and a folder gets another name."""
-    request.getfixturevalue("spark")  # which 'auto' joins
     photos = make_awkward(tmp_path / "photos", few).root
     stores = {engine: tmp_path / engine for engine in ("spark", "process")}
     for step in range(3):
@@ -60,7 +58,9 @@ def test_both_make_the_same(
         for engine, store in stores.items():
             settings = RunSettings(engine=engine, report=False)
             made = reduce(store, settings) if step == 2 else run(photos, store, settings)
-            assert (made.record["reduced"] if step == 2 else made.record)["engine"] == engine
+            told = made.record["reduced"] if step == 2 else made.record
+            assert told["engine"] == engine
+            assert ({"spark", "java"} <= told["versions"].keys()) == (engine == "spark")
         one, other = stores.values()
         assert table(one / "features").equals(table(other / "features"))
         assert table(one / "rejects").equals(table(other / "rejects"))
@@ -123,6 +123,7 @@ def test_what_only_spark_has_is_refused_without_it(option: str, given: dict[str,
         RunSettings(engine="ray")
 
 
+@pytest.mark.slow
 def test_few_photos_need_no_java(orchard: Path, tmp_path: Path) -> None:
     """Neither on the first day nor on the next, nor to reduce; and pyspark is not even imported."""
     program = (
@@ -152,6 +153,7 @@ def test_few_photos_need_no_java(orchard: Path, tmp_path: Path) -> None:
     verger("reduce", store, "-k", 3)
 
 
+@pytest.mark.slow
 def test_a_task_of_this_process_that_fails_is_told_in_a_line(
     photos_of: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -201,6 +203,7 @@ def hanging(few: list[Path]) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_reads_that_hang_hold_up_no_stop(
     hanging: str, number: int, code: int, tmp_path: Path

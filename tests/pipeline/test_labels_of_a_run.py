@@ -12,7 +12,7 @@ import pytest
 
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 NAMES = ("red/one.jpg", "red/two.jpg", "green/three.jpg", "four.jpg")
 

@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from sklearn import decomposition
 
 from program import verger
 from verger.pipeline import run
 from verger.settings import RunSettings
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +45,7 @@ def by_svd(rows: Floats) -> tuple[Floats, Floats]:
 
 @pytest.fixture(scope="module")
 def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the program on one core, a photo a batch, its record on standard output."""
+    """A run without Spark on one core, a photo a batch, its record on standard output."""
     store = tmp_path_factory.mktemp("one") / "store"
     env = {**os.environ, "TZ": "America/New_York"}  # no result depends on where the clock stands
     ended = verger(
@@ -72,13 +71,14 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_cores(spark: object, orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same photos on the two cores of the tests' session, eight a batch."""
+    """The same photos on the two cores of the tests' Spark, eight a batch."""
     store = tmp_path_factory.mktemp("two") / "store"
-    record = run(orchard, store, RunSettings(batch_size=8, report=False)).record
+    record = run(orchard, store, RunSettings(batch_size=8, report=False, engine="spark")).record
     assert record["cores"] == 2
     return store
 
 
+@pytest.mark.spark
 @pytest.mark.any_spark
 def test_cores_and_batches_change_nothing(one_core: Path, two_cores: Path) -> None:
     np.testing.assert_allclose(features_of(one_core), features_of(two_cores), atol=1e-5)
@@ -94,7 +94,6 @@ def test_modified_is_utc_in_any_time_zone(one_core: Path, orchard: Path) -> None
         assert modified.timestamp() == pytest.approx(mtime, abs=2e-6)
 
 
-@pytest.mark.any_spark
 def test_the_matrix_is_that_of_numpy(one_core: Path) -> None:
     matrix = matrix_of(one_core)
     k = matrix.shape[1]
@@ -106,6 +105,8 @@ def test_the_matrix_is_that_of_numpy(one_core: Path) -> None:
 
 
 def test_the_matrix_is_that_of_scikit_learn(one_core: Path) -> None:
+    from sklearn import decomposition
+
     matrix = matrix_of(one_core)
     theirs = decomposition.PCA(matrix.shape[1], svd_solver="full").fit(features_of(one_core))
     axes = theirs.components_
@@ -179,12 +180,13 @@ def test_more_components_than_there_are_and_a_thousand_labels(
     }
 
 
+@pytest.mark.spark
 @pytest.mark.any_spark
 def test_reduce_changes_the_matrix_and_nothing_else(
-    here: Here, two_cores: Path, tmp_path: Path, copy_of: Callable[[Path], Path]
+    on_spark: Here, two_cores: Path, tmp_path: Path, copy_of: Callable[[Path], Path]
 ) -> None:
     store = copy_of(two_cores)
-    ended = here("reduce", store, "-k", 3)
+    ended = on_spark("reduce", store, "-k", 3)
     assert ended.code == 0, ended.err
     np.testing.assert_array_equal(features_of(store), features_of(two_cores))
     np.testing.assert_allclose(matrix_of(store), matrix_of(two_cores)[:, :3], atol=1e-5)

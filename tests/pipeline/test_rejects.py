@@ -14,7 +14,7 @@ import pytest
 
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 
 def bad_photos(folder: Path, number: int) -> None:

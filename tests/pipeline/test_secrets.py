@@ -23,7 +23,7 @@ CONF = (
 
 
 def test_no_secret_of_spark_is_left_or_printed(
-    here: Here, photos_of: Callable[..., Path], tmp_path: Path
+    spark: object, here: Here, photos_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     store, file = tmp_path / "store", tmp_path / "n.py"
     conf = [word for pair in CONF for word in ("--spark-conf", pair)]

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from verger.pipeline import reduce, run
 from whole_runs import NO_REPORT
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 
 def test_small_files_of_many_days_become_one(
-    spark: SparkSession, few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verger.store.parts.MOST_SMALL", 2)
     photos, store = tmp_path / "photos", tmp_path / "store"

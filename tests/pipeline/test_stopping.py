@@ -14,9 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from program import command, finish, start, verger
-
-pytestmark = pytest.mark.spark
+from program import ON_SPARK, command, finish, start, verger
 
 MANY = 300
 ENDLESS = 9000
@@ -64,8 +62,8 @@ def names(processes: list[psutil.Process]) -> set[str]:
 
 
 def embedding(photos: Path, store: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-    """Start a run, and wait until its workers embed; return it and its processes."""
-    process = start(command("run", photos, store))
+    """Start a run on Spark, and wait until its workers embed; return it and its processes."""
+    process = start(command("run", photos, store, *ON_SPARK))
     work = store / ".verger" / "work"
 
     def workers() -> bool:
@@ -97,6 +95,7 @@ def only_parts(store: Path) -> None:
             assert pq.read_metadata(file).num_columns
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize(
     ("number", "to_group", "code"),
     [
@@ -126,8 +125,9 @@ def test_stopped_while_embedding(
     only_parts(store)
 
 
+@pytest.mark.spark
 def test_stopped_while_spark_starts(many: Path, tmp_path: Path) -> None:
-    process = start(command("run", many, tmp_path / "store"))
+    process = start(command("run", many, tmp_path / "store", *ON_SPARK))
     wait_for(lambda: any("java" in name for name in names(family(process))), process, 120)
     running = family(process)
     os.killpg(process.pid, signal.SIGINT)
@@ -138,17 +138,19 @@ def test_stopped_while_spark_starts(many: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "store" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None:
     """kill -9 leaves no time to clean up; meanwhile a second run on the STORE is refused."""
     store = tmp_path / "store"
-    process, running = embedding(many, store)
+    process = start(command("run", many, store))
+    work = store / ".verger" / "work"
+    wait_for(lambda: any(work.glob("parts-*/features")), process, 120)
     process.send_signal(signal.SIGSTOP)  # else it might have ended before the second looks
     second = verger("run", orchard, store)
     assert second.code == 4
     assert "Another run is writing" in second.error
     process.kill()
     finish(process)
-    nothing_left(running)
     assert not (store / "run.json").exists()
     assert not (store / "matrix").exists()
     ended = verger("run", orchard, store, "--json")
@@ -158,9 +160,10 @@ def test_killed_and_run_again(many: Path, orchard: Path, tmp_path: Path) -> None
     assert left == {"history", "lock", "moments", "store.json"}
 
 
+@pytest.mark.spark
 @pytest.mark.any_spark
 def test_killed_and_continued(many: Path, tmp_path: Path) -> None:
-    """What tasks had finished is not embedded again, and the end is that of one whole run."""
+    """What Spark's tasks had finished is not embedded again, by whoever goes on."""
     store = tmp_path / "store"
     process, running = embedding(many, store)
     parts = store / ".verger" / "work"

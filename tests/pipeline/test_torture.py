@@ -14,7 +14,7 @@ from PIL import Image
 from makers import torture
 from whole_runs import Here
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")]
 
 _SIDE = 32  # pixels, at which thumbnails are compared
 _THUMBNAIL = 2.0  # levels that its own JPEG costs

@@ -15,7 +15,7 @@ from verger.pipeline import run
 from webserver import Answer, serve
 from whole_runs import NO_REPORT, Here
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.slow
 
 
 def test_a_list_of_urls_grows(

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from program import execute, verger
+from program import ON_SPARK, execute, verger
 from verger.errors import EngineError
 from verger.spark.java import NEWEST, Java, archiving_flags, find_java, java_home
-
-pytestmark = pytest.mark.spark
 
 # What Spark's scripts and Hadoop call; everything else of the PATH, Java included, is left out.
 TOOLS = [
@@ -62,6 +60,7 @@ def fake_java(home: Path, script: str) -> Path:
     return home
 
 
+@pytest.mark.spark
 def test_with_the_java_that_pip_brought(
     no_java: dict[str, str], orchard: Path, tmp_path: Path
 ) -> None:
@@ -164,6 +163,7 @@ def test_archives_of_a_spark_that_is_gone_are_removed(
     assert older.exists()
 
 
+@pytest.mark.spark
 def test_a_java_that_does_not_start(orchard: Path, tmp_path: Path) -> None:
     """One line, with what Java itself complains of; the STORE can be used afterwards."""
     script = (
@@ -172,12 +172,13 @@ def test_a_java_that_does_not_start(orchard: Path, tmp_path: Path) -> None:
     )
     home = fake_java(tmp_path / "java", script)
     env = {**os.environ, "JAVA_HOME": str(home)}
-    ended = verger("run", orchard, tmp_path / "store", env=env)
+    ended = verger("run", orchard, tmp_path / "store", *ON_SPARK, env=env)
     assert (ended.code, ended.out) == (6, "")
     assert "Spark did not start: Error: Could not reserve enough space" in ended.error
     assert not (tmp_path / "store" / "run.json").exists()
 
 
+@pytest.mark.spark
 def test_too_little_memory_for_spark(orchard: Path, tmp_path: Path) -> None:
     ended = verger("run", orchard, tmp_path / "store", "--memory", "64m")
     assert ended.code == 6
