@@ -17,6 +17,7 @@ from verger.embed import gpu, open_backbone
 from verger.errors import PhotosError, StoreError, VergerError
 from verger.gallery.identify import backbone_of
 from verger.machine.folders import cache_folder, scratch_folder
+from verger.machine.memory import memory_available, memory_limit
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.settings import DEFAULT_BACKBONE, RunSettings
@@ -93,8 +94,6 @@ def _java() -> str:
 
 
 def _memory() -> Check:
-    from verger.spark.memory import memory_available, memory_limit
-
     available, limit = memory_available(), memory_limit()
     if available is None:
         return Check("memory", WARN, "not known on this system.")

@@ -7,18 +7,16 @@ R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from verger.errors import UsageError
+from verger.machine.memory import memory_given
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
@@ -28,10 +26,6 @@ Counts = npt.NDArray[np.int64]
 _MATRICES_AT_ONCE = 11
 
 _LARGEST = 1e150  # the square of a mean below it, times any number of rows, is still a float64
-_CONTAINER_LIMITS = (  # of control groups, version 2 and version 1
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 class NotFinite(ValueError):
@@ -189,23 +183,6 @@ def check_width(features: int) -> None:
             f"matrix, of which {_MATRICES_AT_ONCE} are held at once; there is "
             f"{memory / 2**30:.1f} GiB."
         )
-
-
-def memory_given() -> int:
-    """Return the bytes that this process may use: the machine's, or a container's or Spark's limit.
-
-    Spark limits a worker's address space where `spark.executor.pyspark.memory` is set.
-    """
-    import resource  # which bare Windows lacks, where the command line says so
-
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if space != resource.RLIM_INFINITY:
-        limits.append(space)
-    for file in _CONTAINER_LIMITS:
-        with suppress(OSError, ValueError):  # absent, or "max"
-            limits.append(int(file.read_text()))
-    return min(limits)
 
 
 def merge_all(parts: Iterable[Moments], features: int) -> Moments:

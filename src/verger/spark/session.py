@@ -26,6 +26,7 @@ from pyspark.sql import SparkSession
 from verger.errors import EngineError
 from verger.machine.cores import cores
 from verger.machine.folders import scratch_folder
+from verger.machine.memory import memory_available
 from verger.progress import open_closed_streams
 from verger.settings import RunSettings
 from verger.spark.environment import (
@@ -40,7 +41,6 @@ from verger.spark.memory import (
     TIGHT_CONF,
     TIGHT_ENVIRONMENT,
     Share,
-    memory_available,
     share_of,
 )
 
