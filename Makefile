@@ -1,8 +1,10 @@
-# Two commands carry a newcomer: `make demo` and `make test`. Both set up .venv first.
+# Three commands carry a newcomer: `make demo`, `make check` and `make test`. All set up .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Half a minute, for what starts Spark again and again.
+ARCHIVE := $(VENV)/.archived
 # Spark 3.5, as EMR 7 has it, beside the newest; it knows no Python newer than 3.11.
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
@@ -32,7 +34,7 @@ demo: $(STAMP)
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
 test:
-	$(MAKE) --jobs=3 $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
+	$(MAKE) --jobs=3 $(ARCHIVE) $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
 	$(MAKE) test-unit test-spark test-spark35
 
 chromium: $(STAMP)
@@ -47,7 +49,7 @@ debian: $(STAMP)
 test-cloud: $(STAMP) debian
 	$(BIN)/python $(PYTEST) tests/cloud
 
-test-spark: $(STAMP)
+test-spark: $(ARCHIVE)
 	$(BIN)/python $(PYTEST) -m spark $(WITH_SPARK)
 
 ifdef OLD_ENOUGH
@@ -92,7 +94,7 @@ test-export: $(STAMP)
 	  -c constraints.txt -e '.[export]' pytest pytest-timeout pytest-xdist hypothesis
 	.venv-export/bin/python $(PYTEST) -m torch tests/export
 
-bench: $(STAMP)
+bench: $(ARCHIVE)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reduction
 	$(BIN)/python -m benchmarks.buckets
@@ -100,7 +102,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.engines
 
 # Daft, Ray and TensorFlow, in environments of their own. Less: make bench-peers ARGS='--peers daft'
-bench-peers: $(STAMP)
+bench-peers: $(ARCHIVE)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 docs: $(STAMP)
@@ -120,6 +122,9 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "This Python has no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(ARCHIVE): $(STAMP)
 	$(BIN)/verger prepare
 	@touch $@
 

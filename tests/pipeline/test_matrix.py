@@ -166,7 +166,8 @@ def test_more_components_than_there_are_and_a_thousand_labels(
         folder = photos / f"label {number}"
         folder.mkdir(parents=True)
         (folder / "photo.jpg").hardlink_to(few[number % 30])
-    ended = here("run", photos, tmp_path / "store", "--components", 10_000)
+    small = ("--image-size", 96)  # sooner embedded
+    ended = here("run", photos, tmp_path / "store", "--components", 10_000, *small)
     assert ended.code == 0, ended.err
     record = json.loads((tmp_path / "store" / "run.json").read_text())
     assert record["labels"] == record["counts"]["embedded"] == 1000
