@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,25 +12,26 @@ from verger.settings import RunSettings
 from verger.spark.session import session
 
 
-def nobody() -> str:
-    """A port of this machine where nobody listens."""
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A port of this machine where nobody listens, held so that nobody else takes it."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
+        yield f"127.0.0.1:{one.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
     ("addresses", "reason"),
     [
-        ([nobody()], "Connection refused"),
-        ([nobody(), nobody()], "Connection refused"),
-        (["nowhere.invalid:7077"], "not known|resolution"),
-        (["somewhere"], "that is no HOST:PORT"),
-        (["somewhere:port"], "that is no HOST:PORT"),
+        ("{nobody}", "Connection refused"),
+        ("{nobody},{nobody}", "Connection refused"),
+        ("nowhere.invalid:7077", "not known|resolution"),
+        ("somewhere", "that is no HOST:PORT"),
+        ("somewhere:port", "that is no HOST:PORT"),
     ],
 )
-def test_a_master_that_nobody_reaches(addresses: list[str], reason: str) -> None:
-    master = f"spark://{','.join(addresses)}"
+def test_a_master_that_nobody_reaches(nobody: str, addresses: str, reason: str) -> None:
+    master = f"spark://{addresses.format(nobody=nobody)}"
     told = f"No Spark master answers at {master}: .*({reason})"
     with pytest.raises(EngineError, match=told), session(RunSettings(master=master)):
         pytest.fail("it started")
