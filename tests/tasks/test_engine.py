@@ -116,3 +116,25 @@ def test_ctrl_c_ends_the_tasks() -> None:
         with pytest.raises(KeyboardInterrupt):
             engine.rows(2, task, "")
     assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_that_wakes_nobody_is_answered_within_a_second() -> None:
+    """One that another thread is given, or that comes between a look and a wait."""
+    over = threading.Event()
+
+    def answer(*_: object) -> None:
+        over.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, answer)
+
+    def task(_: int) -> Row:
+        time.sleep(0.1)  # until it is waited for
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        return {"in time": over.wait(20)}
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ThisProcess(2).rows(1, task, "")
+    assert time.monotonic() - begun < 15

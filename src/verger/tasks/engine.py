@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -123,7 +123,7 @@ class ThisProcess:
         pool = ThreadPoolExecutor(min(at_once or self.cores, max(count, 1)))
         try:
             futures = [pool.submit(task, number) for number in range(count)]
-            return [future.result() for future in futures]
+            return [_result(future) for future in futures]
         except BaseException as error:  # of a task, or Ctrl-C: the others need not go on
             self._stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -132,6 +132,13 @@ class ThisProcess:
             raise
         finally:
             pool.shutdown()
+
+
+def _result(future: Future[_T]) -> _T:
+    """Wait by the second: a signal that comes just before a wait wakes nobody."""
+    while not wait([future], 1).done:
+        pass
+    return future.result()
 
 
 class _Stopped(Exception):
