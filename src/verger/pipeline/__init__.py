@@ -205,7 +205,7 @@ def _embedded_and_reduced(
         if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
             return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
         fitted = fit(job, engine, features, backbone.card.features)
-        projected = project(job, engine, features, fitted, None)
+        projected = project(job, engine, features, fitted, before)
     made, publication = finish(job, features, fitted, projected)
     publication.folders[FEATURES] = features.table.files
     publication.folders[REJECTS] = [rejects]
@@ -221,7 +221,7 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
         raise CountError.of_rows(embedded, "photos embedded", len(features), "features")
     with opened(job, 0, embedded) as engine:
         fitted = fit(job, engine, features, record["backbone"]["features"])
-        projected = project(job, engine, features, fitted, str(record["finished"]))
+        projected = project(job, engine, features, fitted, None, str(record["finished"]))
     made, publication = finish(job, features, fitted, projected)
     return _Made({**_engine(engine), **made}, publication, projected.gathered)
 

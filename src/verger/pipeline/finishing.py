@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from verger.gallery.build import NOT_REHEARSED, write_gallery
-from verger.gallery.calibration import Calibration
-from verger.machine.cores import cores
 from verger.pipeline.job import Job
 from verger.pipeline.reducing import Features, Fitted, Projected
+from verger.pipeline.rehearsing import rehearsed
 from verger.store.layout import GALLERY, MATRIX, MATRIX_CSV, PROJECTION
 from verger.store.publication import Publication
 from verger.store.record import (
@@ -19,9 +18,6 @@ from verger.store.record import (
     projection_record,
 )
 from verger.store.tables import write_csv
-from verger.store.troubles import troubles_told
-
-_REHEARSAL_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
 
 
 def finish(
@@ -29,7 +25,9 @@ def finish(
 ) -> tuple[dict[str, Any], Publication]:
     """Make what is left to make; return this part of the record, and the files to publish."""
     with job.clock.time("gallery"):
-        calibration = _rehearsed(job, projected)
+        calibration, changed = projected.kept or rehearsed(
+            job, projected.rehearsal, projected.gathered
+        )
         gallery = write_gallery(
             job.work.scratch / GALLERY,
             projected.gathered,
@@ -47,19 +45,11 @@ def finish(
     made = {
         "projection": projection_record(fitted.pca) | {"notes": notes},
         "discriminant": discriminant_record(fitted.discriminant),
-        "gallery": gallery,
+        "gallery": gallery | {"changed": changed},
         "moments": moments_record(len(features), fitted.read),
     }
     folders = {MATRIX: projected.matrix, PROJECTION: fitted.files, GALLERY: shown}
     return made, Publication(folders, {MATRIX_CSV: csv})
-
-
-def _rehearsed(job: Job, projected: Projected) -> Calibration | None:
-    if projected.rehearsal is None:
-        return None
-    threads = min(job.settings.cores or cores(), _REHEARSAL_THREADS)
-    with troubles_told(str(job.place)):
-        return projected.rehearsal.calibration(projected.gathered, threads)
 
 
 def _csv(job: Job, matrix: list[str], k: int, rows: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from verger.errors import CountError
 from verger.gallery.build import Rehearsal, Vectors
 from verger.gallery.projector import Projector, open_projector
 from verger.pipeline.job import Job
+from verger.pipeline.rehearsing import Rehearsed, last_rehearsal
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix, check_width
@@ -62,11 +64,15 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """The files of the matrix, what was gathered as they were written, and what to rehearse on."""
+    """The files of the matrix, and what was gathered as they were written.
+
+    rehearsal, kept: what to rehearse on; or what came of the last time, where that still holds
+    """
 
     matrix: list[str]
     gathered: Gathered
     rehearsal: Rehearsal | None
+    kept: Rehearsed | None
 
 
 def fit(job: Job, engine: Engine, features: Features, width: int) -> Fitted:
@@ -126,13 +132,20 @@ def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fit
 
 
 def project(
-    job: Job, engine: Engine, features: Features, fitted: Fitted, finished: str | None
+    job: Job,
+    engine: Engine,
+    features: Features,
+    fitted: Fitted,
+    before: dict[str, Any] | None,
+    finished: str | None = None,
 ) -> Projected:
     """Write the matrix, and gather what gallery and report need.
 
-    `finished` is when the run that the report is of ended, if it has.
+    before:   the record of the run whose rehearsal may be kept
+    finished: when the run that the report is of ended, if it has
     """
-    rehearsal = Rehearsal.of(fitted.labels, fitted.projector)
+    kept = last_rehearsal(job, before, fitted.labels, fitted.read)
+    rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector)
     with job.clock.time("project"):
         gathering = _gathering(job, fitted, rehearsal, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
@@ -141,7 +154,7 @@ def project(
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))
     gathered = Gathered(job.place, len(features), light, heavy)
-    return Projected(matrix, gathered, rehearsal)
+    return Projected(matrix, gathered, rehearsal, kept)
 
 
 def _gathering(
