@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from verger.gallery.calibration import Calibration, calibrate
 from verger.gallery.evidence import Floats, add_by_label, label_means
@@ -86,8 +87,13 @@ class Rehearsal:
     @on_one_thread
     def calibration(self, gathered: Gathered, threads: int = 1) -> Calibration | None:
         """Rehearse, and fit to what came of it; None where there are too few photos."""
-        features = gathered.features(self.rows, self.width)
-        held = rehearse(features, self.label_ids, self.groups, self.shrinkage, threads=threads)
+        paths = gathered.in_order("path").take(pa.array(self.rows))
+        order = np.asarray(
+            pc.sort_indices(paths)
+        )  # else a STORE that grew would rehearse otherwise
+        features = gathered.features(self.rows, self.width)[order]
+        ids = self.label_ids[order]
+        held = rehearse(features, ids, self.groups, self.shrinkage, threads=threads)
         return None if held is None else calibrate(held)
 
 

@@ -50,7 +50,8 @@ class Features:
 class Fitted:
     """The models, and what they were fitted to: labels, and the mean features of each.
 
-    read: how many rows of features were read for it
+    read:    how many rows of features were read for it
+    changed: how many rows had come, gone or got another label since the last fit; all, if unknown
     """
 
     pca: PCA
@@ -60,6 +61,7 @@ class Fitted:
     label_means: Matrix
     files: list[str]
     read: int
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +81,20 @@ def fit(job: Job, engine: Engine, features: Features, width: int) -> Fitted:
     """Fit both projections to the moments of the features, and save them."""
     with job.clock.time("fit"):
         labels = labels_of(features.table)
-        moments, read = _moments(job, engine, features, labels, width)
-        return _fitted(job, moments, labels, read)
+        moments, read, changed = _moments(job, engine, features, labels, width)
+        return _fitted(job, moments, labels, read, changed)
 
 
 def _moments(
     job: Job, engine: Engine, features: Features, labels: Labels, width: int
-) -> tuple[FeatureMoments, int]:
+) -> tuple[FeatureMoments, int, int]:
     """Bring the moments that are kept up to date, or sum up all features where that cannot be.
 
-    Returns how many rows were read for them, too.
+    Returns how many rows were read for them, and how many of those because they had changed, too.
     """
     check_width(width)
     place, edits, read, found = job.place, job.work.edits, 0, 0
+    changed: int | None = None
     tries = [KeptMoments.none(width)]
     # Of an edited row what it was is summed up as well: where most are edited, all is less work.
     if not features.rewrites or 2 * rows_of(place, [edits]) < len(features):
@@ -103,11 +106,12 @@ def _moments(
         of_file = partial(edits_of, place, edits)
         more, fewer = feature_moments(engine, place, wanted, width, of_file)
         read, found = read + more.raw.n + fewer.raw.n, more.raw.n
+        changed = read if changed is None else changed
         made = kept.updated(more, fewer, features.rows)
         if made is not None and _are_of(made.moments, labels):
             if wanted:
                 made.write(place, job.work.moments)
-            return made.moments, read
+            return made.moments, read, changed
     raise CountError.of_rows(len(labels.codes), "features listed", found, "features read")
 
 
@@ -118,7 +122,7 @@ def _are_of(moments: FeatureMoments, labels: Labels) -> bool:
     return as_many and unit.labels == labels.names and np.array_equal(unit.label_counts, counts)
 
 
-def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fitted:
+def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int, changed: int) -> Fitted:
     settings, folder = job.settings, job.work.scratch / PROJECTION
     wanted = parse_components(settings.components)
     pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
@@ -128,7 +132,8 @@ def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int) -> Fit
         discriminant = fit_discriminant(moments.unit, settings.shrinkage)
         save_discriminant(discriminant, folder)
     projector, means = open_projector(folder), moments.unit.label_means
-    return Fitted(pca, discriminant, projector, labels, means, job.send(PROJECTION), read)
+    files = job.send(PROJECTION)
+    return Fitted(pca, discriminant, projector, labels, means, files, read, changed)
 
 
 def project(
@@ -144,7 +149,7 @@ def project(
     before:   the record of the run whose rehearsal may be kept
     finished: when the run that the report is of ended, if it has
     """
-    kept = last_rehearsal(job, before, fitted.labels, fitted.read)
+    kept = last_rehearsal(job, before, fitted.labels, fitted.changed)
     rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector)
     with job.clock.time("project"):
         gathering = _gathering(job, fitted, rehearsal, finished)

@@ -1,0 +1,60 @@
+"""Rehearsing: how far answers are to be trusted, learnt anew once enough photos have changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from verger.gallery.build import Rehearsal, groups_of_labels
+from verger.gallery.calibration import Calibration
+from verger.gallery.files import HEADER
+from verger.machine.cores import cores
+from verger.pipeline.job import Job
+from verger.store.gathering import Gathered
+from verger.store.labels import Labels
+from verger.store.layout import GALLERY
+from verger.store.troubles import troubles_told
+
+# Of all photos: what that costs is in decision 46.
+MOST_CHANGED = 0.05
+_THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
+
+
+class Rehearsed(NamedTuple):
+    """What a rehearsal gave, None where there was none, and how many photos changed since."""
+
+    calibration: Calibration | None
+    changed: int
+
+
+def last_rehearsal(
+    job: Job, before: Mapping[str, Any] | None, labels: Labels, changed: int
+) -> Rehearsed | None:
+    """Return what the last rehearsal gave, as long as it holds.
+
+    before:  the record of the last run
+    changed: how many photos came, went or got another label since
+    """
+    if before is None or before["settings"].get("shrinkage") != job.settings.shrinkage:
+        return None
+    changed += before["gallery"].get("changed", 0)
+    if changed > MOST_CHANGED * len(labels.codes):
+        return None
+    try:
+        header = json.loads(job.place.read(f"{GALLERY}/{HEADER}"))
+        if header["labels"] != list(labels.names) or header["groups"] != groups_of_labels(labels):
+            return None
+        calibration = Calibration.parse(header["calibration"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Rehearsed(calibration, changed) if calibration.photos else None
+
+
+def rehearsed(job: Job, rehearsal: Rehearsal | None, gathered: Gathered) -> Rehearsed:
+    """Rehearse anew, where there is anything to rehearse on."""
+    if rehearsal is None:
+        return Rehearsed(None, 0)
+    threads = min(job.settings.cores or cores(), _THREADS)
+    with troubles_told(str(job.place)):
+        return Rehearsed(rehearsal.calibration(gathered, threads), 0)
