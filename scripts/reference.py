@@ -50,6 +50,8 @@ _MEANINGS = {
     "e_tag": "What an object store or a web server says of the content, if it does; empty where a "
     "web server says nothing at all of the photo.",
     "thumbnail": "The whole photo as a small JPEG: longest side at most 96 px, over white.",
+    "picture": "The thumbnail's brightness on 16 × 16 points, then its blue and red on 8 × 8 each "
+    "(Cb, Cr): 384 bytes by which the report finds duplicates.",
     "reason": "Why it was rejected: one word of a [closed set](reasons.md).",
     "detail": "What exactly was wrong, for a person; its wording may change.",
     "components": "The photo in the reduced space: one value a principal component.",
@@ -84,7 +86,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "moments": "What the projections were fitted to: how many `photos`, and how many rows were "
     "`read` for it, added or taken away; a relabelled photo is both. Older records have none.",
     "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and "
-    "`rehearsed`: on how many photos its confidences were calibrated.",
+    "`rehearsed`: on how many photos its confidences were calibrated, and `changed`: how many have "
+    "changed since.",
     "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
     "`gallery` and `csv` where there is one. A run that found nothing to do has `list` alone.",
     "cost": "Where `--price` says it: `amount` up to the end of the run, `currency` and `where`. "

@@ -49,6 +49,7 @@ SCHEMAS = {
         "modified": _UTC,
         "thumbnail": pa.binary(),
         "e_tag": pa.string(),
+        "picture": pa.binary(),
     },
     "rejects": {
         "path": pa.string(),
@@ -63,7 +64,7 @@ SCHEMAS = {
 }
 IN_SPARK = {
     "features": "path:string,label:string,features:array<float>,width:int,height:int,"
-    "bytes:bigint,modified:timestamp,thumbnail:binary,e_tag:string",
+    "bytes:bigint,modified:timestamp,thumbnail:binary,e_tag:string,picture:binary",
     "rejects": "path:string,label:string,reason:string,detail:string,bytes:bigint,"
     "modified:timestamp,e_tag:string",
     "matrix": "path:string,label:string,components:array<float>",
@@ -71,7 +72,7 @@ IN_SPARK = {
 IN_DUCKDB = {
     "features": [
         "VARCHAR", "VARCHAR", "FLOAT[]", "INTEGER", "INTEGER", "BIGINT",
-        "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR",
+        "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR", "BLOB",
     ],
     "rejects": [
         "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "TIMESTAMP WITH TIME ZONE",

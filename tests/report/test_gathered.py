@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from report_orchard import Orchard
+from verger.photos.small import WIDE
 from verger.projections.pca import load_pca
 from verger.report import data
 from verger.report.data import Report, build
 from verger.report.findings import tables
+from verger.report.reading import read_photos
 from verger.storage.place import LocalPlace
-from verger.store.gathering import Gathered, Gathering
+from verger.store.gathering import Gathered, Gathering, unpacked
 from verger.store.labels import encoded
 from verger.store.layout import FEATURES, PROJECTION
 from verger.store.matrix import ALL, groups_of, reader
@@ -62,6 +65,25 @@ def test_a_report_from_what_was_gathered_is_that_from_the_store(
     # Blocks of other sizes are added up in another order.
     np.testing.assert_allclose(made.sample.projected, read.sample.projected, atol=1e-5)
     np.testing.assert_array_equal(made.summary.keys, read.summary.keys)
+
+
+def test_tables_without_small_pictures_are_read_as_those_that_have_them(
+    orchard: Orchard, tmp_path: Path
+) -> None:
+    table = Table(orchard.store.place, orchard.store.table(FEATURES))
+    for number, file in enumerate(table.files):
+        rows = pq.read_table(table.place.open(file)).drop_columns(["picture"])
+        pq.write_table(rows, tmp_path / f"{number}.parquet", row_group_size=50)
+    old = Table(LocalPlace(tmp_path), [f"{number}.parquet" for number in range(len(table.files))])
+    (photos, pictures), (theirs, shown) = read_photos(old), read_photos(table)
+    assert pictures.any(axis=1).all()
+    np.testing.assert_array_equal(pictures, shown)
+    np.testing.assert_array_equal(photos.digests, theirs.digests)
+    light = data.light(orchard.store, load_pca(Path(orchard.store.root) / PROJECTION), None)
+    (block, _), *_ = reader(old, ["path", *light.columns])(groups_of(old)[0], ALL)
+    np.testing.assert_array_equal(
+        unpacked(light(block)["picture"], np.uint8, WIDE), pictures[: len(block)]
+    )
 
 
 def shown(report: Report) -> list[int]:

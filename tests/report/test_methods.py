@@ -17,9 +17,10 @@ from PIL import Image
 from report_orchard import again, jpeg
 from verger.demo.render import VARIETIES
 from verger.photos.decode import decode
+from verger.photos.small import WIDE, small_picture
 from verger.projections.moments import Moments
 from verger.projections.pca import fit_pca
-from verger.report.alike import WIDE, Pictures, alike, differences, small_pictures
+from verger.report.alike import Pictures, alike, differences
 from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge
 from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_label
@@ -178,6 +179,10 @@ def test_encoding_again_is_a_duplicate_and_turning_is_not(variety: str) -> None:
     pairs = near_pairs(small_pictures(thumbnails(*views, *copies)))
     assert {(0, 4), (0, 5), (0, 6)} <= pairs
     assert not {(a, b) for a, b in pairs if b < 4}
+
+
+def small_pictures(shown: Sequence[bytes]) -> Pictures:
+    return np.array([np.frombuffer(small_picture(one), np.uint8) for one in shown])
 
 
 def near_pairs(pictures: Pictures) -> set[tuple[int, int]]:

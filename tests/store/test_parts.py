@@ -17,8 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from report_orchard import jpeg
+from verger.demo.render import VARIETIES
 from verger.embed.features import DENIED, Embedded
 from verger.errors import StoreError
+from verger.photos.decode import decode
+from verger.photos.small import WIDE, small_picture
 from verger.storage.place import LocalPlace
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.parts import (
@@ -56,6 +60,7 @@ def feature_row(path: str, label: str | None = "plum") -> dict[str, Any]:
         "modified": NOW,
         "thumbnail": b"\xff\xd8" + path.encode(),
         "e_tag": f'"{path}"',
+        "picture": bytes(WIDE),
     }
 
 
@@ -335,13 +340,27 @@ def test_rows_of_the_first_format_are_given_the_columns_it_lacked(place: LocalPl
     write_part(place, "old", "p.parquet", [embedded(["b", "c"], [])])
     table = pq.read_table(place.open("old/features/p.parquet"))
     with place.incoming("first") as file:
-        pq.write_table(table.drop_columns(["e_tag"]), file)
+        pq.write_table(table.drop_columns(["e_tag", "picture"]), file)
     write_part(place, "new", "p.parquet", [embedded(["a", "d"], [])])
     rewrite_part(place, ["first", "new/features/p.parquet"], "merged", lambda _: ({"c"}, {}))
     assert paths(place, "merged") == ["a", "b", "d"]
     assert pq.read_schema(place.open("merged")).equals(SCHEMAS[FEATURES])
     kept = next(row for row in rows(place, "merged") if row["path"] == "b")
     assert kept == {**table.to_pylist()[0], "e_tag": None}
+
+
+def test_rows_that_had_no_small_picture_are_given_that_of_their_thumbnail(
+    place: LocalPlace,
+) -> None:
+    thumbnail = decode(jpeg(VARIETIES[0], 0)).thumbnail
+    row = {**feature_row("a"), "thumbnail": thumbnail}
+    table = pa.Table.from_pylist([row], SCHEMAS[FEATURES]).drop_columns(["picture"])
+    with place.incoming("second") as file:
+        pq.write_table(table, file)
+    rewrite_part(place, ["second"], "new", no_edits)
+    (made,) = rows(place, "new")
+    assert made["picture"] == small_picture(thumbnail)
+    assert any(made["picture"])
 
 
 def test_only_where_each_was_denied_are_all_denied(place: LocalPlace) -> None:

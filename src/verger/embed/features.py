@@ -23,6 +23,7 @@ from verger.embed import Backbone
 from verger.photos.decode import Photo, decode
 from verger.photos.reasons import Reason, Reject, reason_of
 from verger.photos.references import PhotoRef
+from verger.photos.small import small_picture
 from verger.settings import RunSettings
 from verger.storage.prefetch import ahead
 
@@ -88,6 +89,7 @@ def features_schema() -> pa.Schema:
             pa.field("modified", pa.timestamp("us", tz="UTC")),
             pa.field("thumbnail", pa.binary()),
             pa.field("e_tag", pa.string()),
+            pa.field("picture", pa.binary()),
         ]
     )
 
@@ -238,7 +240,8 @@ class _Rows:
             row = {name: getattr(ref, name) for name in _OF_THE_REFERENCE}
             if isinstance(outcome, Photo):
                 sizes = {"width": outcome.width, "height": outcome.height}
-                kept.append(row | sizes | {"thumbnail": outcome.thumbnail})
+                seen = {"thumbnail": outcome.thumbnail, "picture": small_picture(outcome.thumbnail)}
+                kept.append(row | sizes | seen)
             else:
                 rejects.append(row | {"reason": outcome.reason.value, "detail": outcome.detail})
         schema = features_schema()

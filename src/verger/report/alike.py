@@ -2,60 +2,29 @@
 
 Features do not tell a photo that was encoded again from a fruit that turned a little: on 100-pixel
 photos, saving as JPEG again moves them further than turning by 3°. So the pictures themselves are
-compared, small: brightness on 16 × 16 points and colour on 8 × 8, which averages the noise of
-encoders away and keeps what moved. In the spirit of the perceptual hashes of C. Zauner,
+compared, small (`verger.photos.small`). In the spirit of the perceptual hashes of C. Zauner,
 "Implementation and benchmarking of perceptual image hash functions", 2010, but with the distance
 itself in place of bits, as a turning fruit differs by little more than a bit.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from verger.photos.decode import THUMBNAIL_SIDE
+from verger.photos.small import WIDE
 
 Pictures = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
-_BRIGHTNESS, _COLOUR = 16, 8
-WIDE = _BRIGHTNESS**2 + 2 * _COLOUR**2
 _DIRECTIONS = 16
 _ROWS_FOR_DIRECTIONS = 4096
 _ROWS_AT_ONCE = 256
 _COLUMNS_AT_ONCE = 8192
 _ENOUGH = 16
 _BLOCK = 65_536
-
-
-def small_pictures(thumbnails: Sequence[bytes]) -> Pictures:
-    """Return brightness (16 × 16) and colour (2 × 8 × 8) of each thumbnail, uint8 (m, 384).
-
-    One that cannot be opened is 0 throughout, which no picture is: in YCbCr, black is 0, 128, 128.
-    """
-    # Threads were tried: so short a task loses to the interpreter's lock what the cores gain.
-    joined = b"".join(map(_small, thumbnails))
-    return np.frombuffer(joined, np.uint8).reshape(len(thumbnails), WIDE)
-
-
-def _small(thumbnail: bytes) -> bytes:
-    try:
-        with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as image:
-            if max(image.size) > THUMBNAIL_SIDE:
-                return bytes(WIDE)
-            image.draft("YCbCr", image.size)  # as it lies in the file: no way through RGB
-            bands = (image if image.mode == "YCbCr" else image.convert("YCbCr")).split()
-    except (OSError, ValueError, SyntaxError):
-        return bytes(WIDE)
-    sides = (_BRIGHTNESS, _COLOUR, _COLOUR)
-    return b"".join(
-        band.resize((side, side), Image.Resampling.BICUBIC).tobytes()
-        for band, side in zip(bands, sides, strict=True)
-    )
 
 
 def differences(pictures: Pictures, one: Ints, two: Ints) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Photos that are there twice: the same file, or the same picture encoded again.
 
-*Exact*: same size of file, width, height and thumbnail. *Near*: thumbnails that differ by no more
-than encoding does (`alike`). Both are looked for among all photos.
+*Exact*: same size of file, width, height and small picture. *Near*: small pictures that differ by
+no more than encoding does (`alike`). Both are looked for among all photos.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading a STORE for the report: light columns of all photos, and heavy ones of a sample.
 
 Two passes over `features/`, a thousand rows at a time, so that memory does not grow with the
-features: the first takes what is small (of each thumbnail a digest and a picture of 384 bytes), the
+features: the first takes what is small (of each photo a picture of 384 bytes), the
 second projects all rows onto a few directions and keeps the features and thumbnails of the sample.
 """
 
@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from verger.errors import StoreError
-from verger.report.alike import WIDE, Pictures, small_pictures
+from verger.photos.small import WIDE, small_picture
+from verger.report.alike import Pictures
 from verger.store.gathering import Gathered, packed, unpacked
 from verger.store.labels import NO_LABEL, encoded
 from verger.store.matrix import ALL, groups_of, reader
@@ -37,7 +38,7 @@ class Photos:
     names:    the L labels, sorted
     codes:    int64 (n,), the place of each photo's label in `names`; -1 where it has none
     width, height, size:  int64 (n,), pixels and bytes of the file
-    digests:  uint64 (n,), of the thumbnail's bytes
+    digests:  uint64 (n,), of the small picture; where there is none, of the photo itself
     keys:     uint64 (n,), of path and size: what tells a photo from those of another run
     """
 
@@ -93,7 +94,7 @@ class Light:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a table of features that it reads."""
-        return (*_SIZES, "thumbnail", "features")
+        return (*_SIZES, "picture", "features")
 
     @property
     def fields(self) -> dict[str, pa.DataType]:
@@ -111,23 +112,30 @@ class Light:
         block = np.asarray(rows["features"].combine_chunks().flatten())
         block = block.reshape(len(rows), self.directions.shape[1])
         light = _light(rows)
-        return light | {
-            "picture": packed(light["picture"]),
-            "placed": packed(block @ self.directions.T - self.offset),
-        }
+        return light | {"placed": packed(block @ self.directions.T - self.offset)}
 
 
 def _light(rows: pa.Table | pa.RecordBatch) -> dict[str, Any]:
-    """Take what is small of some photos, but for path and label; pictures are uint8 (n, 384)."""
-    thumbnails = [thumbnail or b"" for thumbnail in rows.column("thumbnail").to_pylist()]
+    """Take what is small of some photos, but for path and label."""
     sizes = {name: _integers(rows.column(name)) for name in _SIZES}
     sized = zip(rows.column("path").to_pylist(), sizes["bytes"], strict=True)
+    keys = [f"{size} {path}".encode() for path, size in sized]
+    pictures = _pictures(rows)
+    shown = [picture if any(picture) else key for picture, key in zip(pictures, keys, strict=True)]
     return {
         **sizes,
-        "digest": _digests(thumbnails),
-        "key": _digests(f"{size} {path}".encode() for path, size in sized),
-        "picture": small_pictures(thumbnails),
+        "digest": _digests(shown),
+        "key": _digests(keys),
+        "picture": pa.array(pictures, pa.binary()),
     }
+
+
+def _pictures(rows: pa.Table | pa.RecordBatch) -> list[bytes]:
+    """Return the small picture of each row; rows of older formats have a thumbnail instead."""
+    if "picture" in rows.column_names:
+        found = (picture or b"" for picture in rows.column("picture").to_pylist())
+        return [picture if len(picture) == WIDE else bytes(WIDE) for picture in found]
+    return [small_picture(thumbnail or b"") for thumbnail in rows.column("thumbnail").to_pylist()]
 
 
 def read_photos(table: Table) -> tuple[Photos, Pictures]:
@@ -138,7 +146,7 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
     desk = _Desk.of(rows_of(table.place, table.files))
     paths, labels, done = [], [], 0
     every = range(len(table.files))
-    for batch in table.batches(every, ["path", "label", *_SIZES, "thumbnail"]):
+    for batch in table.batches(every, ["path", "label", *_SIZES, "picture"]):
         paths.append(batch.column("path").cast(pa.string()))
         labels.append(batch.column("label").cast(pa.string()))
         desk.lay(np.arange(done, done + len(batch)), _light(batch))
@@ -152,9 +160,7 @@ def gathered_photos(gathered: Gathered) -> tuple[Photos, Pictures]:
     desk = _Desk.of(gathered.photos)
     names = [*_SIZES, "digest", "key", "picture"]
     for rows, batch in gathered.of_all(*names):
-        light = {name: batch.column(name) for name in names}
-        light["picture"] = unpacked(light["picture"], np.uint8, WIDE)
-        desk.lay(rows, light)
+        desk.lay(rows, {name: batch.column(name) for name in names})
     names_of_labels, codes = encoded(gathered.in_order("label"))
     return desk.photos(gathered.in_order("path"), names_of_labels, codes), desk.pictures
 
@@ -175,7 +181,7 @@ class _Desk:
     def lay(self, rows: Ints, light: dict[str, Any]) -> None:
         for name, column in self.numbers.items():
             column[rows] = light[name]
-        self.pictures[rows] = light["picture"]
+        self.pictures[rows] = unpacked(light["picture"], np.uint8, WIDE)
 
     def photos(self, paths: pa.ChunkedArray, names: tuple[str, ...], codes: Ints) -> Photos:
         width, height, size = (self.numbers[name] for name in _SIZES)

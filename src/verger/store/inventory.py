@@ -24,7 +24,7 @@ from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
 from verger.store.damage import damage_told
-from verger.store.tables import batches, opened
+from verger.store.tables import batches, opened, there
 
 _EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -230,12 +230,10 @@ def _groups(place: Place, file: str, columns: list[str]) -> Iterator[pa.Table]:
     """Read a file a group of rows at a time, and hold none open: there may be thousands."""
     group, groups = 0, 1
     while group < groups:
-        # A table of the first format has no ETags.
-        there = [name for name in columns if name != "e_tag"]
-        with damage_told(place, file), opened(place, file, there) as parquet:
+        with damage_told(place, file), opened(place, file, columns) as parquet:
             groups = parquet.num_row_groups
             if group < groups:
-                rows = parquet.read_row_group(group, columns)
+                rows = parquet.read_row_group(group, there(parquet, columns))
         if group < groups:
             yield rows
         group += 1

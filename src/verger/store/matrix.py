@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from verger.projections.pca import PCA
 from verger.store.damage import damage_told
 from verger.store.gathering import Gathering, Ints
-from verger.store.tables import ROWS_A_GROUP, Table, TableWriter, opened
+from verger.store.tables import ROWS_A_GROUP, Table, TableWriter, opened, there
 
 SCHEMA = pa.schema(
     [
@@ -147,7 +147,8 @@ def reader(
 
     def read(group: Group, span: Range) -> Iterator[tuple[pa.Table, Ints]]:
         with damage_told(features.place, features.files[group.file]):
-            rows = open_(group.file).read_row_group(group.number, wanted)
+            parquet = open_(group.file)
+            rows = parquet.read_row_group(group.number, there(parquet, wanted))
         numbers = group.start + np.arange(len(rows))
         if group.first < span.start or (span.stop is not None and group.last >= span.stop):
             inside = pc.greater_equal(rows["path"], span.start)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from verger.embed.features import DENIED, Embedded, features_schema, rejects_schema
+from verger.photos.small import small_picture
 from verger.storage.place import Place
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.tables import ROWS_A_GROUP, TableWriter, batches, rows_of
@@ -92,10 +93,15 @@ def _found(
 
 
 def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Give rows of features the columns that their format did not have yet, as nulls."""
+    """Give rows of features the columns that their format did not have yet."""
     for field in SCHEMAS[FEATURES]:
-        if field.name not in batch.schema.names:
-            batch = batch.append_column(field, pa.nulls(len(batch), field.type))
+        if field.name in batch.schema.names:
+            continue
+        values = pa.nulls(len(batch), field.type)
+        if field.name == "picture":
+            thumbnails = batch.column("thumbnail").to_pylist()
+            values = pa.array([small_picture(one or b"") for one in thumbnails], field.type)
+        batch = batch.append_column(field, values)
     return batch
 
 

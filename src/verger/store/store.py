@@ -59,7 +59,7 @@ from verger.store.record_file import Record, is_as_written, read_record
 from verger.store.troubles import told_of, troubles_told
 from verger.store.work import LockLost, Work, put_whole, run_name
 
-RECORD_FORMAT = 2  # 1 had no ETags
+RECORD_FORMAT = 3  # 1 had no ETags, 2 no small pictures
 _LOG = logging.getLogger("verger")
 _COMPLETED = "A run was stopped as it put its files into place in %s: that is done now."
 

@@ -21,6 +21,8 @@ _CSV_CELLS_A_BLOCK = 1_000_000
 # JPEG and the noise of float32 do not compress, and nobody searches by one feature's least value.
 _BULKY = {"features", "thumbnail", "components", "vector", "picture", "placed"}
 _REPEATED = {"label", "reason"}
+# Columns that tables of older formats lack, and what is read in the place of each, if anything is.
+_LATER = {"e_tag": None, "picture": "thumbnail"}
 
 
 class Table(NamedTuple):
@@ -116,7 +118,7 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read a Parquet file in constant memory. Raises `StoreError` where it is damaged."""
     with damage_told(place, path), opened(place, path, columns) as file:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
+        yield from file.iter_batches(batch_size=rows, columns=columns and there(file, columns))
 
 
 def rows_of(place: Place, paths: Iterable[str]) -> int:
@@ -136,9 +138,16 @@ def opened(
     Read it within `damage_told`, which knows all that this and reading raise.
     """
     file = pq.ParquetFile(place.open(path), page_checksum_verification=True, **options)
-    if missing := set(columns or ()).difference(file.schema_arrow.names):
+    if missing := set(there(file, columns or ())).difference(file.schema_arrow.names):
         raise KeyError(f"no column {min(missing)}")
     return file
+
+
+def there(file: pq.ParquetFile, columns: Iterable[str]) -> list[str]:
+    """Name the columns to read of a file, which may be of a format that lacks some of them."""
+    found = file.schema_arrow.names
+    names = [name if name in found else _LATER.get(name, name) for name in columns]
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def _leaves(schema: pa.Schema) -> Iterator[tuple[str, str]]:
