@@ -45,7 +45,7 @@ def finish(
     made = {
         "projection": projection_record(fitted.pca) | {"notes": notes},
         "discriminant": discriminant_record(fitted.discriminant),
-        "gallery": gallery | {"changed": changed},
+        "gallery": dict(gallery, changed=changed),
         "moments": moments_record(len(features), fitted.read),
     }
     folders = {MATRIX: projected.matrix, PROJECTION: fitted.files, GALLERY: shown}
