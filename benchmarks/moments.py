@@ -107,7 +107,7 @@ def _update(
     """Go on from what is kept, as a run does; return how many rows were read."""
     kept.write(place, ".verger/moments")
     again = KeptMoments.read(place, WIDTH)
-    wanted = again and readings(again, files, rewrites)
+    wanted = again and readings(again.files, files, rewrites)
     assert again is not None
     assert wanted is not None
     more, fewer = feature_moments(SparkEngine(spark), place, wanted, WIDTH, edits)

@@ -80,7 +80,12 @@ RECORD_FIELDS: Mapping[str, str] = {
     "`views` (the shorter side that each is cut at; "
     "in older records, `resize_shorter_side`) and `license`.",
     "projection": "`kind`, `k`, `rank`, `standardized`, `explained_variance` (share that all k "
-    "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it).",
+    "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it), "
+    "of the photos that it was fitted to. `held`: it is that of an earlier run (`--refit`). "
+    "`compared`: where that was asked for, what the components and directions of the run before do "
+    "on the photos that there are now: the `variance_kept` by them and the `variance_best` that as "
+    "many can keep, the `separation_kept` (share of that which directions fitted anew reach), and "
+    "the largest `angle` between both subspaces, in degrees; else null.",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
     "where there are fewer than two labels.",
     "moments": "What the projections were fitted to: how many `photos`, and how many rows were "

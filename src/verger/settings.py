@@ -15,6 +15,7 @@ from verger.errors import UsageError
 LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
+ALWAYS, WHEN_IT_MATTERS = "always", "when-it-matters"
 ENGINES = ("auto", "spark", "process")
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
@@ -55,6 +56,13 @@ def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str 
     """Declare one setting: its default, its help, and how the command line shows it."""
     metadata = {"help": help_, "metavar": metavar, "short": short}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_words(settings: RunSettings) -> None:
+    if settings.device not in (*BATCH_SIZES, "auto"):
+        raise UsageError(f"--device {settings.device} is none of cpu, cuda, auto.")
+    if settings.refit not in (ALWAYS, WHEN_IT_MATTERS):
+        raise UsageError(f"--refit {settings.refit} is neither {ALWAYS} nor {WHEN_IT_MATTERS}.")
 
 
 def _check_engine(settings: RunSettings) -> None:
@@ -129,6 +137,12 @@ class RunSettings:
     )
     standardize: bool = _choice(
         False, "Divide each feature by its spread first (PCA of the correlation matrix)."
+    )
+    refit: str = _choice(
+        ALWAYS,
+        "When the projections are fitted anew: 'always', or 'when-it-matters'; till then those of "
+        "the run before are held, and only new photos are projected.",
+        metavar=f"{ALWAYS}|{WHEN_IT_MATTERS}",
     )
     shrinkage: float = _choice(
         0.3,
@@ -237,8 +251,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         parse_components(self.components)
         _ = self.priced
-        if self.device not in (*BATCH_SIZES, "auto"):
-            raise UsageError(f"--device {self.device} is none of cpu, cuda, auto.")
+        _check_words(self)
         _check(self, batch_size=(1, 1024), image_size=(16, LARGEST_IMAGE))
         _check(self, max_pixels=(1, math.inf), max_bytes=(1, math.inf))
         _check(self, cores=(1, math.inf), keep=(1, math.inf))

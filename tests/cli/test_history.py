@@ -47,7 +47,7 @@ def test_as_json(store: Store) -> None:
     assert [run["run"] for run in runs] == [5, 4, 3, 2, 1]
     assert runs[1] == {
         "run": 4, "finished": "2026-11-04T06:00:00+00:00", "reduced": False, "photos": 40,
-        "rejected": 1, "k": 3, "variance": 0.9512, "drift": "clear", "kept": True,
+        "rejected": 1, "k": 3, "variance": 0.9512, "held": False, "drift": "clear", "kept": True,
         "changes": {"new": 4, "changed": 0, "kept": 9, "relabelled": 0, "gone": 3},
     }  # fmt: skip
 

@@ -128,13 +128,14 @@ class Killer:
     store: Path
     random: random.Random
     engine: str = "process"
+    options: tuple[str, ...] = ()
     kills: dict[str, int] = field(default_factory=dict)
     before: State | None = None  # the last complete state
 
     def start(self, begin: str = "", steps: int = 10**9) -> subprocess.Popen[str]:
         words = [sys.executable, "-c", DRIVER, str(self.store), begin, str(steps)]
         given = "run", str(self.photos), str(self.store), "--json", "--no-report"
-        return start([*words, *given, "--engine", self.engine])
+        return start([*words, *given, "--engine", self.engine, *self.options])
 
     def embeds(self, _: set[psutil.Process]) -> bool:
         return any(self.store.glob(".verger/work/parts-*/features/*"))
@@ -347,3 +348,26 @@ def test_spark_is_killed_at_random_moments(killer: Killer, photos: Path, tmp_pat
     print(killer.kills)  # noqa: T201
     assert sum(killer.kills.values()) >= 5, killer.kills
     assert {why.split(",")[0] for why in killer.kills} == {"driver", "Java", "a worker"}
+
+
+def test_killed_while_a_projection_is_held(
+    killer: Killer, few: list[Path], photos: Path, tmp_path: Path
+) -> None:
+    """Its matrix is carried on: a reader has that of before, or the new one."""
+    killer.options = "--refit", "when-it-matters"
+    before = killer.completed()
+    for number, file in enumerate(few):  # each of the different photos once: nothing shifts
+        (photos / file.parent.name / f"new {number}.jpg").hardlink_to(file)
+    for _ in range(5):
+        killer.driver("carrying on", 40, "moments")
+    killer.driver("publishing", 25, PUBLISHING)
+    for _ in range(3):
+        killer.driver("completing", 30)
+    held = killer.completed()
+    assert held.record["projection"]["held"] is True
+    assert len(held.paths) == PHOTOS + len(few)
+    np.testing.assert_array_equal(held.projection, before.projection)
+    checkout(Store(killer.store), tmp_path / "before", before.record["run"])
+    assert pd.read_parquet(tmp_path / "before" / "matrix").equals(before.matrix)
+    print(killer.kills)  # noqa: T201
+    assert killer.kills["driver, carrying on"] > 2

@@ -124,7 +124,7 @@ def test_a_run_is_told_with_what_it_found(store: Store) -> None:
     last, first = log(store)
     assert last == Logged(
         run=2, finished="2026-11-02T06:00:00+00:00", reduced=False, photos=20, rejected=1, k=3,
-        variance=0.9512, drift="small", kept=True,
+        variance=0.9512, held=False, drift="small", kept=True,
         changes={"new": 2, "changed": 0, "kept": 9, "relabelled": 0, "gone": 1},
     )  # fmt: skip
     assert (first.run, first.photos, first.drift, first.kept) == (1, 10, None, True)

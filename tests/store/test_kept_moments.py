@@ -126,7 +126,7 @@ def test_any_history_ends_in_the_moments_of_what_is_left(
     for step in range(steps):
         rewrites, edits = orchard.change() if step else ({}, {})
         rows = {file: rows_of(orchard.place, [file]) for file in orchard.files}
-        wanted = readings(orchard.kept, rows, rewrites)
+        wanted = readings(orchard.kept.files, rows, rewrites)
         assert wanted is not None
         of_file = partial(_of_file, edits)
         made = orchard.kept.updated(*summed(orchard, wanted, of_file), rows)
@@ -174,7 +174,7 @@ def grown(tmp_path: Path) -> tuple[Orchard, dict[str, int]]:
     orchard.add(40)
     orchard.add(30)
     rows = {file: rows_of(orchard.place, [file]) for file in orchard.files}
-    wanted = readings(orchard.kept, rows, {})
+    wanted = readings(orchard.kept.files, rows, {})
     assert wanted is not None
     made = orchard.kept.updated(*summed(orchard, wanted, no_edits), rows)
     assert made is not None
@@ -185,17 +185,17 @@ def grown(tmp_path: Path) -> tuple[Orchard, dict[str, int]]:
 
 def test_only_what_changed_is_read(tmp_path: Path) -> None:
     orchard, rows = grown(tmp_path)
-    assert readings(orchard.kept, rows, {}) == []
+    assert readings(orchard.kept.files, rows, {}) == []
     file = orchard.files[0]
     paths = orchard.paths(file)
     edits: dict[str, Edits] = {file: ({paths[0]}, {paths[1]: "Medlar"})}
     rewrites = orchard.rewrite([file], edits)
     orchard.add(10)
     rows = {file: rows_of(orchard.place, [file]) for file in orchard.files}
-    wanted = readings(orchard.kept, rows, rewrites)
+    wanted = readings(orchard.kept.files, rows, rewrites)
     assert wanted == [
         Reading(orchard.files[-1], 10),
-        Reading(file, 40, edited=True, summed=True),
+        Reading(file, 40, edited=True, known=True),
     ]
     more, fewer = summed(orchard, wanted, partial(_of_file, edits))
     assert (more.raw.n, fewer.raw.n) == (10 + 1, 2)
@@ -208,9 +208,9 @@ def test_only_what_changed_is_read(tmp_path: Path) -> None:
 def test_files_that_went_another_way_make_it_useless(tmp_path: Path) -> None:
     orchard, rows = grown(tmp_path)
     one, other = orchard.files
-    assert readings(orchard.kept, {one: rows[one]}, {}) is None
-    assert readings(orchard.kept, {one: rows[one], other: rows[other] - 1}, {}) is None
-    assert readings(orchard.kept, rows | {"features/part-new.parquet": 3}, {}) is not None
+    assert readings(orchard.kept.files, {one: rows[one]}, {}) is None
+    assert readings(orchard.kept.files, {one: rows[one], other: rows[other] - 1}, {}) is None
+    assert readings(orchard.kept.files, rows | {"features/part-new.parquet": 3}, {}) is not None
 
 
 def test_what_would_not_be_exact_is_begun_again(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_the_summary_says_what_the_record_holds() -> None:
     assert "\x1b" not in text
 
 
+def test_a_projection_that_is_held_is_told() -> None:
+    held = record()["projection"] | {"held": True}
+    said = "They are held from an earlier run."
+    assert said in summary(record(projection=held), "store")
+    assert said not in summary(record(projection=held | {"held": False}), "store")
+
+
 def test_several_views_are_told_and_the_usual_one_is_not() -> None:
     of_two = {"name": "lite", "features": 1280, "image_size": 224, "views": [420, 224]}
     assert "by lite in the views 224/224,420, 119.6" in summary(record(backbone=of_two), "store")

@@ -31,7 +31,8 @@ def log_command(store: str, as_json: bool) -> None:
     the components and the share of variance that they keep, what its report says of new photos
     (none, small or clear drift; the first run, and one without new photos or with another backbone,
     has nothing to compare), whether its matrix is kept for `verger checkout`, and what it found
-    changed. A run that found nothing new is no run here.
+    changed; 'projection held' where that is an earlier run's (--refit). A run that found nothing
+    new is no run here.
     """
     from verger.store.log import OLDER, log
     from verger.store.store import Store
@@ -110,7 +111,10 @@ def export_command(store: str, file: str, quiet: bool) -> None:
 
 def _row(run: Logged) -> tuple[str, ...]:
     changes = [f"{n:,} {name}" for name, n in run.changes.items() if n and name != "kept"]
-    what = "fitted again by verger reduce" if run.reduced else ", ".join(changes)
+    fitted = "projection held" if run.held else ""
+    if run.reduced:
+        changes = ["reduced again" if run.held else "fitted again by verger reduce"]
+    what = ", ".join(filter(None, [*changes, fitted]))
     return (
         str(run.run or _NONE), run.finished[:16].replace("T", " "), f"{run.photos:,}",
         f"{run.rejected:,}", str(run.k), f"{run.variance:.2%}",

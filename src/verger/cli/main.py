@@ -32,8 +32,8 @@ if typing.TYPE_CHECKING:
 
 # What `verger reduce` has a use for: it opens no photo.
 _OF_REDUCING = (
-    "components", "standardize", "shrinkage", "csv", "report", "keep", "engine", "master", "cores",
-    "memory", "spark_conf", "verbose",
+    "components", "standardize", "refit", "shrinkage", "csv", "report", "keep", "engine", "master",
+    "cores", "memory", "spark_conf", "verbose",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

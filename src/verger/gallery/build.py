@@ -5,6 +5,7 @@ The features themselves are not read here, but for those of the photos that are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -15,9 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from verger.errors import CountError
 from verger.gallery.calibration import Calibration, calibrate
+from verger.gallery.contents import read_contents
 from verger.gallery.evidence import Floats, add_by_label, label_means
-from verger.gallery.files import paths_schema, write_header
+from verger.gallery.files import paths_schema, read_header, write_header
+from verger.gallery.gallery import at_hand
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
@@ -25,12 +29,16 @@ from verger.machine.blas import on_one_thread
 from verger.machine.folders import scratch_folder
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
-from verger.storage.place import LocalPlace
+from verger.storage.place import LocalPlace, Place
 from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
 from verger.store.labels import Labels, labels_of
+from verger.store.layout import GALLERY
 from verger.store.matrix import ALL, block_of, groups_of, reader, rows_of_files
-from verger.store.tables import ROWS_A_GROUP, Table
+from verger.store.tables import ROWS_A_GROUP, Table, batches
 
+Vectored = tuple[Ints, Floats]
+
+_ROWS_A_BLOCK = 65_536
 REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
 NOT_REHEARSED = (
     "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
@@ -85,12 +93,15 @@ class Rehearsal:
         return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
 
     @on_one_thread
-    def calibration(self, gathered: Gathered, threads: int = 1) -> Calibration | None:
-        """Rehearse, and fit to what came of it; None where there are too few photos."""
-        paths = gathered.in_order("path").take(pa.array(self.rows))
-        order = np.asarray(
-            pc.sort_indices(paths)
-        )  # else a STORE that grew would rehearse otherwise
+    def calibration(
+        self, gathered: Gathered, paths: pa.ChunkedArray, threads: int = 1
+    ) -> Calibration | None:
+        """Rehearse, and fit to what came of it; None where there are too few photos.
+
+        `paths` are those of all photos, in the order of the table.
+        """
+        # By path, else a STORE that grew would rehearse otherwise.
+        order = np.asarray(pc.sort_indices(paths.take(pa.array(self.rows))))
         features = gathered.features(self.rows, self.width)[order]
         ids = self.label_ids[order]
         held = rehearse(features, ids, self.groups, self.shrinkage, threads=threads)
@@ -121,16 +132,19 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
                 prepared = root_unit(block_of(block, projector.width))
                 add_by_label(sums, prepared, labels.codes[at])
         gathered = Gathered(gathering.place, len(labels.codes), ["light"], ["heavy"])
-        calibration = rehearsal.calibration(gathered) if rehearsal else None
+        paths = gathered.in_order("path")
+        calibration = rehearsal.calibration(gathered, paths) if rehearsal else None
         tables = dict(zip(features.files, rows_of_files(groups, len(features.files)), strict=True))
         notes = [NOT_REHEARSED] if rehearsal and calibration is None else []
-        made = write_gallery(out, gathered, tables, labels, sums, projector, calibration)
+        vectors = gathered_vectors(gathered, projector)
+        made = write_gallery(out, paths, vectors, tables, labels, sums, projector, calibration)
     return made | {"notes": notes}
 
 
 def write_gallery(
     out: Path,
-    gathered: Gathered,
+    paths: pa.ChunkedArray,
+    vectors: Iterable[Vectored],
     tables: dict[str, int],
     labels: Labels,
     likenesses: npt.NDArray[np.float64],
@@ -139,6 +153,8 @@ def write_gallery(
 ) -> dict[str, Any]:
     """Write a gallery to a folder of this machine.
 
+    paths:       of the n photos, in the order of the table of features
+    vectors:     where some photos stand in it, and the vectors of these: all, in any order
     tables:      the files of features, and their rows
     likenesses:  float64 (L, d), the direction of each label's features, after `root_unit`
     calibration: what a rehearsal gave; None where there was none
@@ -146,25 +162,29 @@ def write_gallery(
     """
     out.mkdir(parents=True, exist_ok=True)
     groups = groups_of_labels(labels)
-    vectors = _on_disk(out / "vectors.npy", (gathered.photos, projector.k))
-    for numbers, batch in gathered.of_all("vector"):
-        vectors[numbers] = unpacked(batch.column("vector"), np.float32, projector.k)
+    photos = len(labels.codes)
+    on_disk = _on_disk(out / "vectors.npy", (photos, projector.k))
+    there = np.zeros(photos, np.bool_)
+    for rows, some in vectors:
+        on_disk[rows], there[rows] = some, True
+    if (vectored := int(there.sum())) != photos:
+        raise CountError.of_rows(photos, "photos", vectored, "the gallery")
     label_ids = labels.codes.astype(np.int32)
     arrays = {
         "label_ids": label_ids,
-        "means": label_means(vectors, label_ids, len(groups)),
+        "means": label_means(on_disk, label_ids, len(groups)),
         "likenesses": unit_length(likenesses).astype(np.float32),
     }
     for name, array in arrays.items():
         np.save(out / f"{name}.npy", array, allow_pickle=False)
-    if isinstance(vectors, np.memmap):
-        vectors.flush()
-    _write_paths(out / "photos.arrow", gathered.in_order("path"), list(tables.values()))
+    if isinstance(on_disk, np.memmap):
+        on_disk.flush()
+    _write_paths(out / "photos.arrow", paths, list(tables.values()))
     files = {name: out / f"{name}.npy" for name in ("vectors", *arrays)}
     calibration = calibration or Calibration()
     fields = {
         "projection": projector.record(),
-        "photos": gathered.photos,
+        "photos": photos,
         "k": projector.k,
         "width": projector.width,
         "labels": list(labels.names),
@@ -175,11 +195,41 @@ def write_gallery(
     write_header(out, fields, files | {"photos": out / "photos.arrow"})
     return {
         "space": projector.kind,
-        "photos": gathered.photos,
+        "photos": photos,
         "labels": len(groups),
         "groups": len(set(groups)),
         "rehearsed": calibration.photos,
     }
+
+
+def gathered_vectors(gathered: Gathered, projector: Projector) -> Iterator[Vectored]:
+    """Read the vectors of all photos that `Vectors` took."""
+    for rows, batch in gathered.of_all("vector"):
+        yield rows, unpacked(batch.column("vector"), np.float32, projector.k)
+
+
+def carried_vectors(
+    place: Place, projector: Projector, paths: pa.ChunkedArray, changed: list[str]
+) -> Iterator[Vectored]:
+    """Take vectors from the gallery of a STORE, made with this projector, and of what changed.
+
+    paths:   of all photos, in the order of the new table of features
+    changed: files of paths and vectors, which count where the gallery has others
+    Raises `StoreError` or ValueError where the gallery is not what was written.
+    """
+    wanted = paths.combine_chunks()
+    with at_hand(place, str(place), [GALLERY]) as root:
+        header = read_header(root / GALLERY, str(place))
+        there = read_contents(root / GALLERY, header, projector)
+    at = pc.index_in(there.paths, value_set=wanted)
+    for start in range(0, there.photos, _ROWS_A_BLOCK):
+        some = at.slice(start, _ROWS_A_BLOCK)
+        stays = start + np.flatnonzero(np.asarray(pc.is_valid(some)))
+        yield np.asarray(some.drop_null()), there.vectors[stays]
+    for file in changed:
+        for batch in batches(place, file, ["path", "vector"]):
+            rows = np.asarray(pc.index_in(batch.column("path"), value_set=wanted))
+            yield rows, unpacked(batch.column("vector"), np.float32, projector.k)
 
 
 def groups_of_labels(labels: Labels) -> list[str]:

@@ -156,7 +156,7 @@ def reduce(
     settings: RunSettings | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
-    """Fit again to the stored features, and rewrite projection, matrix and CSV; no photo is opened.
+    """Fit to the stored features, and write projection, matrix and CSV anew; no photo is opened.
 
     Raises `StoreError` where STORE holds no whole run.
     """
@@ -168,7 +168,7 @@ def reduce(
         record: dict[str, Any] = store.whole_run(TABLES)
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
-        kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "keep")}
+        kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "refit", "keep")}
         engine = {name: made.record.pop(name) for name in ("engine", "versions")}
         record |= {
             "settings": record["settings"] | kept,
@@ -204,14 +204,14 @@ def _embedded_and_reduced(
         counts = count(job, str(photos), stock, len(features), rejects)
         if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
             return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
-        fitted = fit(job, engine, features, backbone.card.features)
+        fitted = fit(job, engine, features, backbone.card.features, before)
         projected = project(job, engine, features, fitted, before)
     made, publication = finish(job, features, fitted, projected)
     publication.folders[FEATURES] = features.table.files
     publication.folders[REJECTS] = [rejects]
     how = {"cores": engine.cores, "device": job.settings.device}
     record = {"counts": counts, **how, **_engine(engine), **made}
-    return _Made(record, publication, projected.gathered)
+    return _Made(record, publication, projected.for_report)
 
 
 def _reduced(job: Job, record: dict[str, Any]) -> _Made:
@@ -220,10 +220,10 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
     if (embedded := record["counts"]["embedded"]) != len(features):
         raise CountError.of_rows(embedded, "photos embedded", len(features), "features")
     with opened(job, 0, embedded) as engine:
-        fitted = fit(job, engine, features, record["backbone"]["features"])
+        fitted = fit(job, engine, features, record["backbone"]["features"], record)
         projected = project(job, engine, features, fitted, None, str(record["finished"]))
     made, publication = finish(job, features, fitted, projected)
-    return _Made({**_engine(engine), **made}, publication, projected.gathered)
+    return _Made({**_engine(engine), **made}, publication, projected.for_report)
 
 
 def _engine(engine: Engine) -> dict[str, Any]:

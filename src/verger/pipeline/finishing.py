@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from verger.gallery.build import NOT_REHEARSED, write_gallery
+import pyarrow as pa
+
+from verger.gallery.build import (
+    NOT_REHEARSED,
+    Vectored,
+    carried_vectors,
+    gathered_vectors,
+    write_gallery,
+)
 from verger.pipeline.job import Job
 from verger.pipeline.reducing import Features, Fitted, Projected
 from verger.pipeline.rehearsing import rehearsed
@@ -25,12 +34,14 @@ def finish(
 ) -> tuple[dict[str, Any], Publication]:
     """Make what is left to make; return this part of the record, and the files to publish."""
     with job.clock.time("gallery"):
-        calibration, changed = projected.kept or rehearsed(
-            job, projected.rehearsal, projected.gathered
-        )
+        gathered, is_carried = projected.gathered, projected.carried is not None
+        paths = features.table.column("path") if is_carried else gathered.in_order("path")
+        kept, rehearsal = projected.kept, projected.rehearsal
+        calibration, changed = kept or rehearsed(job, rehearsal, gathered, paths)
         gallery = write_gallery(
             job.work.scratch / GALLERY,
-            projected.gathered,
+            paths,
+            _vectors(job, fitted, projected, paths),
             features.rows,
             fitted.labels,
             fitted.label_means,
@@ -43,13 +54,30 @@ def finish(
     if projected.rehearsal and calibration is None:
         notes.append(NOT_REHEARSED)
     made = {
-        "projection": projection_record(fitted.pca) | {"notes": notes},
+        "projection": projection_record(fitted.pca) | _held(fitted) | {"notes": notes},
         "discriminant": discriminant_record(fitted.discriminant),
         "gallery": dict(gallery, changed=changed),
         "moments": moments_record(len(features), fitted.read),
     }
-    folders = {MATRIX: projected.matrix, PROJECTION: fitted.files, GALLERY: shown}
+    folders = {MATRIX: projected.matrix, GALLERY: shown}
+    if fitted.held is None:
+        folders[PROJECTION] = fitted.files
     return made, Publication(folders, {MATRIX_CSV: csv})
+
+
+def _held(fitted: Fitted) -> dict[str, Any]:
+    """Say whether the projection is held, and how it compares with one fitted anew."""
+    figures = fitted.compared.figures if fitted.compared else None
+    return {"held": fitted.held is not None, "compared": figures}
+
+
+def _vectors(
+    job: Job, fitted: Fitted, projected: Projected, paths: pa.ChunkedArray
+) -> Iterator[Vectored]:
+    """Return the vectors of all photos, whose paths these are."""
+    if projected.carried is None:
+        return gathered_vectors(projected.gathered, fitted.projector)
+    return carried_vectors(job.place, fitted.projector, paths, projected.carried)
 
 
 def _csv(job: Job, matrix: list[str], k: int, rows: int) -> str:

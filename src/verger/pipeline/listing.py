@@ -7,7 +7,7 @@ from typing import Any
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
 from verger.pipeline.job import Job
-from verger.settings import RunSettings
+from verger.settings import ALWAYS, RunSettings
 from verger.storage.place import Source
 from verger.store.inventory import Tally
 from verger.store.layout import FEATURES
@@ -47,6 +47,8 @@ def is_fitted(record: dict[str, Any], job: Job, features: list[str]) -> bool:
 
 def _is_projected(record: dict[str, Any], settings: RunSettings) -> bool:
     made = record["settings"]
+    if settings.refit == ALWAYS and record["projection"].get("held"):
+        return False
     return all(made[name] == getattr(settings, name) for name in OF_PROJECTION)
 
 

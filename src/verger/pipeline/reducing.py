@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 from verger.errors import CountError
 from verger.gallery.build import Rehearsal, Vectors
 from verger.gallery.projector import Projector, open_projector
+from verger.pipeline.holding import Compared, Held, compared
 from verger.pipeline.job import Job
 from verger.pipeline.rehearsing import Rehearsed, last_rehearsal
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix, check_width
 from verger.projections.pca import PCA, fit_pca, save_pca
-from verger.settings import parse_components
+from verger.settings import WHEN_IT_MATTERS, parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
 from verger.store.inventory import edits_of
 from verger.store.kept_moments import KeptMoments, Rewrites, readings
@@ -26,7 +28,7 @@ from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
 from verger.store.tables import Table, rows_of
 from verger.tasks.engine import Engine
-from verger.tasks.reduction import feature_moments, write_matrix
+from verger.tasks.reduction import carry_matrix, feature_moments, gather, write_matrix
 
 
 class Features:
@@ -50,8 +52,10 @@ class Features:
 class Fitted:
     """The models, and what they were fitted to: labels, and the mean features of each.
 
-    read:    how many rows of features were read for it
-    changed: how many rows had come, gone or got another label since the last fit; all, if unknown
+    files:    those to publish; none where what STORE has is held
+    read:     how many rows of features were read for it
+    changed:  how many rows had come, gone or got another label since the last fit; all, if unknown
+    compared: what came of comparing them with those of the run before, if that was done
     """
 
     pca: PCA
@@ -62,6 +66,12 @@ class Fitted:
     files: list[str]
     read: int
     changed: int
+    compared: Compared | None = None
+
+    @property
+    def held(self) -> Held | None:
+        """What STORE has, where that is held."""
+        return self.compared.held if self.compared else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +79,33 @@ class Projected:
     """The files of the matrix, and what was gathered as they were written.
 
     rehearsal, kept: what to rehearse on; or what came of the last time, where that still holds
+    carried:         where the projection is held, the files of the rows that are not as they were:
+                     of all others, nothing but what is rehearsed on was gathered
     """
 
     matrix: list[str]
     gathered: Gathered
     rehearsal: Rehearsal | None
     kept: Rehearsed | None
+    carried: list[str] | None = None
+
+    @property
+    def for_report(self) -> Gathered | None:
+        """What was gathered, where it is what a report needs."""
+        return self.gathered if self.carried is None else None
 
 
-def fit(job: Job, engine: Engine, features: Features, width: int) -> Fitted:
-    """Fit both projections to the moments of the features, and save them."""
+def fit(
+    job: Job, engine: Engine, features: Features, width: int, before: Mapping[str, Any] | None
+) -> Fitted:
+    """Fit both projections to the moments of the features, and save them; or hold those of before.
+
+    `before` is the record of the run whose projection may be held; None where none may be.
+    """
     with job.clock.time("fit"):
         labels = labels_of(features.table)
         moments, read, changed = _moments(job, engine, features, labels, width)
-        return _fitted(job, moments, labels, read, changed)
+        return _fitted(job, features, moments, labels, (read, changed), before)
 
 
 def _moments(
@@ -100,7 +123,7 @@ def _moments(
     if not features.rewrites or 2 * rows_of(place, [edits]) < len(features):
         tries = [kept for kept in (KeptMoments.read(place, width),) if kept] + tries
     for kept in tries:
-        wanted = readings(kept, features.rows, features.rewrites)
+        wanted = readings(kept.files, features.rows, features.rewrites)
         if wanted is None:
             continue
         of_file = partial(edits_of, place, edits)
@@ -122,18 +145,30 @@ def _are_of(moments: FeatureMoments, labels: Labels) -> bool:
     return as_many and unit.labels == labels.names and np.array_equal(unit.label_counts, counts)
 
 
-def _fitted(job: Job, moments: FeatureMoments, labels: Labels, read: int, changed: int) -> Fitted:
+def _fitted(
+    job: Job,
+    features: Features,
+    moments: FeatureMoments,
+    labels: Labels,
+    counts: tuple[int, int],
+    before: Mapping[str, Any] | None,
+) -> Fitted:
     settings, folder = job.settings, job.work.scratch / PROJECTION
-    wanted = parse_components(settings.components)
+    wanted, means = parse_components(settings.components), moments.unit.label_means
     pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
+    beside = None
+    if before is not None and settings.refit == WHEN_IT_MATTERS:
+        beside = compared(job, before, moments, pca, features.rows, features.rewrites)
+    if beside is not None and (held := beside.held) is not None:
+        models = held.pca, held.discriminant, held.projector
+        return Fitted(*models, labels, means, [], *counts, beside)
     save_pca(pca, folder)
     discriminant: Discriminant | None = None
     if len(labels.names) > 1:
         discriminant = fit_discriminant(moments.unit, settings.shrinkage)
         save_discriminant(discriminant, folder)
-    projector, means = open_projector(folder), moments.unit.label_means
-    files = job.send(PROJECTION)
-    return Fitted(pca, discriminant, projector, labels, means, files, read, changed)
+    projector, files = open_projector(folder), job.send(PROJECTION)
+    return Fitted(pca, discriminant, projector, labels, means, files, *counts, beside)
 
 
 def project(
@@ -152,6 +187,8 @@ def project(
     kept = last_rehearsal(job, before, fitted.labels, fitted.changed)
     rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector)
     with job.clock.time("project"):
+        if fitted.held is not None:
+            return _carried_on(job, engine, features, fitted.held, rehearsal, kept)
         gathering = _gathering(job, fitted, rehearsal, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
         written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
@@ -160,6 +197,29 @@ def project(
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))
     gathered = Gathered(job.place, len(features), light, heavy)
     return Projected(matrix, gathered, rehearsal, kept)
+
+
+def _carried_on(
+    job: Job,
+    engine: Engine,
+    features: Features,
+    held: Held,
+    rehearsal: Rehearsal | None,
+    kept: Rehearsed | None,
+) -> Projected:
+    """Carry the matrix on with the projection that is held, and read what is rehearsed on."""
+    place, of_file = job.place, partial(edits_of, job.place, job.work.edits)
+    written, changed = carry_matrix(
+        engine, job.work, held.matrix, held.readings, of_file, held.pca, Vectors(held.projector)
+    )
+    if (rows := sum(rows for _, rows in written)) != len(features):
+        raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
+    heavy = []
+    if rehearsal is not None:
+        gathering = Gathering(place, (), rehearsal.rows, ("features",))
+        heavy = gather(engine, job.work, features.table, features.groups, gathering)
+    gathered = Gathered(place, len(features), [], heavy)
+    return Projected([file for file, _ in written], gathered, rehearsal, kept, changed)
 
 
 def _gathering(

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from verger.gallery.build import Rehearsal, groups_of_labels
 from verger.gallery.calibration import Calibration
 from verger.gallery.files import HEADER
@@ -51,10 +53,12 @@ def last_rehearsal(
     return Rehearsed(calibration, changed) if calibration.photos else None
 
 
-def rehearsed(job: Job, rehearsal: Rehearsal | None, gathered: Gathered) -> Rehearsed:
-    """Rehearse anew, where there is anything to rehearse on."""
+def rehearsed(
+    job: Job, rehearsal: Rehearsal | None, gathered: Gathered, paths: pa.ChunkedArray
+) -> Rehearsed:
+    """Rehearse anew, where there is anything to rehearse on; `paths` are those of all photos."""
     if rehearsal is None:
         return Rehearsed(None, 0)
     threads = min(job.settings.cores or cores(), _THREADS)
     with troubles_told(str(job.place)):
-        return Rehearsed(rehearsal.calibration(gathered, threads), 0)
+        return Rehearsed(rehearsal.calibration(gathered, paths, threads), 0)

@@ -47,7 +47,7 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "report": report,
         "record": report.record,
         "lead": _lead(report, say),
-        "kept": _kept(report, say),
+        "kept": f"{_kept(report, say)} {_compared(report, say)}".rstrip(),
         "tiles": _tiles(report, say),
         "stages": _stages(report.record, say),
         "strip": _strip(report),
@@ -129,6 +129,34 @@ def _kept(report: Report, say: Words) -> str:
         share=say.percent(record["projection"]["explained_variance"]),
         features=features,
         rank=say.number(report.pca.rank),
+    )
+
+
+def _compared(report: Report, say: Words) -> str:
+    """Say how the projection compares with one fitted anew, where the run looked at that."""
+    projection = report.record["projection"]
+    figures = projection.get("compared")
+    if not figures:
+        return ""
+    values = {
+        "kept": say.percent(figures["variance_kept"], 3),
+        "best": say.percent(figures["variance_best"], 3),
+        "separation": say.percent(figures["separation_kept"], 2),
+        "angle": say.decimal(figures["angle"], 1),
+    }
+    if not projection["held"]:
+        return say(
+            "They were fitted anew: as many of the run before would keep %(kept)s, where these "
+            "keep %(best)s, and %(separation)s of the separation of labels; the largest angle "
+            "between the subspaces is %(angle)s°.",
+            **values,
+        )
+    return say(
+        "They are held from an earlier run, of %(photos)s photos: of all photos they keep "
+        "%(kept)s, where as many fitted anew would keep %(best)s, and %(separation)s of the "
+        "separation of labels; the largest angle between the subspaces is %(angle)s°.",
+        photos=say.number(report.pca.rows),
+        **values,
     )
 
 

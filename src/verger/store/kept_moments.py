@@ -99,42 +99,43 @@ class KeptMoments(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A file of features to be read for moments.
+    """A file of features to be read for what has changed.
 
     rows:   how many it has, about
     edited: whether there may be edits of it
-    summed: whether its rows are summed up already, so that edits alone count
+    known:  whether its rows are known as they were, so that edits alone count
     """
 
     path: str
     rows: int
     edited: bool = False
-    summed: bool = False
+    known: bool = False
 
 
 Rewrites = Mapping[str, Sequence[str]]
 
 
 def readings(
-    kept: KeptMoments, files: Mapping[str, int], rewrites: Rewrites
+    before: Mapping[str, int], files: Mapping[str, int], rewrites: Rewrites
 ) -> list[Reading] | None:
     """Say what has to be read, where these are the files of features now, and their rows.
 
+    before:   the names of those whose rows are known, and their rows
     rewrites: for each file that was made of others, these. One that has no rows is none of `files`.
-    None where what is kept is of files that went another way.
+    None where what is known is of files that went another way.
     """
-    known = kept.files.keys()
+    known = before.keys()
     of_known = {to: made_of for to, made_of in rewrites.items() if known & set(map(_name, made_of))}
     sources = sorted({source for made_of in of_known.values() for source in made_of})
     there = {_name(path): rows for path, rows in files.items()}
-    there |= {_name(source): kept.files.get(_name(source), 0) for source in sources}
-    if any(there.get(name) != rows for name, rows in kept.files.items()):
+    there |= {_name(source): before.get(_name(source), 0) for source in sources}
+    if any(there.get(name) != rows for name, rows in before.items()):
         return None
     new = [path for path in files if path not in of_known and _name(path) not in known]
     return [
         *(Reading(path, files[path]) for path in new),
         *(
-            Reading(path, kept.files.get(_name(path), 0), edited=True, summed=_name(path) in known)
+            Reading(path, before.get(_name(path), 0), edited=True, known=_name(path) in known)
             for path in sources
         ),
     ]
@@ -152,7 +153,7 @@ def rows_changed(
 ) -> Iterator[Changed]:
     """Read what one reading asks for, a block at a time."""
     dropped, labels = edits(reading.path) if reading.edited else no_edits(reading.path)
-    if not reading.summed:
+    if not reading.known:
         for batch in batches(place, reading.path, _COLUMNS):
             yield Changed(edited(batch, dropped, labels), batch.slice(0, 0))
     elif touched := sorted({*dropped, *labels}):

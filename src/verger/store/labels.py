@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +22,7 @@ class Labels(NamedTuple):
 
 def labels_of(table: Table) -> Labels:
     """Read the labels of a table, and no other column."""
-    with ThreadPoolExecutor(table.place.reads_at_once) as pool:
-        read = pool.map(
-            lambda number: list(table.batches([number], ["label"])), range(len(table.files))
-        )
-        labels = [batch.column("label") for of_file in read for batch in of_file]
-    return encoded(pa.chunked_array(labels, pa.string()))
+    return encoded(table.column("label"))
 
 
 def encoded(labels: pa.ChunkedArray) -> Labels:

@@ -26,6 +26,7 @@ class Logged:
     changes:  what it found, in photos: new, changed, gone, relabelled and more, as in its record
     photos, rejected: of how many its matrix is, and how many were rejects
     k, variance:      components, and the share of variance that they keep
+    held:     the projection was that of an earlier run; see --refit
     drift:    the verdict of its report on new photos; None where it has none
     kept:     its matrix is there
     """
@@ -38,6 +39,7 @@ class Logged:
     rejected: int
     k: int
     variance: float
+    held: bool
     drift: str | None
     kept: bool
 
@@ -90,6 +92,7 @@ def _logged(record: Mapping[str, Any], kept: set[int]) -> Logged:
     return Logged(
         run, finished, reduced, changes, counts["embedded"], counts["rejected"],
         int(projection["k"]), float(projection["explained_variance"]),
+        bool(projection.get("held")),
         drift if isinstance(drift, str) else None, run in kept and bool(files_of(record)),
     )  # fmt: skip
 

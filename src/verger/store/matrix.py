@@ -109,15 +109,19 @@ def ranges(groups: list[Group], k: int, cores: int) -> list[Range]:
     return spans
 
 
+def rows_a_group(k: int) -> int:
+    """Return how many rows of k components make a group of a file."""
+    return max(1, _BYTES_A_GROUP // (4 * k + 64))
+
+
 def write_range(features: Table, span: Range, pca: PCA, gathering: Gathering, to: Files) -> Files:
     """Write one file of the matrix, and what is gathered of its rows, which are counted.
 
     Holds few groups of rows at a time.
     """
-    a_group = max(1, _BYTES_A_GROUP // (4 * pca.k + 64))
     with (
         features.place.incoming(to.matrix) as file,
-        TableWriter(file, SCHEMA, a_group) as out,
+        TableWriter(file, SCHEMA, rows_a_group(pca.k)) as out,
         gathering.into(to.light, to.heavy) as take,
     ):
         read = reader(features, [*_COLUMNS, *gathering.columns])

@@ -61,9 +61,11 @@ def _done(record: Mapping[str, Any]) -> list[str]:
         again = f" The next run tries {passing:,} of them again." if passing else ""
         lines.append(f"{counts['rejected']:,} rejected: {reasons}.{again}")
     if projection["k"]:
+        held = " They are held from an earlier run." if projection.get("held") else ""
         lines.append(
             f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
             f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
+            + held
         )
     if cost := record.get("cost"):
         lines.append(

@@ -7,9 +7,10 @@ what a report looks at, are read there from the STORE: of 6,000 photos at most.)
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 
 from verger.errors import BackboneError, StoreError
@@ -18,10 +19,20 @@ from verger.projections.moment_bytes import Parts
 from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
 from verger.storage.place import Place
-from verger.store.gathering import Gathering
+from verger.store.carried import ChangedFiles, write_carried, write_changed
+from verger.store.gathering import Gathering, Taker
 from verger.store.kept_moments import Changed, Reading, rows_changed
 from verger.store.layout import MATRIX
-from verger.store.matrix import Files, Range, write_range
+from verger.store.matrix import (
+    ALL,
+    Files,
+    Group,
+    Range,
+    groups_of,
+    ranges,
+    reader,
+    write_range,
+)
 from verger.store.parts import Edits
 from verger.store.tables import Table
 from verger.store.troubles import troubles_told
@@ -46,16 +57,11 @@ def feature_moments(
     Raises `BackboneError`, with the path of the photo, where a feature is NaN or infinite, and
     `StoreError` where the features of a photo are not of `width`.
     """
-    # Moments are large, however few the rows: what each task sends is worth that of many files.
-    rows = sum(reading.rows for reading in readings)
-    most = _TASKS_A_CORE * engine.cores
-    tasks = max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
+    tasks = _tasks(engine, readings)
 
     def of_files(task: int) -> Parts:
-        # Dealt like cards: the first files are the largest.
-        changed = (rows_changed(place, one, edits) for one in readings[task::tasks])
         with troubles_told(str(place)):
-            return summed_up(chain.from_iterable(changed), width)
+            return summed_up(_changed(place, readings[task::tasks], edits), width)
 
     check_width(width)
     if not readings:
@@ -77,7 +83,7 @@ def write_matrix(
     """
 
     def write(number: int) -> Row:
-        name = f"part-{work.run}-{number:05d}-{uuid.uuid4().hex[:8]}.parquet"
+        name = _named(work, number)
         matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
         with troubles_told(str(work.place)):
             to = Files(matrix, light, heavy)
@@ -85,6 +91,87 @@ def write_matrix(
 
     schema = "matrix string, light string, heavy string, rows long"
     return sorted(Files(**row) for row in engine.rows(len(spans), write, schema))
+
+
+def carry_matrix(
+    engine: Engine,
+    work: Work,
+    matrix: list[str],
+    readings: list[Reading],
+    edits: Callable[[str], Edits],
+    pca: PCA,
+    taker: Taker,
+) -> tuple[list[tuple[str, int]], list[str]]:
+    """Carry on the matrix that these files are: project what readings find to have changed.
+
+    Returns the files of the new one, in order, with their rows; and those of the rows that changed,
+    with what was taken of them.
+    """
+    place, tasks = work.place, _tasks(engine, readings)
+
+    def project(task: int) -> Row:
+        to = ChangedFiles(
+            *(work.built(f"{at}/{_named(work, task)}") for at in ("changed", "left-out"))
+        )
+        with troubles_told(str(place)):
+            changed = _changed(place, readings[task::tasks], edits)
+            write_changed(place, changed, pca, taker, to)
+        return to._asdict()
+
+    schema = "now string, gone string"
+    changed = [ChangedFiles(**row) for row in engine.rows(tasks, project, schema)]
+    now, gone = [files.now for files in changed], [files.gone for files in changed]
+    rows, before = Table(place, [*matrix, *now]), len(matrix)
+    spans = ranges(groups_of(rows), pca.k, engine.cores)
+
+    def merge(number: int) -> Row:
+        to = work.built(f"{MATRIX}/{_named(work, number)}")
+        with troubles_told(str(place)):
+            return {"file": to, "rows": write_carried(rows, before, gone, spans[number], pca.k, to)}
+
+    written = engine.rows(len(spans), merge, "file string, rows long")
+    return sorted((str(row["file"]), int(row["rows"])) for row in written), now
+
+
+def gather(
+    engine: Engine, work: Work, features: Table, groups: list[Group], gathering: Gathering
+) -> list[str]:
+    """Gather what is kept of some rows alone; return the files that it is in."""
+    first = np.array([group.start for group in groups], np.int64)
+    last = first + [group.rows for group in groups]
+    rows = gathering.rows
+    some = np.flatnonzero(np.searchsorted(rows, first) < np.searchsorted(rows, last))
+    tasks = max(min(_TASKS_A_CORE * engine.cores, len(some)), 1)
+
+    def take(task: int) -> Row:
+        light, heavy = (work.built(f"{at}/{_named(work, task)}") for at in ("light", "heavy"))
+        with troubles_told(str(work.place)), gathering.into(light, heavy) as take:
+            read = reader(features, gathering.columns)
+            for number in np.array_split(some, tasks)[task]:
+                for block, numbers in read(groups[number], ALL):
+                    take(block, numbers)
+        return {"heavy": heavy}
+
+    return [str(row["heavy"]) for row in engine.rows(tasks, take, "heavy string")]
+
+
+def _named(work: Work, number: int) -> str:
+    """Name a file of a task: no two tries of it share one."""
+    return f"part-{work.run}-{number:05d}-{uuid.uuid4().hex[:8]}.parquet"
+
+
+def _tasks(engine: Engine, readings: list[Reading]) -> int:
+    """Say how many tasks do all readings: what each gives is worth that of many small files."""
+    rows = sum(reading.rows for reading in readings)
+    most = _TASKS_A_CORE * engine.cores
+    return max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
+
+
+def _changed(
+    place: Place, readings: list[Reading], edits: Callable[[str], Edits]
+) -> Iterator[Changed]:
+    """Read what one task is dealt; like cards, as the first files are the largest."""
+    return chain.from_iterable(rows_changed(place, one, edits) for one in readings)
 
 
 def summed_up(changed: Iterable[Changed], width: int) -> Parts:
