@@ -300,6 +300,7 @@ def test_eight_bits_of_colours_with_a_normalisation_each(tmp_path: Path, photos:
     assert made.card.loses.mean_cosine > 0.99
 
 
+@pytest.mark.slow
 def test_no_sum_of_products_saturates(tmp_path: Path, photos: Path) -> None:
     """White photos and large weights of one sign: the integers give what floats would."""
     net = onnx.load_from_string(network("NHWC", mean=0.0, pooled=True))

@@ -62,6 +62,7 @@ def views_of(photos: Path) -> list[Path]:
     return sorted((photos / "Test").rglob("*.jpg"))
 
 
+@pytest.mark.slow
 def test_new_views_are_named(made: tuple[Path, Path]) -> None:
     photos, store = made
     identifier = Identifier.open(store)
@@ -69,6 +70,7 @@ def test_new_views_are_named(made: tuple[Path, Path]) -> None:
     assert np.mean([answer.label == label for label, answer in answers]) > 0.9
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_alone_gets_the_same_answer_from_more_threads(
     made: tuple[Path, Path],
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_photo_that_is_alone_gets_the_same_answer_from_more_threads(
         assert identifier.identify(photo, alone=True) == identifier.identify(photo)
 
 
+@pytest.mark.slow
 def test_a_photo_of_the_run_finds_itself(made: tuple[Path, Path]) -> None:
     photos, store = made
     identifier = Identifier.open(store)
@@ -88,12 +91,14 @@ def test_a_photo_of_the_run_finds_itself(made: tuple[Path, Path]) -> None:
         assert nearest.similarity > 0.999
 
 
+@pytest.mark.slow
 def test_a_bad_photo_is_a_reject(made: tuple[Path, Path]) -> None:
     identifier = Identifier.open(made[1])
     with pytest.raises(Reject, match="not_an_image"):
         identifier.features(b"no photo at all")
 
 
+@pytest.mark.slow
 def test_a_huge_photo_is_a_reject(made: tuple[Path, Path], tmp_path: Path) -> None:
     huge = tmp_path / "huge.tif"
     with huge.open("wb") as file:
@@ -202,6 +207,7 @@ def test_no_store_is_one_line(tmp_path: Path) -> None:
     assert "holds no whole run" in done.stderr
 
 
+@pytest.mark.slow
 def test_looking_up_imports_no_spark(made: tuple[Path, Path]) -> None:
     photos, store = made
     code = (
@@ -244,5 +250,6 @@ def test_measures_of_answers_that_are_known() -> None:
     assert never["auroc"] == pytest.approx(5 / 6, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_gallery_of_the_run_is_rehearsed(made: tuple[Path, Path]) -> None:
     assert Gallery.open(made[1]).calibration.photos > 100

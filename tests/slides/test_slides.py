@@ -336,6 +336,7 @@ def test_only_what_verger_wrote_is_replaced(
         write_slides(orchard.store.root, "en", tmp_path / "other.pptx")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_said_in_a_line(orchard: Orchard, tmp_path: Path) -> None:
     for output in ("talk.odp", ".pptx", "folder/"):
         with pytest.raises(UsageError, match=r"name a file that ends in \.pptx"):

@@ -261,6 +261,7 @@ def read_until(ended: threading.Event, root: str, folder: Path) -> set[str]:
     return outcomes
 
 
+@pytest.mark.slow
 def test_readers_beside_a_run_a_moment(in_memory: Path) -> None:
     """Whatever is read while runs come and go is one run, whole, or a line says why not."""
     store, ended = Store(in_memory / "store"), threading.Event()

@@ -116,6 +116,7 @@ def assert_equal(one: FeatureMoments, other: FeatureMoments) -> None:
             np.testing.assert_allclose(getattr(mine, name), exact, rtol=1e-10, atol=scale)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 8))
 def test_any_history_ends_in_the_moments_of_what_is_left(

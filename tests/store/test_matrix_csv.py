@@ -99,6 +99,7 @@ def test_nothing_is_left_of_what_could_not_be_written(
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command(store: Store, tmp_path: Path) -> None:
     def export(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "verger", "export", store.root, *args]

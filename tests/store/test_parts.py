@@ -212,6 +212,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_part_is_finished_with_both_tables_or_with_none(
     tmp_path: Path,
 ) -> None:

@@ -555,7 +555,7 @@ while True:
 """
 
 
-@pytest.fixture(params=[1, 2, 4])
+@pytest.fixture(params=[1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4))])
 def keep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Say how many matrices are kept, here and in children."""
     monkeypatch.setitem(SETTINGS, "keep", request.param)

@@ -151,6 +151,7 @@ def gated(root: Path, hold: int) -> tuple[Store, Gated]:
     return store, gate
 
 
+@pytest.mark.slow
 def test_in_a_folder_at_every_step(in_memory: Path) -> None:
     """Its lock is the system's and does not lapse; but somebody may delete the file."""
     step, published = 0, []
