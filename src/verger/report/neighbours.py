@@ -26,24 +26,37 @@ class Neighbours:
 
 
 def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
-    """Find by cosine the k nearest others of each row (m, d), exactly; fewer where m ≤ k."""
+    """Find by cosine the k nearest others of each row (m, d), exactly; fewer where m ≤ k.
+
+    A block of rows is compared with another once, for the rows of both.
+    """
     m = len(rows)
     k = max(min(k, m - 1), 0)
-    index = np.empty((m, k), np.int64)
-    similarity = np.empty((m, k), np.float32)
+    index, similarity = np.zeros((m, k), np.int64), np.full((m, k), -np.inf, np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    against = -unit.T  # the least is the nearest, as NumPy sorts
-    for start in range(0, m if k else 0, _ROWS_A_BLOCK):
-        block = unit[start : start + _ROWS_A_BLOCK] @ against
-        mine = np.arange(len(block))
-        block[mine, start + mine] = np.inf
-        some = np.argpartition(block, k - 1, axis=1)[:, :k]
-        near = np.take_along_axis(block, some, axis=1)
-        order = np.argsort(near, axis=1, kind="stable")
-        index[start : start + len(block)] = np.take_along_axis(some, order, axis=1)
-        similarity[start : start + len(block)] = -np.take_along_axis(near, order, axis=1)
+    blocks = [slice(at, at + _ROWS_A_BLOCK) for at in range(0, m if k else 0, _ROWS_A_BLOCK)]
+    for number, one in enumerate(blocks):
+        for two in blocks[number:]:
+            cosines = unit[one] @ unit[two].T
+            if one == two:
+                np.fill_diagonal(cosines, -np.inf)
+            else:
+                _keep_nearest(index[two], similarity[two], cosines.T, one.start)
+            _keep_nearest(index[one], similarity[one], cosines, two.start)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    index, similarity = np.take_along_axis(index, order, 1), np.take_along_axis(similarity, order, 1)
     return Neighbours(index, similarity)
+
+
+def _keep_nearest(index: Ints, similarity: Floats, cosines: Floats, first: int) -> None:
+    """Keep the nearest of those found so far, (n, k), and of the rows from `first` on."""
+    rows = np.broadcast_to(first + np.arange(cosines.shape[1]), cosines.shape)
+    known, near = np.hstack([index, rows]), np.hstack([similarity, cosines])
+    k = index.shape[1]
+    best = np.argpartition(near, -k, axis=1)[:, -k:]
+    index[:] = np.take_along_axis(known, best, axis=1)
+    similarity[:] = np.take_along_axis(near, best, axis=1)
 
 
 def purity(neighbours: Neighbours, codes: Ints) -> npt.NDArray[np.float64]:
