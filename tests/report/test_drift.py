@@ -27,6 +27,7 @@ def photos(codes: npt.NDArray[np.int64], names: tuple[str, ...], first: int = 0)
         paths=pa.chunked_array([[f"{first + row}.jpg" for row in range(n)]], pa.string()),
         names=names,
         codes=codes,
+        rows=np.arange(n),
         width=zeros,
         height=zeros,
         size=zeros,

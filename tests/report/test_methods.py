@@ -241,6 +241,7 @@ def photos_of(shown: list[bytes], sizes: Sequence[int]) -> Photos:
         width=np.full(n, 100),
         height=np.full(n, 100),
         size=np.array(sizes),
+        rows=np.arange(n),
         digests=np.array([hash(data) & 0xFFFFFFFF for data in shown], np.uint64),
         keys=np.arange(n, dtype=np.uint64),
     )

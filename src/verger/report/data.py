@@ -203,15 +203,19 @@ def _sample(
     old: Summary | None,
     gathered: Gathered | None,
 ) -> Sample:
-    rows = looked_at(photos.codes)
+    rows = looked_at(photos.codes[photos.places])
     groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
     twins = np.concatenate(
         [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
     )
+    besides = photos.rows[twins]
     directions, offset = _directions(pca, old)
     if gathered is None:
-        return read_sample(table, len(photos), rows, twins, directions, offset)
-    return gathered_sample(gathered, table, rows, twins, directions.shape[1], len(directions))
+        read = read_sample(table, len(photos), rows, besides, directions, offset)
+    else:
+        wide, q = directions.shape[1], len(directions)
+        read = gathered_sample(gathered, table, rows, besides, wide, q)
+    return read.by_places(photos)
 
 
 def looked_at(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -45,7 +45,10 @@ def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
                 _keep_nearest(index[two], similarity[two], cosines.T, one.start)
             _keep_nearest(index[one], similarity[one], cosines, two.start)
     order = np.argsort(-similarity, axis=1, kind="stable")
-    index, similarity = np.take_along_axis(index, order, 1), np.take_along_axis(similarity, order, 1)
+    index, similarity = (
+        np.take_along_axis(index, order, 1),
+        np.take_along_axis(similarity, order, 1),
+    )
     return Neighbours(index, similarity)
 
 

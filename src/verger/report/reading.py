@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from verger.errors import StoreError
 from verger.photos.small import WIDE, small_picture
@@ -22,7 +23,7 @@ from verger.report.alike import Pictures
 from verger.store.gathering import Gathered, packed, unpacked
 from verger.store.labels import NO_LABEL, encoded
 from verger.store.matrix import ALL, groups_of, reader
-from verger.store.tables import Table, rows_of
+from verger.store.tables import Table
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -32,11 +33,12 @@ _SIZES = ("width", "height", "bytes")
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """The light columns of all n embedded photos, in the order of the table's rows.
+    """The light columns of all n embedded photos, in order of path, whenever each came.
 
     paths:    n strings
     names:    the L labels, sorted
     codes:    int64 (n,), the place of each photo's label in `names`; -1 where it has none
+    rows:     int64 (n,), the row of each photo in the table
     width, height, size:  int64 (n,), pixels and bytes of the file
     digests:  uint64 (n,), of the small picture; where there is none, of the photo itself
     keys:     uint64 (n,), of path and size: what tells a photo from those of another run
@@ -45,6 +47,7 @@ class Photos:
     paths: pa.ChunkedArray
     names: tuple[str, ...]
     codes: Ints
+    rows: Ints
     width: Ints
     height: Ints
     size: Ints
@@ -53,6 +56,13 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @property
+    def places(self) -> Ints:
+        """The place among these photos of each row of the table, (n,)."""
+        places = np.empty_like(self.rows)
+        places[self.rows] = np.arange(len(self.rows))
+        return places
 
     def path(self, row: int) -> str:
         """Return the path of one photo."""
@@ -82,6 +92,16 @@ class Sample:
     features: Floats
     thumbnails: dict[int, bytes]
     projected: Floats
+
+    def by_places(self, photos: Photos) -> Sample:
+        """Return what was read by rows of the table by their places among the photos."""
+        places = photos.places
+        rows = places[self.rows]
+        thumbnails = {int(places[row]): data for row, data in self.thumbnails.items()}
+        if (rows[1:] > rows[:-1]).all() and (photos.rows[1:] > photos.rows[:-1]).all():
+            return replace(self, rows=rows, thumbnails=thumbnails)
+        order = np.argsort(rows)
+        return Sample(rows[order], self.features[order], thumbnails, self.projected[photos.rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,54 +159,59 @@ def _pictures(rows: pa.Table | pa.RecordBatch) -> list[bytes]:
 
 
 def read_photos(table: Table) -> tuple[Photos, Pictures]:
-    """Read the light columns of `features/`, and see each thumbnail small: uint8 (n, 384).
+    """Read the light columns of `features/`, and the small pictures: uint8 (n, 384).
 
     Raises `StoreError` where the table cannot be read.
     """
-    desk = _Desk.of(rows_of(table.place, table.files))
-    paths, labels, done = [], [], 0
     every = range(len(table.files))
-    for batch in table.batches(every, ["path", "label", *_SIZES, "picture"]):
-        paths.append(batch.column("path").cast(pa.string()))
-        labels.append(batch.column("label").cast(pa.string()))
+    known = [(rows["path"], rows["label"]) for rows in table.batches(every, ["path", "label"])]
+    paths, labels = (
+        pa.chunked_array([part.cast(pa.string()) for part in parts], pa.string())
+        for parts in (zip(*known, strict=True) if known else ((), ()))
+    )
+    desk = _Desk.of(paths, labels)
+    done = 0
+    for batch in table.batches(every, ["path", *_SIZES, "picture"]):
         desk.lay(np.arange(done, done + len(batch)), _light(batch))
         done += len(batch)
-    names, codes = encoded(pa.chunked_array(labels, pa.string()))
-    return desk.photos(pa.chunked_array(paths, pa.string()), names, codes), desk.pictures
+    return desk.photos, desk.pictures
 
 
 def gathered_photos(gathered: Gathered) -> tuple[Photos, Pictures]:
     """Return what `read_photos` does, of what a run gathered by `Light`."""
-    desk = _Desk.of(gathered.photos)
+    desk = _Desk.of(gathered.in_order("path"), gathered.in_order("label"))
     names = [*_SIZES, "digest", "key", "picture"]
     for rows, batch in gathered.of_all(*names):
         desk.lay(rows, {name: batch.column(name) for name in names})
-    names_of_labels, codes = encoded(gathered.in_order("label"))
-    return desk.photos(gathered.in_order("path"), names_of_labels, codes), desk.pictures
+    return desk.photos, desk.pictures
 
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Where light columns are laid out by row. What takes most memory is made once."""
+    """Where light columns are laid out in order of path. What takes most memory is made once."""
 
-    numbers: dict[str, npt.NDArray[Any]]
+    photos: Photos
     pictures: Pictures
+    places: Ints
 
     @classmethod
-    def of(cls, rows: int) -> _Desk:
-        kinds = {**dict.fromkeys(_SIZES, np.int64), "digest": np.uint64, "key": np.uint64}
-        columns = {name: np.zeros(rows, kind) for name, kind in kinds.items()}
-        return cls(columns, np.empty((rows, WIDE), np.uint8))
+    def of(cls, paths: pa.ChunkedArray, labels: pa.ChunkedArray) -> _Desk:
+        """Make one for photos whose paths and labels are in the order of the table."""
+        n, rows = len(paths), np.asarray(pc.sort_indices(paths), np.int64)
+        names, codes = encoded(labels)
+        width, height, size = (np.zeros(n, np.int64) for _ in range(3))
+        digests, keys = (np.zeros(n, np.uint64) for _ in range(2))
+        paths = paths.take(pa.array(rows))
+        photos = Photos(paths, names, codes[rows], rows, width, height, size, digests, keys)
+        return cls(photos, np.empty((n, WIDE), np.uint8), photos.places)
 
     def lay(self, rows: Ints, light: dict[str, Any]) -> None:
-        for name, column in self.numbers.items():
-            column[rows] = light[name]
-        self.pictures[rows] = unpacked(light["picture"], np.uint8, WIDE)
-
-    def photos(self, paths: pa.ChunkedArray, names: tuple[str, ...], codes: Ints) -> Photos:
-        width, height, size = (self.numbers[name] for name in _SIZES)
-        digests, keys = self.numbers["digest"], self.numbers["key"]
-        return Photos(paths, names, codes, width, height, size, digests, keys)
+        """Lay out what is known of some rows of the table."""
+        photos, places = self.photos, self.places[rows]
+        photos.width[places], photos.height[places] = light["width"], light["height"]
+        photos.size[places] = light["bytes"]
+        photos.digests[places], photos.keys[places] = light["digest"], light["key"]
+        self.pictures[places] = unpacked(light["picture"], np.uint8, WIDE)
 
 
 def read_sample(

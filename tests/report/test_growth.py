@@ -1,0 +1,64 @@
+"""A STORE that grew has the report of one that was made at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from report_orchard import VIEWS, again, jpeg
+from report_stores import lay
+from verger.demo.render import VARIETIES
+from verger.pipeline import run
+from verger.settings import RunSettings
+
+_SETTINGS = RunSettings(engine="process", csv=False)
+_OF_EACH_RUN = {"drift.parquet"}
+
+
+def test_findings_are_those_of_one_run(tmp_path: Path) -> None:
+    """Photos come in three parts, not in order of path; some go, and some get another label."""
+    photos = {
+        f"{variety}/{view}.jpg": jpeg(variety, view)
+        for variety in VARIETIES[:12:2]
+        for view in range(VIEWS)
+    }
+    first, second = (f"{variety}/0.jpg" for variety in VARIETIES[:4:2])
+    photos |= {
+        f"{VARIETIES[0]}/copy.jpg": photos[second],
+        f"{VARIETIES[4]}/again.jpg": again(photos[first], 70),
+        f"{VARIETIES[2]}/wrong.jpg": jpeg(VARIETIES[8], 3),
+        "broken.jpg": b"no photo",
+    }
+    grown, store = tmp_path / "photos", tmp_path / "store"
+    for part in (2, 0, 1):
+        lay(grown, {path: photos[path] for path in sorted(photos)[part::3]})
+        if part == 2:
+            lay(grown, {"m/twins/1.jpg": photos[first], "m/twins/2.jpg": photos[second]})
+        elif part == 0:
+            (grown / "m" / "twins").rename(grown / "a")
+        else:
+            (grown / "a" / "1.jpg").unlink()
+        run(grown, store, _SETTINGS)
+    run(grown, tmp_path / "fresh", _SETTINGS)
+    one, other = (tmp_path / name / "report" for name in ("store", "fresh"))
+    tables = {file.name for file in other.glob("*.parquet")} - _OF_EACH_RUN
+    assert {"duplicates.parquet", "mislabelled.parquet", "outliers.parquet"} <= tables
+    for name in sorted(tables):
+        same(name, pq.read_table(one / name), pq.read_table(other / name))
+    assert len(pq.read_table(other / "duplicates.parquet")) >= 5
+    assert len(pq.read_table(other / "mislabelled.parquet"))
+
+
+def same(name: str, one: pa.Table, other: pa.Table) -> None:
+    assert one.schema == other.schema, name
+    assert len(one) == len(other), name
+    for column in one.column_names:
+        a, b = one[column], other[column]
+        if pa.types.is_floating(a.type):
+            far = pc.max(pc.abs(pc.subtract(a, b))).as_py()
+            assert far is None or far <= 1e-4, (name, column)
+        else:
+            assert a.equals(b), (name, column)
