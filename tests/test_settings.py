@@ -53,6 +53,7 @@ def test_components_that_are_neither_are_refused(text: str) -> None:
         ({"batch_size": -1}, "--batch-size -1"),
         ({"batch_size": 1025}, "--batch-size 1025"),
         ({"device": "gpu"}, "--device gpu is none of cpu, cuda, auto"),
+        ({"refit": "sometimes"}, "--refit sometimes is neither always nor when-it-matters"),
         ({"max_pixels": 0}, "--max-pixels 0"),
         ({"max_bytes": 0}, "--max-bytes 0"),
         ({"image_size": 15}, "--image-size 15"),

@@ -350,6 +350,7 @@ def test_spark_is_killed_at_random_moments(killer: Killer, photos: Path, tmp_pat
     assert {why.split(",")[0] for why in killer.kills} == {"driver", "Java", "a worker"}
 
 
+@pytest.mark.slow
 def test_killed_while_a_projection_is_held(
     killer: Killer, few: list[Path], photos: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import obstore
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from verger.errors import UsageError
+from seaweed import S3
 from verger.gallery import Gallery
 from verger.gallery.projector import open_projector
 from verger.pipeline import Outcome, reduce, run
@@ -24,6 +26,8 @@ from verger.settings import RunSettings
 from verger.store.log import log
 from verger.store.store import Store
 from verger.verify import verify
+
+pytestmark = pytest.mark.slow
 
 K = 6
 
@@ -335,6 +339,28 @@ def test_reduce_holds_what_it_is_told_to_hold(photos: Path, store: Path) -> None
     assert_as_if_projected(store)
 
 
-def test_what_is_no_choice_is_refused_in_a_line() -> None:
-    with pytest.raises(UsageError, match="--refit sometimes is neither always nor when-it-matters"):
-        RunSettings(refit="sometimes")
+@pytest.mark.usefixtures("lenient")
+def test_in_a_bucket_a_matrix_is_carried_on_as_in_a_folder(
+    photos: Path, store: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    bucket, root = s3.make_bucket("refit"), "s3://refit/store"
+    run(photos, root, settings())
+    history = History(photos, 5)
+    for _ in range(2):
+        history.change()
+        assert run(photos, root, settings()).record["projection"]["held"] is True
+    assert not verify(root).findings
+    run(photos, store, settings())  # which holds what was fitted to the same photos
+    theirs = pd.concat(
+        pq.read_table(io.BytesIO(bytes(obstore.get(bucket, path).bytes()))).to_pandas()
+        for path in sorted(
+            one["path"] for page in obstore.list(bucket, "store/matrix") for one in page
+        )
+    )
+    mine = pd.read_parquet(store / "matrix")
+    assert theirs["path"].tolist() == mine["path"].tolist()
+    assert theirs["label"].tolist() == mine["label"].tolist()
+    rows, wanted = (np.stack(one["components"].tolist()) for one in (theirs, mine))
+    np.testing.assert_allclose(rows, wanted, atol=1e-6)
