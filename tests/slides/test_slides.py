@@ -7,6 +7,7 @@ import re
 import string
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,16 @@ def charts(deck: Any) -> list[Any]:
 
 def inches_of(text: str, size: float, *, bold: bool) -> float:
     """Measure with Pillow itself; what its font lacks is as wide as it is high."""
+    ems = sum(map(ems_of, text))
+    return ems * size * (1.06 if bold else 1.0) / 72
+
+
+@cache
+def ems_of(character: str) -> float:
     font = ImageFont.load_default(100)
     assert isinstance(font, ImageFont.FreeTypeFont)
     font = font.font_variant(layout_engine=ImageFont.Layout.BASIC)
-    ems = sum(font.getlength(c) / 100 if ord(c) < 0x2100 else 1.0 for c in text)
-    return ems * size * (1.06 if bold else 1.0) / 72
+    return font.getlength(character) / 100 if ord(character) < 0x2100 else 1.0
 
 
 def rendered_height(frame: Any, across: float) -> float:
