@@ -1,4 +1,4 @@
-# Three commands carry a newcomer: `make demo`, `make check` and `make test`. All set up .venv first.
+# Three commands carry a newcomer: `make demo`, `make check`, `make test`. Each sets up .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,10 +10,10 @@ VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
-# Three processes on two cores: Spark's sessions, servers and those who are killed wait as often as
-# they compute. A file's tests stay together, for what they share. Threads of BLAS, as many as there
-# are cores in each, would wait for one another. No test is schemathesis' or anyio's own, whose
-# plugins take seconds to import in each process.
+# Three processes on two cores: servers and those who are killed wait as often as they compute; and
+# four where each begins and ends Sparks. A file's tests stay together, for what they share. Threads
+# of BLAS, as many as there are cores in each, would wait for one another. No test is schemathesis'
+# or anyio's own, whose plugins take seconds to import in each process.
 PYTEST := -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations 20 \
   -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
@@ -50,11 +50,11 @@ test-cloud: $(STAMP) debian
 	$(BIN)/python $(PYTEST) tests/cloud
 
 test-spark: $(ARCHIVE)
-	$(BIN)/python $(PYTEST) -m spark $(WITH_SPARK)
+	$(BIN)/python $(PYTEST) -n 4 -m spark $(WITH_SPARK)
 
 ifdef OLD_ENOUGH
 test-spark35: $(STAMP35)
-	$(VENV35)/bin/python $(PYTEST) -m any_spark $(WITH_SPARK)
+	$(VENV35)/bin/python $(PYTEST) -n 4 -m any_spark $(WITH_SPARK)
 else
 test-spark35:
 	@echo "Skipped: the tests with Spark 3.5 need Python 3.11 (make PYTHON=python3.11 test-spark35)"

@@ -1,12 +1,14 @@
 """`python -m benchmarks.reading STORE`: what `verger reduce` reads and takes, before and now.
 
     --before SRC       src/ of an older checkout, measured in turn with this one
-    --rows 1000000     a STORE of so many generated photos in place of STORE, on the disk alone
+    --rows 1000000     a STORE of so many generated photos in place of STORE
+    --engine spark     as `verger reduce` has it, where this checkout shall not choose
     --rounds 2
 
-Each reduces a copy of STORE to matrix, CSV, gallery and report, on the disk and on an S3 server
-that answers 25 ms late, behind a proxy that counts the bytes of its answers. Memory is that of the
-driver's own process (proportional set size); workers and Java have theirs beside it.
+Each reduces a copy of STORE, without the moments that it keeps, to matrix, CSV, gallery and report,
+on the disk and on an S3 server that answers 25 ms late, behind a proxy that counts the bytes of its
+answers. Memory is that of the driver's own process (proportional set size); Spark's workers and
+Java have theirs beside it, and threads are within it.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("store", type=Path, nargs="?", help="a STORE on the disk, which stays")
     parser.add_argument("--before", type=Path, help="src/ of an older checkout")
     parser.add_argument("--rows", type=int, default=0, help="generate a STORE of so many rows")
+    parser.add_argument("--engine", help="of this checkout")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
@@ -69,13 +72,14 @@ def main() -> None:
         for number in range(options.rounds):
             for who, source in sources.items() if number % 2 == 0 else reversed(sources.items()):
                 one = taken.setdefault(("disk", who), Taken())
+                how = ["--cores", str(options.cores)]
+                if options.engine and who == "now":
+                    how += ["--engine", options.engine]
                 with _copied(store, scratch, keep=options.rows > 0) as copy:
-                    _reduce(one, str(copy), source, options.cores)
-                if not options.rows:
-                    one = taken.setdefault(("S3 at 25 ms", who), Taken())
-                    with _served(store, scratch) as (server, proxy):
-                        address = f"s3://{_BUCKET}/store"
-                        _reduce(one, address, source, options.cores, server, proxy)
+                    _reduce(one, str(copy), source, how)
+                one = taken.setdefault(("S3 at 25 ms", who), Taken())
+                with _served(store, scratch) as (server, proxy):
+                    _reduce(one, f"s3://{_BUCKET}/store", source, how, server, proxy)
     print("| STORE | | seconds | driver, MiB | all processes, MiB | read, MB | requests |")
     print("|---|---|---|---|---|---|---|")
     for (where, who), one in sorted(taken.items()):
@@ -91,12 +95,12 @@ def _reduce(
     one: Taken,
     store: str,
     source: Path,
-    cores: int,
+    how: list[str],
     server: S3 | None = None,
     proxy: Proxy | None = None,
 ) -> None:
     env = {"PYTHONPATH": str(source)} | (server.environment() if server else {})
-    line = [*VERGER, "reduce", store, "--csv", "--report", "--cores", str(cores)]
+    line = [*VERGER, "reduce", store, "--csv", "--report", *how]
     if proxy:
         proxy.set(Faults(latency=_LATENCY))
     took = measure(line, cwd=HERE, env=env, memory=True)
@@ -112,18 +116,17 @@ def _reduce(
 
 @contextmanager
 def _copied(store: Path, scratch: Path, *, keep: bool) -> Iterator[Path]:
-    """Give a copy of STORE; a large one is used itself, since a report is replaced anyway."""
-    if keep:
-        shutil.rmtree(store / "report", ignore_errors=True)
-        yield store
-        return
-    copy = scratch / "copy"
-    shutil.copytree(store, copy)
+    """Give a copy of STORE; a large one is used itself, since what is made is replaced anyway."""
+    copy = store if keep else scratch / "copy"
+    if not keep:
+        shutil.copytree(store, copy)
     shutil.rmtree(copy / "report", ignore_errors=True)
+    (copy / ".verger" / "moments").unlink(missing_ok=True)
     try:
         yield copy
     finally:
-        shutil.rmtree(copy)
+        if not keep:
+            shutil.rmtree(copy)
 
 
 @contextmanager
@@ -134,7 +137,8 @@ def _served(store: Path, scratch: Path) -> Iterator[tuple[S3, Proxy]]:
         bucket = server.make_bucket(_BUCKET)
         for file in sorted(store.rglob("*")):
             name = file.relative_to(store).as_posix()
-            if file.is_file() and not name.startswith("report/") and file.name != "lock":
+            kept = not name.startswith("report/") and file.name not in ("lock", "moments")
+            if file.is_file() and kept:
                 obstore.put(bucket, f"store/{name}", file)
         yield server.behind(proxy.endpoint), proxy
     shutil.rmtree(folder)

@@ -128,7 +128,7 @@ def generate(root: Path, rows: int) -> None:
         "seconds": {"embed": 1.0}, "projection": {"k": pca.k, "notes": [],
         "explained_variance": float(pca.cumulative_ratio[-1])},
         "backbone": {"name": "generated", "sha256": "generated", "features": _FEATURES,
-                     "image_size": 224},
+                     "image_size": 224, "resize_shorter_side": 256},
     }  # fmt: skip
     (root / "run.json").write_text(json.dumps(record))
 
