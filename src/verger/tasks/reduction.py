@@ -19,6 +19,7 @@ from verger.projections.moment_bytes import Parts
 from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
 from verger.storage.place import Place
+from verger.store.blocks import ROWS_A_BLOCK, UnlikeLengths, matrix
 from verger.store.carried import ChangedFiles, write_carried, write_changed
 from verger.store.gathering import Gathering, Taker
 from verger.store.kept_moments import Changed, Reading, rows_changed
@@ -37,7 +38,6 @@ from verger.store.parts import Edits
 from verger.store.tables import Table
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
-from verger.tasks.blocks import ROWS_A_BLOCK, UnlikeLengths, matrix
 from verger.tasks.engine import Engine, Row
 
 _TASKS_A_CORE = 2

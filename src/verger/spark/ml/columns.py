@@ -22,7 +22,7 @@ from verger.projections.moments import Moments, NotFinite, check_width, root_uni
 from verger.spark.failures import job_errors
 from verger.spark.packing import reduced
 from verger.spark.session import choose_python
-from verger.tasks.blocks import UnlikeLengths, blocks, matrix
+from verger.store.blocks import UnlikeLengths, blocks, matrix
 
 _ROWS_AT_ONCE = 1024
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from verger.tasks.blocks import UnlikeLengths, blocks, matrix
+from verger.store.blocks import UnlikeLengths, blocks, matrix
 
 ROWS = np.random.default_rng(0).normal(size=(50, 1100)).astype(np.float32)
 
