@@ -13,8 +13,9 @@ from verger.embed.features import features_schema
 from verger.projections.moments import Moments
 from verger.projections.pca import PCA, fit_pca
 from verger.storage.place import LocalPlace
+from verger.store.blocks import matrix
 from verger.store.gathering import Gathered, Gathering, packed, unpacked
-from verger.store.matrix import SCHEMA, Files, block_of, groups_of, in_order, ranges, write_range
+from verger.store.matrix import SCHEMA, Files, groups_of, in_order, ranges, write_range
 from verger.store.tables import Table
 
 WIDTH, ROWS = 12, 900
@@ -56,7 +57,7 @@ class Sums:
         return {"vector": pa.binary()}
 
     def __call__(self, rows: pa.Table) -> dict[str, pa.Array]:
-        return {"vector": packed(block_of(rows, WIDTH).sum(axis=1, keepdims=True))}
+        return {"vector": packed(matrix(rows["features"], WIDTH).sum(axis=1, keepdims=True))}
 
 
 def matrix_of(features: Table, pca: PCA, cores: int) -> tuple[pa.Table, Gathered]:

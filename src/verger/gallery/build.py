@@ -30,10 +30,11 @@ from verger.machine.folders import scratch_folder
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import LocalPlace, Place
+from verger.store.blocks import matrix
 from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
 from verger.store.labels import Labels, labels_of
 from verger.store.layout import GALLERY
-from verger.store.matrix import ALL, block_of, groups_of, reader, rows_of_files
+from verger.store.matrix import ALL, groups_of, reader, rows_of_files
 from verger.store.tables import ROWS_A_GROUP, Table, batches
 
 Vectored = tuple[Ints, Floats]
@@ -64,7 +65,7 @@ class Vectors:
 
     def __call__(self, rows: pa.Table) -> dict[str, pa.Array]:
         """Project a block of rows."""
-        return {"vector": packed(self.projector(block_of(rows, self.projector.width)))}
+        return {"vector": packed(self.projector(matrix(rows["features"], self.projector.width)))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
             read = reader(features, gathering.columns)
             for block, at in (each for group in groups for each in read(group, ALL)):
                 take(block, at)
-                prepared = root_unit(block_of(block, projector.width))
+                prepared = root_unit(matrix(block["features"], projector.width))
                 add_by_label(sums, prepared, labels.codes[at])
         gathered = Gathered(gathering.place, len(labels.codes), ["light"], ["heavy"])
         paths = gathered.in_order("path")

@@ -14,12 +14,12 @@ from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from verger.projections.pca import PCA
+from verger.store.blocks import matrix
 from verger.store.damage import damage_told
 from verger.store.gathering import Gathering, Ints
 from verger.store.tables import ROWS_A_GROUP, Table, TableWriter, opened, there
@@ -182,15 +182,9 @@ def in_order(groups: list[Group], rows: Callable[[Group], pa.Table]) -> Iterator
         held = [b.slice(n) for b, n in zip(held, counts, strict=True) if n < len(b)]
 
 
-def block_of(rows: pa.Table, width: int) -> npt.NDArray[np.float32]:
-    """Return the features of rows of a table as a matrix (n, width)."""
-    values = np.asarray(rows["features"].combine_chunks().flatten())
-    return values.reshape(len(rows), width)
-
-
 def projected(rows: pa.Table, pca: PCA) -> pa.Table:
     """Project rows of features onto principal components: rows of the matrix."""
-    values = pca.transform(block_of(rows, len(pca.mean)))
+    values = pca.transform(matrix(rows["features"], len(pca.mean)))
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(pca.k)
     components = pa.ListArray.from_arrays(
         pa.array(offsets), pa.array(values.ravel()), type=SCHEMA.types[2]

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from verger.gallery import Gallery
 from verger.gallery.gallery import at_hand
 from verger.projections.pca import load_pca
+from verger.store.blocks import matrix
 from verger.store.damage import Finding, finding
 from verger.store.kept_moments import KeptMoments
 from verger.store.labels import labels_of
 from verger.store.layout import FEATURES, GALLERY, MATRIX, MOMENTS, PROJECTION, RECORD, REJECTS
-from verger.store.matrix import ALL, SCHEMA, block_of, groups_of, in_order, projected, reader
+from verger.store.matrix import ALL, SCHEMA, groups_of, in_order, projected, reader
 from verger.store.record_file import Record
 from verger.store.store import Store
 from verger.store.tables import Table, batches, rows_of
@@ -97,7 +98,7 @@ class Sums:
 
     def take(self, block: pa.Table) -> None:
         """Add rows of a table of features."""
-        rows = block_of(block, len(block["features"][0])).astype(np.float64)
+        rows = matrix(block["features"]).astype(np.float64)
         self.values = rows.sum(axis=0) + (self.values if self.rows else 0)
         self.squares = (rows**2).sum(axis=0) + (self.squares if self.rows else 0)
         self.rows += len(rows)
