@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from seaweed import S3
+from verger.errors import StoreError
 from verger.gallery import Gallery
 from verger.gallery.projector import open_projector
 from verger.pipeline import Outcome, reduce, run
 from verger.projections.pca import load_pca
 from verger.report import write_report
 from verger.settings import RunSettings
+from verger.store.checkout import checkout
 from verger.store.log import log
 from verger.store.store import Store
 from verger.verify import verify
@@ -111,7 +113,47 @@ class History:
             drawn[6].rename(to)
 
 
-@pytest.mark.usefixtures("lenient")
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have files of a few rows each, as of a large matrix."""
+    monkeypatch.setattr("verger.store.matrix._BYTES_A_FILE", 6 * (4 * K + 64))
+    monkeypatch.setattr("verger.store.matrix._BYTES_A_GROUP", 2 * (4 * K + 64))
+
+
+def matrix_files(store: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (store / "matrix").iterdir()}
+
+
+@pytest.mark.usefixtures("lenient", "small_files")
+def test_files_of_a_matrix_stay_where_nothing_between_their_paths_has_changed(
+    photos: Path, tmp_path: Path
+) -> None:
+    """And each run of the history has its own, shared or not, as long as it is kept."""
+    store, given = tmp_path / "store", settings(keep=3)
+    run(photos, store, given)
+    made = [matrix_files(store)]
+    assert len(made[0]) > 3
+    last = max(photos.rglob("*.jpg"))
+    for day in range(1, 5):
+        if day == 3:
+            min(photos.rglob("*.jpg")).unlink()
+        for number in range(4):  # at the end of the paths
+            shutil.copyfile(last, last.with_name(f"z{day}{number}.jpg"))
+        assert run(photos, store, given).record["projection"]["held"] is True
+        assert_as_if_projected(store)
+        made.append(matrix_files(store))
+        stayed = made[-2].keys() & made[-1].keys()
+        assert len(stayed) == len(made[-2]) - (2 if day == 3 else 1)
+        assert all(made[-2][name] == made[-1][name] for name in stayed)
+    assert len(made[-1]) > len(made[0])  # the last one was cut as it grew
+    for number in (3, 4, 5):
+        checkout(Store(store), tmp_path / str(number), number)
+        assert matrix_files(tmp_path / str(number)) == made[number - 1]
+    with pytest.raises(StoreError, match="kept no longer"):
+        checkout(Store(store), tmp_path / "2", 2)
+
+
+@pytest.mark.usefixtures("lenient", "small_files")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_history_ends_in_the_matrix_of_the_held_projection(
     photos: Path, store: Path, seed: int

@@ -90,20 +90,24 @@ def rows_of_files(groups: list[Group], files: int) -> list[int]:
     return rows
 
 
-def ranges(groups: list[Group], k: int, cores: int) -> list[Range]:
+def ranges(
+    groups: list[Group], k: int, cores: int, begin: str = "", end: str | None = None
+) -> list[Range]:
     """Cut a table into ranges of paths, one a file of the matrix: some 128 MB each, or one a core.
 
     Ranges begin where a group does, so that of files that follow one another none is read twice.
+    Of all paths, those from `begin` up to, not including, `end` are cut.
     """
     rows = sum(group.rows for group in groups)
     files = max(1, round(rows * (4 * k + 64) / _BYTES_A_FILE), min(cores, rows // _LEAST_ROWS))
-    starts, taken = [""], 0
+    starts, taken = [begin], 0
     for group in sorted(groups, key=lambda group: group.first):
-        if taken * files >= rows * len(starts) and group.first > starts[-1]:
+        inside = group.first > starts[-1] and (end is None or group.first < end)
+        if inside and taken * files >= rows * len(starts):
             starts.append(group.first)
         taken += group.rows
     spans = []
-    for start, stop in zip(starts, [*starts[1:], None], strict=True):
+    for start, stop in zip(starts, [*starts[1:], end], strict=True):
         mine = [g for g in groups if g.last >= start and (stop is None or g.first < stop)]
         spans.append(Range(mine, start, stop))
     return spans

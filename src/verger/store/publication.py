@@ -321,7 +321,8 @@ def _files(
     """List what there will be. What stays was listed before; of the tables, it is read if not."""
     new = {move.to: move.content for move in moves if move.content}
     renewed = {*publication.folders, *publication.files}
-    listed = [path for path in before if path.split("/")[0] not in renewed]
+    stay = {source for sources in publication.folders.values() for source in sources}
+    listed = [path for path in before if path in stay or path.split("/")[0] not in renewed]
     there = [path for table in TABLES for path in place.files(table, ".parquet")]
     stays = {*listed, *there}.difference(gone)
     unlisted = _contents(place, sorted(stays.difference(before)))

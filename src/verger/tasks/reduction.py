@@ -20,7 +20,13 @@ from verger.projections.moments import Moments, NotFinite, check_width
 from verger.projections.pca import PCA
 from verger.storage.place import Place
 from verger.store.blocks import ROWS_A_BLOCK, UnlikeLengths, matrix
-from verger.store.carried import ChangedFiles, write_carried, write_changed
+from verger.store.carried import (
+    ChangedFiles,
+    paths_of,
+    stretches,
+    write_carried,
+    write_changed,
+)
 from verger.store.gathering import Gathering, Taker
 from verger.store.kept_moments import Changed, Reading, rows_changed
 from verger.store.layout import MATRIX
@@ -30,7 +36,6 @@ from verger.store.matrix import (
     Group,
     Range,
     groups_of,
-    ranges,
     reader,
     write_range,
 )
@@ -104,8 +109,9 @@ def carry_matrix(
 ) -> tuple[list[tuple[str, int]], list[str]]:
     """Carry on the matrix that these files are: project what readings find to have changed.
 
-    Returns the files of the new one, in order, with their rows; and those of the rows that changed,
-    with what was taken of them.
+    Returns the files of the new one, in order, with their rows: some of those that there are, if
+    nothing has changed between their paths. And those of the rows that changed, with what was taken
+    of them.
     """
     place, tasks = work.place, _tasks(engine, readings)
 
@@ -122,15 +128,22 @@ def carry_matrix(
     changed = [ChangedFiles(**row) for row in engine.rows(tasks, project, schema)]
     now, gone = [files.now for files in changed], [files.gone for files in changed]
     rows, before = Table(place, [*matrix, *now]), len(matrix)
-    spans = ranges(groups_of(rows), pca.k, engine.cores)
+    touched = sorted(paths_of(place, now + gone).to_pylist())
+    plan = stretches(groups_of(rows), before, touched, pca.k)
+    todo = [(one, at) for one in plan for at in range(len(one.spans))]
 
     def merge(number: int) -> Row:
-        to = work.built(f"{MATRIX}/{_named(work, number)}")
+        one, at = todo[number]
+        span, stem = one.spans[at], matrix[one.file].rpartition("/")[2].rpartition("-")[0]
+        stem = f"{stem}-{at:03d}" if len(one.spans) > 1 else stem
+        to = work.built(f"{MATRIX}/{stem}-{uuid.uuid4().hex[:12]}.parquet")
         with troubles_told(str(place)):
-            return {"file": to, "rows": write_carried(rows, before, gone, spans[number], pca.k, to)}
+            return {"file": to, "rows": write_carried(rows, before, gone, span, pca.k, to)}
 
-    written = engine.rows(len(spans), merge, "file string, rows long")
-    return sorted((str(row["file"]), int(row["rows"])) for row in written), now
+    written = engine.rows(len(todo), merge, "file string, rows long") if todo else []
+    files = [(str(row["file"]), int(row["rows"])) for row in written if row["rows"]]
+    files += [(matrix[one.file], one.rows) for one in plan if not one.spans]
+    return sorted(files, key=lambda file: file[0].rpartition("/")[2]), now
 
 
 def gather(
