@@ -49,6 +49,7 @@ _MEANINGS = {
     "modified": "When the file was last changed, UTC; 1970 where a web server does not say.",
     "e_tag": "What an object store or a web server says of the content, if it does; empty where a "
     "web server says nothing at all of the photo.",
+    "sha256": "SHA-256 of the photo's bytes, 32 bytes; null in rows that an older Verger wrote.",
     "thumbnail": "The whole photo as a small JPEG: longest side at most 96 px, over white.",
     "picture": "The thumbnail's brightness on 16 × 16 points, then its blue and red on 8 × 8 each "
     "(Cb, Cr): 384 bytes by which the report finds duplicates.",
@@ -74,7 +75,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "changes": "What the run found, in photos, beside what the STORE knew: `new`, `changed` (other "
     "size, time or ETag), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
     "`relabelled` (those of `kept` that got another label) and `gone`. `listed` is `new` + "
-    "`changed` + `retried` + `kept`.",
+    "`changed` + `retried` + `kept`. `reused`: of those that are not kept, how many had the bytes "
+    "of a photo embedded before, and were not decoded. Older records have none.",
     "labels": "How many different labels there are.",
     "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
     "`views` (the shorter side that each is cut at; "
@@ -97,7 +99,7 @@ RECORD_FIELDS: Mapping[str, str] = {
     "`gallery` and `csv` where there is one. A run that found nothing to do has `list` alone.",
     "cost": "Where `--price` says it: `amount` up to the end of the run, `currency` and `where`. "
     "By the plan's prices and the clock, no bill.",
-    "photos_per_second": "Photos that were opened over the seconds of `embed`; 0 if there was "
+    "photos_per_second": "Photos that were decoded over the seconds of `embed`; 0 if there was "
     "none.",
     "engine": "What carried out the work: `spark`, or `process`, threads of the command itself. "
     "Older records have none, and mean `spark`.",

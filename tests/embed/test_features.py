@@ -21,6 +21,8 @@ from verger.embed.features import (
     READ_AHEAD_PHOTOS,
     ROWS_A_RECORD_BATCH,
     Embedder,
+    Made,
+    content_columns,
     embed,
     features_schema,
     rejects_schema,
@@ -206,7 +208,7 @@ def rows_of(
     A row that has a `reason` is a reject, and one that has `features` is none.
     """
     rows: list[dict[str, Any]] = []
-    for features, rejects in embed(refs, embedder(batch_size, **options), read, Fake()):
+    for features, rejects, _ in embed(refs, embedder(batch_size, **options), read, Fake()):
         assert features.schema.equals(features_schema(), check_metadata=True)
         assert rejects.schema.equals(rejects_schema(), check_metadata=True)
         assert 0 < len(features) + len(rejects) <= MOST_ROWS_HELD
@@ -416,6 +418,33 @@ def test_the_limit_on_pixels_is_the_embedder_s() -> None:
     assert row["reason"] == "too_large"
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(st.sampled_from([*BAD, *(f"{n}.jpg" for n in range(len(GOOD)))]), max_size=40),
+    known=st.sets(st.integers(0, len(GOOD) - 1)),
+    batch_size=st.integers(1, 9),
+)
+def test_what_is_known_is_not_made_again(
+    names: list[str], known: set[int], batch_size: int
+) -> None:
+    """Rows are the same, in the same order; the network sees no photo whose bytes are known."""
+    refs, fake = references(names), Fake()
+    before = {row["sha256"]: row for row in rows_of(references([f"{n}.jpg" for n in known]))}
+
+    def recall(sha256: bytes) -> Made | None:
+        if sha256 not in before:
+            return None
+        row = {name: before[sha256][name] for name in content_columns()}
+        return Made(np.array(row.pop("features"), np.float32), row)
+
+    some = list(embed(refs, embedder(batch_size), read, fake, recall=recall))
+    made = [row for batch in some for row in batch.features.to_pylist()]
+    assert made == [row for row in rows_of(refs) if "features" in row]
+    reused = sum(name in {f"{n}.jpg" for n in known} for name in names)
+    assert sum(batch.reused for batch in some) == reused
+    assert sum(fake.batches) == len(made) - reused
+
+
 def test_a_file_with_too_many_bytes_is_not_read_and_costs_no_other() -> None:
     def only_small(path: str) -> bytes:
         assert path != "huge.jpg"
@@ -426,7 +455,7 @@ def test_a_file_with_too_many_bytes_is_not_read_and_costs_no_other() -> None:
     rows = [
         row
         for tables in embed(refs, embedder(), only_small, Fake())
-        for batch in tables
+        for batch in tables[:2]
         for row in batch.to_pylist()
     ]
     reasons = {row["path"]: row.get("reason") for row in rows}

@@ -222,7 +222,7 @@ def test_a_second_run_embeds_what_is_new_or_changed_and_drops_what_is_gone(
         assert (ended.code, ended.err) == (0, "")
         changes = record_of(store, "store")["changes"]
         assert {name: n for name, n in changes.items() if n} == {
-            "new": 1, "changed": 1, "gone": 1, "kept": len(before) + 2 - 2,
+            "new": 1, "changed": 1, "gone": 1, "kept": len(before) + 2 - 2, "reused": 2,
         }  # fmt: skip
         after = table_of(store, "store/features")
         assert set(after["path"]) == {*before["path"], "New one/1.jpg"} - {before["path"][5]}

@@ -270,7 +270,7 @@ def photos(few: list[Path], tmp_path: Path) -> Path:
 
 
 def grow(photos: Path, few: list[Path]) -> None:
-    """A day later: 30 photos are new, 10 are others than they were, and 15 are gone."""
+    """A day later: 30 photos are new, 10 are others, 15 are gone, and a folder has a new name."""
     files = sorted(photos.rglob("*.jpg"))
     for number, file in enumerate(files[5:95:9]):
         file.unlink()
@@ -280,6 +280,8 @@ def grow(photos: Path, few: list[Path]) -> None:
     for number in range(30):
         file = few[number % len(few)]
         (photos / file.parent.name / f"new {number}.jpg").hardlink_to(file)
+    folder = sorted(photos.iterdir())[0]
+    folder.rename(folder.with_name("Moved"))
 
 
 @pytest.fixture

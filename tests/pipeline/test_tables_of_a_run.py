@@ -50,6 +50,7 @@ SCHEMAS = {
         "thumbnail": pa.binary(),
         "e_tag": pa.string(),
         "picture": pa.binary(),
+        "sha256": pa.binary(),
     },
     "rejects": {
         "path": pa.string(),
@@ -64,7 +65,8 @@ SCHEMAS = {
 }
 IN_SPARK = {
     "features": "path:string,label:string,features:array<float>,width:int,height:int,"
-    "bytes:bigint,modified:timestamp,thumbnail:binary,e_tag:string,picture:binary",
+    "bytes:bigint,modified:timestamp,thumbnail:binary,e_tag:string,picture:binary,"
+    "sha256:binary",
     "rejects": "path:string,label:string,reason:string,detail:string,bytes:bigint,"
     "modified:timestamp,e_tag:string",
     "matrix": "path:string,label:string,components:array<float>",
@@ -72,7 +74,7 @@ IN_SPARK = {
 IN_DUCKDB = {
     "features": [
         "VARCHAR", "VARCHAR", "FLOAT[]", "INTEGER", "INTEGER", "BIGINT",
-        "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR", "BLOB",
+        "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR", "BLOB", "BLOB",
     ],
     "rejects": [
         "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "TIMESTAMP WITH TIME ZONE",
@@ -84,7 +86,7 @@ _POLARS_UTC = pl.Datetime("us", "UTC")
 IN_POLARS = {
     "features": [
         pl.String, pl.String, pl.List(pl.Float32), pl.Int32, pl.Int32, pl.Int64, _POLARS_UTC,
-        pl.Binary, pl.String,
+        pl.Binary, pl.String, pl.Binary, pl.Binary,
     ],
     "rejects": [
         pl.String, pl.String, pl.String, pl.String, pl.Int64, _POLARS_UTC, pl.String,

@@ -154,7 +154,8 @@ def oracle(
 
     `gone` counts photos, of which one may have several rows.
     """
-    counts = dict.fromkeys(("new", "changed", "retried", "kept", "relabelled", "gone"), 0)
+    names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused")
+    counts = dict.fromkeys(names, 0)
     by_path: dict[str, list[Known]] = {}
     for row in known_of(stored):
         by_path.setdefault(row.path, []).append(row)
@@ -328,7 +329,8 @@ def test_rejects_are_tried_again_only_when_asked(retry_rejects: bool) -> None:
     tally = last(compare(refs, iter(known_of(stored)), orders, retry_rejects=retry_rejects))
     again = 1 if retry_rejects else 0
     assert tally.as_record() == {
-        "new": 0, "changed": 1, "retried": again, "kept": 2 - again, "relabelled": 0, "gone": 1
+        "new": 0, "changed": 1, "retried": again, "kept": 2 - again, "relabelled": 0, "gone": 1,
+        "reused": 0,
     }  # fmt: skip
     assert [ref.path for ref in orders.embedded] == ["bad", "mended"][1 - again :]
 

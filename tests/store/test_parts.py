@@ -61,6 +61,7 @@ def feature_row(path: str, label: str | None = "plum") -> dict[str, Any]:
         "thumbnail": b"\xff\xd8" + path.encode(),
         "e_tag": f'"{path}"',
         "picture": bytes(WIDE),
+        "sha256": number.to_bytes(32, "big"),
     }
 
 
@@ -341,13 +342,13 @@ def test_rows_of_the_first_format_are_given_the_columns_it_lacked(place: LocalPl
     write_part(place, "old", "p.parquet", [embedded(["b", "c"], [])])
     table = pq.read_table(place.open("old/features/p.parquet"))
     with place.incoming("first") as file:
-        pq.write_table(table.drop_columns(["e_tag", "picture"]), file)
+        pq.write_table(table.drop_columns(["e_tag", "picture", "sha256"]), file)
     write_part(place, "new", "p.parquet", [embedded(["a", "d"], [])])
     rewrite_part(place, ["first", "new/features/p.parquet"], "merged", lambda _: ({"c"}, {}))
     assert paths(place, "merged") == ["a", "b", "d"]
     assert pq.read_schema(place.open("merged")).equals(SCHEMAS[FEATURES])
     kept = next(row for row in rows(place, "merged") if row["path"] == "b")
-    assert kept == {**table.to_pylist()[0], "e_tag": None}
+    assert kept == {**table.to_pylist()[0], "e_tag": None, "sha256": None}
 
 
 def test_rows_that_had_no_small_picture_are_given_that_of_their_thumbnail(

@@ -5,15 +5,17 @@ batches, all at the same time and in order, within a bounded amount of memory:
 
     references ─► read (threads) ─► decode (a thread) ─► batches ─► network ─► record batches
 
+What was made of the same bytes before is taken as it is, in place of decoding and computing.
 Where a GPU computes the network, as many threads decode for it as there are cores.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,16 +66,31 @@ class Embedder:
         return DECODE_AHEAD if self.decoders == 1 else 2 * max(self.batch_size, self.decoders)
 
 
+class Made(NamedTuple):
+    """What was made of a photo's bytes before: its features, float32, and the other columns."""
+
+    features: npt.NDArray[np.float32]
+    columns: dict[str, Any]
+
+
+Recall = Callable[[bytes], Made | None]  # SHA-256 of a photo's bytes → what was made of the same
+
+
 class _Decoded(NamedTuple):
     ref: PhotoRef
-    outcome: Photo | Reject
+    outcome: Photo | Made | Reject
+    sha256: bytes = b""
 
 
 class Embedded(NamedTuple):
-    """Some references, embedded: the rows of both tables, each in the order of the references."""
+    """Some references, embedded: the rows of both tables, each in the order of the references.
+
+    reused: how many rows of features are those of the same bytes before
+    """
 
     features: pa.RecordBatch
     rejects: pa.RecordBatch
+    reused: int = 0
 
 
 def features_schema() -> pa.Schema:
@@ -90,8 +107,14 @@ def features_schema() -> pa.Schema:
             pa.field("thumbnail", pa.binary()),
             pa.field("e_tag", pa.string()),
             pa.field("picture", pa.binary()),
+            pa.field("sha256", pa.binary()),
         ]
     )
+
+
+def content_columns() -> list[str]:
+    """Name the columns of the table of features that a photo's bytes decide, and nothing else."""
+    return [name for name in features_schema().names if name not in _OF_THE_REFERENCE]
 
 
 def rejects_schema() -> pa.Schema:
@@ -117,18 +140,20 @@ def embed(
     report: Report = lambda _embedded, _rejected: None,
     *,
     reads_at_once: int = READ_THREADS,
+    recall: Recall = lambda _sha256: None,
 ) -> Iterator[Embedded]:
     """Embed photos: one row for each reference, kept or rejected, in the same order, in batches.
 
     `read` may raise OSError, which makes that photo a reject and no other. A batch of the network
     is always full but for the last, so that one bad photo changes none of its neighbours' features.
+    Where `recall` knows what was made of the same bytes before, nothing is decoded.
     """
     rows = _Rows(embedder.backbone.card.features, infer)
     decoders = ThreadPoolExecutor(embedder.decoders)
     with ThreadPoolExecutor(reads_at_once) as readers, decoders:
         ahead_of = max(READ_AHEAD_PHOTOS, 2 * reads_at_once)
         most = max(MOST_ROWS_HELD, 2 * embedder.batch_size)
-        for decoded in _decoded(refs, embedder, read, readers, decoders, ahead_of):
+        for decoded in _decoded(refs, embedder, read, recall, readers, decoders, ahead_of):
             rows.add(decoded)
             if len(rows.waiting) == embedder.batch_size:
                 rows.infer()
@@ -164,24 +189,27 @@ def _decoded(
     refs: Iterable[PhotoRef],
     embedder: Embedder,
     read: Read,
+    recall: Recall,
     readers: ThreadPoolExecutor,
     decoders: ThreadPoolExecutor,
     read_ahead: int,
 ) -> Iterator[_Decoded]:
     framing = embedder.backbone.card.input.framing
 
-    def fetched(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject]:
+    def fetched(ref: PhotoRef) -> tuple[PhotoRef, bytes | Reject, bytes]:
         try:
-            return ref, fetch(ref, read, embedder.max_bytes)
+            data = fetch(ref, read, embedder.max_bytes)
+            return ref, data, hashlib.sha256(data).digest()
         except Reject as reject:
-            return ref, reject
+            return ref, reject, b""
 
-    def open_(read: tuple[PhotoRef, bytes | Reject]) -> _Decoded:
-        ref, data = read
+    def open_(read: tuple[PhotoRef, bytes | Reject, bytes]) -> _Decoded:
+        ref, data, sha256 = read
         if isinstance(data, Reject):
             return _Decoded(ref, data)
         try:
-            return _Decoded(ref, decode(data, framing, embedder.max_pixels))
+            made = recall(sha256) or decode(data, framing, embedder.max_pixels)
+            return _Decoded(ref, made, sha256)
         except Reject as reject:
             return _Decoded(ref, reject)
 
@@ -214,6 +242,7 @@ class _Rows:
         self.waiting: list[npt.NDArray[np.uint8]] = []
         self.embedded = 0
         self.rejected = 0
+        self._reused = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -221,7 +250,10 @@ class _Rows:
     def add(self, row: _Decoded) -> None:
         if isinstance(row.outcome, Photo):
             self.waiting.append(row.outcome.pixels)
-            row = _Decoded(row.ref, replace(row.outcome, pixels=_NO_PIXELS))
+            row = row._replace(outcome=replace(row.outcome, pixels=_NO_PIXELS))
+        elif isinstance(row.outcome, Made):
+            self.embedded += 1
+            self._reused += 1
         else:
             self.rejected += 1
         self._rows.append(row)
@@ -235,23 +267,30 @@ class _Rows:
     def flush(self) -> Embedded:
         self.infer()
         rows, self._rows = self._rows, []
+        reused, self._reused = self._reused, 0
+        computed = (row for some in self._features for row in some)
         kept, rejects = [], []
-        for ref, outcome in rows:
+        values = [np.empty(0, np.float32)]
+        for ref, outcome, sha256 in rows:
             row = {name: getattr(ref, name) for name in _OF_THE_REFERENCE}
             if isinstance(outcome, Photo):
                 sizes = {"width": outcome.width, "height": outcome.height}
                 seen = {"thumbnail": outcome.thumbnail, "picture": small_picture(outcome.thumbnail)}
-                kept.append(row | sizes | seen)
+                kept.append(row | sizes | seen | {"sha256": sha256})
+                values.append(next(computed))
+            elif isinstance(outcome, Made):
+                kept.append(row | outcome.columns)
+                values.append(outcome.features)
             else:
                 rejects.append(row | {"reason": outcome.reason.value, "detail": outcome.detail})
         schema = features_schema()
         at = schema.get_field_index("features")
         features = pa.RecordBatch.from_pylist(kept, schema)
-        values = np.concatenate([np.empty((0, self._width), np.float32), *self._features])
         self._features.clear()
-        offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(self._width)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+        offsets = np.arange(len(kept) + 1, dtype=np.int32) * np.int32(self._width)
+        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(values)))
         return Embedded(
             features.set_column(at, schema.field(at), lists),
             pa.RecordBatch.from_pylist(rejects, rejects_schema()),
+            reused,
         )

@@ -32,12 +32,13 @@ from verger.pipeline.reducing import Features, fit, project
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
 from verger.settings import RunSettings
-from verger.storage.place import Source, source_of
+from verger.storage.place import LocalPlace, Source, source_of
 from verger.store.gathering import Gathered
-from verger.store.inventory import Tally
+from verger.store.inventory import Tally, sizes_of
 from verger.store.layout import FEATURES, REDUCED, REJECTS, TABLES
 from verger.store.publication import Publication
 from verger.store.record import Clock, backbone_record, versions
+from verger.store.reuse import alike, write_known
 from verger.store.stock import Stock, label_notes, take_stock
 from verger.store.store import Store, fingerprint, now
 from verger.store.work import Work
@@ -106,7 +107,7 @@ def run(
                 "changes": stock.tally.as_record(),
                 "labels": len(stock.tally.labels),
                 "backbone": described,
-                "photos_per_second": _rate(stock.tally.to_embed, clock),
+                "photos_per_second": _rate(stock.tally.to_embed - stock.tally.reused, clock),
                 "seconds": clock.seconds,
                 "notes": [
                     *backbone.notes,
@@ -145,10 +146,20 @@ def plan(
     with scratch_folder() as scratch:
         work = Work(store.place, "", made_by, scratch)
         orders = scratch / "refs.parquet", scratch / "edits.parquet"
-        return take_stock(
+        stock = take_stock(
             store, work, source, labeller, reporter, orders,
             anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
-        ).tally  # fmt: skip
+        )  # fmt: skip
+        if not settings.overwrite:
+            stock.tally.alike = _alike(store, stock, LocalPlace(scratch))
+        return stock.tally
+
+
+def _alike(store: Store, stock: Stock, scratch: LocalPlace) -> int:
+    """Count the photos to embed that are as large as one whose content the STORE knows."""
+    refs, known = "refs.parquet", "known.parquet"
+    write_known(store.place, stock.features, sizes_of(scratch, refs), scratch.root / known)
+    return alike(scratch, known, sizes_of(scratch, refs))
 
 
 def reduce(

@@ -10,6 +10,7 @@ from verger.storage.place import Source
 from verger.store.inventory import sizes_of
 from verger.store.layout import FEATURES
 from verger.store.parts import empty_table, too_small
+from verger.store.reuse import write_known
 from verger.store.stock import Stock
 from verger.tasks.embedding import Rewrite, embed_photos
 from verger.tasks.engine import Engine
@@ -26,12 +27,26 @@ def embed(job: Job, engine: Engine, photos: Source, stock: Stock, backbone: Back
         sizes = sizes_of(job.place, work.refs)
         spans = cut(sizes, tally.to_embed, tally.bytes_to_read, at_once)
         rewrites = _rewrites(job, stock)
+        reuse = _write_known(job, stock)
         with job.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
-            made = embed_photos(engine, work, photos, spans, rewrites, embedder, stage.update)
+            made = embed_photos(
+                engine, work, photos, spans, rewrites, embedder, stage.update, reuse=reuse
+            )
+    tally.reused = made.reused
     rewritten = {file for rewrite in rewrites for file in rewrite.files}
     kept = [file for file in stock.features if file not in rewritten]
-    files = [*kept, *made] or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]
+    files = [*kept, *made.files]
+    files = files or [empty_table(job.place, work.built(f"{FEATURES}/empty.parquet"))]
     return Features(job, files, {rewrite.to: rewrite.files for rewrite in rewrites})
+
+
+def _write_known(job: Job, stock: Stock) -> bool:
+    """Write which contents may be those of photos to embed; say whether there are any."""
+    if job.settings.overwrite or not (stock.features and stock.tally.to_embed):
+        return False
+    sizes = sizes_of(job.place, job.work.refs)
+    with job.place.incoming(job.work.known) as known:
+        return write_known(job.place, stock.features, sizes, known) > 0
 
 
 def _rewrites(job: Job, stock: Stock) -> list[Rewrite]:

@@ -59,7 +59,11 @@ class Known(NamedTuple):
 
 @dataclass
 class Tally:
-    """What laying the two side by side showed, in photos."""
+    """What laying the two side by side showed, in photos.
+
+    alike:  of those to embed, how many are as large as one whose content is known
+    reused: of those to embed, how many had the content of one that was embedded before
+    """
 
     listed: int = 0
     new: int = 0
@@ -70,6 +74,8 @@ class Tally:
     gone: int = 0
     unlabelled: int = 0
     by_path_alone: int = 0
+    alike: int = 0
+    reused: int = 0
     bytes_to_read: int = 0
     labels: set[str] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)  # what a user is told of other files
@@ -86,7 +92,7 @@ class Tally:
 
     def as_record(self) -> dict[str, int]:
         """Return the counts by name."""
-        names = ("new", "changed", "retried", "kept", "relabelled", "gone")
+        names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused")
         return {name: getattr(self, name) for name in names}
 
 

@@ -36,20 +36,23 @@ def no_edits(_file: str) -> Edits:
 
 
 class Done(NamedTuple):
-    """What a task did: photos embedded and photos rejected."""
+    """What a task did: photos embedded, reused ones among them, and photos rejected."""
 
     embedded: int
     rejected: int
+    reused: int = 0
 
 
 def write_part(place: Place, folder: str, name: str, photos: Iterable[Embedded]) -> Done:
     """Write what came of a task's photos to `folder`/features/ and `folder`/rejects/."""
     features, rejects = f"{folder}/{FEATURES}/{name}", f"{folder}/{REJECTS}/{name}"
+    reused = 0
     with place.incoming(features) as features_file:
         rejected: list[pa.RecordBatch] = []  # paths and reasons only: small, and mostly none
         with TableWriter(features_file, SCHEMAS[FEATURES]) as table:
             for some in photos:
                 table.add(some.features)
+                reused += some.reused
                 if len(some.rejects):
                     rejected.append(some.rejects)
         if rejected:
@@ -58,7 +61,7 @@ def write_part(place: Place, folder: str, name: str, photos: Iterable[Embedded])
                     lost.add(batch)
         else:
             place.delete(rejects)  # of a try that was killed, which could not read a photo
-    return Done(table.rows, sum(len(batch) for batch in rejected))
+    return Done(table.rows, sum(len(batch) for batch in rejected), reused)
 
 
 def rewrite_part(
@@ -102,7 +105,7 @@ def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
             thumbnails = batch.column("thumbnail").to_pylist()
             values = pa.array([small_picture(one or b"") for one in thumbnails], field.type)
         batch = batch.append_column(field, values)
-    return batch
+    return batch.select(SCHEMAS[FEATURES].names)
 
 
 def too_small(place: Place, files: list[str]) -> list[list[str]]:

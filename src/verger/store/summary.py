@@ -101,11 +101,15 @@ def _next(store: str) -> list[str]:
 
 def planned(tally: Tally) -> str:
     """Say what a run would do."""
-    changes = tally.as_record()
+    changes, alike = tally.as_record(), []
+    if tally.alike:
+        are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
+        alike = [f"Of these, {are} as large as one embedded before: what has its bytes is reused."]
     done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
     lines = [
         f"{tally.listed:,} photos: {done}.",
         f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB).",
+        *alike,
         *tally.left_out,
     ]
     return "\n".join(map(visible, lines))
@@ -123,7 +127,11 @@ def _growth(changes: Mapping[str, int]) -> list[str]:
     """Say what a run found changed since the last one; nothing after the first."""
     if not any(changes.get(name) for name in changes if name != "new"):
         return []
-    return [", ".join(f"{changes[name]:,} {name}" for name in changes) + "."]
+    lines = [", ".join(f"{changes[name]:,} {name}" for name in changes if name != "reused") + "."]
+    if reused := changes.get("reused"):
+        have = "1 photo has" if reused == 1 else f"{reused:,} photos have"
+        lines.append(f"{have} the bytes of one embedded before (moved, copied, touched): reused.")
+    return lines
 
 
 def _beside(command: str) -> str:

@@ -19,9 +19,9 @@ from verger.store.damage import damage_told
 
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
 _CSV_CELLS_A_BLOCK = 1_000_000
-# JPEG and the noise of float32 do not compress, and nobody searches by one feature's least value.
-_BULKY = {"features", "thumbnail", "components", "vector", "picture", "placed"}
-_REPEATED = {"label", "reason"}
+# JPEG, hashes and the noise of float32 do not compress, and nobody searches by their least value.
+_BULKY = {"features", "thumbnail", "sha256", "components", "vector", "picture", "placed"}
+_REPEATED = {"label", "reason", "file"}
 # Columns that tables of older formats lack, and what is read in the place of each, if anything is.
 _LATER = {"e_tag": None, "picture": "thumbnail"}
 
@@ -124,10 +124,14 @@ def write_csv(
 
 
 def batches(
-    place: Place, path: str, columns: list[str] | None = None, rows: int = ROWS_A_GROUP
+    place: Place,
+    path: str,
+    columns: list[str] | None = None,
+    rows: int = ROWS_A_GROUP,
+    **options: Any,
 ) -> Iterator[pa.RecordBatch]:
     """Read a Parquet file in constant memory. Raises `StoreError` where it is damaged."""
-    with damage_told(place, path), opened(place, path, columns) as file:
+    with damage_told(place, path), opened(place, path, columns, **options) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns and there(file, columns))
 
 

@@ -46,6 +46,11 @@ class Work:
         return f"{WORK}/parts-{self.made_by}"
 
     @property
+    def known(self) -> str:
+        """Where the contents lie that may be those of photos to embed, one Parquet file."""
+        return self.built("known.parquet")
+
+    @property
     def rewritten(self) -> str:
         """The folder of the files that take the place of published ones."""
         return self.built("rewritten")

@@ -8,20 +8,22 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import NamedTuple
 
 from verger.embed import Backbone, Network
-from verger.embed.features import Embedder, Report, embed
+from verger.embed.features import Embedder, Recall, Report, embed
 from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
 from verger.store.parts import Done, rewrite_part, write_part
+from verger.store.reuse import Contents
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
 from verger.tasks.engine import Engine, Gpus, Row, Tell
 from verger.tasks.spans import Span
 
 _LOADING = threading.Lock()
-_SCHEMA = "task long, embedded long, rejected long"
+_SCHEMA = "task long, embedded long, rejected long, reused long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Rewrite:
     to: str
 
 
+class Parts(NamedTuple):
+    """The files of features that hold rows, and how many of these are reused."""
+
+    files: list[str]
+    reused: int
+
+
 def embed_photos(
     engine: Engine,
     work: Work,
@@ -40,28 +49,32 @@ def embed_photos(
     rewrites: list[Rewrite],
     embedder: Embedder,
     hear: Report,
-) -> list[str]:
+    *,
+    reuse: bool,
+) -> Parts:
     """Embed the photos of `work.refs`, one task a span, and carry out the rewrites.
 
-    `hear` is told (done, rejected) while it goes on. GPUs, where the engine has any, compute the
-    network; where it does not give them out, one task does it all. Returns the paths of the files
-    of features that hold rows. Raises `EngineError`, or the error of the room that failed.
+    `reuse` takes what STORE has of the contents of `work.known`. `hear` is told (done, rejected)
+    while it goes on. GPUs, where the engine has any, compute the
+    network; where it does not give them out, one task does it all. Raises `EngineError`, or the
+    error of the room that failed.
     """
     tasks: list[Span | Rewrite] = [*spans, *rewrites]
     if not tasks:
-        return []
+        return Parts([], 0)
     photos, gpus = photos.absolute(), engine.gpus
     with engine.telling(hear) as tell:
 
         def run(number: int) -> Row:
             with troubles_told(str(work.place)):
-                done = _carry_out(work, photos, number, tasks[number], embedder, gpus, tell)
+                done = _carry_out(work, photos, number, tasks[number], embedder, gpus, tell, reuse)
             return {"task": number, **done._asdict()}
 
         at_once = gpus.at_once(len(tasks)) if gpus else None
         done = engine.rows(len(tasks), run, _SCHEMA, at_once)
     written = sorted(row["task"] for row in done if row["embedded"])
-    return [_features_of(work, number, tasks[number]) for number in written]
+    files = [_features_of(work, number, tasks[number]) for number in written]
+    return Parts(files, sum(row["reused"] for row in done))
 
 
 def _carry_out(
@@ -72,6 +85,7 @@ def _carry_out(
     embedder: Embedder,
     gpus: Gpus | None,
     tell: Tell,
+    reuse: bool,
 ) -> Done:
     """Carry out one task."""
     if isinstance(task, Rewrite):
@@ -84,9 +98,17 @@ def _carry_out(
     with tell(number) as report:
         made = embed(
             refs, embedder, photos.read, network(embedder.backbone, gpu), report,
-            reads_at_once=photos.reads_at_once,
+            reads_at_once=photos.reads_at_once, recall=_recall(work, task, embedder, reuse),
         )  # fmt: skip
         return write_part(work.place, work.parts, _name(work, number), made)
+
+
+def _recall(work: Work, span: Span, embedder: Embedder, reuse: bool) -> Recall:
+    """Return what knows what was made of the contents of a task's photos before."""
+    if not reuse:
+        return lambda _sha256: None
+    sizes = (ref.bytes for ref in refs_of(work.place, work.refs, *span))
+    return Contents(work.place, work.known, sizes, embedder.max_pixels).recall
 
 
 def _features_of(work: Work, number: int, task: Span | Rewrite) -> str:
