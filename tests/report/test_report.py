@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from report_orchard import IMAGE, NAMES, QUOTE, SCRIPT, Orchard, jpeg
+from report_orchard import IMAGE, NAMES, QUOTE, SCRIPT, VIEWS, Orchard, jpeg
 from report_stores import lay, make_store
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
+from verger.pipeline import run
 from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
 from verger.report import html, positions, write_report
@@ -307,6 +309,55 @@ def test_the_neighbour_map_keeps_neighbours_together() -> None:
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     np.fill_diagonal(apart, np.inf)
     assert (codes[apart.argmin(axis=1)] == codes).mean() > 0.97
+
+
+def test_new_photos_are_placed_on_the_neighbour_map_that_is_there() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(4), 25)
+    rows = (rng.normal(0, 30, (4, 12))[codes] + rng.normal(0, 1, (100, 12))).astype(np.float32)
+    earlier = (rng.normal(0, 30, (4, 2))[codes] + rng.normal(0, 1, (100, 2))).astype(np.float32)
+    new = rng.random(100) < 0.3
+    points = positions.by_earlier_neighbours(
+        rows, np.where(new[:, None], np.nan, earlier).astype(np.float32)
+    ).points
+    np.testing.assert_array_equal(points[~new], earlier[~new])
+    for code in range(4):
+        others = earlier[~new & (codes == code)]
+        mine = points[new & (codes == code)]
+        assert len(mine)
+        assert ((mine >= others.min(axis=0)) & (mine <= others.max(axis=0))).all()
+
+
+@pytest.mark.slow
+def test_a_neighbour_map_goes_on_as_photos_come(tmp_path: Path) -> None:
+    """Also where the library that made it is not installed; another photo of a path is new."""
+    photos = lay(
+        tmp_path / "photos",
+        {f"{v}/{view}.jpg": jpeg(v, view) for v in VARIETIES[:3] for view in range(VIEWS)},
+    )
+    settings = RunSettings(engine="process", csv=False)
+    run(photos, tmp_path / "store", settings)
+    write_report(tmp_path / "store", positions.NEIGHBOUR_MAP)
+
+    def laid() -> dict[str, tuple[float, float]]:
+        return positions.earlier_neighbours(Store(tmp_path / "store").place, "report")
+
+    was = laid()
+    new = f"{VARIETIES[0]}/new.jpg"
+    changed = f"{VARIETIES[1]}/0.jpg"
+    (photos / new).write_bytes(jpeg(VARIETIES[0], 1, quality=80))
+    (photos / changed).write_bytes(jpeg(VARIETIES[2], 0, quality=80))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "openTSNE", None)
+        run(photos, tmp_path / "store", settings)
+    is_ = laid()
+    assert is_.keys() == was.keys() | {new}
+    assert [path for path in was if is_[path] != was[path]] == [changed]
+    write_report(tmp_path / "store")
+    assert laid() == is_
+    (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
+    write_report(tmp_path / "store")
+    assert laid() == {}
 
 
 def test_the_neighbour_map_says_what_it_needs(

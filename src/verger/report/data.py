@@ -149,6 +149,7 @@ def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = Non
     raw = nearest(features)
     judged = judge(whole.rows, codes)
     map_rows = _on_map(codes)
+    earlier = _earlier_neighbours(store, photos, sample.rows[map_rows])
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
     )
@@ -161,7 +162,7 @@ def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = Non
         sample=sample,
         codes=codes,
         map_rows=map_rows,
-        maps=_maps(map_kind, pca, model, features[map_rows]),
+        maps=_maps(map_kind, pca, model, features[map_rows], earlier),
         neighbours=raw,
         separation=_separation(raw, nearest(pca.transform(features)), codes, judged),
         duplicates=duplicates,
@@ -255,8 +256,23 @@ def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.asarray(rows[order][np.argsort(place, kind="stable")])
 
 
+def _earlier_neighbours(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> Floats:
+    """Return where the map by neighbours of the report before has photos: NaN where it has not."""
+    found = positions.earlier_neighbours(store.place, REPORT)
+    summary, _ = drifting.load_summaries(store.place, REPORT) if found else (None, None)
+    out = np.full((len(rows), 2), np.nan, np.float32)
+    if summary is not None:  # and a photo of its path is of its size, too
+        for at in np.flatnonzero(np.isin(photos.keys[rows], summary.keys)):
+            out[at] = found.get(photos.path(rows[at]), np.nan)
+    return out
+
+
 def _maps(
-    kind: str, pca: PCA, model: Discriminant | None, features: npt.NDArray[np.float32]
+    kind: str,
+    pca: PCA,
+    model: Discriminant | None,
+    features: npt.NDArray[np.float32],
+    earlier: Floats,
 ) -> tuple[Positions, ...]:
     projected = pca.transform(features)
     maps = [positions.by_components(projected)]
@@ -264,6 +280,8 @@ def _maps(
         maps.append(positions.by_labels(model, features))
     if kind == NEIGHBOUR_MAP:
         maps.insert(0, positions.by_neighbours(projected))
+    elif np.isfinite(earlier).any():
+        maps.insert(0, positions.by_earlier_neighbours(projected, earlier))
     return tuple(maps)
 
 

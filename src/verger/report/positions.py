@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from verger.errors import UsageError, to_add
 from verger.projections.discriminant import Discriminant
 from verger.report.reading import Floats
+from verger.storage.place import Place
 
 PCA_MAP, LABEL_MAP, NEIGHBOUR_MAP = "pca", "labels", "neighbours"
 MAPS = (PCA_MAP, NEIGHBOUR_MAP)
-_FEWEST = 10
+MAP = "map.parquet"
+_FEWEST = _NEAREST = 10
 _COMPONENTS = 50
 
 
@@ -62,6 +67,36 @@ def by_neighbours(projected: Floats, seed: int = 0) -> Positions:
     )
     points = np.asarray(model.fit(projected[:, :_COMPONENTS].astype(np.float64)))
     return Positions(NEIGHBOUR_MAP, points.astype(np.float32))
+
+
+def by_earlier_neighbours(projected: Floats, earlier: Floats) -> Positions:
+    """Leave photos where an earlier map by neighbours had them, and place the others among them.
+
+    earlier: float32 (p, 2); NaN for a photo that it did not have
+    Such a photo lies at the median of those nearest to it, as openTSNE begins to place points on a
+    map that is there: P. G. Poličar, M. Stražar and B. Zupan, "Embedding to reference t-SNE space
+    addresses batch effects in single-cell classification", Machine Learning 112, 2023.
+    """
+    known = np.isfinite(earlier).all(axis=1)
+    points = earlier.copy()
+    rows = projected[:, :_COMPONENTS].astype(np.float64)
+    there, laid = rows[known], earlier[known]
+    squares, k = (there**2).sum(axis=1), min(_NEAREST, len(there))
+    for at in np.flatnonzero(~known):
+        nearest = np.argpartition(squares - 2 * there @ rows[at], k - 1)[:k]
+        points[at] = np.median(laid[nearest], axis=0)
+    return Positions(NEIGHBOUR_MAP, points)
+
+
+def earlier_neighbours(place: Place, folder: str) -> dict[str, tuple[float, float]]:
+    """Read where a report's map by neighbours has each path; nothing where it has none."""
+    columns = ["path", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
+    try:
+        table = pq.read_table(io.BytesIO(place.read(f"{folder}/{MAP}")), columns=columns)
+        paths, x, y = (table[name].to_pylist() for name in columns)
+        return {str(path): (float(a), float(b)) for path, a, b in zip(paths, x, y, strict=True)}
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        return {}
 
 
 def _two(rows: Floats) -> Floats:
