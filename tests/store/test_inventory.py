@@ -550,6 +550,32 @@ def test_any_number_of_photos_is_laid_side_by_side_in_constant_memory(tmp_path: 
     assert sum(1 for _ in sizes_of(place, "refs")) == tally.changed
 
 
+@pytest.mark.slow
+def test_of_many_files_few_are_held_at_once(tmp_path: Path) -> None:
+    """Files of one range of paths after another, as tasks write them, and one across all."""
+    place, a_file = LocalPlace(tmp_path), 300
+
+    def rows(numbers: Iterable[int]) -> list[dict[str, Any]]:
+        made = {"label": None, "bytes": 1, "modified": EPOCH, "reason": "empty"}
+        return [{"path": f"folder/{n:09d}.jpg", **made} for n in numbers]
+
+    files = [
+        write(place, f"{n}", rows(range(n * a_file + (n == 0), (n + 1) * a_file)), SCHEMAS[REJECTS])
+        for n in reversed(range(100))
+    ]
+    files.append(write(place, "across", rows(range(0, 100 * a_file, a_file)), SCHEMAS[REJECTS]))
+    tracemalloc.start()
+    before = ""
+    found = 0
+    for found, row in enumerate(known_photos(place, [], files, set()), 1):  # noqa: B007
+        assert before <= row.path
+        before = row.path
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == 101 * a_file - 1 - a_file + 100
+    assert peak < 2_000_000
+
+
 def test_more_files_than_a_process_may_open_are_read(tmp_path: Path) -> None:
     """A STORE grows by some files with each run, and years of runs are more than the limit."""
     place = LocalPlace(tmp_path)
