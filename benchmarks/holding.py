@@ -61,7 +61,7 @@ def _measured(scratch: Path, rows: int, days: int, cores: int) -> str:
     first.claim(backbone=_BACKBONE, overwrite=False)
     starts = range(0, rows, ROWS_A_FILE)
     files = [
-        _file(first.place, FEATURES, number, min(ROWS_A_FILE, rows - start))
+        _file(first.place, FEATURES, number, range(start, min(start + ROWS_A_FILE, rows)), rows)
         for number, start in enumerate(starts)
     ]
     taken = {"the first time": [_run(first, RunSettings(cores=cores, **_CHOICES), files)]}
@@ -71,7 +71,7 @@ def _measured(scratch: Path, rows: int, days: int, cores: int) -> str:
             store = Store(root)
             settings = RunSettings(cores=cores, refit=how, **_CHOICES)
             taken.setdefault(f"1% new, {how}", []).append(
-                _run(store, settings, store.table(FEATURES), len(files) + day, rows // SHARE)
+                _run(store, settings, store.table(FEATURES), len(files) + day, rows)
             )
     return _table(rows, taken)
 
@@ -80,21 +80,25 @@ _CHOICES: dict[str, Any] = {"components": str(K), "csv": False, "report": False,
 
 
 def _run(
-    store: Store, settings: RunSettings, files: list[str], number: int = 0, new: int = 0
+    store: Store, settings: RunSettings, files: list[str], number: int = 0, rows: int = 0
 ) -> dict[str, float]:
-    """Do what a run does once its photos are embedded; return seconds a stage."""
+    """Do what a run does once its photos are embedded; return seconds a stage.
+
+    After the first, `number` names the file of what is new: 1% of so many `rows`, between them.
+    """
     clock = Clock()
     with store.working() as work:
         before = store.record()
-        if new:
+        if rows:
             folder = f"{work.built('parts')}/{FEATURES}"
-            files = [*files, _file(store.place, folder, number, new)]
+            new = range(number % SHARE, rows, SHARE)
+            files = [*files, _file(store.place, folder, number, new, rows)]
         job, engine = Job(store, work, settings, clock, Silent()), ThisProcess(settings.cores or 1)
         features = Features(job, files)
         fitted = fit(job, engine, features, WIDTH, before)
         projected = project(job, engine, features, fitted, before)
         made, publication = finish(job, features, fitted, projected)
-        assert made["projection"]["held"] == bool(new and settings.refit == WHEN_IT_MATTERS)
+        assert made["projection"]["held"] == bool(rows and settings.refit == WHEN_IT_MATTERS)
         publication.folders[FEATURES] = files
         publication.folders[REJECTS] = []
         counts = {"listed": len(features), "embedded": len(features), "rejected": 0}
@@ -110,20 +114,25 @@ def _run(
     return dict(clock.seconds)
 
 
-def _file(place: Place, folder: str, number: int, rows: int) -> str:
-    """Write features that lie near a subspace, as those of a network do, and by their labels."""
+def _file(place: Place, folder: str, number: int, photos: range, rows: int) -> str:
+    """Write features that lie near a subspace, as those of a network do, and by their labels.
+
+    Photos are numbered in order of path, `rows` in all, and lie in a folder a label.
+    """
     rng, shape = np.random.default_rng(number + 1), np.random.default_rng(0)
     axes = shape.standard_normal((RANK, WIDTH), np.float32)
     axes *= (np.arange(1, RANK + 1) ** -0.5)[:, None].astype(np.float32)
     centres = shape.standard_normal((LABELS, RANK), np.float32)
     name, schema = f"{folder}/part-{number:04d}.parquet", SCHEMAS[FEATURES]
     with place.incoming(name) as out, TableWriter(out, schema) as table:
-        for start in range(0, rows, 1_024):
-            some = range(start, min(start + 1_024, rows))
-            labels = np.array(some) % LABELS
+        for start in range(0, len(photos), 1_024):
+            some = photos[start : start + 1_024]
+            labels = np.array(some) * LABELS // rows
+            names = [f"label-{label:03d}" for label in labels]
+            paths = zip(names, some, strict=True)
             values = {
-                "path": [f"{row % 97:02d}/{number:04d}/{row:05d}.jpg" for row in some],
-                "label": [f"label-{label:03d}" for label in labels],
+                "path": [f"{label}/{photo:08d}-{number:04d}.jpg" for label, photo in paths],
+                "label": names,
             }
             inner = centres[labels] + rng.standard_normal((len(some), RANK), np.float32)
             noise = 0.2 * rng.standard_normal((len(some), WIDTH), np.float32)
