@@ -15,6 +15,8 @@ from PIL import Image
 from verger.pipeline import reduce, run
 from verger.settings import RunSettings
 
+pytestmark = pytest.mark.slow
+
 _LABELS, _EACH = 4, 30  # 5% of 120 photos are 6
 _SETTINGS = RunSettings(engine="process", report=False, csv=False)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 
 from report_orchard import VIEWS, again, jpeg
 from report_stores import lay
@@ -18,6 +19,7 @@ _SETTINGS = RunSettings(engine="process", csv=False)
 _OF_EACH_RUN = {"drift.parquet"}
 
 
+@pytest.mark.slow
 def test_findings_are_those_of_one_run(tmp_path: Path) -> None:
     """Photos come in three parts, not in order of path; some go, and some get another label."""
     photos = {

@@ -83,6 +83,7 @@ def publish(store: Store, features: list[PhotoRef], rejects: list[PhotoRef]) -> 
     record = {
         "settings": SETTINGS.as_record() | {"backbone": DEFAULT_BACKBONE},  # as a run writes it
         "backbone": BACKBONE,
+        "projection": {},
         "counts": {
             "listed": len(features) + len(rejects),
             "embedded": len(features),
