@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from verger.demo.render import VARIETIES, render_photo
+from verger.photos.small import small_picture
 from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, merge_all, unit_length
 from verger.projections.pca import fit_pca, save_pca
@@ -89,6 +90,7 @@ def generate(root: Path, rows: int) -> None:
         codes = rng.integers(0, _LABELS, n)
         block = np.abs((means[codes] + rng.normal(0, 0.7, (n, 64))) @ mix).astype(np.float32)
         labels = [f"label {code:03}" for code in codes]
+        thumbnails = _thumbnails(rng, bases, first, n)
         table = pa.table(
             {
                 "path": [f"{label}/{first + row}.jpg" for row, label in enumerate(labels)],
@@ -97,7 +99,8 @@ def generate(root: Path, rows: int) -> None:
                 "width": pa.array(np.full(n, 640, np.int32)),
                 "height": pa.array(np.full(n, 480, np.int32)),
                 "bytes": pa.array(rng.integers(20_000, 90_000, n)),
-                "thumbnail": _thumbnails(rng, bases, first, n),
+                "thumbnail": thumbnails,
+                "picture": [small_picture(one) for one in thumbnails],
             }
         )
         files.append(parts[FEATURES] / f"part-{first // _ROWS:05}.parquet")

@@ -329,7 +329,7 @@ def test_new_photos_are_placed_on_the_neighbour_map_that_is_there() -> None:
 
 
 @pytest.mark.slow
-def test_a_neighbour_map_goes_on_as_photos_come(tmp_path: Path) -> None:
+def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -> None:
     """Also where the library that made it is not installed; another photo of a path is new."""
     photos = lay(
         tmp_path / "photos",
@@ -353,8 +353,15 @@ def test_a_neighbour_map_goes_on_as_photos_come(tmp_path: Path) -> None:
     is_ = laid()
     assert is_.keys() == was.keys() | {new}
     assert [path for path in was if is_[path] != was[path]] == [changed]
-    write_report(tmp_path / "store")
+    page = tmp_path / "store/report/report.html"
+    write_report(tmp_path / "store", language="fr")
     assert laid() == is_
+    (photos / new).unlink()
+    run(photos, tmp_path / "store", settings)
+    assert '<html lang="fr">' in page.read_text(encoding="utf-8")
+    page.write_bytes(b'<html lang="xx">')
+    write_report(tmp_path / "store")
+    assert '<html lang="en">' in page.read_text(encoding="utf-8")
     (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
     assert laid() == {}

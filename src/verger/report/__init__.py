@@ -5,6 +5,7 @@ First the data (`data`), then tables (`findings`), then the page (`html`).
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,22 +15,36 @@ from verger.report import drift, positions
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
+from verger.report.translations import LANGUAGES
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.log import note_drift
 from verger.store.store import Store
 
+_LANGUAGE = re.compile(rb'<html lang="([a-z]+)">')
+
+
+def language_of(store: Store) -> str:
+    """Return the language of the page that is there; English where there is none."""
+    try:
+        found = _LANGUAGE.search(store.place.read(f"{REPORT}/{PAGE}")[:200])
+    except OSError:
+        found = None
+    language = found.group(1).decode() if found else ""
+    return language if language in LANGUAGES else LANGUAGES[0]
+
 
 def write_report(
     store_root: str | Path,
     map_kind: str = positions.PCA_MAP,
-    language: str = "en",
+    language: str | None = None,
     gathered: Gathered | None = None,
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`; `gathered` is
-    what the run took along, where it has just been. What an earlier report left is replaced file by
+    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`, or None for
+    that of the page that is there; `gathered` is what the run took along, where it has just been.
+    What an earlier report left is replaced file by
     file, each whole or not at all, the page last. Returns where the page is. Raises `StoreError`
     where STORE holds no whole run or cannot be written, and
     `UsageError` where the neighbour map's library is missing.
@@ -38,7 +53,7 @@ def write_report(
     if map_kind == positions.NEIGHBOUR_MAP:
         positions.need_neighbour_map()
     report = build_report(store, map_kind, gathered)
-    name = store.place.name
+    name, language = store.place.name, language or language_of(store)
     try:
         with scratch_folder() as folder:
             new = folder / REPORT
