@@ -33,6 +33,7 @@ def photos(codes: npt.NDArray[np.int64], names: tuple[str, ...], first: int = 0)
         size=zeros,
         digests=np.zeros(n, np.uint64),
         keys=np.arange(first, first + n, dtype=np.uint64),
+        contents=np.arange(first, first + n, dtype=np.uint64),
     )
 
 

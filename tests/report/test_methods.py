@@ -244,6 +244,7 @@ def photos_of(shown: list[bytes], sizes: Sequence[int]) -> Photos:
         rows=np.arange(n),
         digests=np.array([hash(data) & 0xFFFFFFFF for data in shown], np.uint64),
         keys=np.arange(n, dtype=np.uint64),
+        contents=np.arange(n, dtype=np.uint64),
     )
 
 

@@ -30,6 +30,7 @@ from verger.report.data import build
 from verger.report.thumbnails import picture, sheets
 from verger.settings import RunSettings
 from verger.store.layout import MATRIX, RECORD
+from verger.store.log import log
 from verger.store.store import Store
 
 
@@ -340,19 +341,26 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
     write_report(tmp_path / "store", positions.NEIGHBOUR_MAP)
 
     def laid() -> dict[str, tuple[float, float]]:
-        return positions.earlier_neighbours(Store(tmp_path / "store").place, "report")
+        rows = pq.read_table(tmp_path / "store/report/map.parquet").to_pylist()
+        return {row["path"]: (row["neighbours_x"], row["neighbours_y"]) for row in rows}
 
     was = laid()
     new = f"{VARIETIES[0]}/new.jpg"
     changed = f"{VARIETIES[1]}/0.jpg"
     (photos / new).write_bytes(jpeg(VARIETIES[0], 1, quality=80))
     (photos / changed).write_bytes(jpeg(VARIETIES[2], 0, quality=80))
+    (photos / VARIETIES[2]).rename(photos / "renamed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "openTSNE", None)
         run(photos, tmp_path / "store", settings)
     is_ = laid()
+    was = {path.replace(VARIETIES[2], "renamed"): place for path, place in was.items()}
     assert is_.keys() == was.keys() | {new}
     assert [path for path in was if is_[path] != was[path]] == [changed]
+    (photos / "renamed").rename(photos / "again")
+    run(photos, tmp_path / "store", settings)
+    assert log(Store(tmp_path / "store"))[0].drift == "unchanged"
+    is_ = laid()
     page = tmp_path / "store/report/report.html"
     write_report(tmp_path / "store", language="fr")
     assert laid() == is_
@@ -362,9 +370,11 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
     page.write_bytes(b'<html lang="xx">')
     write_report(tmp_path / "store")
     assert '<html lang="en">' in page.read_text(encoding="utf-8")
+    write_report(tmp_path / "store", "pca")
+    with pytest.raises(KeyError, match="neighbours_x"):
+        laid()
     (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
-    assert laid() == {}
 
 
 def test_the_neighbour_map_says_what_it_needs(

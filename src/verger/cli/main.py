@@ -315,17 +315,16 @@ def serve_command(store: str, **options: Any) -> None:
     "--map",
     "map_kind",
     type=click.Choice(["pca", "neighbours"]),
-    default="pca",
-    show_default=True,
     help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`: "
-    "pip install -e '.[map]' in the folder of Verger's sources.",
+    "pip install -e '.[map]' in the folder of Verger's sources. "
+    "[default: as on the page that is there, or pca]",
 )
 @click.option(
     "--language",
     type=click.Choice(["en", "fr"]),
     help="English or French. [default: that of the page that is there, or en]",
 )
-def report_command(store: str, map_kind: str, language: str | None) -> None:
+def report_command(store: str, map_kind: str | None, language: str | None) -> None:
     """Look at the run in STORE and write report/report.html, one file that opens offline.
 
     The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as

@@ -36,13 +36,14 @@ def language_of(store: Store) -> str:
 
 def write_report(
     store_root: str | Path,
-    map_kind: str = positions.PCA_MAP,
+    map_kind: str | None = None,
     language: str | None = None,
     gathered: Gathered | None = None,
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`, `language` one of `translations.LANGUAGES`, or None for
+    `map_kind` is one of `positions.MAPS`, or None for a map by neighbours where the page that is
+    there has one; `language` one of `translations.LANGUAGES`, or None for
     that of the page that is there; `gathered` is what the run took along, where it has just been.
     What an earlier report left is replaced file by
     file, each whole or not at all, the page last. Returns where the page is. Raises `StoreError`

@@ -31,7 +31,7 @@ from verger.report.neighbours import (
     purity_by_label,
 )
 from verger.report.outliers import Outliers, find_outliers
-from verger.report.positions import NEIGHBOUR_MAP, PCA_MAP, Positions
+from verger.report.positions import NEIGHBOUR_MAP, Positions
 from verger.report.reading import (
     Floats,
     Light,
@@ -128,7 +128,7 @@ class Report:
     checks: tuple[Check, ...]
 
 
-def build(store: Store, map_kind: str = PCA_MAP, gathered: Gathered | None = None) -> Report:
+def build(store: Store, map_kind: str | None = None, gathered: Gathered | None = None) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
     Raises `StoreError` where it holds no whole run.
@@ -259,16 +259,13 @@ def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _earlier_neighbours(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> Floats:
     """Return where the map by neighbours of the report before has photos: NaN where it has not."""
     found = positions.earlier_neighbours(store.place, REPORT)
-    summary, _ = drifting.load_summaries(store.place, REPORT) if found else (None, None)
-    out = np.full((len(rows), 2), np.nan, np.float32)
-    if summary is not None:  # and a photo of its path is of its size, too
-        for at in np.flatnonzero(np.isin(photos.keys[rows], summary.keys)):
-            out[at] = found.get(photos.path(rows[at]), np.nan)
-    return out
+    nowhere = (np.nan, np.nan)
+    places = [found.get(content, nowhere) for content in photos.contents[rows].tolist()]
+    return np.array(places, np.float32).reshape(len(rows), 2)
 
 
 def _maps(
-    kind: str,
+    kind: str | None,
     pca: PCA,
     model: Discriminant | None,
     features: npt.NDArray[np.float32],
@@ -280,7 +277,7 @@ def _maps(
         maps.append(positions.by_labels(model, features))
     if kind == NEIGHBOUR_MAP:
         maps.insert(0, positions.by_neighbours(projected))
-    elif np.isfinite(earlier).any():
+    elif kind is None and np.isfinite(earlier).any():
         maps.insert(0, positions.by_earlier_neighbours(projected, earlier))
     return tuple(maps)
 

@@ -112,7 +112,7 @@ def summarise(
     mean, spread = _mean_and_spread(placed)
     return Summary(
         finished, backbone, len(photos), offset, directions, mean, spread, labels,
-        np.sort(photos.keys),
+        np.sort(photos.contents),
     )  # fmt: skip
 
 
@@ -125,8 +125,9 @@ def compare(old: Summary | None, photos: Photos, placed: Floats, backbone: str) 
         return Drift("first")
     if old.backbone not in (backbone, backbone.partition(" ")[0]):
         return Drift("other_backbone", since=old.finished, old=old.photos)
-    fresh = ~np.isin(photos.keys, old.keys)
-    gone = int((~np.isin(old.keys, photos.keys)).sum())
+    # Summaries of older reports know photos by path and size.
+    fresh = ~(np.isin(photos.contents, old.keys) | np.isin(photos.keys, old.keys))
+    gone = int((~np.isin(old.keys, np.concatenate([photos.contents, photos.keys]))).sum())
     new = int(fresh.sum())
     named = {photos.names[code] for code in np.unique(photos.codes[photos.codes >= 0])}
     found = Drift(

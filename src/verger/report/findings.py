@@ -160,6 +160,7 @@ def _map(report: Report) -> pa.Table:
     columns: dict[str, Any] = {
         "path": _paths(report, report.sample.rows[report.map_rows]),
         "label": _labels_of(report, report.codes[report.map_rows]),
+        "content": pa.array(report.photos.contents[report.sample.rows[report.map_rows]]),
     }
     for one in report.maps:
         columns[f"{one.kind}_x"] = pa.array(one.points[:, 0])

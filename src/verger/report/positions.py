@@ -88,13 +88,13 @@ def by_earlier_neighbours(projected: Floats, earlier: Floats) -> Positions:
     return Positions(NEIGHBOUR_MAP, points)
 
 
-def earlier_neighbours(place: Place, folder: str) -> dict[str, tuple[float, float]]:
-    """Read where a report's map by neighbours has each path; nothing where it has none."""
-    columns = ["path", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
+def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, float]]:
+    """Read where a report's map by neighbours has each content; nothing where it has none."""
+    columns = ["content", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
     try:
         table = pq.read_table(io.BytesIO(place.read(f"{folder}/{MAP}")), columns=columns)
-        paths, x, y = (table[name].to_pylist() for name in columns)
-        return {str(path): (float(a), float(b)) for path, a, b in zip(paths, x, y, strict=True)}
+        contents, x, y = (table[name].to_pylist() for name in columns)
+        return {int(one): (float(a), float(b)) for one, a, b in zip(contents, x, y, strict=True)}
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return {}
 

@@ -41,7 +41,9 @@ class Photos:
     rows:     int64 (n,), the row of each photo in the table
     width, height, size:  int64 (n,), pixels and bytes of the file
     digests:  uint64 (n,), of the small picture; where there is none, of the photo itself
-    keys:     uint64 (n,), of path and size: what tells a photo from those of another run
+    keys:     uint64 (n,), of path and size
+    contents: uint64 (n,), of the photo's bytes, by which another run has it under any path; of path
+              and size, where they are not known
     """
 
     paths: pa.ChunkedArray
@@ -53,6 +55,7 @@ class Photos:
     size: Ints
     digests: npt.NDArray[np.uint64]
     keys: npt.NDArray[np.uint64]
+    contents: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -114,7 +117,7 @@ class Light:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a table of features that it reads."""
-        return (*_SIZES, "picture", "features")
+        return (*_SIZES, "picture", "sha256", "features")
 
     @property
     def fields(self) -> dict[str, pa.DataType]:
@@ -123,6 +126,7 @@ class Light:
             **dict.fromkeys(_SIZES, pa.int64()),
             "digest": pa.uint64(),
             "key": pa.uint64(),
+            "content": pa.uint64(),
             "picture": pa.binary(),
             "placed": pa.binary(),
         }
@@ -142,10 +146,12 @@ def _light(rows: pa.Table | pa.RecordBatch) -> dict[str, Any]:
     keys = [f"{size} {path}".encode() for path, size in sized]
     pictures = _pictures(rows)
     shown = [picture if any(picture) else key for picture, key in zip(pictures, keys, strict=True)]
+    known = rows["sha256"].to_pylist() if "sha256" in rows.column_names else [None] * len(rows)
     return {
         **sizes,
         "digest": _digests(shown),
         "key": _digests(keys),
+        "content": _digests(one or key for one, key in zip(known, keys, strict=True)),
         "picture": pa.array(pictures, pa.binary()),
     }
 
@@ -171,7 +177,7 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
     )
     desk = _Desk.of(paths, labels)
     done = 0
-    for batch in table.batches(every, ["path", *_SIZES, "picture"]):
+    for batch in table.batches(every, ["path", *_SIZES, "picture", "sha256"]):
         desk.lay(np.arange(done, done + len(batch)), _light(batch))
         done += len(batch)
     return desk.photos, desk.pictures
@@ -180,7 +186,7 @@ def read_photos(table: Table) -> tuple[Photos, Pictures]:
 def gathered_photos(gathered: Gathered) -> tuple[Photos, Pictures]:
     """Return what `read_photos` does, of what a run gathered by `Light`."""
     desk = _Desk.of(gathered.in_order("path"), gathered.in_order("label"))
-    names = [*_SIZES, "digest", "key", "picture"]
+    names = [*_SIZES, "digest", "key", "content", "picture"]
     for rows, batch in gathered.of_all(*names):
         desk.lay(rows, {name: batch.column(name) for name in names})
     return desk.photos, desk.pictures
@@ -200,9 +206,9 @@ class _Desk:
         n, rows = len(paths), np.asarray(pc.sort_indices(paths), np.int64)
         names, codes = encoded(labels)
         width, height, size = (np.zeros(n, np.int64) for _ in range(3))
-        digests, keys = (np.zeros(n, np.uint64) for _ in range(2))
+        hashes = [np.zeros(n, np.uint64) for _ in range(3)]
         paths = paths.take(pa.array(rows))
-        photos = Photos(paths, names, codes[rows], rows, width, height, size, digests, keys)
+        photos = Photos(paths, names, codes[rows], rows, width, height, size, *hashes)
         return cls(photos, np.empty((n, WIDE), np.uint8), photos.places)
 
     def lay(self, rows: Ints, light: dict[str, Any]) -> None:
@@ -211,6 +217,7 @@ class _Desk:
         photos.width[places], photos.height[places] = light["width"], light["height"]
         photos.size[places] = light["bytes"]
         photos.digests[places], photos.keys[places] = light["digest"], light["key"]
+        photos.contents[places] = light["content"]
         self.pictures[places] = unpacked(light["picture"], np.uint8, WIDE)
 
 
