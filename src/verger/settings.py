@@ -52,9 +52,14 @@ def _check_views(views: str) -> None:
             )
 
 
-def _choice(default: Any, help_: str, *, metavar: str | None = None, short: str = "") -> Any:
-    """Declare one setting: its default, its help, and how the command line shows it."""
-    metadata = {"help": help_, "metavar": metavar, "short": short}
+def _choice(
+    default: Any, help_: str, *, metavar: str | None = None, short: str = "", undo: bool = False
+) -> Any:
+    """Declare one setting: its default, its help, and how the command line shows it.
+
+    undo: what is switched on can be switched off by an option, too
+    """
+    metadata = {"help": help_, "metavar": metavar, "short": short, "undo": undo or default is True}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -136,7 +141,7 @@ class RunSettings:
         short="-k",
     )
     standardize: bool = _choice(
-        False, "Divide each feature by its spread first (PCA of the correlation matrix)."
+        False, "Divide each feature by its spread first (PCA of the correlation matrix).", undo=True
     )
     refit: str = _choice(
         ALWAYS,

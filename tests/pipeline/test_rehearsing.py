@@ -56,6 +56,8 @@ def test_it_holds_until_one_photo_of_twenty_has_changed(first: Path, tmp_path: P
     assert was["photos"] > 100
     add(root, "label 0/30.jpg", "label 1/30.jpg")
     (root / "photos/label 2/0.jpg").unlink()
+    assert run(root / "photos", store, _SETTINGS).record["gallery"]["changed"] == 2
+    (root / "photos/label 0/1.jpg").rename(root / "photos/label 1/moved.jpg")
     assert run(root / "photos", store, _SETTINGS).record["gallery"]["changed"] == 3
     assert calibration(store) == was
     run(root / "photos", store, _SETTINGS)  # nothing new

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 import verger
 from verger.cli.backbones import backbones
@@ -110,7 +111,7 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
         names.insert(0, setting.metadata["short"])
     kind: dict[str, Any] = {"help": setting.metadata["help"], "default": setting.default}
     if hint is bool:
-        names[-2] = f"{flag}/--no-{setting.name}" if setting.default else flag
+        names[-2] = f"{flag}/--no-{setting.name}" if setting.metadata["undo"] else flag
         return click.option(*names, is_flag=True, **kind)
     if typing.get_origin(hint) is tuple:
         return click.option(*names, multiple=True, metavar=setting.metadata["metavar"], **kind)
@@ -182,12 +183,15 @@ def run_command(
 def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Fit again to the features in STORE and rewrite projection, matrix and CSV.
 
-    No photo is opened, and the features stay as they are.
+    No photo is opened, and the features stay as they are. Of --components, --standardize, --refit,
+    --shrinkage and --csv, those that are left out are as STORE was made.
     """
     from verger.pipeline import reduce
 
+    came_from = click.get_current_context().get_parameter_source
+    left_out = [name for name in options if came_from(name) is ParameterSource.DEFAULT]
     with ends_soon():
-        outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet))
+        outcome = reduce(store, RunSettings(**options), reporter(quiet=quiet), left_out=left_out)
     _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 

@@ -6,7 +6,8 @@ decides is in a module of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ from verger.pipeline.finishing import finish
 from verger.pipeline.job import Job
 from verger.pipeline.listing import (
     OF_PROJECTION,
+    as_made,
     is_fitted,
     is_up_to_date,
     listed,
@@ -35,7 +37,7 @@ from verger.settings import RunSettings
 from verger.storage.place import LocalPlace, Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally, sizes_of
-from verger.store.layout import FEATURES, REDUCED, REJECTS, TABLES
+from verger.store.layout import FEATURES, MATRIX_CSV, REDUCED, REJECTS, TABLES
 from verger.store.publication import Publication
 from verger.store.record import Clock, backbone_record, versions
 from verger.store.reuse import alike, write_known
@@ -46,6 +48,8 @@ from verger.tasks.engine import Engine
 
 if not TYPE_CHECKING:
     __getattr__ = _moved.names_of(__name__)  # `prepare`, which is in verger.demo
+
+_EVERY_SETTING = [setting.name for setting in fields(RunSettings)]
 
 __all__ = ["Outcome", "plan", "reduce", "run"]
 
@@ -166,17 +170,23 @@ def reduce(
     store_root: str | Path,
     settings: RunSettings | None = None,
     reporter: Reporter | None = None,
+    *,
+    left_out: Collection[str] = (),
 ) -> Outcome:
     """Fit to the stored features, and write projection, matrix and CSV anew; no photo is opened.
 
+    left_out: the settings that nobody asked for, all where there are none: of components,
+              standardize, shrinkage, csv and refit, these are as STORE was made
     Raises `StoreError` where STORE holds no whole run.
     """
+    left_out = left_out if settings else _EVERY_SETTING
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     store = Store(store_root)
     store.whole_run(TABLES)  # before the lock, which a folder that is no STORE has no place for
     with store.working() as work:
         record: dict[str, Any] = store.whole_run(TABLES)
+        settings = as_made(record, settings, left_out)
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
         kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "refit", "keep")}
@@ -202,18 +212,32 @@ def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
         return _Made(_unchanged(before), Publication())
     for where, what, _ in damage[:1]:
         job.store.warn(f"{where} {what}: what is made of the features is made anew.")
-    return _embedded_and_reduced(job, photos, stock, backbone, None if damage else before)
+    if any(where != MATRIX_CSV for where, *_ in damage):
+        before = None
+    return _embedded_and_reduced(job, photos, stock, backbone, before, is_whole=not damage)
 
 
 def _embedded_and_reduced(
-    job: Job, photos: Source, stock: Stock, backbone: Backbone, before: dict[str, Any] | None
+    job: Job,
+    photos: Source,
+    stock: Stock,
+    backbone: Backbone,
+    before: dict[str, Any] | None,
+    *,
+    is_whole: bool,
 ) -> _Made:
-    """Embed, count, fit, project; `before` is the record of the run whose features may be kept."""
+    """Embed, count, fit, project.
+
+    before:   the record of the run of which something may be kept
+    is_whole: all that was made of the features is there
+    """
     rejects = job.work.built(f"{REJECTS}/part-{job.work.run}.parquet")
     with opened(job, stock.tally.to_embed) as engine:
         features = embed(job, engine, photos, stock, backbone)
         counts = count(job, str(photos), stock, len(features), rejects)
-        if before and is_fitted(before, job, features.table.files):  # rejects tried again in vain
+        if (
+            before and is_whole and is_fitted(before, job, features.table.files)
+        ):  # rejects tried again in vain
             return _Made(_unchanged(before) | {"counts": counts}, Publication({REJECTS: [rejects]}))
         fitted = fit(job, engine, features, backbone.card.features, before)
         projected = project(job, engine, features, fitted, before)

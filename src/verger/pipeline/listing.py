@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from verger.errors import PhotosError
@@ -16,6 +18,15 @@ from verger.store.store import Store
 
 # The settings that decide what is made of the features.
 OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
+
+
+def as_made(
+    record: Mapping[str, Any], settings: RunSettings, left_out: Collection[str]
+) -> RunSettings:
+    """Take from a record those of the settings left out that decide what is made of features."""
+    made, names = record["settings"], {*OF_PROJECTION, "refit"}.intersection(left_out)
+    kinds = {name: type(getattr(settings, name)) for name in names}
+    return replace(settings, **{n: made[n] for n in names if type(made.get(n)) is kinds[n]})
 
 
 def listed(job: Job, source: Source, labeller: Labeller) -> Stock:

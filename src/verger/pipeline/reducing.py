@@ -54,7 +54,8 @@ class Fitted:
 
     files:    those to publish; none where what STORE has is held
     read:     how many rows of features were read for it
-    changed:  how many rows had come, gone or got another label since the last fit; all, if unknown
+    changed:  how many photos had come or gone since the last fit, whichever were more: a changed or
+              relabelled one is both. All, if that is not known
     compared: what came of comparing them with those of the run before, if that was done
     """
 
@@ -113,7 +114,7 @@ def _moments(
 ) -> tuple[FeatureMoments, int, int]:
     """Bring the moments that are kept up to date, or sum up all features where that cannot be.
 
-    Returns how many rows were read for them, and how many of those because they had changed, too.
+    Returns how many rows were read for them, and how many photos had changed, too.
     """
     check_width(width)
     place, edits, read, found = job.place, job.work.edits, 0, 0
@@ -129,7 +130,8 @@ def _moments(
         of_file = partial(edits_of, place, edits)
         more, fewer = feature_moments(engine, place, wanted, width, of_file)
         read, found = read + more.raw.n + fewer.raw.n, more.raw.n
-        changed = read if changed is None else changed
+        if changed is None:  # what has another label has both come and gone
+            changed = max(more.raw.n, fewer.raw.n)
         made = kept.updated(more, fewer, features.rows)
         if made is not None and _are_of(made.moments, labels):
             if wanted:
