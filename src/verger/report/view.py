@@ -146,14 +146,14 @@ def _compared(report: Report, say: Words) -> str:
     }
     if not projection["held"]:
         return say(
-            "They were fitted anew: as many of the run before would keep %(kept)s, where these "
+            "They were fitted anew: as many of the run before would keep %(kept)s, whereas these "
             "keep %(best)s, and %(separation)s of the separation of labels; the largest angle "
             "between the subspaces is %(angle)s°.",
             **values,
         )
     return say(
         "They are held from an earlier run, of %(photos)s photos: of all photos they keep "
-        "%(kept)s, where as many fitted anew would keep %(best)s, and %(separation)s of the "
+        "%(kept)s, whereas as many fitted anew would keep %(best)s, and %(separation)s of the "
         "separation of labels; the largest angle between the subspaces is %(angle)s°.",
         photos=say.number(report.pca.rows),
         **values,

@@ -53,7 +53,7 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
         f"{record['backbone']['name']}{seen}{rate}; {took:.0f} s in all.",
-        *_growth(record.get("changes", {})),
+        *([] if "reduced" in record else _growth(record.get("changes", {}))),
     ]
     if counts["rejected"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
@@ -104,7 +104,7 @@ def planned(tally: Tally) -> str:
     changes, alike = tally.as_record(), []
     if tally.alike:
         are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
-        alike = [f"Of these, {are} as large as one embedded before: what has its bytes is reused."]
+        alike = [f"Of these, {are} as large as one embedded before; the same bytes are reused."]
     done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
     lines = [
         f"{tally.listed:,} photos: {done}.",
