@@ -291,8 +291,8 @@ def _store() -> str:
         "some 10 kB, for good, sealed by its `sha256`; `drift`, the verdict of its first report, "
         "is added), and below it `matrix/` and `projection/`, what the runs of `kept` but the "
         "present one left (files of projections under their SHA-256); `publish.json` while a run "
-        "moves what it built into place (the next run, or `verger reduce`, completes it, were the run "
-        "killed then, and says so; each file's size and SHA-256 stand in it); and "
+        "moves what it built into place (the next run, or `verger reduce`, completes it, were the "
+        "run killed then, and says so; each file's size and SHA-256 stand in it); and "
         "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "
         "already held a whole one. Nothing in a STORE may be a link.\n"
     )

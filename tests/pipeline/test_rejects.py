@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from verger.embed.features import features_schema
 from whole_runs import Here
 
 pytestmark = pytest.mark.slow
@@ -80,7 +81,7 @@ def test_everything_rejected_and_allowed(
     assert record["counts"]["embedded"] == record["projection"]["k"] == 0
     assert (store / "matrix.csv").read_text() == "path,label\n"
     monkeypatch.chdir(store)
-    for table, columns in (("features", 9), ("matrix", 3)):
+    for table, columns in (("features", len(features_schema())), ("matrix", 3)):
         assert pd.read_parquet(table).shape == (0, columns)
         assert pl.read_parquet(f"{table}/*.parquet").shape == (0, columns)
         with duckdb.connect() as connection:
