@@ -242,7 +242,7 @@ class Entered(Exception):
 
 @pytest.fixture
 def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
-    def enter(*_arguments: object) -> None:
+    def enter(*_arguments: object, **_: object) -> None:
         raise Entered
 
     monkeypatch.setattr(pipeline, "_embedded_and_reduced", enter)
