@@ -265,7 +265,10 @@ def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
 
 
 def _jpeg(image: Image.Image) -> bytes:
+    """Write pixels alone: what a file says beside them (who, where, a comment) stays behind."""
     out = io.BytesIO()
+    image = image.copy()
+    image.info = {}  # Pillow hands it on from image to image, and writes some of it
     image.save(out, "JPEG", quality=_THUMBNAIL_QUALITY)
     return out.getvalue()
 

@@ -81,7 +81,9 @@ def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
             if max(image.size) > THUMBNAIL_SIDE:
                 return None
             image.draft("RGB", (side, side))
-            return image.convert("RGB")
+            plain = image.convert("RGB")
+            plain.info = {}  # a comment of the photo, which an older Verger let pass
+            return plain
     except (OSError, ValueError, SyntaxError):
         return None
 
