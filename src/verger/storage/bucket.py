@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "az")
 _SHA256 = "sha256"  # what an object is sent with, and keeps where it is copied
 _PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that workers are given
+_OF_ONE_MACHINE = "AWS_CONTAINER_"  # where it asks for its credentials, and a token that is secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,11 @@ class Bucket(Client):
                 f"{shown} names no folder that can be used.",
                 hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
             )
-        settings = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
+        settings = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(_PASSED_ON) and not name.startswith(_OF_ONE_MACHINE)
+        }
         return cls(url.rstrip("/"), error, tuple(sorted(settings.items())))
 
     @property

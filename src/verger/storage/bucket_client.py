@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    GenericError,
     InvalidPathError,
     PermissionDeniedError,
     PreconditionError,
@@ -49,6 +49,11 @@ _CLIENT = {
     "timeout": timedelta(seconds=limits.BUCKET_TIMEOUT),
     "connect_timeout": timedelta(seconds=limits.BUCKET_CONNECT_TIMEOUT),
 }
+
+
+# The SDK renews credentials ten minutes before they expire, at the latest: what was asked of it a
+# moment ago is good for this long, and it is asked again.
+_FRESH = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +176,8 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     config = {key.lower(): given[key] for key in _CONFIG[url.partition("://")[0]] if key in given}
     client = {**_CLIENT, "allow_http": any(v.startswith("http://") for v in config.values())}
     options: dict[str, Any] = {}
-    if url.startswith("s3://") and _wants_profile(given):
-        import boto3
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        with as_obstore_has_it():
-            options["credential_provider"] = Boto3CredentialProvider(boto3.Session())
+    if url.startswith("s3://") and _has_no_keys(given):
+        options["credential_provider"] = _of_the_sdk()
     retry = {
         "max_retries": attempts_of(given) - 1,
         "retry_timeout": timedelta(seconds=limits.BUCKET_PATIENCE),
@@ -209,12 +210,22 @@ _CONFIG = {
 }  # fmt: skip
 
 
-def _wants_profile(settings: Mapping[str, str]) -> bool:
-    """Say whether credentials stand in a file, which obstore does not read by itself."""
-    if "AWS_ACCESS_KEY_ID" in settings or is_set(settings, "AWS_SKIP_SIGNATURE"):
-        return False
-    files = (
-        settings.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-        settings.get("AWS_CONFIG_FILE", "~/.aws/config"),
-    )
-    return "AWS_PROFILE" in settings or any(Path(file).expanduser().exists() for file in files)
+def _has_no_keys(settings: Mapping[str, str]) -> bool:
+    """Say whether credentials are wanted, and do not stand in the environment itself."""
+    return "AWS_ACCESS_KEY_ID" not in settings and not is_set(settings, "AWS_SKIP_SIGNATURE")
+
+
+def _of_the_sdk() -> Any:
+    """Return what gives credentials as the SDK of AWS finds them, and renews them in time.
+
+    A profile, a container's endpoint (with a token or without, which obstore does not ask), a web
+    identity, the role of the machine: each process asks on the machine that it runs on.
+    """
+    import boto3
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    with as_obstore_has_it():
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise GenericError("<Code>NoCredentials</Code>")
+        return Boto3CredentialProvider(session, ttl=_FRESH)

@@ -142,6 +142,8 @@ def as_obstore_has_it() -> Iterator[None]:
             "ConditionalRequestConflict": PreconditionError,
         }
         raise kinds.get(code, GenericError)(f"<Code>{code}</Code>") from None
+    except boto.NoCredentialsError:
+        raise GenericError("<Code>NoCredentials</Code>") from None
     except (boto.ConnectionError, boto.HTTPClientError):
         raise GenericError("error sending request") from None
     except boto.BotoCoreError as error:
