@@ -142,14 +142,14 @@ def test_a_whole_run_takes_them_in_the_driver_and_in_workers(
 ) -> None:
     photos = tmp_path / "photos"
     count = render_orchard(photos, varieties=3, views=2, test_views=1)
-    bucket = s3.make_bucket("contained-photos")
+    bucket = s3.make_bucket(f"contained-photos-{way}")
     for file in photos.rglob("*.jpg"):
         obstore.put(bucket, file.relative_to(photos).as_posix(), file)
-    s3.make_bucket("contained-results")
+    s3.make_bucket(f"contained-results-{way}")
 
     with endpoint(s3, "" if way == "none" else TOKEN) as (address, answers):
         ran = execute(
-            command("run", "s3://contained-photos", f"s3://contained-results/{way}",
+            command("run", f"s3://contained-photos-{way}", f"s3://contained-results-{way}",
                     "--components", 3, *engine),
             environment(s3, tmp_path, address, way),
         )  # fmt: skip
