@@ -29,8 +29,9 @@ _MILLION = 10**6
 # Photos, the hours that they are given, and whether a CSV is written.
 _CLUSTERS = ((_MILLION, 1, True), (10 * _MILLION, 4, False), (100 * _MILLION, 24, False))
 _UNITS = {
-    "ec2": "4 vCPU, an hour",
+    "ec2": "`.xlarge` (4 vCPU), an hour",
     "emr": "4 vCPU, an hour",
+    "credits_vcpu_hour": "a vCPU above its baseline, an hour",
     "serverless_vcpu_hour": "a vCPU an hour",
     "serverless_gb_hour": "a GB of memory an hour",
     "ebs_gb_month": "a GB of disk (gp3) a month",
@@ -40,7 +41,13 @@ _UNITS = {
     "s3_gb_month": "a GB in S3 a month",
     "transfer_gb": "a GB to another region",
 }
-_WHAT = {"ec2": "EC2", "emr": "EMR, added"}
+_WHAT = {
+    "ec2": "EC2",
+    "emr": "EMR, added",
+    "credits_vcpu_hour": "EC2, CPU credits",
+    "serverless_vcpu_hour": "EMR Serverless",
+    "serverless_gb_hour": "EMR Serverless",
+}
 
 
 def page() -> str:

@@ -101,7 +101,7 @@ def test_a_bucket_that_may_not_be_listed_is_one_line(
 ) -> None:
     for name, value in s3.as_user("stranger").environment().items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(PhotosError, match="--photos-count N plans without looking") as told:
+    with pytest.raises(PhotosError, match="verger cloud plan --photos-count 10000") as told:
         count(f"{bucket}/photos", f"{bucket}/store", Silent(), csv=True)
     assert "\n" not in str(told.value)
 

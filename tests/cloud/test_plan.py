@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from verger.cloud.plan import (
 )
 from verger.cloud.plan_lines import clock, plan_lines
 from verger.cloud.prices import regions, table_prices
+from verger.cloud.sizes import FREE_PLAN
 from verger.errors import BudgetError, UsageError
 
 PRICES = table_prices("eu-west-1")
@@ -202,3 +204,46 @@ def test_a_plan_says_which_plan_it_is() -> None:
     assert [one.on for one in plan.estimates] == ["emr"]
     with pytest.raises(UsageError, match="nothing for ec2"):
         plan.of("ec2")
+
+
+@pytest.mark.parametrize(("architecture", "kind"), [("x86_64", "flex.large"), ("arm64", ".small")])
+def test_an_account_on_the_free_plan_gets_what_it_may_start(architecture: Any, kind: str) -> None:
+    plan = estimate(workload(67_692, 4_800), PRICES, architecture=architecture, free_plan=True)
+
+    assert [one.on for one in plan.estimates] == ["ec2"]
+    assert plan.recommended.instance_type.endswith(kind)
+    assert plan.recommended.instance_type in FREE_PLAN[architecture]
+    assert plan.recommended.eur < 0.2
+    assert "free plan starts" in plan.notes[0]
+
+
+def test_what_the_free_plan_has_is_priced_and_what_it_has_not_is_said() -> None:
+    for architecture, kinds in FREE_PLAN.items():
+        for kind in kinds:
+            plan = estimate(
+                workload(1000, 4_800), PRICES, architecture=architecture, on="ec2",
+                instance_type=kind, free_plan=True,
+            )  # fmt: skip
+            names = [line.what for line in plan.recommended.lines]
+            assert ("CPU credits" in names) == kind.startswith("t")
+            assert any("1 GB of memory" in note for note in plan.notes) == kind.endswith(".micro")
+    cluster = estimate(workload(1000, 4_800), PRICES, on="emr", free_plan=True)
+    assert "cannot start 1 m7i.xlarge" in cluster.notes[0]
+    larger = estimate(
+        workload(1000, 4_800), PRICES, on="ec2", instance_type="c7i.xlarge", free_plan=True
+    )
+    assert "cannot start 1 × c7i.xlarge" in larger.notes[0]
+
+
+def test_spot_servers_spare_half_of_what_servers_cost_and_nothing_else() -> None:
+    plan = estimate(FRUITS_360, PRICES)
+    for one in plan.estimates:
+        servers = [line for line in one.lines if line.unit == "server"]
+        if one.on == "serverless":
+            assert one.spot_eur is None
+            continue
+        assert one.spot_eur is not None
+        works = [line for line in servers if "EMR on" not in line.what and "leads" not in line.what]
+        spared = sum(line.cost for line in works) / 2 * 1.25
+        assert one.eur - one.spot_eur == pytest.approx(PRICES.euros(spared))
+    assert any("With --spot it costs some" in line for line in plan_lines(plan, 10))

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from click.testing import CliRunner, Result
 
 from verger.cli.main import cli
 from verger.cloud import planning
+from verger.cloud.aws import Aws
 from verger.cloud.plan import Workload, as_json, estimate
 from verger.cloud.prices import Prices, live_prices, table_prices
 from verger.errors import BudgetError, CloudError, UsageError
@@ -119,7 +122,7 @@ def test_a_size_can_be_asked_for() -> None:
         "m7g.4xlarge", "--architecture", "arm64", "--budget", "100", "--json",
     )  # fmt: skip
     (one,) = json.loads(told.stdout)["estimates"]
-    assert (one["nodes"], one["instance_type"], one["vcpus"]) == (5, "m7g.4xlarge", 80)
+    assert (one["nodes"], one["instance_type"], one["vcpus"]) == (5, "m7g.4xlarge", 84)
     assert one["primary_type"] == "m7g.xlarge"
 
 
@@ -155,6 +158,36 @@ def test_live_prices_are_used_where_aws_tells_them(monkeypatch: pytest.MonkeyPat
         plan = plan_of("--photos-count", "5")
     assert "Prices: AWS, asked on" in plan.output
     assert "× $0.2 =" in plan.output
+
+
+@pytest.mark.parametrize(
+    ("state", "chosen"),
+    [
+        ({"accountPlanType": "FREE", "accountPlanStatus": "ACTIVE"}, "c7i-flex.large"),
+        ({"accountPlanType": "FREE", "accountPlanStatus": "EXPIRED"}, "c7i.xlarge"),
+        ({"accountPlanType": "PAID", "accountPlanStatus": "ACTIVE"}, "c7i.xlarge"),
+        (None, "c7i.xlarge"),  # older than the plans, or not allowed to ask
+    ],
+)
+def test_the_plan_of_the_account_is_asked_for_and_kept_to(
+    state: dict[str, str] | None, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    client = boto3.client("freetier", region_name="us-east-1")
+    stub = Stubber(client)
+    if state is None:
+        stub.add_client_error("get_account_plan_state", "AccessDeniedException")
+    else:
+        stub.add_response("get_account_plan_state", {"accountId": "123456789012", **state})
+    monkeypatch.setattr(Aws, "client", lambda self, service: client)
+
+    with stub:
+        told = plan_of("--photos-count", "67692", "--photo-kb", "4.8", "--no-live-prices")
+
+    assert f"Recommended: ec2, 1 × {chosen}" in told.output
+    asked = plan_of("--photos-count", "9", "--no-live-prices", "--free-plan", "--on", "ec2")
+    assert "free plan starts c7i-flex.large" in asked.output
 
 
 def test_an_old_table_is_said_to_be_old(monkeypatch: pytest.MonkeyPatch) -> None:

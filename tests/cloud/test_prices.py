@@ -26,11 +26,12 @@ from verger.errors import CloudError, UsageError
 from .nobody import sign_out
 
 FAMILIES = ("c7i", "c7g", "m7i", "m7g")
+OF_SERVERS_ALONE = ("c7i-flex", "m7i-flex", "t3", "t4g")
 
 
 def named() -> list[str]:
     """Names what costs something."""
-    rest = {"region", "place", "date", "source", "margin"}
+    rest = {"region", "place", "date", "source", "margin", "spot_share"}
     return [field.name for field in dataclasses.fields(Prices) if field.name not in rest]
 
 
@@ -41,7 +42,8 @@ def test_every_price_of_a_region_is_there_and_is_a_price(region: str) -> None:
         value = getattr(prices, name)
         for price in value.values() if isinstance(value, dict) else [value]:
             assert 0 < price < 2, name
-    assert set(prices.ec2) == set(prices.emr) == set(FAMILIES)
+    assert set(prices.emr) == set(FAMILIES)
+    assert set(prices.ec2) == {*FAMILIES, *OF_SERVERS_ALONE}
     assert str(prices.date) in prices.source
     assert prices.date <= dt.datetime.now(dt.UTC).date()
     assert 0.1 <= prices.margin <= 0.5
@@ -62,8 +64,10 @@ def test_prices_stand_to_each_other_as_aws_has_them(region: str) -> None:
     for intel, graviton in (("c7i", "c7g"), ("m7i", "m7g")):
         assert 0.75 < prices.ec2[graviton] / prices.ec2[intel] < 0.9
         assert prices.ec2["c7" + intel[-1]] < prices.ec2["m7" + intel[-1]]
+        assert prices.ec2[f"{intel}-flex"] == pytest.approx(0.95 * prices.ec2[intel], rel=0.01)
+    assert 0.75 < prices.ec2["t4g"] / prices.ec2["t3"] < 0.85
     cheapest = table_prices("us-east-1")
-    for family in FAMILIES:
+    for family in (*FAMILIES, *OF_SERVERS_ALONE):
         assert 1 <= prices.ec2[family] / cheapest.ec2[family] < 1.3
 
 
@@ -73,12 +77,22 @@ def test_a_server_costs_in_proportion_to_its_size() -> None:
     assert prices.server_hour("c7i.4xlarge") == pytest.approx(4 * small)
     assert prices.server_hour("c7i.large") == pytest.approx(small / 2)
     assert prices.emr_hour("m7i.4xlarge") == pytest.approx(4 * prices.emr_hour("m7i.xlarge"))
+    assert prices.server_hour("t3.micro") == pytest.approx(prices.server_hour("t3.xlarge") / 16)
+    assert prices.server_hour("t4g.small") == pytest.approx(prices.server_hour("t4g.xlarge") / 8)
     assert prices.euros(prices.usd_per_eur) == 1
 
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("c7i.large", 2), ("c7g.xlarge", 4), ("m5.2xlarge", 8), ("m7i.24xlarge", 96)],
+    [
+        ("c7i.large", 2),
+        ("c7i-flex.large", 2),
+        ("t3.micro", 2),
+        ("t4g.small", 2),
+        ("c7g.xlarge", 4),
+        ("m5.2xlarge", 8),
+        ("m7i.24xlarge", 96),
+    ],
 )
 def test_the_size_says_how_many_vcpu(kind: str, count: int) -> None:
     assert vcpus(kind) == count
@@ -138,7 +152,7 @@ class PriceList:
         )
 
     def answer_servers(self, cents: int = 20) -> None:
-        for number, family in enumerate(FAMILIES):
+        for number, family in enumerate((*FAMILIES, *OF_SERVERS_ALONE)):
             filters = {
                 "regionCode": "eu-west-1",
                 "instanceType": f"{family}.xlarge",
@@ -165,7 +179,8 @@ class PriceList:
                 "ElasticMapReduce",
                 {"regionCode": "eu-west-1", "meterunit": unit},
                 product("0.01", usagetype="EU-EMR-EKS-EC2"),
-                product(usd, usagetype="EU-EMR-SERVERLESS"),
+                product(f"{usd}5", usagetype="EU-EMR-SERVERLESS-vCPUHours"),
+                product(usd, usagetype="EU-EMR-SERVERLESS-ARM-vCPUHours"),
             )
 
 
@@ -179,9 +194,11 @@ def price_list() -> Any:
 def test_live_prices_are_those_that_aws_answers(price_list: PriceList) -> None:
     price_list.answer_all()
     prices = live_prices("eu-west-1", price_list.client)
-    assert dict(prices.ec2) == {"c7i": 0.20, "c7g": 0.21, "m7i": 0.22, "m7g": 0.23}
+    assert [prices.ec2[family] for family in FAMILIES] == [0.20, 0.21, 0.22, 0.23]
+    assert prices.ec2["t4g"] == 0.27
     assert set(prices.emr.values()) == {0.05}
-    assert (prices.serverless_vcpu_hour, prices.serverless_gb_hour) == (0.06, 0.007)
+    assert prices.serverless_vcpu_hour == {"x86_64": 0.065, "arm64": 0.06}
+    assert prices.serverless_gb_hour == {"x86_64": 0.0075, "arm64": 0.007}
     assert prices.source == f"AWS, asked on {prices.date}"
     table = table_prices("eu-west-1")
     assert (prices.s3_get_1000, prices.margin) == (table.s3_get_1000, table.margin)

@@ -45,6 +45,7 @@ class Line:
     unit: str
     usd: float
     hours: float | None = None
+    may_be_spot: bool = False
 
     @property
     def cost(self) -> float:
@@ -93,6 +94,15 @@ class Estimate:
     def eur(self) -> float:
         """The same in euros."""
         return self.prices.euros(self.usd)
+
+    @property
+    def spot_eur(self) -> float | None:
+        """What it costs in euros with spot servers; None where there are none."""
+        spared = sum(line.cost for line in self.lines if line.may_be_spot)
+        if not spared:
+            return None
+        usd = self.usd - spared * (1 - self.prices.spot_share) * (1 + self.prices.margin)
+        return self.prices.euros(usd)
 
     @property
     def size(self) -> str:

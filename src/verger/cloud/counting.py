@@ -16,7 +16,10 @@ from verger.store.layout import FEATURES, REJECTS
 from verger.store.stock import list_place
 from verger.store.store import Store
 
-_UNCOUNTED = "--photos-count N plans without looking."
+_UNCOUNTED = (
+    "Without looking, and without an account: verger cloud plan --photos-count 10000 "
+    "--photo-kb 100 (their number, and the mean size of one)."
+)
 
 
 def count(

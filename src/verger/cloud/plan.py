@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from verger.cloud.account import NEW_ACCOUNT_VCPUS
 from verger.cloud.bill import Estimate, Line, Workload
 from verger.cloud.job import Architecture, Platform
 from verger.cloud.prices import Prices
-from verger.cloud.sizes import OF_ALL, csv_bytes, lead_bytes, sizes, store_bytes
+from verger.cloud.sizes import FREE_PLAN, OF_ALL, csv_bytes, lead_bytes, sizes, store_bytes
 from verger.errors import BudgetError, UsageError
 
 __all__ = ["Estimate", "Line", "Plan", "Workload", "as_json", "check_budget", "estimate"]
@@ -18,7 +19,6 @@ __all__ = ["Estimate", "Line", "Plan", "Workload", "as_json", "check_budget", "e
 PLATFORMS: tuple[Platform, ...] = ("ec2", "emr", "serverless")
 DEFAULT_HOURS = 1.0
 _LEAD_DISK: dict[Platform, int] = {"emr": 64, "serverless": 20}  # GB
-_NEW_ACCOUNT_VCPUS = 32
 _NEAR_THE_FASTEST = 1.25
 
 
@@ -58,17 +58,22 @@ def estimate(
     on: Platform | None = None,
     instance_type: str = "",
     nodes: int = 0,
+    free_plan: bool = False,
 ) -> Plan:
     """Plan a run: for each platform the cheapest size that is done within `hours`.
 
     Where none is, the cheapest among those that take hardly longer than the fastest. `on`,
-    `instance_type` and `nodes` narrow what is looked at. Raises `UsageError` for what has no price.
+    `instance_type` and `nodes` narrow what is looked at, and so does `free_plan`: one server, of a
+    type that an account on AWS's free plan may start. Raises `UsageError` for what has no price.
     """
     if not 0 < hours < math.inf:
         raise UsageError(f"--within {hours:g}: give a number of hours above 0.")
     estimates = []
-    for platform in PLATFORMS if on is None else (on,):
-        looked_at = sizes(platform, workload, prices, architecture, instance_type, nodes)
+    platforms: tuple[Platform, ...] = ("ec2",) if free_plan else PLATFORMS
+    for platform in platforms if on is None else (on,):
+        looked_at = sizes(
+            platform, workload, prices, architecture, instance_type, nodes, free_plan=free_plan
+        )
         estimates.append(_best(list(looked_at), hours))
     recommended = _best(estimates, hours)
     return Plan(
@@ -78,7 +83,7 @@ def estimate(
         tuple(estimates),
         recommended,
         _why(recommended, estimates, hours),
-        tuple(_notes(workload, recommended)),
+        (*_free_plan_notes(recommended, free_plan=free_plan), *_notes(workload, recommended)),
     )
 
 
@@ -109,6 +114,19 @@ def _why(chosen: Estimate, estimates: list[Estimate], hours: float) -> str:
     return f"the cheapest that is done within {hours:g} h"
 
 
+def _free_plan_notes(chosen: Estimate, *, free_plan: bool) -> Iterator[str]:
+    if not free_plan:
+        return
+    types = FREE_PLAN["x86_64"] + FREE_PLAN["arm64"]
+    if chosen.on == "ec2" and chosen.instance_type in types:
+        yield f"An account on AWS's free plan starts {', '.join(types)}; others want the paid plan."
+    else:
+        yield (
+            f"An account on AWS's free plan cannot start {chosen.size} on {chosen.on}: it has "
+            f"{', '.join(types)}. The paid plan has all (Billing, Upgrade plan); credits are kept."
+        )
+
+
 def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
     if work.upload:
         yield (
@@ -116,10 +134,12 @@ def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
             f"them first ({work.photos:,} files, {work.size / 1e9:,.2f} GB). What that costs is in "
             "the estimate; how long it takes is not."
         )
-    if chosen.vcpus > _NEW_ACCOUNT_VCPUS:
+    if chosen.instance_type.endswith(".micro"):
+        yield f"{chosen.instance_type} has 1 GB of memory; a run on two cores takes 1.7 GB."
+    if chosen.vcpus > NEW_ACCOUNT_VCPUS[chosen.on]:
         yield (
-            f"This takes {chosen.vcpus} vCPU at once; a new account may have 5 to "
-            f"{_NEW_ACCOUNT_VCPUS} (Service Quotas, on-demand standard instances)."
+            f"This takes {chosen.vcpus} vCPU at once; a new account often may have "
+            f"{NEW_ACCOUNT_VCPUS[chosen.on]} (Service Quotas): verger cloud check asks."
         )
     lead = sum(s for name, s in chosen.stages if name not in OF_ALL)
     if lead > max(chosen.seconds / 4, 1800):
@@ -174,6 +194,7 @@ def _estimate_json(one: Estimate, budget_eur: float) -> dict[str, Any]:
         ],
         "usd": one.usd,
         "eur": one.eur,
+        "spot_eur": one.spot_eur,
         "within_budget": one.eur <= budget_eur,
         "limit_minutes": limit,
         "eur_at_limit": one.eur_at(limit),

@@ -71,6 +71,11 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
             f"It is stopped after {clock(limit * 60)} whatever happens; it has cost "
             f"{one.eur_at(limit):.2f} EUR then at most. The budget is {budget_eur:.2f} EUR."
         )
+    if one.spot_eur is not None:
+        yield (
+            f"With --spot it costs some {one.spot_eur:,.2f} EUR: servers at half price as a rule, "
+            "which may be taken back; the run goes on then, at full price."
+        )
     usd = plan.store_usd_a_month()
     cents = f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"
     yield f"Keeping the STORE costs {cents} USD a month."

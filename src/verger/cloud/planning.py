@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
+from verger.cloud.account import is_on_the_free_plan
 from verger.cloud.counting import check_store, count
 from verger.cloud.job import DEFAULT_REGION, Architecture, Platform
 from verger.cloud.plan import DEFAULT_HOURS, Plan, Workload, estimate
@@ -31,11 +32,13 @@ def planned(
     csv: bool = True,
     views: int | None = None,
     live: bool | None = None,
+    free_plan: bool | None = None,
 ) -> Plan:
     """Plan a run of PHOTOS into STORE, or of `photos_count` photos that nobody looks at.
 
     `live` None asks AWS for its prices where this machine is signed in, and falls back on the
-    table, with a note; True insists. Raises what `count`, `estimate` and `live_prices` raise.
+    table, with a note; True insists. `free_plan` None asks AWS there too. Raises what `count`,
+    `estimate` and `live_prices` raise.
     """
     _check_names(instance_type, architecture, on, nodes)
     prices, price_notes = _prices(region, live)
@@ -51,6 +54,8 @@ def planned(
         raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
     else:
         work, notes = count(photos, store, reporter, csv=csv, views=views)
+    if free_plan is None:
+        free_plan = is_signed_in() and is_on_the_free_plan()
     plan = estimate(
         work,
         prices,
@@ -59,6 +64,7 @@ def planned(
         on=on,
         instance_type=instance_type,
         nodes=nodes or 0,
+        free_plan=free_plan,
     )
     return dataclasses.replace(plan, notes=(*price_notes, *notes, *plan.notes))
 

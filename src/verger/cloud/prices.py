@@ -19,15 +19,21 @@ from verger.errors import CloudError, UsageError
 _TOLD_IN = "us-east-1"
 _UNIT = "xlarge"  # the size that the table has
 _UNIT_VCPUS = 4
+# As shares of that size; each costs half as much as the next.
+_SMALLER = {"micro": 1 / 16, "small": 1 / 8, "medium": 1 / 4, "large": 1 / 2}
+_WITH_CREDITS = ("t3", "t4g")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """Prices of one region, in US dollars without tax.
 
-    ec2, emr:    of a server with 4 vCPU an hour, and what EMR adds to it, by family (`c7i`)
+    ec2, emr:    of an `.xlarge` server an hour, and what EMR adds to it, by family (`c7i`)
+    credits_vcpu_hour: of a processor above its baseline, by family; of those that have one (`t3`)
+    serverless_…: of a processor and of a gigabyte, by architecture
     source:      where they come from, in words; `date` is that of the table
     margin:      the share that an estimate adds to all of them
+    spot_share:  what a spot server costs, as a share of the price on demand
     """
 
     region: str
@@ -35,11 +41,13 @@ class Prices:
     date: dt.date
     source: str
     margin: float
+    spot_share: float
     usd_per_eur: float
     ec2: Mapping[str, float]
     emr: Mapping[str, float]
-    serverless_vcpu_hour: float
-    serverless_gb_hour: float
+    credits_vcpu_hour: Mapping[str, float]
+    serverless_vcpu_hour: Mapping[str, float]
+    serverless_gb_hour: Mapping[str, float]
     ebs_gb_month: float
     ipv4_hour: float
     s3_put_1000: float
@@ -60,18 +68,22 @@ class Prices:
         return usd / self.usd_per_eur
 
     def _scaled(self, prices: Mapping[str, float], instance_type: str) -> float:
-        family = instance_type.partition(".")[0]
+        family, _, size = instance_type.partition(".")
         if family not in prices:
             raise UsageError(
                 f"No price is known for {instance_type}.", hint=f"Known are {', '.join(prices)}."
             )
-        return prices[family] * vcpus(instance_type) / _UNIT_VCPUS
+        vcpus(instance_type)  # refuses what is no size
+        return prices[family] * (_SMALLER.get(size) or vcpus(instance_type) / _UNIT_VCPUS)
 
 
 def vcpus(instance_type: str) -> int:
-    """Return how many vCPU a server has: `large` 2, `xlarge` 4, `Nxlarge` 4 × N."""
-    size = instance_type.partition(".")[2]
-    if size == "large":
+    """Return how many vCPU a server has: `large` 2, `xlarge` 4, `Nxlarge` 4 × N.
+
+    Of families that earn credits (`t3`, `t4g`) the sizes below have two, too.
+    """
+    family, _, size = instance_type.partition(".")
+    if size == "large" or (size in _SMALLER and family in _WITH_CREDITS):
         return 2
     times = size.removesuffix(_UNIT)
     if size.endswith(_UNIT) and re.fullmatch(r"([1-9][0-9]?)?", times):
@@ -105,6 +117,7 @@ def table_prices(region: str) -> Prices:
         date=table["date"],
         source=f"table of {table['date']}",
         margin=table["margin"],
+        spot_share=table["spot_share"],
         usd_per_eur=table["usd_per_eur"],
         **table["regions"][region],
     )
@@ -124,8 +137,8 @@ def live_prices(region: str, client: Any = None) -> Prices:
         found: dict[str, Any] = {
             "ec2": {f: _one(client, _server(region, f)) for f in prices.ec2},
             "emr": {f: _one(client, _addition(region, f)) for f in prices.emr},
-            "serverless_vcpu_hour": _one(client, _serverless(region, "CPUHours")),
-            "serverless_gb_hour": _one(client, _serverless(region, "GBHours")),
+            "serverless_vcpu_hour": _of_serverless(client, region, "CPUHours"),
+            "serverless_gb_hour": _of_serverless(client, region, "GBHours"),
         }
     except (BotoCoreError, ClientError) as error:
         raise CloudError(
@@ -186,20 +199,34 @@ def _addition(region: str, family: str) -> tuple[str, dict[str, str]]:
     }
 
 
-def _serverless(region: str, unit: str) -> tuple[str, dict[str, str]]:
-    return "ElasticMapReduce", {"regionCode": region, "meterunit": unit}
+def _of_serverless(client: Any, region: str, unit: str) -> dict[str, float]:
+    """Return the prices of both architectures, which only their usage types tell apart."""
+    asked = "ElasticMapReduce", {"regionCode": region, "meterunit": unit}
+    products = _products(client, asked)
+    found: dict[str, list[Any]] = {"x86_64": [], "arm64": []}
+    for product in products:
+        usage = product["product"]["attributes"]["usagetype"].upper()
+        if "SERVERLESS" in usage:  # EMR on EKS counts in the same units
+            found["arm64" if "ARM" in usage else "x86_64"].append(product)
+    return {architecture: _price(asked, each) for architecture, each in found.items()}
 
 
 def _one(client: Any, asked: tuple[str, dict[str, str]]) -> float:
     """Return the one price on demand of what is asked for."""
+    return _price(asked, _products(client, asked))
+
+
+def _products(client: Any, asked: tuple[str, dict[str, str]]) -> list[dict[str, Any]]:
     service, filters = asked
     pages = client.get_paginator("get_products").paginate(
         ServiceCode=service,
         Filters=[{"Type": "TERM_MATCH", "Field": f, "Value": v} for f, v in filters.items()],
     )
-    products = [json.loads(text) for page in pages for text in page["PriceList"]]
-    if "meterunit" in filters:  # EMR on EKS counts in the same units
-        products = [p for p in products if "SERVERLESS" in p["product"]["attributes"]["usagetype"]]
+    return [json.loads(text) for page in pages for text in page["PriceList"]]
+
+
+def _price(asked: tuple[str, dict[str, str]], products: list[dict[str, Any]]) -> float:
+    service, filters = asked
     found = {price for product in products for price in _on_demand(product)}
     if len(found) != 1:
         what = " ".join(filters.values())

@@ -13,6 +13,16 @@ from verger.cloud.prices import Prices, vcpus
 # What a plan chooses among. One server needs little memory; a node shares its own with YARN.
 _SERVER: dict[Architecture, str] = {"x86_64": "c7i", "arm64": "c7g"}
 _NODE: dict[Architecture, str] = {"x86_64": "m7i", "arm64": "m7g"}
+# All that an account on the free plan may start (aws-samples/eks-workshop-v2#1644). A `micro` has
+# 1 GB, which is too little for a run on two cores (docs/decisions/0024): it is never chosen.
+FREE_PLAN: dict[Architecture, tuple[str, ...]] = {
+    "x86_64": ("c7i-flex.large", "m7i-flex.large", "t3.small", "t3.micro"),
+    "arm64": ("t4g.small", "t4g.micro"),
+}
+# The share of its processors that a server with credits has for nothing, by its size.
+_BASELINE = {"micro": 0.1, "small": 0.2, "medium": 0.2, "large": 0.3}
+_INSTEAD = {"c7i": "m7i", "c7g": "m7g", "m7i": "c7i", "m7g": "c7g",
+            "c7i-flex": "m7i-flex", "m7i-flex": "c7i-flex"}  # fmt: skip
 _SERVER_SIZES = (1, 2, 4, 8, 12, 16)
 _NODE_SIZES = (1, 4)
 _NODES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -31,11 +41,17 @@ def sizes(
     architecture: Architecture,
     instance_type: str,
     nodes: int,
+    *,
+    free_plan: bool = False,
 ) -> Iterator[Estimate]:
-    """Estimate a platform's sizes; `instance_type` and `nodes`, where given, are the only ones."""
+    """Estimate a platform's sizes; `instance_type` and `nodes`, where given, are the only ones.
+
+    With `free_plan`, servers are of the types that such an account may start.
+    """
     counts = (nodes,) if nodes else _NODES
     if on == "ec2":
-        kinds, counts = _types(_SERVER[architecture], _SERVER_SIZES), (1,)
+        free = [kind for kind in FREE_PLAN[architecture] if not kind.endswith(".micro")]
+        kinds, counts = free if free_plan else _types(_SERVER[architecture], _SERVER_SIZES), (1,)
     elif on == "emr":
         kinds = _types(_NODE[architecture], _NODE_SIZES)
     else:
@@ -61,22 +77,27 @@ def _estimate(
     if on == "ec2":
         disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
         lines = [
-            Line(kind, 1, "server", prices.server_hour(kind), hours),
+            Line(kind, 1, "server", prices.server_hour(kind), hours, may_be_spot=True),
+            *_credits(prices, kind, hours),
             *_around(prices, 1, disk, hours),
         ]
     elif on == "emr":
         primary = f"{_NODE[architecture]}.xlarge"
+        leads = vcpus(primary)
         disk = _NODE_DISKS.get(vcpus(kind) // 4, 256)
         lines = [
             Line(f"{primary}, leads", 1, "server", prices.server_hour(primary), hours),
             Line(f"EMR on {primary}", 1, "server", prices.emr_hour(primary), hours),
-            Line(f"{kind}, works", nodes, "server", prices.server_hour(kind), hours),
+            Line(
+                f"{kind}, works", nodes, "server", prices.server_hour(kind), hours, may_be_spot=True
+            ),
             Line(f"EMR on {kind}", nodes, "server", prices.emr_hour(kind), hours),
             *_around(prices, nodes + 1, disk * nodes + _NODE_DISKS[1], hours),
         ]
     else:
         disk, leads = 20, WORKER_VCPUS
-        vcpu, memory = prices.serverless_vcpu_hour, prices.serverless_gb_hour
+        vcpu = prices.serverless_vcpu_hour[architecture]
+        memory = prices.serverless_gb_hour[architecture]
         lines = [
             Line("driver", WORKER_VCPUS, "vCPU", vcpu, hours),
             Line("its memory", WORKER_GB, "GB", memory, hours),
@@ -110,6 +131,14 @@ def _stages(
     )
 
 
+def _credits(prices: Prices, kind: str, hours: float) -> Iterator[Line]:
+    """Return what a server with credits pays: it works above its baseline all the time."""
+    family, _, size = kind.partition(".")
+    if family in prices.credits_vcpu_hour:
+        above = vcpus(kind) * (1 - _BASELINE.get(size, 0.4))
+        yield Line("CPU credits", above, "vCPU", prices.credits_vcpu_hour[family], hours)
+
+
 def _around(prices: Prices, servers: int, disk_gb: int, hours: float) -> Iterator[Line]:
     yield Line("disk (gp3)", disk_gb, "GB", prices.ebs_gb_month / _HOURS_A_MONTH, hours)
     yield Line("public IPv4", servers, "address", prices.ipv4_hour, hours)
@@ -129,6 +158,15 @@ def _requests(work: Workload, prices: Prices, cpus: int) -> Iterator[Line]:
 def _files(work: Workload, cpus: int) -> float:
     """Return how many files of features tasks write."""
     return max(work.photos / rates.PHOTOS_A_FILE, min(3 * cpus, work.photos / 8))
+
+
+def instead_of(chosen: Estimate) -> tuple[str, ...]:
+    """Return types of server that do as well as one that was chosen: as many processors, no slower.
+
+    Their price is within the margin of the estimate.
+    """
+    family, _, size = chosen.instance_type.partition(".")
+    return (f"{_INSTEAD[family]}.{size}",) if chosen.on == "ec2" and family in _INSTEAD else ()
 
 
 def csv_bytes(work: Workload) -> float:
