@@ -11,7 +11,8 @@
     ├── CloudError         9   AWS refuses, or what runs there fails
     ├── BudgetError       10   the plan costs more than --budget allows: nothing is started
     ├── SignInError       11   nobody is signed in to AWS, or the sign-in has expired
-    └── NetworkError      12   AWS cannot be reached
+    ├── NetworkError      12   AWS cannot be reached
+    └── RegionError       13   a bucket or a run is outside of the EU, or not where the other is
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
 
@@ -144,6 +145,12 @@ class NetworkError(VergerError):
     """AWS cannot be reached."""
 
     exit_code = 12
+
+
+class RegionError(VergerError):
+    """A bucket or a run is in a region where it may not be."""
+
+    exit_code = 13
 
 
 @contextmanager

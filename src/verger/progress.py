@@ -1,4 +1,4 @@
-"""Progress of long work: a bar, plain lines, or nothing when quiet."""
+"""Progress of long work: a bar, plain lines, or nothing when quiet; and checks, told one by one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import TextIOWrapper
 
 import click
@@ -208,3 +209,20 @@ def _clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {left:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, what was found, and what to do if it is not well."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"

@@ -25,8 +25,11 @@ NAMES = {
     "Server": "i-0123456789abcdef0",
     "Cluster": "j-0123456789ABC",
     "NodeRole.Arn": "arn:aws:iam::123456789012:role/node",
+    "KmsKeys": "arn:aws:kms:eu-west-1:123456789012:key/of-the-orchard",
     "Scratch.Arn": "arn:aws:s3:::verger-pears-123456789012",
 }
+# The conditions that hold for those values.
+HOLD = ("HasKeys", "OwnNetwork")
 TEMPLATES = ("base", "ec2", "emr", "serverless")
 
 
@@ -39,12 +42,16 @@ def resources(name: str) -> dict[str, Any]:
 def filled(value: Any) -> Any:
     """Fill names in: `Ref`, `Fn::GetAtt` and `Fn::Sub`."""
     if isinstance(value, list):
-        return [filled(each) for each in value]
+        return [made for each in value if (made := filled(each)) is not None]
     if not isinstance(value, dict):
         return value
     match value:
+        case {"Ref": "AWS::NoValue"}:
+            return None
         case {"Ref": name}:
             return NAMES[name]
+        case {"Fn::If": [condition, yes, no]}:
+            return filled(yes if condition in HOLD else no)
         case {"Fn::GetAtt": [name, attribute]}:
             return NAMES[f"{name}.{attribute}"]
         case {"Fn::Sub": text}:
@@ -84,11 +91,17 @@ def allows(
 
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     for operator, wanted in condition.items():
-        assert operator in ("StringLike", "StringEquals"), operator
+        assert operator in ("StringLike", "StringEquals", "ArnEquals"), operator
         for key, patterns in wanted.items():
-            if not any(_like(context.get(key, "\0"), each) for each in _listed(patterns)):
+            filled_in = [_variables(each, context) for each in _listed(patterns)]
+            if not any(_like(context.get(key, "\0"), each) for each in filled_in):
                 return False
     return True
+
+
+def _variables(pattern: str, context: Mapping[str, str]) -> str:
+    """Fill in what a policy leaves to the request, such as `${aws:userid}`."""
+    return re.sub(r"\$\{([^}]+)\}", lambda found: context.get(found[1], "\1"), pattern)
 
 
 def _like(text: str, pattern: str) -> bool:

@@ -1,9 +1,10 @@
 """An account of AWS in this process: moto, and what moto's CloudFormation lacks, in one place.
 
+What moto has, and lets pass though AWS would not, is in `rules`.
+
 What moto 5.2 lacks, and what stands for it here:
 
     AWS::Scheduler::Schedule        not made by its CloudFormation: made by its Scheduler here
-    AWS::Budgets::Budget            the same, by its Budgets
     AWS::EMRServerless::Application the same, by its EMR Serverless, which knows no `emr-spark-…`
                                     release: those tests say emr-7.13.0
     AWS::S3::BucketPolicy           not made, nor here: moto does not look at conditions, and would
@@ -27,21 +28,27 @@ that call. What a template says beyond that, tests read from the template itself
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
-from moto.cloudformation.models import Event, Stack, cloudformation_backends
+from moto.cloudformation.models import CloudFormationBackend, Event, Stack
 from moto.core.common_models import CloudFormationModel
 from moto.emr.models import emr_backends
-from moto.emrserverless import models as serverless
 from moto.emrserverless.models import emrserverless_backends
 from moto.iam.models import iam_backends
 
 from verger.progress import Reporter
+
+from . import rules
+
+__all__ = ["rules"]  # which are in force from here on
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -58,6 +65,8 @@ class NotMade(Exception):
 
 failing: dict[str, list[str]] = {}
 """By logical id: why AWS does not make it, once for each reason."""
+slow = {"looks": 0}
+"""At how many looks a job's second stack is still being made."""
 
 
 def _model(
@@ -90,8 +99,6 @@ def _model(
             region_name: str,
             **kwargs: Any,
         ) -> Any:
-            if why := failing.get(kwargs["LogicalId"]):
-                raise NotMade(kwargs["LogicalId"], why.pop(0))
             return cls(create(cloudformation_json["Properties"]))
 
         def delete(self, account_id: str, region_name: str) -> None:
@@ -115,19 +122,11 @@ def _client(service: str) -> Any:
 
 
 def _schedule(given: Properties) -> str:
-    _client("scheduler").create_schedule(**given)
+    try:
+        _client("scheduler").create_schedule(**given)
+    except ClientError as error:
+        raise NotMade("End", str(error)) from error
     return str(given["Name"])
-
-
-def _budget(given: Properties) -> str:
-    budget = {**given["Budget"]}
-    budget["BudgetLimit"] = {k: str(v) for k, v in budget["BudgetLimit"].items()}
-    _client("budgets").create_budget(
-        AccountId=ACCOUNT,
-        Budget=budget,
-        NotificationsWithSubscribers=given.get("NotificationsWithSubscribers", []),
-    )
-    return str(budget["BudgetName"])
 
 
 def _application(given: Properties) -> str:
@@ -223,6 +222,7 @@ def _cluster(given: Properties) -> str:
         {**instances.pop(f"{role}InstanceFleet"), "InstanceFleetType": role.upper()}
         for role in ("Master", "Core")
     ]
+    rules.clock["ahead"] += dt.timedelta(minutes=9)  # and more (docs/cloud-costs.md)
     cluster = _client("emr").run_job_flow(**given)["JobFlowId"]
     state = emr_backends[ACCOUNT][REGION].clusters[cluster]
     state.state = "RUNNING"
@@ -242,10 +242,6 @@ def _delete_configuration(name: str) -> None:
     _client("emr").delete_security_configuration(Name=name)
 
 
-def _delete_budget(name: str) -> None:
-    _client("budgets").delete_budget(AccountId=ACCOUNT, BudgetName=name)
-
-
 def _delete_schedule(name: str) -> None:
     _client("scheduler").delete_schedule(Name=name)
 
@@ -262,11 +258,7 @@ def _delete_application(application: str) -> None:
     _client("emr-serverless").delete_application(applicationId=application)
 
 
-# A job run that is started runs, and its application with it, until a test says otherwise.
-serverless.JOB_STATUS = "RUNNING"
-serverless.APPLICATION_STATUS = "STARTED"
 _KINDS: dict[str, tuple[Callable[[Properties], str], Callable[[str], object]]] = {
-    "AWS::Budgets::Budget": (_budget, _delete_budget),
     "AWS::EC2::Instance": (_server, _terminate_server),
     "AWS::EC2::InternetGateway": (_gateway, _delete_gateway),
     "AWS::EC2::RouteTable": (_routes, _delete_routes),
@@ -286,9 +278,11 @@ _create_resources = Stack.create_resources
 
 
 def _create_or_take_back(self: Stack) -> None:
-    """Make a stack's resources; on a failure take back what was made, as OnFailure=DELETE does."""
+    """Make a stack's resources; take back what was made of one that fails (ROLLBACK)."""
     try:
         _create_resources(self)
+        if slow["looks"] and self.name.endswith("-job"):
+            self.status = "CREATE_IN_PROGRESS"
     except NotMade as error:
         logical, why = error.args
         self.events.append(
@@ -305,10 +299,31 @@ def _create_or_take_back(self: Stack) -> None:
         )
         self.template_dict = {**self.template_dict, "Outputs": {}}
         self.output_map = self._create_output_map()
-        backend = cloudformation_backends[self.account_id][self.region_name]
-        backend.delete_stack(self.stack_id)
+        self.resource_map.delete()
+        self.status = "ROLLBACK_COMPLETE"
 
 
+def _describe_stacks(self: CloudFormationBackend, *asked: Any) -> list[Stack]:
+    """Tell of stacks; each look at one that is being made brings it nearer to its end."""
+    found: list[Stack] = _plain_describe_stacks(self, *asked)
+    for stack in found:
+        if stack.status == "CREATE_IN_PROGRESS":
+            slow["looks"] -= 1
+            stack.status = stack.status if slow["looks"] > 0 else "CREATE_COMPLETE"
+    return found
+
+
+def _make_or_not(logical: str, *given: Any, **named: Any) -> Any:
+    """Make one resource, of whatever kind, unless AWS is to refuse it."""
+    if why := failing.get(logical):
+        raise NotMade(logical, why.pop(0))
+    return _plain_make(logical, *given, **named)
+
+
+_plain_make = parsing.parse_and_create_resource
+parsing.parse_and_create_resource = _make_or_not
+_plain_describe_stacks = CloudFormationBackend.describe_stacks
+CloudFormationBackend.describe_stacks = _describe_stacks
 Stack.create_resources = _create_or_take_back
 
 
@@ -334,14 +349,23 @@ class Account:
         """Have AWS refuse to make one resource of a template, the next time."""
         failing.setdefault(logical, []).append(why)
 
+    def take_time(self, looks: int) -> None:
+        """Have AWS be at the next second stack for so many looks."""
+        slow["looks"] = looks
+
     def mend(self) -> None:
-        """Have AWS refuse nothing any more."""
+        """Have AWS refuse nothing any more, and take no time."""
         failing.clear()
+        slow["looks"] = 0
+        rules.clock["ahead"] = dt.timedelta(0)
+        rules.quotas.clear()
+        rules.quotas.update(rules.NEW_ACCOUNT)
 
     def keep_policies(self, role: str) -> None:
         """Write the policies of a role, as its template has them, where moto looks for them."""
         made: dict[str, Any] = iam_backends[ACCOUNT]["aws"].get_role(role).policies
         for name, policy in list(made.items()):
+            policy["Statement"] = [each for each in policy["Statement"] if each]
             self.client("iam").put_role_policy(
                 RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy)
             )
@@ -406,7 +430,7 @@ class Account:
             *(s["InstanceId"] for s in self.servers()),
             *self.clusters(),
             *(a["id"] for a in applications if a["state"] != "TERMINATED"),
-            *(each for each in buckets if each.startswith("verger-")),
+            *(each for each in buckets if re.match("verger-(?!cache-)", each)),
             *(s["Name"] for s in self.client("scheduler").list_schedules()["Schedules"]),
             *(b["BudgetName"] for b in budgets),
             *(r["RoleName"] for r in self.client("iam").list_roles()["Roles"]),

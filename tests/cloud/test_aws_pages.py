@@ -9,9 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import click
+import parliament
 import pytest
 
 from verger.cli.main import cli
+from verger.cloud.policy import template
+
+from .policies import allows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOWTO = REPOSITORY / "docs" / "howto"
@@ -82,7 +86,7 @@ def test_the_drawings_are_what_the_script_draws() -> None:
 
 
 def test_the_policy_gives_no_more_than_it_says() -> None:
-    policy = json.loads(read("aws-user-policy.json"))
+    policy = template()
     for statement in policy["Statement"]:
         actions = statement["Action"]
         actions = [actions] if isinstance(actions, str) else actions
@@ -96,3 +100,61 @@ def test_the_policy_gives_no_more_than_it_says() -> None:
             assert all(re.search(r"verger-|MY-BUCKET|aws-service-role", r) for r in resources)
         if any(re.match(r"(ec2|elasticmapreduce|emr-serverless):[CRT]", one) for one in actions):
             assert "aws:RequestedRegion" in statement["Condition"]["StringEquals"]
+
+
+MINE = {"aws:ResourceTag/verger:job": "verger-pears"}
+ANY = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("ec2:TerminateInstances", ANY),
+        ("ec2:GetConsoleOutput", ANY),
+        ("ec2:DeleteVpc", "arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1"),
+        ("ec2:DeleteVpcEndpoints", "arn:aws:ec2:eu-west-1:123456789012:vpc-endpoint/vpce-1"),
+        ("elasticmapreduce:TerminateJobFlows",
+         "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-1"),
+        ("emr-serverless:CancelJobRun",
+         "arn:aws:emr-serverless:eu-west-1:123456789012:/applications/1/jobruns/2"),
+        ("emr-serverless:DeleteApplication",
+         "arn:aws:emr-serverless:eu-west-1:123456789012:/applications/1"),
+        ("ssm:StartSession", ANY),
+    ],
+)  # fmt: skip
+def test_only_what_carries_a_job_s_tag_may_be_ended(action: str, resource: str) -> None:
+    policy = template()
+    region = {"aws:RequestedRegion": "eu-west-1"}
+
+    assert allows(policy, action, resource, region | MINE)
+    assert not allows(policy, action, resource, region)
+    assert not allows(policy, action, resource, region | {"aws:ResourceTag/verger:job": "other"})
+    if not action.startswith("ssm:"):
+        assert not allows(policy, action, resource, {"aws:RequestedRegion": "us-east-1"} | MINE)
+
+
+def test_fences_are_those_of_jobs_and_sessions_one_s_own_by_whatever_way_one_signs_in() -> None:
+    policy = template()
+    schedule = "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/{}"
+    budget = "arn:aws:budgets::123456789012:budget/{}"
+    for action, arn in (("scheduler:DeleteSchedule", schedule), ("budgets:ModifyBudget", budget)):
+        assert allows(policy, action, arn.format("verger-pears"))
+        assert not allows(policy, action, arn.format("of-the-company"))
+    # Who signs in by Identity Center has no `aws:username`; all have `aws:userid`.
+    assert "aws:username" not in json.dumps(template())
+    session = "arn:aws:ssm:eu-west-1:123456789012:session/you@example.org-0123456789abcdef0"
+    key = "ssm:resourceTag/aws:ssmmessages:session-id"
+    me, other = "AROAX:you@example.org", "AROAX:other@example.org"
+    for user, may in ((me, True), (other, False)):
+        context = {"aws:userid": me, key: user}
+        assert allows(policy, "ssm:TerminateSession", session, context) is may
+
+
+def test_the_policy_fits_and_names_what_aws_knows() -> None:
+    text = json.dumps(template(), separators=(",", ":"))
+    # Of a managed policy AWS counts all but white space.
+    assert len(text) <= 6144
+    # parliament is older than the free plan.
+    found = parliament.analyze_policy_string(text.replace('"freetier:GetAccountPlanState",', ""))
+    # What has a star is bound by a region or a tag; `s3:*` has actions of all kinds.
+    assert {each.issue for each in found.findings} <= {"RESOURCE_STAR", "RESOURCE_MISMATCH"}

@@ -8,6 +8,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import obstore
 import pytest
 
 from debian import Root
@@ -64,9 +65,23 @@ def test_the_cluster_s_step_makes_the_store(photos_in_s3: S3, node: Root, tmp_pa
     (tmp_path / "shipped").mkdir()
     fill(scratch, ship.artefacts(asked, tmp_path / "shipped"))
     node.file("/root/bootstrap.sh").write_text(read(scratch, machine.BOOTSTRAP_KEY))
-    line = ["bash", "/root/bootstrap.sh", "s3://scratch-emr", machine.PYTHON]  # as in emr.yaml
-    ran = node.run(line, photos_in_s3.environment())
+    line = ["bash", "/root/bootstrap.sh", "s3://scratch-emr"]  # as in emr.yaml
+    ran = node.run([*line, "9.9", "90"], photos_in_s3.environment())
+    assert ran.returncode != 0
+    assert "python9.9" in ran.stdout  # where EMR looks
+    name = socket.gethostname()
+    assert "python9.9" in read(scratch, f"logs/bootstrap-{name}.log")
+    assert "failed at line" in json.loads(read(scratch, "result.json"))["error"]
+    obstore.delete(scratch, ["result.json", f"logs/bootstrap-{name}.log"])
+    assert not node.file("/var/log/shutdown").exists()  # of the nodes that work none is the clock
+
+    info = node.file("/mnt/var/lib/info/instance.json")
+    info.parent.mkdir(parents=True)
+    info.write_text('{"isMaster": true, "isRunningNameNode": true}')
+    node.file("/var/log/dnf").unlink()
+    ran = node.run([*line, machine.PYTHON, "90"], photos_in_s3.environment())
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert node.file("/var/log/shutdown").read_text() == "-P +90\n"
     assert node.file("/var/log/dnf").read_text() == "install --quiet --assumeyes python3.11\n"
 
     port = free_port()

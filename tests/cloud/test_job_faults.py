@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import gzip
 from collections.abc import Callable
 from pathlib import Path, PosixPath
 from typing import Any
@@ -21,12 +23,15 @@ from verger.errors import (
     CountError,
     NetworkError,
     PhotosError,
+    RegionError,
     SignInError,
     StoreError,
     VergerError,
 )
 
+from . import rules
 from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, Said
+from .refusing import refuse
 
 Naps = list[Callable[[], object]]
 MakeJob = Callable[[Platform], Job]
@@ -45,6 +50,18 @@ class Bench:
 
     def run(self, job: Job) -> dict[str, Any]:
         return runs.run_to_end(self.life, job, self.files, budget_usd=11.5, email="", keep=False)
+
+    def start(self, job: Job) -> None:
+        """Start a job and follow it until it works."""
+        self.life.start(job, self.files, budget_usd=1.0)
+        if job.on == "serverless":
+            self.life.go_on(job, "start")
+
+    def kept(self) -> str:
+        """Return what is kept beside STORE of a job that failed."""
+        key = f"fruits/store.{NAME}.log"
+        body = self.account.client("s3").get_object(Bucket="results", Key=key)["Body"]
+        return str(body.read().decode())
 
     def running(self) -> list[object]:
         busy = [run for run in self.account.job_runs() if run.state == "RUNNING"]
@@ -75,14 +92,41 @@ def test_a_stack_that_fails_half_way_is_taken_back(
     assert f"{COMPUTE[on]}: Your quota of vCPU is 0" in one_line(caught.value)
     assert caught.value.exit_code == 9
     assert bench.account.left() == []
+    assert "Your quota of vCPU is 0" in bench.kept()
 
 
 def test_a_first_stack_that_fails_leaves_nothing(bench: Bench, job: MakeJob) -> None:
-    bench.account.fail("Alarm", "Too many budgets")
+    bench.account.fail("OnlyTls", "Too many policies")
 
-    with pytest.raises(CloudError, match="Alarm: Too many budgets"):
+    with pytest.raises(CloudError, match="OnlyTls: Too many policies"):
         bench.run(job("ec2"))
 
+    assert bench.account.left() == []
+
+
+def test_an_account_without_budgets_goes_on_without_an_alarm(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    """A linked account may make none, a new one has none for a day; neither may look at them."""
+    refused = "Account 123456789012 is a linked account. To enable budgets, sign in to its payer."
+    for call in ("CreateBudget", "DescribeBudget", "DeleteBudget"):
+        refuse(bench.life, "budgets", call, "AccessDeniedException", refused)
+    bench.naps += [finished]
+
+    bench.run(job("ec2"))
+
+    (line,) = [line for line in bench.said.lines if "budget alarm" in line]
+    assert "is a linked account" in line
+    assert "goes on without it" in line
+    assert bench.account.left() == []
+
+
+def test_the_alarm_is_set_and_taken_down(bench: Bench, job: MakeJob) -> None:
+    bench.start(job("ec2"))
+
+    budgets = bench.account.client("budgets").describe_budgets(AccountId=ACCOUNT)["Budgets"]
+    assert [budget["BudgetName"] for budget in budgets] == [NAME]
+    bench.life.down(NAME)
     assert bench.account.left() == []
 
 
@@ -161,12 +205,47 @@ def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     assert bench.account.left() == []
 
 
+def test_a_short_limit_is_not_past_before_the_cluster_is_there(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    """The schedule is made after the cluster, and AWS makes none whose time is past."""
+    rules.clock["ahead"] = dt.timedelta(minutes=5)  # for security groups, roles and the rest
+    bench.naps += [finished]
+
+    bench.run(dataclasses.replace(job("emr"), limit_minutes=10))
+
+    assert bench.account.left() == []
+
+
+def test_a_schedule_whose_time_is_past_is_refused(bench: Bench, job: MakeJob) -> None:
+    rules.clock["ahead"] = dt.timedelta(hours=9)
+
+    with pytest.raises(CloudError, match=r"End: .*Invalid Schedule Expression at"):
+        bench.run(job("ec2"))
+
+    assert bench.account.left() == []
+
+
 def test_serverless_carries_its_wall_clock_itself(bench: Bench, job: MakeJob) -> None:
-    bench.life.start(job("serverless"), bench.files, budget_usd=1.0)
+    bench.start(job("serverless"))
 
     (run,) = bench.account.job_runs()
 
     assert run.execution_timeout_minutes == 120
+
+
+def test_an_application_that_does_not_stop_is_named(
+    bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.start(job("serverless"))
+    with monkeypatch.context() as patch:
+        patch.setattr("verger.cloud.ending._LOOKS", 2)
+        with pytest.raises(CloudError, match="is started ten minutes after it was") as caught:
+            bench.life.down(NAME)
+
+    assert "down again" in one_line(caught.value)
+    assert bench.life.down(NAME) == []
+    assert bench.account.left() == []
 
 
 def answer_with(life: Life, service: str, answer: Callable[..., Any]) -> None:
@@ -235,6 +314,108 @@ def test_a_network_that_stays_away_is_given_up_on(bench: Bench, job: MakeJob) ->
 
     assert "goes on, and is ended after 120 minutes" in one_line(caught.value)
     assert caught.value.exit_code == 12
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_a_stack_that_is_submitted_goes_on_without_anyone(
+    on: Platform, bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    """Ctrl-C while it is being made ends nothing; whoever comes back follows it to its end."""
+    bench.account.take_time(6)
+    bench.naps += [lambda: None, interrupt]
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(job(on))
+
+    assert any("goes on. Follow it again" in line for line in bench.said.lines)
+    again = Life(type(bench.life.aws)("eu-west-1"), bench.said, bench.life.sleep)
+    bench.naps += [lambda: None] * 8 + [finished]
+    state = follow(again, again.job(NAME))
+    assert runs.finish(again, job(on), state, keep=False)
+    assert bench.account.left() == []
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_connection_lost_while_the_stack_is_made_is_waited_for(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    events = bench.life.aws.client("cloudformation").meta.events
+    bench.account.take_time(3)
+    bench.naps += [
+        lambda: events.register_first("before-send", gone),
+        lambda: events.unregister("before-send", gone),
+        lambda: None,
+        finished,
+    ]
+
+    bench.run(job("emr"))
+
+    assert any("cannot be reached" in line for line in bench.said.lines)
+    assert not any("Taking down" in line for line in bench.said.lines)
+    assert bench.account.left() == []
+
+
+def test_a_job_run_that_is_refused_leaves_nothing(bench: Bench, job: MakeJob) -> None:
+    why = "Local disk exceeds the account's limit."
+    refuse(bench.life, "emr-serverless", "StartJobRun", "ValidationException", why)
+
+    with pytest.raises(CloudError, match="Local disk exceeds") as caught:
+        bench.run(job("serverless"))
+
+    one_line(caught.value)
+    assert bench.account.left() == []
+    assert why in bench.kept()
+
+
+def test_a_bootstrap_that_fails_is_told_with_its_last_lines(bench: Bench, job: MakeJob) -> None:
+    """The reason and the log are read before anything goes, and kept beside STORE."""
+
+    def fail() -> None:
+        told = {"exit_code": 1, "error": "The bootstrap action failed at line 31, on ip-10-20-0-9."}
+        bench.account.put(SCRATCH, "logs/bootstrap-ip-10-20-0-9.log", b"No module named 'numpy'\n")
+        bench.account.put(SCRATCH, "result.json", told)
+
+    bench.account.take_time(20)
+    bench.naps += [fail]
+
+    with pytest.raises(CloudError, match="bootstrap action failed at line 31") as caught:
+        bench.run(job("emr"))
+
+    one_line(caught.value)
+    assert any("No module named 'numpy'" in line for line in bench.said.lines)
+    assert "No module named 'numpy'" in bench.kept()
+    assert "failed at line 31" in bench.kept()
+    assert bench.running() == []
+    assert any("verger cloud logs" in line for line in bench.said.lines)
+
+
+def test_a_cluster_s_own_logs_are_waited_for_a_little(bench: Bench, job: MakeJob) -> None:
+    log = "logs/j-1/steps/s-1/stderr.gz"
+    late: Naps = [
+        lambda: bench.account.put(SCRATCH, log, gzip.compress(b"python3.11: not found\n"))
+    ]
+    bench.naps += [lambda: bench.account.end_step("FAILED")]
+    bench.life.sleep = sleeps(bench.life.sleep, then=late)
+
+    with pytest.raises(CloudError, match="step FAILED"):
+        bench.run(job("emr"))
+
+    assert any("python3.11: not found" in line for line in bench.said.lines)
+    assert "python3.11: not found" in bench.kept()
+
+
+def sleeps(sleep: Callable[[float], None], then: Naps) -> Callable[[float], None]:
+    """Return a sleep in the longer ones of which something else happens."""
+
+    def longer(seconds: float) -> None:
+        sleep(seconds)
+        if seconds > 10 and then:
+            then.pop(0)()
+
+    return longer
 
 
 def test_a_network_that_goes_while_starting_says_what_to_take_down(
@@ -315,6 +496,34 @@ def test_a_store_that_is_not_there_is_refused_before_anything_is_made(
     assert bench.account.left() == []
 
 
+def test_where_a_zone_has_no_room_the_next_is_tried_and_then_another_type(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
+) -> None:
+    why = "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone."
+    for _ in range(2):
+        bench.account.fail("Server", why)
+    bench.naps += [lambda: None, lambda: None, finished]
+    asked = dataclasses.replace(
+        job("ec2"), zones=("eu-west-1a", "eu-west-1b"), other_types=("m7i.xlarge",)
+    )
+
+    bench.run(asked)
+
+    told = [line for line in bench.said.lines if "has no room" in line]
+    assert "trying c7i.xlarge in eu-west-1b" in told[0]
+    assert "trying m7i.xlarge in eu-west-1a" in told[1]
+    assert bench.account.left() == []
+
+
+def test_where_no_zone_and_no_type_is_left_the_reason_is_told(bench: Bench, job: MakeJob) -> None:
+    bench.account.fail("Server", "We currently do not have sufficient c7i.xlarge capacity.")
+
+    with pytest.raises(CloudError, match="not have sufficient c7i"):
+        bench.run(job("ec2"))
+
+    assert bench.account.left() == []
+
+
 @pytest.mark.parametrize("what", ["photos", "store"])
 def test_a_bucket_of_another_region_is_refused_before_anything_is_made(
     what: str, bench: Bench, job: MakeJob
@@ -325,7 +534,7 @@ def test_a_bucket_of_another_region_is_refused_before_anything_is_made(
     places: dict[str, Any] = {what: "s3://paris/folder"}
     wrong = dataclasses.replace(job("ec2"), **places)
 
-    with pytest.raises(CloudError, match="paris is in eu-west-3, not in eu-west-1") as refused:
+    with pytest.raises(RegionError, match="paris is in eu-west-3, not in eu-west-1") as refused:
         bench.run(wrong)
 
     assert "--region eu-west-3" in one_line(refused.value)
@@ -394,7 +603,7 @@ def test_without_a_spot_server_one_is_taken_that_is_none(
 
     bench.run(dataclasses.replace(job("ec2"), spot=True))
 
-    assert any("No spot server" in line for line in bench.said.lines)
+    assert any("no spot server" in line for line in bench.said.lines)
     assert bench.account.left() == []
 
 
@@ -415,9 +624,10 @@ def test_a_spot_server_that_is_taken_back_is_replaced(
             patch.setattr(Instance, "terminate", by_spot)
             bench.account.end_servers()
 
-    bench.naps += [take_back, finished]
+    bench.naps += [take_back, lambda: None, finished]
 
     bench.run(dataclasses.replace(job("ec2"), spot=True))
 
-    assert any("took the spot server back" in line for line in bench.said.lines)
+    assert any("or took it back" in line for line in bench.said.lines)
+    assert not bench.naps
     assert bench.account.left() == []

@@ -95,6 +95,8 @@ def test_a_role_may_do_nothing_that_no_run_does(on: str) -> None:
     recorded = {asked(call)[0] for call in CALLS} | {action for action, _ in SCRATCH_CALLS}
     # An upload in parts is ended where one of them fails.
     after_a_failure = {"s3:AbortMultipartUpload"}
+    # S3 asks for them where the bucket encrypts with a key of the customer's.
+    of_keys = {"kms:Decrypt", "kms:GenerateDataKey"}
     session = {
         "ssm:UpdateInstanceInformation",
         "ssmmessages:CreateControlChannel",
@@ -108,7 +110,28 @@ def test_a_role_may_do_nothing_that_no_run_does(on: str) -> None:
         action = statement["Action"]
         named |= set(action if isinstance(action, list) else [action])
 
-    assert named - recorded - after_a_failure - session == set()
+    assert named - recorded - after_a_failure - of_keys - session == set()
+
+
+@pytest.mark.parametrize("on", ROLES)
+def test_a_role_may_use_the_keys_of_its_buckets_through_s3_alone(on: str) -> None:
+    allowed = policy(on, ROLES[on])
+    key = NAMES["KmsKeys"]
+    by_s3 = {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}
+
+    assert allows(allowed, "kms:Decrypt", key, by_s3)
+    assert allows(allowed, "kms:GenerateDataKey", key, by_s3)
+    assert not allows(allowed, "kms:Decrypt", key)
+    assert not allows(allowed, "kms:Decrypt", key + "-not", by_s3)
+    assert not allows(allowed, "kms:ScheduleKeyDeletion", key, by_s3)
+
+
+def test_each_role_can_be_bounded() -> None:
+    from .policies import resources
+
+    for name, role, _ in policies():
+        bound = resources(name)[role]["Properties"]["PermissionsBoundary"]
+        assert bound == {"Fn::If": ["HasBoundary", {"Ref": "Boundary"}, {"Ref": "AWS::NoValue"}]}
 
 
 DENIED = [

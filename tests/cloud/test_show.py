@@ -20,10 +20,11 @@ from click.testing import CliRunner
 
 from verger.cli.main import cli
 from verger.cloud import parameters, tunnel
+from verger.cloud.aws import Aws
 from verger.cloud.job import Job, Platform
 from verger.cloud.show import dry_run
 from verger.cloud.stack import template
-from verger.errors import PhotosError, StoreError, UsageError
+from verger.errors import CloudError, PhotosError, StoreError, UsageError
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
@@ -41,7 +42,7 @@ def job(on: Platform, **changes: Any) -> Job:
         "store": "s3://results/store",
         "on": on,
         "architecture": "arm64" if on == "emr" else "x86_64",
-        "release": "" if on == "ec2" else "emr-spark-8.0.0",
+        "release": "" if on == "ec2" else "emr-spark-8.1.0",
         "price": "0.0500 + 0.2000/h on two servers, 1 × m5.large",
         "spot": on == "emr",
         "limit_minutes": 45,
@@ -150,7 +151,9 @@ def test_with_an_account_nothing_is_left_to_be_filled_in(on: Platform) -> None:
     [
         ("/home/me/photos", "on AWS this is a folder in S3"),
         ("gs://orchard/photos", "on AWS this is a folder in S3"),
-        ("s3://Orchard/photos", "on AWS this is a folder in S3"),
+        ("s3:///photos", "on AWS this is a folder in S3|names no bucket"),
+        ("s3://Orchard/photos", "Orchard is no name of a bucket"),
+        ("s3://a/photos", "a is no name of a bucket"),
         ("s3://orchard/*", "take for a pattern"),
         ("s3://orchard/${aws:username}", "take for a pattern"),
         ("s3://orchard/a\nb", "take for a pattern"),
@@ -203,3 +206,21 @@ def test_a_job_is_read_back_as_it_was_written() -> None:
     for wrong in ("", "[]", "null", '{"id": 1, "x": 2}', "{"):
         with pytest.raises(ValueError):  # noqa: PT011 - any
             parameters.from_json(wrong)
+
+
+@pytest.mark.parametrize(("photos", "shown"), [("1000", False), ("1001", True)])
+def test_a_server_shows_the_page_of_the_spark_that_it_takes(photos: str, shown: bool) -> None:
+    command = ["cloud", "show", "s3://orchard/photos", "s3://results/store", "--on", "ec2",
+               "--photos-count", photos, "--name", "verger-ui"]  # fmt: skip
+
+    ran = CliRunner().invoke(cli, command, catch_exceptions=False)
+
+    assert ("--spark-conf spark.ui.enabled=true" in ran.output) is shown
+    for option in ("emr", "serverless"):
+        command[command.index("--on") + 1] = option
+        assert "spark.ui" not in CliRunner().invoke(cli, command, catch_exceptions=False).output
+
+
+def test_where_there_is_no_page_that_is_said() -> None:
+    with pytest.raises(CloudError, match="so few that it takes no Spark"):
+        tunnel.way(Aws("eu-west-1"), job("ec2"), 4040)

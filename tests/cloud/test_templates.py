@@ -10,17 +10,16 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from verger.cloud import alarm
 from verger.cloud.stack import TAG, template
 
 from .policies import TEMPLATES, filled, policies, resources
 
 # What has no tags in CloudFormation, or passes those of its owner on.
 WITHOUT_TAGS = {
-    "AWS::Budgets::Budget",
     "AWS::EC2::Route",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
-    "AWS::EC2::VPCEndpoint",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::EMR::SecurityConfiguration",
     "AWS::IAM::InstanceProfile",
@@ -142,16 +141,16 @@ def test_logs_and_scratch_expire() -> None:
     assert {rule["Status"] for rule in rules} == {"Enabled"}
 
 
-def test_the_budget_counts_what_carries_the_tag() -> None:
-    budget = only("base", "AWS::Budgets::Budget")
+def test_the_budget_counts_what_carries_the_tag_and_is_in_no_stack() -> None:
+    asked = alarm.request("verger-pears", "123456789012", budget_usd=0.001, email="you@example.org")
 
-    assert filled(budget["Budget"]["CostFilters"]) == {
-        "TagKeyValue": ["user:verger:job$verger-pears"]
-    }
-    condition, alarms, none = budget["NotificationsWithSubscribers"]["Fn::If"]
-    assert condition == "HasEmail"
-    assert [alarm["Notification"]["Threshold"] for alarm in alarms] == [50, 100]
-    assert none == {"Ref": "AWS::NoValue"}
+    assert asked["Budget"]["CostFilters"] == {"TagKeyValue": ["user:verger:job$verger-pears"]}
+    assert asked["Budget"]["BudgetLimit"]["Amount"] == "0.01"  # which AWS takes at least
+    told = asked["NotificationsWithSubscribers"]
+    assert [each["Notification"]["Threshold"] for each in told] == [50, 100]
+    silent = alarm.request("verger-pears", "123456789012", budget_usd=1, email="")
+    assert silent["NotificationsWithSubscribers"] == []
+    assert all(not of_kind(name, "AWS::Budgets::Budget") for name in TEMPLATES)
 
 
 def test_a_server_keeps_its_secrets_and_ends_for_good() -> None:

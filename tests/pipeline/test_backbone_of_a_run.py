@@ -16,6 +16,7 @@ from verger.cli import doctor
 from verger.embed import open_backbone
 from verger.gallery.identify import Identifier
 from verger.photos.decode import Framing, decode
+from verger.progress import FAIL
 from whole_runs import Here
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def test_a_network_of_one_s_own_is_found_again_or_asked_for(
     assert f"was made with the network {network}, which is not here" in ended.error
     assert "--backbone" in ended.error
     examined = doctor._told("backbone", lambda: doctor._backbone(str(store)))
-    assert examined.state == doctor.FAIL
+    assert examined.state == FAIL
     assert f"{store} was made with the network {network}" in examined.found
     assert here("run", photos, store, "--backbone", tmp_path / "moved.onnx", "--quiet").code == 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from verger.cli.cloud_jobs import COMMANDS
+from verger.cli import cloud_account, cloud_jobs
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
 from verger.progress import reporter, show, tell
 
@@ -21,7 +21,8 @@ def cloud() -> None:
     account.
 
     Exit codes: those of `verger run`, and 9 AWS refuses or what runs there fails, 10 the plan costs
-    more than --budget allows, 11 nobody is signed in to AWS, 12 AWS cannot be reached.
+    more than --budget allows, 11 nobody is signed in to AWS, 12 AWS cannot be reached, 13 a bucket
+    or a run is outside of the EU, or not where the other is.
     """
 
 
@@ -78,5 +79,5 @@ def plan_command(
     check_budget(plan.recommended, budget)
 
 
-for command in COMMANDS:
+for command in (*cloud_account.COMMANDS, *cloud_jobs.COMMANDS):
     cloud.add_command(command)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verger.cli.cloud_options import ARCHITECTURE, BUDGET, REGION, SIZES, all_of
+from verger.cli.cloud_options import ARCHITECTURE, BUDGET, OUTSIDE_EU, REGION, SIZES, all_of
 from verger.errors import StoreError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.progress import Reporter, reporter, show, tell
@@ -31,7 +31,7 @@ _KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; th
 _SIZES = (
     *SIZES,
     click.option("--release", default="", metavar="LABEL",
-                 help="The EMR release, such as emr-7.13.0 (default: emr-spark-8.0.0)."),
+                 help="The EMR release, such as emr-7.13.0 (default: emr-spark-8.1.0)."),
     click.option("--spot", is_flag=True,
                  help="Spot servers, cheaper; others where AWS has none, or takes them back."),
     BUDGET,
@@ -39,6 +39,11 @@ _SIZES = (
                  help="End everything after so long, whatever happens (default: by the plan)."),
     click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
     REGION,
+    OUTSIDE_EU,
+    click.option("--kms-key", "kms_keys", multiple=True, metavar="ARN",
+                 help="Key of yours that a bucket encrypts with (default: the buckets are asked)."),
+    click.option("--permissions-boundary", "boundary", default="", metavar="ARN",
+                 help="Policy that bounds the roles of the job, where the account wants one."),
 )  # fmt: skip
 
 
@@ -50,6 +55,8 @@ _SIZES = (
 @click.option(
     "--upload", default="", metavar="S3_FOLDER", help="Send PHOTOS, a folder here, there first."
 )
+@click.option("--subnet", "subnets", multiple=True, metavar="ID",
+              help="Of a network of yours; else the job makes a network of its own.")  # fmt: skip
 @_KEEP
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
 def run_command(
@@ -57,6 +64,7 @@ def run_command(
     store: str,
     options: tuple[str, ...],
     upload: str,
+    subnets: tuple[str, ...],
     keep: bool,
     email: str,
     as_json: bool,
@@ -68,7 +76,7 @@ def run_command(
     -- --components 0.95. Once it is under way, this machine may sleep: the run ends by itself, and
     verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
     """
-    from verger.cloud import parameters, places, runs, ship, sync
+    from verger.cloud import check, parameters, places, runs, ship, sync
 
     told = reporter(quiet=as_json)
     parameters.s3_folder(store, StoreError)
@@ -80,17 +88,19 @@ def run_command(
     _ = life.aws.account  # who is not signed in shall know it first
     job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
     parameters.check(job)
-    places.check_places(life.aws, job)
+    if subnets:
+        job = dataclasses.replace(job, network=places.network_of(life.aws, subnets))
+    job = check.prepare(life.aws, job, told)
     estimate = plan.of(job.on)
     told.say(
         f"{job.on}, {estimate.size}: about {estimate.seconds / 60:.0f} minutes, "
         f"{estimate.eur:.2f} EUR; {estimate.eur_at(job.limit_minutes):.2f} EUR at most, when it is "
         f"ended after {job.limit_minutes} minutes."
     )
-    if upload and sync.is_local(photos):
-        sync.upload(life.aws, photos, upload, told)
     with scratch_folder() as folder:
-        files = ship.artefacts(job, folder)
+        files = ship.artefacts(job, folder)  # first what may fail here: then is time for sending
+        if upload and sync.is_local(photos):
+            sync.upload(life.aws, photos, upload, told)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         record = runs.run_to_end(life, job, files, budget_usd=budget_usd, email=email, keep=keep)
     tell(json.dumps(record, indent=2) if as_json else summary(record, store))
@@ -326,11 +336,15 @@ def _planned(
     release: str,
     spot: bool,
     limit_minutes: int | None,
+    outside_eu: bool,
+    kms_keys: tuple[str, ...],
+    boundary: str,
     **sizes: Any,
 ) -> tuple[Job, Plan]:
     """Plan what is asked for; refuse what exceeds the budget."""
     from verger.cloud.planning import planned
     from verger.cloud.runs import job_of
+    from verger.pipeline.engines import takes_spark
 
     csv, views = settings.csv, settings.views_a_photo
     plan = planned(photos, store, told, csv=csv, views=views, **sizes)
@@ -344,5 +358,10 @@ def _planned(
         budget_eur=budget,
         options=options,
         name=name,
+        takes_spark=takes_spark(settings, plan.workload.photos),
+        outside_eu=outside_eu,
+        kms_keys=kms_keys,
+        boundary=boundary,
+        other_types=() if sizes["instance_type"] else None,
     )
     return job, plan

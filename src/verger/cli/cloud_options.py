@@ -15,6 +15,9 @@ Option = Callable[[Any], Any]
 REGION: Option = click.option(
     "--region", default=DEFAULT_REGION, show_default=True, help="Where: that of the buckets."
 )
+OUTSIDE_EU: Option = click.option(
+    "--outside-eu", is_flag=True, help="Let photos leave the European Union (else: exit code 13)."
+)
 BUDGET: Option = click.option(
     "--budget",
     type=float,
@@ -49,6 +52,12 @@ SIZES: tuple[Option, ...] = (
     ARCHITECTURE,
     click.option("--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."),
     click.option("--nodes", type=click.IntRange(1, 200), metavar="N", help="So many that work."),
+    click.option(
+        "--free-plan/--no-free-plan",
+        default=None,
+        help="Choose among what an account on AWS's free plan may start (default: AWS is asked "
+        "where this machine is signed in).",
+    ),
 )
 
 

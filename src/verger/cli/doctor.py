@@ -7,7 +7,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,15 @@ from verger.machine.folders import cache_folder, scratch_folder
 from verger.machine.memory import memory_available, memory_limit
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
+from verger.progress import FAIL, OK, WARN, Check
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.place import Place, Source, address_of, source_of, store_place
 from verger.store.store import Store
 
-OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GB = 10**9
 _LEAST_MEMORY, _GOOD_MEMORY = 0.8 * _GB, 2 * _GB
 _LEAST_DISK, _GOOD_DISK = 0.2 * _GB, 2 * _GB
 _LOOKED_AT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, how it is, what was found, and what to do if it is not well."""
-
-    name: str
-    state: str
-    found: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"
 
 
 def examine(photos: str | None = None, store: str | None = None) -> Iterator[Check]:

@@ -24,7 +24,7 @@ from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
-from verger.progress import open_closed_streams, reporter, show, tell
+from verger.progress import FAIL, open_closed_streams, reporter, show, tell
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
 
@@ -410,7 +410,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
     Also that the folder PHOTOS can be read and the folder STORE written, where they are given.
     Ends with 0, or with 1 if a check failed; a warning is no failure.
     """
-    from verger.cli.doctor import FAIL, examine
+    from verger.cli.doctor import examine
 
     checks = []
     for check in examine(photos, store):

@@ -23,15 +23,32 @@ _SIGNED_OUT = frozenset(
         "UnrecognizedClientException",
     }
 )
+# What the SDK has asked again in vain: AWS wants fewer requests for a while, or is ill.
+_LATER = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
-_SIGN_IN = "Sign in (aws sso login, or aws configure) and say it again."
+_SIGN_IN = "Sign in (aws sso login, aws login or aws configure) and say it again."
 
 
 class Aws:
-    """One region of the account that this machine is signed in to."""
+    """One region of the account that this machine is signed in to.
 
-    def __init__(self, region: str) -> None:
+    One that is asked quickly is for what may do without the answer: it does not wait for a network.
+    """
+
+    def __init__(self, region: str, *, quick: bool = False) -> None:
         self.region = region
+        self._quick = quick
 
     @functools.cached_property
     def _session(self) -> Any:
@@ -48,7 +65,10 @@ class Aws:
         from botocore.config import Config
 
         # A call that hangs must not hold up what ends a job.
-        config = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 4})
+        wait, attempts = (3, 2) if self._quick else (10, 4)
+        config = Config(
+            connect_timeout=wait, read_timeout=3 * wait, retries={"total_max_attempts": attempts}
+        )
         with told(f"open {service}"):
             return self._session.client(service, config=config)
 
@@ -99,8 +119,15 @@ def told(what: str) -> Iterator[None]:
         boto.CredentialRetrievalError,
         boto.TokenRetrievalError,
         boto.SSOError,
+        getattr(boto, "LoginError", boto.SSOError),  # botocore of before knows none
     ) as error:
         raise SignInError(f"Cannot {what}: {error}", hint=_SIGN_IN) from error
+    except boto.MissingDependencyException as error:  # of `aws login`, whose keys need a library
+        raise SignInError(
+            f"Cannot {what}: this Python cannot read a profile that was signed in by aws login.",
+            hint="Give it a profile whose credential_process is aws configure export-credentials "
+            "(docs/howto/aws-first-hour.md, step 2).",
+        ) from error
     except boto.NoRegionError as error:
         raise CloudError(f"Cannot {what}: {error}", hint="Give --region.") from error
     except (boto.HTTPClientError, boto.ConnectionError) as error:
@@ -113,6 +140,10 @@ def told(what: str) -> Iterator[None]:
         message = error.response.get("Error", {}).get("Message", "") or code
         if code in _SIGNED_OUT:
             raise SignInError(f"Cannot {what}: {message}", hint=_SIGN_IN) from error
+        if code in _LATER:
+            raise NetworkError(
+                f"Cannot {what}: AWS asks for patience ({code})", hint="Say it again in a minute."
+            ) from error
         if code in _DENIED:
             raise CloudError(
                 f"Cannot {what}: not permitted ({error.operation_name}: {message})",

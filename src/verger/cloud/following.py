@@ -6,7 +6,7 @@ from verger.cloud import watch
 from verger.cloud.job import Job
 from verger.cloud.life import Life
 from verger.cloud.scratch import Scratch
-from verger.errors import NetworkError, SignInError, VergerError
+from verger.errors import CloudError, NetworkError, SignInError, VergerError
 from verger.progress import Reporter
 
 SECONDS_BETWEEN_LOOKS = 10.0
@@ -37,6 +37,7 @@ def _followed(life: Life, job: Job) -> watch.State:
     goes on.
     """
     scratch, reporter, said = life.scratch(job.id), life.reporter, ""
+    state = watch.State("creating", "")
     seen: dict[str, tuple[str, str]] = {}
     lost: float | None = None
     while True:
@@ -49,6 +50,8 @@ def _followed(life: Life, job: Job) -> watch.State:
             lost = None
             if state.is_over:
                 return state
+            if state.todo:
+                job = life.go_on(job, state.todo)
         except NetworkError as error:
             lost = life.clock() if lost is None else lost
             if life.clock() - lost >= _PATIENCE:
@@ -56,14 +59,20 @@ def _followed(life: Life, job: Job) -> watch.State:
             reporter.say(f"{error.what} Trying again.")
         except SignInError as error:
             raise _goes_on(error, job) from error
+        except CloudError as error:
+            if not state.todo:
+                raise
+            return watch.State("failed", error.what.rstrip("."))
         life.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def last_lines(scratch: Scratch, lines: int = _TAIL) -> list[str]:
-    """Return the last lines of a job's logs."""
+def last_lines(scratch: Scratch, lines: int = _TAIL, *, of_the_platform: bool = False) -> list[str]:
+    """Return the last lines of a job's logs, or of those alone that no follower is told of."""
+    progress = {key.name for key in watch.progress_keys(scratch)} if of_the_platform else set()
     told_lines: list[str] = []
     for key in watch.log_keys(scratch):
-        told_lines += watch.log_lines(scratch, key.name)
+        if key.name not in progress:
+            told_lines += watch.log_lines(scratch, key.name)
     return told_lines[-lines:]
 
 

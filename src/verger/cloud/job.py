@@ -16,6 +16,15 @@ DEFAULT_BUDGET_EUR = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network that is there: its VPC, the VPC's addresses, and subnets of it to choose among."""
+
+    vpc: str
+    cidr: str
+    subnets: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What one run on AWS is: where it reads and writes, on what, and its fences."""
 
@@ -34,7 +43,7 @@ class Job:
     disk_gb: int = 20
     """Of an EC2 server."""
     release: str = ""
-    """The EMR release, such as `emr-spark-8.0.0`; empty on EC2."""
+    """The EMR release, such as `emr-spark-8.1.0`; empty on EC2."""
     price: str = ""
     """What the plan reckons, as `verger run --price` takes it; empty where nobody planned."""
     spot: bool = False
@@ -43,6 +52,18 @@ class Job:
     budget_eur: float = DEFAULT_BUDGET_EUR
     options: tuple[str, ...] = ()
     """Options of `verger run`, passed on as they are."""
+    outside_eu: bool = False
+    """Whether photos may leave the European Union."""
+    other_types: tuple[str, ...] = ()
+    """Types of server that do as well, in the order in which they are tried."""
+    zones: tuple[str, ...] = ()
+    """Zones of the region that have the servers, in the order in which they are tried."""
+    kms_keys: tuple[str, ...] = ()
+    """ARNs of the customer's keys that the buckets are encrypted with."""
+    boundary: str = ""
+    """ARN of the policy that bounds what its roles may do; empty where there is none."""
+    network: Network | None = None
+    """A network of the account's own; the job makes one where there is none."""
 
 
 def new_id() -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from verger.cloud import stack, watch
-from verger.cloud.aws import Aws, absent, told
+from verger.cloud import alarm, stack, watch
+from verger.cloud.aws import Aws, told
 from verger.cloud.parameters import base_stack, job_stack
 from verger.cloud.scratch import Scratch
 
@@ -34,8 +34,7 @@ def leftovers(aws: Aws, job: str) -> list[str]:
     scratch = Scratch(aws, job)
     if scratch.exists():
         found.append(f"bucket {scratch.name}")
-    with told("look at the budget"), absent("NotFoundException"):
-        aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName=job)
+    if alarm.is_there(aws, job):
         found.append(f"budget {job}")
     return found
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from verger.cloud import machine, parameters, stack, watch
+from verger.cloud import alarm, ending, machine, parameters, stack
+from verger.cloud.account import zones_of
 from verger.cloud.aws import Aws, told
+from verger.cloud.cache import LEAST_BYTES, Cache
 from verger.cloud.job import Job
 from verger.cloud.leftovers import leftovers, tagged
 from verger.cloud.places import check_places
@@ -18,8 +22,7 @@ from verger.cloud.scratch import JOB, LOGS, Scratch
 from verger.errors import CloudError, VergerError
 from verger.progress import Reporter
 
-# What AWS says when it has no spot server, or takes one back.
-_NO_SPOT = ("capacity", "spot")
+_TRIES, _SECONDS_BETWEEN_TRIES = 4, 15.0
 
 
 class Life:
@@ -60,40 +63,66 @@ class Life:
     def start(
         self, job: Job, files: Mapping[str, Path], *, budget_usd: float, email: str = ""
     ) -> None:
-        """Make both stacks, send the files, and submit: from here on the job needs nobody.
+        """Make the first stack, send the files, submit the second: from here on AWS goes on.
 
-        `files` go to the scratch bucket, by key. What fails half-way is taken down again before the
-        error is raised: `CloudError`, `SignInError` or `NetworkError`, where AWS refused, failed or
-        could not be reached.
+        `files` go to the scratch bucket, by key. What fails before it is submitted is taken down
+        again before the error is raised: `CloudError`, `SignInError` or `NetworkError`, where AWS
+        refused, failed or could not be reached. What becomes of it then, `follow` tells.
         """
         parameters.check(job)
         scratch = self.scratch(job.id)
         check_places(self.aws, job)
         try:
-            base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
-            self._create(job.id, parameters.base_stack(job.id), "base", base)
+            given = parameters.base_parameters(job)
+            name = parameters.base_stack(job.id)
+            stack.create(self.aws, job.id, name, "base", given, self.reporter, self.sleep)
+            alarm.create(self.aws, job.id, self.reporter, budget_usd=budget_usd, email=email)
             self._send(scratch, job, files)
             self._submit(job)
         except BaseException as error:  # Ctrl-C too: what is half-made costs money
             self._take_back(job.id, error)
             raise
 
-    def again_without_spot(self, job: Job) -> Job:
-        """Start a job again whose spot server AWS took back; what was embedded is taken up."""
-        self.reporter.say("AWS took the spot server back: going on with one that it does not.")
-        watch.end(self.aws, job.id)
+    def go_on(self, job: Job, todo: str) -> Job:
+        """Do what AWS does not do by itself, as `State.todo` has it; return the job as it is then.
+
+        Raises what AWS answers; nothing of the job runs then.
+        """
+        if todo == "start":
+            self._start_job_run(job)
+            return job
+        if todo == "elsewhere":
+            job = self._elsewhere(job)
+        else:
+            self.reporter.say("AWS has no spot server, or took it back: taking one that stays.")
+            job = dataclasses.replace(job, spot=False)
+        ending.end(self.aws, job.id, self.sleep)
         self._delete_job_stack(job.id)
-        job = dataclasses.replace(job, spot=False)
+        self.scratch(job.id).put(JOB, parameters.as_json(job).encode())
         self._submit(job)
         return job
 
+    def _elsewhere(self, job: Job) -> Job:
+        """Return the job in the next zone, or where all were tried on the next type of server."""
+        if job.zones[1:]:
+            there = dataclasses.replace(job, zones=job.zones[1:])
+        else:
+            kind, *others = job.other_types
+            zones = zones_of(self.aws, kind) or ()
+            there = dataclasses.replace(
+                job, instance_type=kind, other_types=tuple(others), zones=zones
+            )
+        place = f"{there.instance_type} in {there.zones[0] if there.zones else job.region}"
+        self.reporter.say(f"AWS has no room for {job.instance_type} here now: trying {place}.")
+        return there
+
     def stop(self, job: str) -> list[str]:
         """Terminate what works for a job; its logs and its stacks stay. Return what was ended."""
-        return watch.end(self.aws, self.job(job).id)
+        return ending.end(self.aws, self.job(job).id, self.sleep)
 
     def retire(self, job: str) -> None:
         """Delete the second stack, with all that costs money by the hour; the logs stay."""
-        watch.end(self.aws, job)
+        ending.end(self.aws, job, self.sleep)
         self._delete_job_stack(job)
 
     def down(self, job: str) -> list[str]:
@@ -104,46 +133,54 @@ class Life:
         """
         parameters.check_id(job)
         self.retire(job)
-        scratch = self.scratch(job)
-        if deleted := scratch.empty():
-            self.reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
-        stack.delete(self.aws, parameters.base_stack(job), self.reporter, self.sleep)
+        self._delete_base_stack(job)
+        alarm.delete(self.aws, job)
         return self._check_gone(job)
-
-    def _create(self, job: str, name: str, template: str, given: dict[str, str]) -> dict[str, str]:
-        return stack.create(self.aws, job, name, template, given, self.reporter, self.sleep)
 
     def _send(self, scratch: Scratch, job: Job, files: Mapping[str, Path]) -> None:
         scratch.put(JOB, parameters.as_json(job).encode())
         total = sum(path.stat().st_size for path in files.values())
-        self.reporter.say(f"Sending {len(files)} files, {total / 1e6:,.1f} MB.")
+        large = {k: path for k, path in files.items() if path.stat().st_size >= LEAST_BYTES}
+        self.reporter.say(
+            f"Sending {len(files)} files, {total / 1e6:,.1f} MB, but for what was sent before."
+        )
         with self.reporter.stage("Sending", total, "bytes") as stage:
-            done = 0
+            lock, done = threading.Lock(), 0
 
             def sent(count: int) -> None:
                 nonlocal done
-                done += count
-                stage.update(done)
+                with lock:
+                    done += count
+                    stage.update(done)
 
-            for key, path in files.items():
-                scratch.upload(path, key, sent)
+            try:
+                Cache(self.aws).send(large, scratch, sent)
+            except CloudError as error:
+                self.reporter.say(f"{error.what} All is sent anew.")
+                large = {}
+            for key in files.keys() - large.keys():
+                scratch.upload(files[key], key, sent)
 
     def _submit(self, job: Job) -> None:
         # Now, not before the files were sent: a slow line must not use up the time of the job.
         end = parameters.ends(job, dt.datetime.now(dt.UTC))
         given = parameters.job_parameters(job, self.scratch(job.id).name, end)
-        name = parameters.job_stack(job.id)
-        try:
-            made = self._create(job.id, name, job.on, given)
-        except CloudError as error:
-            if not (job.on == "ec2" and job.spot and is_lack_of_spot(str(error))):
-                raise
-            self.reporter.say(f"No spot server: {error.what} Taking one that is none.")
-            made = self._create(job.id, name, job.on, {**given, "Spot": "no"})
-        if job.on == "serverless":
-            request = job_run(job, given["Scratch"], made["Compute"], made["JobRole"])
-            with told("start the job run"):
-                self.aws.client("emr-serverless").start_job_run(**request)
+        stack.submit(self.aws, job.id, parameters.job_stack(job.id), job.on, given)
+
+    def _start_job_run(self, job: Job) -> None:
+        made = stack.outputs_of(stack.describe(self.aws, parameters.job_stack(job.id)) or {})
+        scratch = self.scratch(job.id).name
+        asked = job_run(job, scratch, made["Compute"], made["JobRole"])
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                with told("start the job run"):
+                    self.aws.client("emr-serverless").start_job_run(**asked)
+                return
+            except CloudError as error:
+                # A role that was made a moment ago is not known everywhere at once.
+                if not tries_left or not re.search("assum|trust", error.what):
+                    raise
+                self.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _take_back(self, job: str, error: BaseException) -> None:
         """Take down what was half-made; what hinders that is said beside the error."""
@@ -167,6 +204,20 @@ class Life:
             # EMR adds rules of its own, by which security groups hold each other.
             _revoke_rules(self.aws, job)
             stack.delete(self.aws, name, self.reporter, self.sleep)
+
+    def _delete_base_stack(self, job: str) -> None:
+        """Empty the scratch bucket, and delete it; a cluster's logs may still come meanwhile."""
+        scratch = self.scratch(job)
+        for tries_left in reversed(range(_TRIES)):
+            if deleted := scratch.empty():
+                self.reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
+            try:
+                stack.delete(self.aws, parameters.base_stack(job), self.reporter, self.sleep)
+                return
+            except CloudError:
+                if not tries_left:
+                    raise
+                self.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _check_gone(self, job: str) -> list[str]:
         left: list[str] = []
@@ -202,11 +253,6 @@ def job_run(job: Job, scratch: str, application: str, role: str) -> dict[str, An
         "executionTimeoutMinutes": job.limit_minutes,
         "tags": {stack.TAG: job.id},
     }
-
-
-def is_lack_of_spot(said: str) -> bool:
-    """Whether AWS says that it has no spot server, or that it took one back."""
-    return any(word in said.lower() for word in _NO_SPOT)
 
 
 def _revoke_rules(aws: Aws, job: str) -> None:

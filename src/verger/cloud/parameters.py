@@ -11,7 +11,9 @@ import re
 from typing import Any
 
 from verger.cloud import machine
-from verger.cloud.job import Job
+from verger.cloud.job import Job, Network
+from verger.cloud.regions import check_region
+from verger.cloud.stack import MINUTES_TO_CREATE
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.settings import RunSettings
 from verger.storage.place import address_of
@@ -19,12 +21,15 @@ from verger.storage.place import address_of
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
 _GRACE_MINUTES = 5
+_LISTS = ("options", "other_types", "zones", "kms_keys")  # of a job, which JSON has as lists
 _PARAMETER_BYTES = 4096
 _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Those that have Spark 3.5 or 4, and Python 3.11.
 _RELEASE = re.compile(r"emr-(7|spark-8)\.[0-9]+\.[0-9]+")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")  # as base.yaml has it
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# Of a bucket as a whole; what else is empty is left to the template.
+_MAY_BE_EMPTY = ("PhotosPrefix", "StorePrefix")
 _EMR_PRIMARY = {"x86_64": "m5.xlarge", "arm64": "m6g.xlarge"}
 _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
@@ -36,8 +41,13 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
     """
     scheme, rest = address_of(url)
     bucket, _, prefix = rest.partition("/")
-    if scheme != "s3" or not _BUCKET.fullmatch(bucket):
+    if scheme != "s3" or not bucket:
         raise error(f"{url}: on AWS this is a folder in S3.", hint="Give s3://bucket/folder.")
+    if not _BUCKET.fullmatch(bucket):
+        raise error(
+            f"{url}: {bucket} is no name of a bucket.",
+            hint="S3 has names of 3 to 63 small letters, digits, dots and hyphens.",
+        )
     prefix = prefix.strip("/")
     # In a policy these stand for other names; a role that reads more than the photos is no choice.
     if set(prefix) & set("*?${}") or any(not letter.isprintable() for letter in prefix):
@@ -49,8 +59,9 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
 
 
 def check(job: Job) -> None:
-    """Raise a `VergerError` for a job that no stack could be made for."""
+    """Raise a `VergerError` for a job that no stack could, or may, be made for."""
     check_id(job.id)
+    check_region(job.region, "The run", outside_eu=job.outside_eu)
     s3_folder(job.photos, PhotosError)
     s3_folder(job.store, StoreError)
     if not _SHORTEST <= job.limit_minutes <= _LONGEST:
@@ -60,7 +71,7 @@ def check(job: Job) -> None:
     if job.release and not _RELEASE.fullmatch(job.release):
         raise UsageError(
             f"--release {job.release}: no release of EMR that runs Verger.",
-            hint="Give emr-spark-8.0.0, or emr-7.13.0.",
+            hint="Give emr-spark-8.1.0, or emr-7.13.0.",
         )
     if job.on == "ec2":
         machine.user_data(job, scratch_bucket(job.id, "0" * 12))  # it may be too long
@@ -122,9 +133,9 @@ def job_stack(job: str) -> str:
     return f"{job}-job"
 
 
-def base_parameters(job: Job, *, budget_usd: float, email: str) -> dict[str, str]:
+def base_parameters(job: Job) -> dict[str, str]:
     """Return the parameters of `base.yaml`."""
-    return {"Job": job.id, "BudgetUsd": f"{max(budget_usd, 0.01):.2f}", "Email": email}
+    return {"Job": job.id}
 
 
 def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
@@ -141,7 +152,11 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         "PhotosPrefix": photos[1],
         "StoreBucket": store[0],
         "StorePrefix": store[1],
+        "KmsKeys": ",".join(job.kms_keys),
+        "Boundary": job.boundary,
     }
+    if job.network is not None and job.on != "serverless":
+        given["Vpc"] = job.network.vpc
     if job.on == "ec2":
         chosen = {
             "EndAt": moment(end),
@@ -150,10 +165,13 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
             "Image": _IMAGE.format(job.architecture),
             "Spot": "yes" if job.spot else "no",
             "VolumeGib": str(job.disk_gb),
+            "Zone": job.zones[0] if job.zones else "",
+            "OfVpc": job.network.subnets[0] if job.network else "",
         }
     elif job.on == "emr":
         chosen = {
             "EndAt": moment(end),
+            "LimitMinutes": str(job.limit_minutes),
             "Release": job.release,
             "InstanceType": job.instance_type,
             "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
@@ -161,6 +179,9 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
             # No word has a comma: `emr_step` writes them as in URLs.
             "StepArguments": ",".join(machine.emr_step(job, scratch)),
             "Spot": "yes" if job.spot else "no",
+            "Zones": ",".join(job.zones[:2]) if len(job.zones) > 1 else "",
+            "VpcAddresses": job.network.cidr if job.network else "",
+            "Subnets": ",".join(job.network.subnets) if job.network else "",
         }
     else:
         # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
@@ -170,17 +191,24 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
             "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
             "MaximumMemory": f"{8 * (job.nodes + 1)} GB",
         }
-    return given | {name: value for name, value in chosen.items() if value}
+    return {
+        name: value for name, value in (given | chosen).items() if value or name in _MAY_BE_EMPTY
+    }
 
 
 def ends(job: Job, now: dt.datetime) -> dt.datetime:
     """Return when everything of a job that begins now is terminated, whatever happens.
 
-    A server ends by itself at its limit, counted from its boot; a few minutes later is for one that
-    cannot.
+    A server and a cluster end by themselves at their limit, counted from their boot; this is for
+    those that cannot. AWS makes the schedule after the cluster, and none whose time is past: its
+    time is after the last minute at which the stack may still be under way.
     """
-    grace = _GRACE_MINUTES if job.on == "ec2" else 0
-    return now + dt.timedelta(minutes=job.limit_minutes + grace)
+    minutes = job.limit_minutes
+    if job.on != "serverless":
+        minutes += _GRACE_MINUTES
+    if job.on == "emr":
+        minutes = max(minutes, MINUTES_TO_CREATE + _GRACE_MINUTES)
+    return now + dt.timedelta(minutes=minutes)
 
 
 def moment(when: dt.datetime) -> str:
@@ -211,6 +239,10 @@ def from_json(text: str | bytes) -> Job:
     if not isinstance(data, dict):
         raise ValueError("no job")
     try:
-        return Job(**{**data, "options": tuple(data.get("options", ()))})
-    except TypeError as error:
+        lists = {name: tuple(data.get(name, ())) for name in _LISTS}
+        network = data.get("network")
+        if network is not None:
+            network = Network(**{**network, "subnets": tuple(network["subnets"])})
+        return Job(**{**data, **lists, "network": network})
+    except (TypeError, KeyError) as error:
         raise ValueError(str(error)) from None

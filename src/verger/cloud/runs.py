@@ -7,15 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from verger.cloud.following import follow
+from verger.cloud.following import follow, last_lines
 from verger.cloud.job import Job, new_id
-from verger.cloud.life import Life, is_lack_of_spot
-from verger.cloud.places import verify
+from verger.cloud.life import Life
+from verger.cloud.places import keep_log, verify
 from verger.cloud.plan import Estimate, check_budget
-from verger.cloud.watch import State
+from verger.cloud.sizes import instead_of
+from verger.cloud.tunnel import SPARK_UI
+from verger.cloud.watch import State, log_keys
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
 
-DEFAULT_RELEASE = "emr-spark-8.0.0"
+# Long-term support, until September 2029; Spark 4.1.1, Python 3.11 and 3.13, Java 17
+# (https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark810-release.html).
+DEFAULT_RELEASE = "emr-spark-8.1.0"
+_KEPT_LINES, _SAID_LINES = 200, 20
+_LOG_LOOKS, _SECONDS_BETWEEN_LOOKS = 3, 20.0
 
 
 def job_of(
@@ -29,11 +35,17 @@ def job_of(
     budget_eur: float,
     options: tuple[str, ...] = (),
     name: str = "",
+    takes_spark: bool = False,
+    outside_eu: bool = False,
+    kms_keys: tuple[str, ...] = (),
+    boundary: str = "",
+    other_types: tuple[str, ...] | None = None,
 ) -> Job:
     """Make a job of an estimate; its wall clock is what the budget buys, or less.
 
-    Raises `BudgetError` where the run, or the time asked for, could cost more than the budget,
-    `UsageError` for spot on EMR Serverless, which has none.
+    Where it `takes_spark`, a server shows Spark's page. Without `other_types`, those that do as
+    well are tried where AWS has no room. Raises `BudgetError` where the run, or the time asked for,
+    could cost more than the budget, `UsageError` for spot on EMR Serverless, which has none.
     """
     check_budget(chosen, budget_eur)
     if spot and chosen.on == "serverless":
@@ -61,7 +73,12 @@ def job_of(
         spot=spot,
         limit_minutes=max(minutes, 10),
         budget_eur=budget_eur,
-        options=options,
+        outside_eu=outside_eu,
+        kms_keys=kms_keys,
+        boundary=boundary,
+        other_types=other_types if other_types is not None else instead_of(chosen),
+        # Only a server's own Spark is told: elsewhere the platform keeps the page.
+        options=(*options, *(SPARK_UI if chosen.on == "ec2" and takes_spark else ())),
     )
 
 
@@ -74,15 +91,11 @@ def run_to_end(
     """
     life.start(job, files, budget_usd=budget_usd, email=email)
     life.reporter.say(
-        f"{job.id} is under way, for {job.limit_minutes} minutes at most. It needs this machine no "
-        f"more; verger cloud status {job.id} --region {job.region} --follow comes back to it."
+        f"{job.id} is under way, for {job.limit_minutes} minutes at most. Once it is starting it "
+        f"needs this machine no more; verger cloud status {job.id} --region {job.region} --follow "
+        "comes back to it."
     )
-    state = follow(life, job)
-    # Of a cluster AWS itself replaces the nodes that it takes back.
-    may_lack_spot = job.on == "ec2" and job.spot and state.phase == "failed" and not state.result
-    if may_lack_spot and is_lack_of_spot(state.line):
-        state = follow(life, life.again_without_spot(job))
-    return finish(life, job, state, keep=keep)
+    return finish(life, job, follow(life, job), keep=keep)
 
 
 def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
@@ -95,12 +108,9 @@ def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
             raise failure(job, state)
         record = verify(life.aws, job)
         _check_is_of(job, state, record)
-    except VergerError:
+    except VergerError as error:
         life.retire(job.id)
-        life.reporter.say(
-            f"Nothing of {job.id} runs any more. Its logs are kept for 30 days: verger cloud logs "
-            f"{job.id}; verger cloud down {job.id} deletes them (both with --region {job.region})."
-        )
+        _keep_reason(life, job, state, error)
         raise
     if keep:
         return record
@@ -108,6 +118,37 @@ def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
         life.reporter.say(f"Note: {note}")
     life.reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
     return record
+
+
+def _keep_reason(life: Life, job: Job, state: State, error: VergerError) -> None:
+    """Say why a job failed as its logs have it, and keep that beside STORE."""
+    scratch, say = life.scratch(job.id), life.reporter.say
+    try:
+        _await_logs(life, job, state)
+        lines = last_lines(scratch, _KEPT_LINES)
+        for line in last_lines(scratch, _SAID_LINES, of_the_platform=True):
+            say(f"| {line}")
+        text = "\n".join([error.what, *lines]) + "\n"
+        say(f"Why, and its last lines, are in {keep_log(life.aws, job, text)}.")
+    except VergerError as second:
+        say(f"{second.what} Nothing is kept beside STORE.")
+        lines = [""]
+    if not lines and state.result is None:
+        life.down(job.id)  # nothing ran, and nothing was logged
+        say(f"Nothing of {job.id} is left on AWS.")
+        return
+    say(
+        f"Nothing of {job.id} runs any more. Its logs are kept for 30 days: verger cloud logs "
+        f"{job.id}; verger cloud down {job.id} deletes them (both with --region {job.region})."
+    )
+
+
+def _await_logs(life: Life, job: Job, state: State) -> None:
+    """Wait a little for a cluster's logs, which reach S3 when its nodes have ended, or never."""
+    for _ in range(_LOG_LOOKS if job.on == "emr" and not state.result else 0):
+        if log_keys(life.scratch(job.id)):
+            return
+        life.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def _check_is_of(job: Job, state: State, record: dict[str, Any]) -> None:

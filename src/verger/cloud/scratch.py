@@ -39,17 +39,33 @@ class Scratch:
         with told(f"write s3://{self.name}/{key}"):
             self._client.put_object(Bucket=self.name, Key=key, Body=data, **self._owner)
 
-    def upload(self, path: Path, key: str, sent: Callable[[int], None]) -> None:
-        """Send a file, in parts if it is large; `sent` is told of bytes as they go."""
+    def upload(self, path: Path, key: str, sent: Callable[[int], None], *, into: str = "") -> None:
+        """Send a file, in parts if it is large; `sent` is told of bytes as they go.
+
+        `into` is another bucket of the account.
+        """
         from boto3.exceptions import S3UploadFailedError
 
-        with told(f"send {path.name} to s3://{self.name}"):
+        bucket = into or self.name
+        with told(f"send {path.name} to s3://{bucket}"):
             try:
                 self._client.upload_file(
-                    str(path), self.name, key, ExtraArgs=self._owner, Callback=sent
+                    str(path), bucket, key, ExtraArgs=self._owner, Callback=sent
                 )
             except S3UploadFailedError as error:
                 raise (error.__context__ or CloudError(str(error))) from None
+
+    def copy(self, bucket: str, key: str, to: str) -> None:
+        """Copy an object of another bucket of the account, within S3."""
+        owner = {"ExpectedSourceBucketOwner": self._owner["ExpectedBucketOwner"]}
+        with told(f"copy s3://{bucket}/{key} to s3://{self.name}/{to}"):
+            self._client.copy_object(
+                Bucket=self.name,
+                Key=to,
+                CopySource={"Bucket": bucket, "Key": key},
+                **self._owner,
+                **owner,
+            )
 
     def read(self, key: str) -> bytes | None:
         """Return an object; None where there is none."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from verger.cloud import machine, parameters, stack
+from verger.cloud import alarm, machine, parameters, stack
 from verger.cloud.job import Job
 from verger.cloud.life import job_run
 
@@ -27,12 +27,15 @@ def dry_run(
     """
     parameters.check(job)
     scratch = parameters.scratch_bucket(job.id, account)
-    base = parameters.base_parameters(job, budget_usd=budget_usd, email=email)
     given = parameters.job_parameters(job, scratch, parameters.ends(job, now))
     files = {
         "README.txt": _by_hand(job, scratch, account),
         "base.yaml": stack.template("base"),
-        "base.parameters.json": _as_json(base),
+        "base.parameters.json": _as_json(parameters.base_parameters(job)),
+        "budget.json": json.dumps(
+            alarm.request(job.id, account, budget_usd=budget_usd, email=email), indent=2
+        )
+        + "\n",
         f"{job.on}.yaml": stack.template(job.on),
         f"{job.on}.parameters.json": _as_json(given),
         "scratch/job.json": parameters.as_json(job),

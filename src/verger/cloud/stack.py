@@ -8,19 +8,47 @@ from importlib.resources import files
 from typing import Any
 
 from verger.cloud.aws import Aws, absent, told
-from verger.errors import CloudError
+from verger.errors import CloudError, NetworkError
 from verger.progress import Reporter
 
 TAG = "verger:job"
 SECONDS_BETWEEN_LOOKS = 5.0
-# A cluster takes some ten minutes; AWS itself gives up after this, and takes all back.
-_MINUTES_TO_CREATE = 40
-_LONGEST = _MINUTES_TO_CREATE + 20
+MINUTES_TO_CREATE = 40
+"""After so long AWS gives up, and takes all back. A cluster takes some ten."""
+_LONGEST = MINUTES_TO_CREATE + 20
+_PATIENCE = 12  # looks in vain, before a network that is gone is given up on
 
 
 def template(name: str) -> str:
     """Return a template of the package: `base`, `ec2`, `emr` or `serverless`; YAML."""
     return (files("verger.cloud") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def submit(
+    aws: Aws, job: str, name: str, of: str, parameters: Mapping[str, str], *, keep: bool = True
+) -> str:
+    """Have AWS make a stack of a template; return its ARN. From here on AWS goes on by itself.
+
+    What fails is taken back by AWS, whether or not anyone is still listening. The empty stack stays
+    with the reason; without `keep` it goes too.
+    """
+    with told(f"create the stack {name}"):
+        return str(
+            aws.client("cloudformation").create_stack(
+                StackName=name,
+                TemplateBody=template(of),
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in parameters.items()
+                ],
+                Capabilities=["CAPABILITY_IAM"],
+                Tags=[{"Key": TAG, "Value": job}],
+                OnFailure="ROLLBACK" if keep else "DELETE",
+                TimeoutInMinutes=MINUTES_TO_CREATE,
+                # Said again, where the answer was lost, it is the same request.
+                ClientRequestToken=name,
+            )["StackId"]
+        )
 
 
 def create(
@@ -34,29 +62,16 @@ def create(
 ) -> dict[str, str]:
     """Create a stack of a template, wait for it, and return its outputs.
 
-    What fails is taken back by AWS itself, whether or not anyone is still listening: `CloudError`
-    then names the resource and the reason.
+    Raises `CloudError`, which names the resource and the reason, where AWS could not make it.
     """
-    client = aws.client("cloudformation")
-    with told(f"create the stack {name}"):
-        stack = client.create_stack(
-            StackName=name,
-            TemplateBody=template(of),
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
-            Capabilities=["CAPABILITY_IAM"],
-            Tags=[{"Key": TAG, "Value": job}],
-            OnFailure="DELETE",
-            TimeoutInMinutes=_MINUTES_TO_CREATE,
-        )["StackId"]
+    stack = submit(aws, job, name, of, parameters, keep=False)
     with reporter.stage(f"Stack {name}", None, "resources") as stage:
         found = _settled(aws, stack, sleep, lambda: stage.update(len(_made(aws, stack))))
     status = found["StackStatus"]
     if status == "CREATE_COMPLETE":
         return outputs_of(found)
     raise CloudError(
-        f"The stack {name} could not be created: {_reason(aws, stack) or status}.",
+        f"The stack {name} could not be created: {reason(aws, stack) or status}.",
         hint="AWS has taken back what it had made of it.",
     )
 
@@ -90,7 +105,7 @@ def delete(aws: Aws, name: str, reporter: Reporter, sleep: Callable[[float], Non
     if found["StackStatus"] != "DELETE_COMPLETE":
         raise CloudError(
             f"The stack {name} could not be deleted: "
-            f"{_reason(aws, stack, 'DELETE_FAILED') or found['StackStatus']}."
+            f"{reason(aws, stack, 'DELETE_FAILED') or found['StackStatus']}."
         )
 
 
@@ -111,11 +126,18 @@ def _settled(
 ) -> dict[str, Any]:
     """Return what a stack is once AWS has done with it; `looked` is called at each look."""
     client = aws.client("cloudformation")
-    until = time.monotonic() + _LONGEST * 60
+    until, patience = time.monotonic() + _LONGEST * 60, _PATIENCE
     while True:
-        with told("follow the stack"):
-            found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
-        looked()
+        try:
+            with told("follow the stack"):
+                found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
+            looked()
+        except NetworkError:
+            patience -= 1
+            if not patience:
+                raise
+            sleep(SECONDS_BETWEEN_LOOKS)
+            continue
         if not found["StackStatus"].endswith("IN_PROGRESS"):
             return found
         if time.monotonic() > until:
@@ -138,7 +160,7 @@ def _made(aws: Aws, stack: str) -> set[str]:
     }
 
 
-def _reason(aws: Aws, stack: str, status: str = "CREATE_FAILED") -> str:
+def reason(aws: Aws, stack: str, status: str = "CREATE_FAILED") -> str:
     """Return the first failure, which the others follow from."""
     failures = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"

@@ -16,6 +16,8 @@ from verger.errors import CloudError
 
 # What listens where, on the server or on the node that leads.
 PORTS = {"ec2": 4040, "emr": 18080}
+SPARK_UI = ("--spark-conf", "spark.ui.enabled=true")
+"""Options of a run whose Spark, the server's own, shows its page."""
 SOCKS_PORT = 8157  # AWS's own instructions for EMR have used it since ever
 _USERS = {"ec2": "ec2-user", "emr": "hadoop"}
 
@@ -37,8 +39,13 @@ class Way:
 def way(aws: Aws, job: Job, port: int) -> Way:
     """Return the ways to the UI of a job; `port` is that of this machine.
 
-    Raises `CloudError` where nothing of the job is running.
+    Raises `CloudError` where nothing of the job is running, or nothing of it has a page.
     """
+    if job.on == "ec2" and SPARK_UI[1] not in job.options:
+        raise CloudError(
+            f"{job.id}: its photos are so few that it takes no Spark, which the page is of.",
+            hint=f"verger cloud logs {job.id} --region {job.region} says what it does.",
+        )
     compute = watch.compute_id(aws, job)
     if not compute:
         raise CloudError(f"{job.id}: nothing runs, so there is nothing to look at.")

@@ -12,10 +12,20 @@ from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job
 from verger.cloud.parameters import job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
-from verger.cloud.stack import TAG, describe, outputs_of
+from verger.cloud.stack import TAG, describe, outputs_of, reason
 from verger.errors import visible
 
 Phase = Literal["absent", "creating", "starting", "running", "done", "failed"]
+_NOT_STARTED = "its application is there, and no job was started on it"
+# What AWS says when it has no spot server, or takes one back.
+_NO_SPOT = ("capacity", "spot")
+# What it says when a zone has no such server at the moment, or never
+# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html).
+_NO_ROOM = (
+    "not have sufficient",
+    "insufficientinstancecapacity",
+    "not supported in your requested",
+)
 _ENDED = ("shutting-down", "terminated", "stopping", "stopped")
 _LOGICAL = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
 
@@ -26,6 +36,7 @@ class State:
 
     phase:    absent (no compute, no result), creating, starting, running, done or failed
     line:     the same in AWS's words
+    todo:     what AWS does not do by itself, and whoever follows the job does; empty else
     result:   what the job wrote at its end: `exit_code`, `seconds` and more; None before
     ends:     when everything is terminated, whatever happens; None where that is not known
     """
@@ -34,11 +45,12 @@ class State:
     line: str
     result: dict[str, Any] | None = None
     ends: dt.datetime | None = None
+    todo: Literal["", "start", "without spot", "elsewhere"] = ""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of the job runs any more, nor will."""
-        return self.phase in ("absent", "done", "failed")
+        return not self.todo and self.phase in ("absent", "done", "failed")
 
 
 def look(aws: Aws, job: Job, scratch: Scratch) -> State:
@@ -57,6 +69,13 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
         return State("failed", _told(result), result, ends=ends)
     if phase in ("absent", "failed") and ends and dt.datetime.now(dt.UTC) >= ends:
         line += f"; its wall clock ran out at {ends:%H:%M} UTC"
+    elif phase == "failed" and job.on == "ec2" and job.spot and _is_lack_of_spot(line):
+        # Of a cluster AWS itself replaces the nodes that it takes back.
+        return State(phase, line, ends=ends, todo="without spot")
+    elif phase == "failed" and _is_lack_of_room(line) and (job.zones[1:] or job.other_types):
+        return State(phase, line, ends=ends, todo="elsewhere")
+    elif line == _NOT_STARTED and stack and stack["StackStatus"] == "CREATE_COMPLETE":
+        return State(phase, line, ends=ends, todo="start")
     return State(phase, line, ends=ends)
 
 
@@ -71,7 +90,7 @@ def log_keys(scratch: Scratch) -> list[Key]:
     kept = [
         key
         for key in scratch.keys(LOGS)
-        if ("/steps/" in key.name or "/SPARK_DRIVER/" in key.name)
+        if any(f"/{place}/" in key.name for place in ("steps", "SPARK_DRIVER", "bootstrap-actions"))
         and key.name.rsplit("/", 1)[-1].startswith(("stderr", "stdout"))
     ]
     return kept + progress_keys(scratch)
@@ -92,22 +111,6 @@ def log_lines(scratch: Scratch, key: str) -> Iterator[str]:
 def compute_id(aws: Aws, job: Job) -> str:
     """Return the id of the server, cluster or application; empty where there is none."""
     return _physical(aws, job, describe(aws, job_stack(job.id)))
-
-
-def end(aws: Aws, job: str) -> list[str]:
-    """Terminate whatever works for a job, at once; return what was terminated."""
-    ended = []
-    for cluster in clusters(aws, job):
-        with told(f"terminate {cluster}"):
-            aws.client("emr").terminate_job_flows(JobFlowIds=[cluster])
-        ended.append(cluster)
-    for instance in instances(aws, job):
-        with told(f"terminate {instance}"):
-            aws.client("ec2").terminate_instances(InstanceIds=[instance])
-        ended.append(instance)
-    for application in applications(aws, job):
-        ended += _end_application(aws, application)
-    return ended
 
 
 def instances(aws: Aws, job: str) -> list[str]:
@@ -140,33 +143,24 @@ def applications(aws: Aws, job: str) -> list[str]:
         return [a["id"] for a in found if a["name"] == job and a["state"] != "TERMINATED"]
 
 
-def _end_application(aws: Aws, application: str) -> list[str]:
-    client = aws.client("emr-serverless")
-    ended = []
-    with told(f"stop {application}"):
-        for run in client.list_job_runs(applicationId=application)["jobRuns"]:
-            if run["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "QUEUED"):
-                client.cancel_job_run(applicationId=application, jobRunId=run["id"])
-                ended.append(run["id"])
-        found = client.get_application(applicationId=application)["application"]
-        if found["state"] in ("STARTED", "STARTING"):
-            client.stop_application(applicationId=application)
-            ended.append(application)
-    return ended
-
-
 def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, str]:
     if stack is None:
         return "absent", "there is no stack, and no result"
     status = stack["StackStatus"]
+    if status == "ROLLBACK_IN_PROGRESS":
+        return "creating", f"its stack failed, and is taken back ({_why(aws, stack)})"
     if status.startswith(("DELETE", "ROLLBACK")) or status.endswith("FAILED"):
-        return "failed", f"its stack is {status}"
+        return "failed", f"its stack is {status} ({_why(aws, stack)})"
     physical = _physical(aws, job, stack)
     if physical:
         return {"ec2": _server, "emr": _cluster, "serverless": _application}[job.on](aws, physical)
     if "PROGRESS" in status:
         return "creating", "its stack is being made"
     return "failed", f"its stack is {status} and has no compute"
+
+
+def _why(aws: Aws, stack: dict[str, Any]) -> str:
+    return reason(aws, stack["StackId"]) or "no reason given"
 
 
 def _physical(aws: Aws, job: Job, stack: dict[str, Any] | None) -> str:
@@ -217,12 +211,20 @@ def _application(aws: Aws, application: str) -> tuple[Phase, str]:
     with told(f"look at {application}"):
         runs = aws.client("emr-serverless").list_job_runs(applicationId=application)["jobRuns"]
     if not runs:
-        return "absent", f"{application} is there, and no job was started on it"
+        return "starting", _NOT_STARTED
     run = max(runs, key=lambda each: each["createdAt"])
     state, why = run["state"], run.get("stateDetails") or "no reason given"
     if state in ("FAILED", "CANCELLED", "CANCELLING", "SUCCESS"):
         return "failed", f"job run {run['id']} is {state} and wrote no result ({why})"
     return ("running" if state == "RUNNING" else "starting"), f"job run {run['id']} is {state}"
+
+
+def _is_lack_of_spot(said: str) -> bool:
+    return any(word in said.lower() for word in _NO_SPOT)
+
+
+def _is_lack_of_room(said: str) -> bool:
+    return any(words in said.lower() for words in _NO_ROOM)
 
 
 def _ends(stack: dict[str, Any] | None) -> dt.datetime | None:

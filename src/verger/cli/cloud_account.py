@@ -1,0 +1,52 @@
+"""`verger cloud check` and `policy`: what an account of AWS allows, and what it has to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from verger.cli.cloud_options import OUTSIDE_EU, REGION
+from verger.errors import CloudError
+from verger.progress import FAIL, show, tell
+
+
+@click.command("check")
+@click.argument("photos", required=False)
+@click.argument("store", required=False)
+@REGION
+@OUTSIDE_EU
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
+def check_command(
+    photos: str | None, store: str | None, region: str, outside_eu: bool, as_json: bool
+) -> int:
+    """Check what AWS would refuse a run: nothing is made, and it costs nothing.
+
+    Who is signed in, the region, the plan of the account, quotas, zones, budgets, the buckets of
+    PHOTOS and STORE, and each permission. Ends with 0, or with 9 if a check failed.
+    """
+    from verger.cloud.aws import Aws
+    from verger.cloud.check import examine
+
+    checks = []
+    for check in examine(Aws(region), photos, store, outside_eu=outside_eu):
+        checks.append(check)
+        if not as_json:
+            tell(str(check))
+    if as_json:
+        show(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+    return CloudError.exit_code if any(check.state == FAIL for check in checks) else 0
+
+
+@click.command("policy")
+@click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
+@REGION
+def policy_command(buckets: tuple[str, ...], region: str) -> None:
+    """Print the policy that a user needs who runs Verger on AWS with these buckets."""
+    from verger.cloud.policy import user_policy
+
+    show(json.dumps(user_policy(list(buckets), region), indent=2))
+
+
+COMMANDS = (check_command, policy_command)
