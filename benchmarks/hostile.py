@@ -49,7 +49,7 @@ _EVERY = 20  # of so many requests one is hostile
 _AT_ONCE = 20  # silent clients that come together
 _ASKS = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _UPLOAD = (
-    b"POST /api/identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+    b"POST /api/v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
     b"Content-Type: multipart/form-data; boundary=frontier\r\n\r\n"
 )
 
@@ -237,7 +237,7 @@ class _Client:
         for _ in range(2):  # a connection may have been ended after an earlier answer
             try:
                 self._connection.request(
-                    "POST", "/api/identify", content, {"Content-Type": CONTENT_TYPE}
+                    "POST", "/api/v1/identify", content, {"Content-Type": CONTENT_TYPE}
                 )
                 response = self._connection.getresponse()
                 return response.status, response.read()

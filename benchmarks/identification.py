@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import open_backbone
-from verger.gallery.calibration import calibrate, calibration_error
 from verger.gallery.evaluate import auroc
 from verger.gallery.evidence import ABSENT, NEIGHBOURS, label_means, nearest_by_label, nearest_rows
+from verger.gallery.fitting import calibrate, calibration_error
 from verger.gallery.rehearsal import rehearse
 from verger.knowledge import group_of
 from verger.photos.decode import Framing, decode
@@ -82,7 +82,7 @@ def _rehearsed(features: npt.NDArray[np.float32], labels: Labels) -> None:
         print("\nToo few photos to rehearse on.")
         return
     fitted = calibrate(held)
-    shares, familiar = fitted.confidences(held.evidence), fitted.familiarities(held.evidence)
+    shares, familiar = fitted.shares(held.evidence), fitted.familiarities(held.evidence)
     right = shares.argmax(axis=1) == held.labels
     error = calibration_error(shares.max(axis=1)[held.seen], right[held.seen])
     own = held.groups[held.labels][:, None] == held.groups[None, :]

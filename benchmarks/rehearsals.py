@@ -49,8 +49,8 @@ def main() -> None:
         asked, others = rows.take(order[:_ASKED]), order[_ASKED:]
         with tempfile.TemporaryDirectory(prefix="verger-bench-") as scratch:
             whole, fewer = Path(scratch) / "whole", Path(scratch) / "fewer"
-            _build(rows.take(np.sort(others)), whole)
-            _build(rows.take(np.sort(others[int(len(others) * MOST_CHANGED) :])), fewer)
+            build(rows.take(np.sort(others)), whole)
+            build(rows.take(np.sort(others[int(len(others) * MOST_CHANGED) :])), fewer)
             own, kept = (_named(asked, whole, _calibration(folder)) for folder in (whole, fewer))
         pairs = list(zip(own, kept, strict=True))
         apart = np.array([abs(_first(one) - _first(other)) for one, other in pairs])
@@ -60,7 +60,7 @@ def main() -> None:
               f"| {verdicts} |", flush=True)  # fmt: skip
 
 
-def _build(rows: pa.Table, to: Path) -> None:
+def build(rows: pa.Table, to: Path) -> None:
     """Fit the discriminant projection to these photos, and make their gallery."""
     for name in (FEATURES, PROJECTION):
         (to / name).mkdir(parents=True)

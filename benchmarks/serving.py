@@ -168,7 +168,7 @@ def _clients(
 def _send(client: http.client.HTTPConnection, sent: bytes) -> tuple[int, bytes]:
     for attempt in (1, 2):
         try:
-            client.request("POST", "/api/identify", sent, {"Content-Type": CONTENT_TYPE})
+            client.request("POST", "/api/v1/identify", sent, {"Content-Type": CONTENT_TYPE})
             response = client.getresponse()
             return response.status, response.read()
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):

@@ -52,7 +52,7 @@ for _ in range(600):
 urllib.request.urlopen("http://127.0.0.1:8123/").read()
 body = b"--x\\r\\nContent-Disposition: form-data; name=photos; filename=a.jpg\\r\\n\\r\\n"
 body += Path(photo).read_bytes() + b"\\r\\n--x--\\r\\n"
-asked = urllib.request.Request("http://127.0.0.1:8123/api/identify", body)
+asked = urllib.request.Request("http://127.0.0.1:8123/api/v1/identify", body)
 asked.add_header("Content-Type", "multipart/form-data; boundary=x")
 try:
     urllib.request.urlopen(asked).read()

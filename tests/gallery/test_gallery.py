@@ -69,8 +69,10 @@ def test_what_is_unlike_everything_is_refused(
     gallery = Gallery.open(made[0])
     rows = np.random.default_rng(3).gamma(0.2, 3.0, (40, D)).astype(np.float32)
     answers = [gallery.identify(row[None]) for row in rows]
-    assert np.mean([a.verdict is Verdict.UNSURE for a in answers]) > 0.9
+    assert np.mean([a.verdict is Verdict.UNKNOWN for a in answers]) > 0.85
+    assert not any(a.verdict.names for a in answers)
     assert np.mean([a.known for a in answers]) < 0.05
+    assert {a.confidence for a in answers if a.verdict is Verdict.UNKNOWN} == {0.0}
 
 
 def test_the_order_and_scale_of_photos_of_one_fruit_do_not_matter(
@@ -111,6 +113,7 @@ def test_confidences_are_shares_and_groups_add_up(
     confidences = [guess.confidence for guess in given.labels]
     assert confidences == sorted(confidences, reverse=True)
     assert 0 < sum(confidences) <= 1 + 1e-9
+    assert 0 < sum(guess.share for guess in given.labels) <= 1 + 1e-9
     assert given.group == "apple"
     apples = sum(g.confidence for g in given.labels if g.name.startswith("Apple"))
     assert given.group_confidence >= apples - 1e-9
@@ -166,7 +169,7 @@ def test_photos_without_labels_have_neighbours_alone(tmp_path: Path) -> None:
     gallery = Gallery.open(write_store(tmp_path / "s", [None] * 18, rows))
     given = gallery.identify(rows[4:5])
     assert (given.verdict, given.labels, given.label, given.group) == (
-        Verdict.UNSURE,
+        Verdict.UNKNOWN,
         (),
         None,
         None,
@@ -239,8 +242,8 @@ def test_no_gallery_is_said(store: Path) -> None:
 
 
 def test_a_newer_format_is_said(store: Path) -> None:
-    rewrite(store, lambda header: header.update(format=2))
-    assert "has format 2; this version of Verger reads up to 1. Upgrade" in refusal(store)
+    rewrite(store, lambda header: header.update(format=3))
+    assert "has format 3; this version of Verger reads up to 2. Upgrade" in refusal(store)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +273,7 @@ def test_a_header_that_is_none_is_refused(store: Path, content: bytes) -> None:
         lambda h: h["calibration"].update(nearest=float("nan")),
         lambda h: h["calibration"].update(spread=[0, 1]),
         lambda h: h["calibration"]["familiarity"].reverse(),
-        lambda h: h["calibration"]["variety"].update(least=None),
+        lambda h: h["calibration"]["bounds"].update(variety=None),
         lambda h: h["calibration"]["variety"].update(__class__=1),
         lambda h: h["calibration"].pop("photos"),
     ],

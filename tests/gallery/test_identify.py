@@ -157,7 +157,8 @@ def test_evaluate_measures_a_folder(made: tuple[Path, Path], tmp_path: Path) -> 
     assert measured["labels"]["photos"] == measured["photos"]
     assert measured["labels"]["top_1"] > 0.9
     assert measured["groups"]["top_1"] >= measured["labels"]["top_1"]
-    assert sum(verdict["photos"] for verdict in measured["verdicts"].values()) == 18
+    verdicts = measured["verdicts"]
+    assert sum(verdicts[verdict]["photos"] for verdict in Verdict) == 18
     told = verger("evaluate", store, photos / "Test", "--quiet")
     assert told.stdout.startswith("18 labelled photos; 0 rejected")
     assert told.stderr == ""
@@ -222,9 +223,10 @@ def test_looking_up_imports_no_spark(made: tuple[Path, Path]) -> None:
 
 
 def told(verdict: Verdict, label: str, group: str, confidence: float, known: float) -> Answer:
+    first = Guess(label, confidence, confidence), Guess(group, confidence, confidence)
     return Answer(
-        verdict, (Guess(label, confidence), Guess("Plum", 0.1)), (Guess(group, confidence),),
-        known, (), 1,
+        verdict, False, confidence, (first[0], Guess("Plum", 0.1, 0.1)),
+        (first[1], Guess("plum", 0.1, 0.1)), known, (), 1,
     )  # fmt: skip
 
 
@@ -233,20 +235,24 @@ def test_measures_of_answers_that_are_known() -> None:
     cases = [
         Case("Apple Golden 1", told(Verdict.VARIETY, "Apple Golden 1", "apple", 0.9, 0.8)),
         Case("Apple Golden 1", told(Verdict.VARIETY, "Apple Red 1", "apple", 0.9, 0.7)),
-        Case("Plum", told(Verdict.UNSURE, "Apple Red 1", "apple", 0.5, 0.02)),
+        Case("Plum", told(Verdict.AMBIGUOUS, "Apple Red 1", "apple", 0.5, 0.02)),
         Case("Apple Braeburn 1", told(Verdict.GROUP, "Apple Red 1", "apple", 0.6, 0.5)),
-        Case("Carton", told(Verdict.UNSURE, "Plum", "plum", 0.4, 0.01)),
+        Case("Carton", told(Verdict.UNKNOWN, "Plum", "plum", 0.4, 0.01)),
     ]
     found = measure(cases, labels, groups)
     assert found["labels"] == {"photos": 3, "top_1": 0.3333, "top_5": 0.6667}
-    assert found["groups"] == {"photos": 4, "top_1": 0.75, "top_5": 0.75}
-    assert found["verdicts"]["variety"] == {"photos": 2, "share": 0.4, "right": 0.5}
-    assert found["verdicts"]["group"] == {"photos": 1, "share": 0.2, "right": 1.0}
-    assert found["verdicts"]["unsure"] == {"photos": 2, "share": 0.4, "right": 1.0}
+    assert found["groups"] == {"photos": 4, "top_1": 0.75, "top_5": 1.0}
+    rows = {name: (row["photos"], row["right"]) for name, row in found["verdicts"].items()}
+    assert rows == {
+        "named": (3, 0.6667), "variety": (2, 0.5), "group": (1, 1.0), "ambiguous": (1, 1.0),
+        "unfamiliar": (0, None), "unknown": (1, 1.0),
+    }  # fmt: skip
+    assert found["verdicts"]["named"]["share"] == 0.6
+    assert found["verdicts"]["named"]["confidence"] == 0.8
     assert found["calibration"]["label_error"] == pytest.approx((0.8 + 0.5) / 3, abs=1e-4)
     never = found["never_seen"]
-    assert (never["photos"], never["no_variety_claimed"], never["unsure"]) == (2, 1.0, 0.5)
-    assert never["of_groups_never_seen"] == {"photos": 1, "unsure": 1.0, "auroc": 1.0}
+    assert (never["photos"], never["no_variety_claimed"], never["not_named"]) == (2, 1.0, 0.5)
+    assert never["of_groups_never_seen"] == {"photos": 1, "not_named": 1.0, "auroc": 1.0}
     assert never["auroc"] == pytest.approx(5 / 6, abs=1e-4)
 
 

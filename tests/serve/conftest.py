@@ -48,7 +48,7 @@ class Server:
 
     def identify(self, *photos: bytes, name: str = "photo.jpg") -> httpx.Response:
         files = [("photos", (name, photo)) for photo in photos]
-        return httpx.post(f"{self.url}/api/identify", files=files, timeout=60, trust_env=False)
+        return httpx.post(f"{self.url}/api/v1/identify", files=files, timeout=60, trust_env=False)
 
     def inside(self) -> int:
         """Return how many uploads are inside, as the metrics say."""

@@ -66,13 +66,13 @@ def test_every_format_is_told_by_its_content(server: Server, photo: Photo) -> No
 
 
 def test_labels_are_listed_and_shown(server: Server) -> None:
-    told = server.get("/api/labels").json()
+    told = server.get("/api/v1/labels").json()
     labels = {entry["label"]: entry for entry in told["labels"]}
     assert len(labels) == VARIETIES + 1
     assert told["photos"] == (VARIETIES + 1) * VIEWS
     assert labels["Raspberry"]["names"]["fr"]["plural"] == "framboises"
     for label, entry in labels.items():
-        shown = server.get(f"/api/labels/{quote(label, safe='')}")
+        shown = server.get(f"/api/v1/labels/{quote(label, safe='')}")
         assert shown.status_code == 200, label
         assert shown.json()["label"] == label
         assert shown.json()["photos"] == entry["photos"] == VIEWS
@@ -80,15 +80,15 @@ def test_labels_are_listed_and_shown(server: Server) -> None:
 
 
 def test_a_label_may_be_called_anything(server: Server) -> None:
-    shown = server.get(f"/api/labels/{quote(HOSTILE_LABEL, safe='')}").json()
+    shown = server.get(f"/api/v1/labels/{quote(HOSTILE_LABEL, safe='')}").json()
     assert shown["label"] == HOSTILE_LABEL
-    problem(server.get("/api/labels/No%20such%20fruit"), 404, "not-found")
-    problem(server.get("/api/labels/..%2F..%2Frun.json"), 404, "not-found")
+    problem(server.get("/api/v1/labels/No%20such%20fruit"), 404, "not-found")
+    problem(server.get("/api/v1/labels/..%2F..%2Frun.json"), 404, "not-found")
 
 
 def test_thumbnails(server: Server) -> None:
-    known = server.get("/api/labels").json()
-    address = f"/api/photos/{known['labels'][0]['photo']}/thumbnail"
+    known = server.get("/api/v1/labels").json()
+    address = f"/api/v1/photos/{known['labels'][0]['photo']}/thumbnail"
     plain = server.get(address)
     assert plain.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(plain.content)).format == "JPEG"
@@ -97,9 +97,9 @@ def test_thumbnails(server: Server) -> None:
     assert "immutable" in kept.headers["cache-control"]
     again = server.get(address, headers={"If-None-Match": plain.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    problem(server.get(f"/api/photos/{known['photos']}/thumbnail"), 404, "not-found")
-    problem(server.get("/api/photos/-1/thumbnail"), 422, "invalid")
-    problem(server.get(f"/api/photos/{'9' * 5000}/thumbnail"), 422, "invalid")
+    problem(server.get(f"/api/v1/photos/{known['photos']}/thumbnail"), 404, "not-found")
+    problem(server.get("/api/v1/photos/-1/thumbnail"), 422, "invalid")
+    problem(server.get(f"/api/v1/photos/{'9' * 5000}/thumbnail"), 422, "invalid")
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_health_and_metrics(server: Server, photo: Photo) -> None:
         for s in families["verger_http_requests"].samples
         if "route" in s.labels
     }
-    assert ("/api/identify", "200") in requests
+    assert ("/api/v1/identify", "200") in requests
     assert ("other", "404") in requests, "a path that a client made up must not become a label"
     assert families["verger_gallery_photos"].samples[0].value == (VARIETIES + 1) * VIEWS
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/labels", "/docs", "/style.css", "/nothing", "/metrics"]
+    "path", ["/", "/api/v1/labels", "/docs", "/style.css", "/nothing", "/metrics"]
 )
 def test_every_answer_has_the_security_headers(server: Server, path: str) -> None:
     headers = server.get(path).headers
@@ -211,14 +211,14 @@ def test_a_defect_is_a_problem_and_tells_no_secret(
     with start(store=store) as broken:  # type: ignore[operator]
         for file in (store / "features").iterdir():
             file.write_bytes(b"no table")
-        answer = broken.get("/api/photos/0/thumbnail")
+        answer = broken.get("/api/v1/photos/0/thumbnail")
         problem(answer, 500, "internal")
         assert str(store) not in answer.text
         assert broken.get("/healthz").status_code == 200
 
 
 def test_head_says_of_every_address_what_get_says(server: Server) -> None:
-    gallery = ["/api/labels", "/api/labels/Fig", "/api/photos/0/thumbnail"]
+    gallery = ["/api/v1/labels", "/api/v1/labels/Fig", "/api/v1/photos/0/thumbnail"]
     for path in ("/", "/docs", "/app.js", "/openapi.json", "/healthz", "/metrics", *gallery):
         head, get = (httpx.request(method, server.url + path, trust_env=False)
                      for method in ("HEAD", "GET"))  # fmt: skip
@@ -227,7 +227,7 @@ def test_head_says_of_every_address_what_get_says(server: Server) -> None:
         if path != "/metrics":  # it counts what has been asked
             assert head.headers["content-length"] == get.headers["content-length"], path
     assert httpx.head(f"{server.url}/nothing", trust_env=False).status_code == 404
-    refused = httpx.head(f"{server.url}/api/identify", trust_env=False)
+    refused = httpx.head(f"{server.url}/api/v1/identify", trust_env=False)
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     refused = httpx.delete(f"{server.url}/healthz", trust_env=False)
     assert refused.headers["allow"] == "GET, HEAD"

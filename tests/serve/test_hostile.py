@@ -69,7 +69,7 @@ def test_any_multipart(server: Server, body: bytes, boundary: str) -> None:
     content_type = f"multipart/form-data; boundary={boundary}".encode()
     any_answer(
         httpx.post(
-            f"{server.url}/api/identify",
+            f"{server.url}/api/v1/identify",
             content=body,
             headers={b"Content-Type": content_type},
             timeout=60,
@@ -84,5 +84,5 @@ def test_any_multipart(server: Server, body: bytes, boundary: str) -> None:
 def test_any_label(server: Server, path: str) -> None:
     from urllib.parse import quote
 
-    address = "/api/labels/" + quote(path.encode("utf-8", "surrogatepass"), safe="")
+    address = "/api/v1/labels/" + quote(path.encode("utf-8", "surrogatepass"), safe="")
     assert server.get(address).status_code in (200, 404)

@@ -30,7 +30,7 @@ _MIB = 2**20
 
 def post(server: Server, body: bytes, content_type: str = "") -> httpx.Response:
     headers = {"Content-Type": content_type or "multipart/form-data; boundary=frontier"}
-    url = f"{server.url}/api/identify"
+    url = f"{server.url}/api/v1/identify"
     return httpx.post(url, content=body, headers=headers, timeout=60, trust_env=False)
 
 
@@ -39,7 +39,7 @@ def test_addresses_and_methods_that_there_are_not(server: Server) -> None:
     problem(server.get("/../../etc/passwd"), 404, "not-found")
     problem(server.get("/%2e%2e/%2e%2e/etc/passwd"), 404, "not-found")
     problem(server.get("/page/../index.html"), 404, "not-found")
-    refused = server.get("/api/identify")
+    refused = server.get("/api/v1/identify")
     problem(refused, 405, "method-not-allowed")
     assert refused.headers["allow"] == "POST"
     problem(httpx.delete(f"{server.url}/api/labels", trust_env=False), 405, "method-not-allowed")
@@ -225,7 +225,7 @@ def _connected(server: Server) -> Iterator[socket.socket]:
 
 def _request(server: Server, length: bytes) -> bytes:
     return (
-        b"POST /api/identify HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"POST /api/v1/identify HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         b"Content-Type: multipart/form-data; boundary=frontier\r\n" + length + b"\r\n\r\n"
     )
 

@@ -37,7 +37,7 @@ def test_the_description_holds(server: Server, tmp_path: Path) -> None:
 
 def test_every_operation_tells_its_problems(server: Server) -> None:
     described = server.get("/openapi.json").json()
-    identify = described["paths"]["/api/identify"]["post"]
+    identify = described["paths"]["/api/v1/identify"]["post"]
     for status in ("400", "408", "413", "415", "422", "429", "500", "503"):
         (kind,) = identify["responses"][status]["content"]
         assert kind == "application/problem+json"

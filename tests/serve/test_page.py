@@ -127,7 +127,7 @@ def test_from_a_photo_to_an_answer(
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("verdict", ["variety", "group", "unsure"])
+@pytest.mark.parametrize("verdict", ["variety", "group", "ambiguous", "unfamiliar", "unknown"])
 def test_every_verdict_is_put_into_words(
     visit: Callable[..., Visit], photo: Photo, verdict: str, known: bool
 ) -> None:
@@ -143,15 +143,28 @@ def test_every_verdict_is_put_into_words(
                 guess["species"] = None
         route.fulfill(response=answer, json=told)
 
-    one.page.route("**/api/identify", turned)
+    one.page.route("**/api/v1/identify", turned)
     one.open()
     one.choose(photo("Fig", 3))
-    title = "Not sure" if verdict == "unsure" else re.compile("^fig$", re.IGNORECASE)
-    expect(one.page.locator(".answer h1")).to_have_text(title)
+    fig, a_fig = re.compile("^fig$", re.IGNORECASE), "a fig" if known else "fig"
+    titles = {
+        "variety": fig, "group": fig, "ambiguous": re.compile(f"^{a_fig} or ", re.IGNORECASE),
+        "unfamiliar": f"Most like {a_fig}", "unknown": "Not recognised",
+    }  # fmt: skip
+    expect(one.page.locator(".answer h1")).to_have_text(titles[verdict])
     whole = "a fig." if known else "this variety."
-    words = {"variety": whole, "group": "which variety", "unsure": "looks like nothing"}
+    words = {
+        "variety": whole, "group": "which variety", "ambiguous": "looks like both",
+        "unfamiliar": "unlike the photos known here", "unknown": "no fruit or vegetable known",
+    }  # fmt: skip
     expect(one.page.locator(".verdict")).to_contain_text(words[verdict])
-    expect(one.page.locator(".species")).to_have_count(int(known and verdict != "unsure"))
+    named = verdict in ("variety", "group")
+    expect(one.page.locator(".species")).to_have_count(int(known and named))
+    # One number stands for the claim, and it is that of the first candidate; unknown has none.
+    expect(one.page.locator(".determination .scale")).to_have_count(int(verdict != "unknown"))
+    expect(one.page.locator(".candidates")).to_have_count(int(verdict != "unknown"))
+    expect(one.page.locator(".two img")).to_have_count(2 if verdict == "ambiguous" else 0)
+    one.keep(f"verdict-{verdict}{'' if known else '-unlabelled'}")
 
 
 def test_the_photo_is_made_smaller_and_loses_what_else_it_told(
@@ -175,15 +188,15 @@ def test_the_photo_is_made_smaller_and_loses_what_else_it_told(
         bodies.append(route.request.post_data_buffer or b"")
         route.continue_()
 
-    one.page.route("**/api/identify", keep)
+    one.page.route("**/api/v1/identify", keep)
     one.open()
     one.choose(out.getvalue())
     expect(one.page.locator(".answer")).to_be_visible()
     (body,) = bodies
     assert b"SECRET" not in body
-    start = body.index(b"\xff\xd8")
+    start = body.index(b"\x89PNG")
     with Image.open(io.BytesIO(body[start:])) as sent:
-        assert sent.size == (683, 1024)
+        assert sent.size == (500, 750)
         assert not sent.getexif()
 
 
@@ -283,7 +296,7 @@ def test_while_it_works_it_says_so_and_can_be_stopped(
 ) -> None:
     one = visit(**PHONE)
     held: list[Route] = []
-    one.page.route("**/api/identify", lambda route: held.append(route))  # noqa: PLW0108
+    one.page.route("**/api/v1/identify", lambda route: held.append(route))  # noqa: PLW0108
     one.open()
     one.choose(photo("Fig", 3))
     expect(one.page.locator("progress")).to_be_visible()
@@ -309,7 +322,7 @@ def test_a_busy_server_is_asked_again(visit: Callable[..., Visit], photo: Photo)
         else:
             route.continue_()
 
-    one.page.route("**/api/identify", busy)
+    one.page.route("**/api/v1/identify", busy)
     one.open()
     one.choose(photo("Fig", 3))
     expect(one.page.locator("#work-status")).to_contain_text("The server is busy")

@@ -59,12 +59,12 @@ def test_a_later_run_takes_over(
     store = tmp_path / "store"
     shutil.copytree(old, store)
     with start("--refresh", "1", store=store) as server:
-        before = server.get("/api/labels").json()
-        thumbnail = f"/api/photos/0/thumbnail?gallery={before['gallery']}"
+        before = server.get("/api/v1/labels").json()
+        thumbnail = f"/api/v1/photos/0/thumbnail?gallery={before['gallery']}"
         assert server.get(thumbnail).status_code == 200
         _publish(new, store)
         _until(server, 4)
-        after = server.get("/api/labels").json()
+        after = server.get("/api/v1/labels").json()
         assert after["gallery"] != before["gallery"]
         assert len(after["labels"]) == 4
         assert server.identify(photo("Fig")).json()["gallery"] == after["gallery"]
@@ -106,8 +106,8 @@ def test_files_that_are_cut_short_in_place_do_not_end_the_server(
         for file in store.glob("gallery/*"):
             os.truncate(file, 1)
         assert server.identify(photo("Fig")).json() == before
-        assert server.get("/api/labels").status_code == 200
+        assert server.get("/api/v1/labels").status_code == 200
         for file in store.glob("features/*"):
             os.truncate(file, 1)
-        any_problem(server.get("/api/photos/0/thumbnail"))
+        any_problem(server.get("/api/v1/photos/0/thumbnail"))
         assert server.identify(photo("Fig")).json() == before

@@ -64,7 +64,7 @@ def test_those_who_do_not_read_do_not_hold_up_the_end(start: Start, number: int)
 def test_an_upload_that_never_ends_does_not_hold_up_the_end(start: Start) -> None:
     with start("--timeout", "600") as server, _many(server, 1) as (client,):
         client.sendall(
-            b"POST /api/identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"POST /api/v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
             b"Content-Type: multipart/form-data; boundary=frontier\r\n\r\n"
         )
         _until(lambda: server.inside() == 1)

@@ -33,7 +33,9 @@ def any_answer(answer: httpx.Response) -> None:
     """Check that an answer to an upload is an identification or a well-formed problem."""
     if answer.status_code == 200:
         told = answer.json()
-        assert told["verdict"] in ("variety", "group", "unsure")
+        verdicts = ("variety", "group", "ambiguous", "unfamiliar", "unknown")
+        assert told["verdict"] in verdicts
+        assert (told["confidence"] > 0) == (told["verdict"] != "unknown")
         assert told["labels"]
         assert told["neighbours"]
     else:

@@ -51,12 +51,19 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
 
 
 def claim(answer: Answer) -> str:
-    """Say in words what an answer claims."""
-    if answer.verdict is Verdict.VARIETY:
-        return str(answer.label)
-    if answer.verdict is Verdict.GROUP:
-        return f"{answer.group}, the variety is not certain"
-    return "not sure, or none of these"
+    """Say in words what an answer claims, and what it is in doubt of."""
+    match answer.verdict:
+        case Verdict.VARIETY:
+            said = str(answer.label)
+        case Verdict.GROUP:
+            said = f"{answer.group}, the variety is not certain"
+        case Verdict.AMBIGUOUS:
+            said = " or ".join(guess.name for guess in answer.groups[:2])
+        case Verdict.UNFAMILIAR:
+            said = f"most like {answer.group}, but unlike the photos here"
+        case Verdict.UNKNOWN:
+            said = "unlike anything here" if answer.labels else "the photos here have no labels"
+    return f"{said} (a close call)" if answer.close else said
 
 
 def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
@@ -72,15 +79,19 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
         _measure("by label", labels, "top_1", "top_5"),
         _measure("by species or group", groups, "top_1", "top_5"),
         "",
-        f"{'verdict':<28}{'photos':>8}{'share':>9}{'right':>9}",
+        f"{'verdict':<28}{'photos':>8}{'share':>9}{'right':>9}{'said':>9}",
     ]
     error = measured["calibration"]
     lines += [
-        *(_measure(name, one, "share", "right") for name, one in measured["verdicts"].items()),
+        *(
+            _measure(name, one, "share", "right", "confidence")
+            for name, one in measured["verdicts"].items()
+        ),
         "",
-        f"Calibration error, {error['bins']} bins: by label {_number(error['label_error'])} "
-        f"(chance alone: {_number(error['label_error_by_chance'])}), by group "
-        f"{_number(error['group_error'])} (chance: {_number(error['group_error_by_chance'])}).",
+        f"Calibration error of what is here, {error['bins']} bins: by label "
+        f"{_number(error['label_error'])} (chance alone: "
+        f"{_number(error['label_error_by_chance'])}), by group {_number(error['group_error'])} "
+        f"(chance: {_number(error['group_error_by_chance'])}).",
     ]
     if never["photos"]:
         nothing = never["of_groups_never_seen"]
@@ -91,7 +102,7 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
         if nothing["photos"]:
             lines.append(
                 f"Of the {nothing['photos']:,} whose species or group was never seen either, "
-                f"{_percent(nothing['unsure']).strip()} were refused; "
+                f"{_percent(nothing['not_named']).strip()} got no name; "
                 f"AUROC {_number(nothing['auroc'])}."
             )
     return lines
@@ -109,15 +120,12 @@ def _rows(fruits: Sequence[Identified]) -> Iterator[tuple[str, ...]]:
 def _cells(answer: Answer) -> tuple[str, ...]:
     """Return what is said of an answer, from its verdict on."""
     is_variety = answer.verdict is Verdict.VARIETY
-    sure = answer.group_confidence
-    if is_variety and answer.labels:
-        sure = answer.labels[0].confidence
     then = [f"{visible(g.name)} {g.confidence:.0%}" for g in answer.labels[int(is_variety) :][:3]]
     nearest = answer.neighbours[0] if answer.neighbours else None
     return (
         answer.verdict.value,
         visible(claim(answer)),
-        "" if answer.verdict is Verdict.UNSURE else f"{sure:.0%}",
+        f"{answer.confidence:.0%}" if answer.confidence else "",
         ", ".join(then),
         f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
     )

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from enum import StrEnum
 from typing import Any
 
-
-class Verdict(StrEnum):
-    """How much an answer claims."""
-
-    VARIETY = "variety"  # this label
-    GROUP = "group"  # this species; which of its labels is not certain
-    UNSURE = "unsure"  # none of these, or not sure
+from verger.gallery.verdict import Verdict
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Guess:
-    """A label or a group, and the calibrated probability that it is the right one, 0 to 1."""
+    """A label or a group.
+
+    confidence: the probability that it is right, 0 to 1
+    share:      the same given that the fruit is one of the gallery's; these add up to 1
+    """
 
     name: str
     confidence: float
+    share: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,17 +41,21 @@ class Neighbour:
 class Answer:
     """What one fruit is.
 
-    verdict:     what is claimed
+    verdict:     what is claimed, or which doubt there is
+    close:       whether a shade of difference in the photo might give another verdict
+    confidence:  the probability that what the verdict says is right: that label, that species, or
+                 under `ambiguous` one of the two likeliest species; 0 under `unknown`
     labels:      the likeliest labels, most likely first
     groups:      the likeliest groups (species keys; a label without a species is its own group)
     known:       how usual this is for the gallery: the share of held-out photos named right that
-                 were less like it, 0 to 1; `unsure` below 0.05. The confidences do not contain it:
-                 they are given that the fruit is one of the gallery's labels
+                 were less like it, 0 to 1
     neighbours:  the nearest photos, nearest first
     photos:      how many photos of the fruit were looked at
     """
 
     verdict: Verdict
+    close: bool
+    confidence: float
     labels: tuple[Guess, ...]
     groups: tuple[Guess, ...]
     known: float
@@ -79,6 +81,8 @@ class Answer:
         """Return the answer as plain dicts, lists, strings and numbers."""
         return {
             "verdict": self.verdict.value,
+            "close": self.close,
+            "confidence": _short(self.confidence),
             "labels": [{"label": g.name, "confidence": _short(g.confidence)} for g in self.labels],
             "group": self.group,
             "group_confidence": _short(self.group_confidence),

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from verger.errors import CountError
-from verger.gallery.calibration import Calibration, calibrate
+from verger.gallery.calibration import Calibration
 from verger.gallery.contents import read_contents
 from verger.gallery.evidence import Floats, add_by_label, label_means
 from verger.gallery.files import paths_schema, read_header, write_header
+from verger.gallery.fitting import calibrate
 from verger.gallery.gallery import at_hand
 from verger.gallery.projector import Projector, open_projector
 from verger.gallery.rehearsal import rehearse

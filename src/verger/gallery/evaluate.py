@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from verger.embed.features import MAX_BYTES, fetch
 from verger.errors import PhotosError
 from verger.gallery import Answer, Verdict
-from verger.gallery.calibration import calibration_error
+from verger.gallery.fitting import calibration_error
 from verger.gallery.identify import Identifier
 from verger.knowledge import group_of
 from verger.photos.labels import labeller_from
@@ -79,7 +79,7 @@ def evaluate(
 def measure(cases: Sequence[Case], labels: Sequence[str], groups: Sequence[str]) -> dict[str, Any]:
     """Measure answers against the truth, given the labels of a gallery and the group of each."""
     group_by_label = dict(zip(labels, groups, strict=True))
-    truth = [group_by_label.get(c.label) or str(group_of(c.label) or c.label) for c in cases]
+    truth = [truth_of(case.label, group_by_label) for case in cases]
     seen = np.array([case.label in group_by_label for case in cases])
     seen_group = np.array([group in set(groups) for group in truth])
     return {
@@ -89,6 +89,11 @@ def measure(cases: Sequence[Case], labels: Sequence[str], groups: Sequence[str])
         "calibration": {"bins": BINS, **_calibration(cases, truth, seen, seen_group)},
         "never_seen": _never_seen(cases, seen, seen_group),
     }
+
+
+def truth_of(label: str, group_by_label: Mapping[str, str]) -> str:
+    """Return the group of a label: as the gallery has it, else as `verger.knowledge` does."""
+    return group_by_label.get(label) or str(group_of(label) or label)
 
 
 def _answers(
@@ -123,29 +128,38 @@ def _ranks(
 
 
 def _verdicts(cases: Sequence[Case], truth: Sequence[str], known: dict[str, str]) -> dict[str, Any]:
-    """Of each verdict: how many, and how many were right.
+    """Of each verdict, and of all that name something: how many, how many right, how sure it was.
 
-    A variety is right where it is the label, a group where it is that of the label, and "unsure"
-    where the label was never seen, or the likeliest label would have been wrong.
+    A variety is right where it is the label, a group and the guess under "unfamiliar" where it is
+    that of the label, two names where one of them is; and "unknown" where the label was never seen.
     """
-    right: dict[Verdict, list[bool]] = {verdict: [] for verdict in Verdict}
-    for case, group in zip(cases, truth, strict=True):
-        answer = case.answer
-        right[answer.verdict].append(
-            {
-                Verdict.VARIETY: answer.label == case.label,
-                Verdict.GROUP: answer.group == group,
-                Verdict.UNSURE: case.label not in known or answer.label != case.label,
-            }[answer.verdict]
-        )
-    return {
-        verdict.value: {
-            "photos": len(outcomes),
-            "share": round(len(outcomes) / len(cases), 4),
-            "right": _share(np.array(outcomes, dtype=bool)),
+    told = [outcome(case, group, known) for case, group in zip(cases, truth, strict=True)]
+    names = [verdict for verdict in Verdict if verdict.names]
+    rows = {"named": names} | {verdict.value: [verdict] for verdict in Verdict}
+    out = {}
+    for row, verdicts in rows.items():
+        mine = np.array([case.answer.verdict in verdicts for case in cases])
+        sure = np.array([case.answer.confidence for case in cases])[mine]
+        out[row] = {
+            "photos": int(mine.sum()),
+            "share": _share(mine),
+            "right": _share(np.array(told)[mine]),
+            "confidence": round(float(sure.mean()), 4) if mine.any() else None,
         }
-        for verdict, outcomes in right.items()
-    }
+    return out
+
+
+def outcome(case: Case, group: str, known: Mapping[str, str]) -> bool:
+    """Say whether what a verdict says is right, given the true group and the gallery's labels."""
+    answer = case.answer
+    match answer.verdict:
+        case Verdict.VARIETY:
+            return answer.label == case.label
+        case Verdict.AMBIGUOUS:
+            return group in [guess.name for guess in answer.groups[:2]]
+        case Verdict.UNKNOWN:
+            return case.label not in known
+    return answer.group == group
 
 
 def _calibration(
@@ -158,8 +172,10 @@ def _calibration(
 
     `chance` is what a perfectly calibrated answer would show on so few photos, on average.
     """
-    label = np.array([c.answer.labels[0].confidence if c.answer.labels else 0.0 for c in cases])
-    group = np.array([case.answer.group_confidence for case in cases])
+    label, group = (
+        np.array([first.share if (first := next(iter(guesses), None)) else 0.0 for guesses in each])
+        for each in ([c.answer.labels for c in cases], [c.answer.groups for c in cases])
+    )
     label_right = np.array([case.answer.label == case.label for case in cases])
     group_right = np.array([c.answer.group == true for c, true in zip(cases, truth, strict=True)])
     return {
@@ -174,16 +190,17 @@ def _never_seen(
     cases: Sequence[Case], seen: npt.NDArray[np.bool_], seen_group: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Of labels that the gallery lacks: how often no variety was claimed, and how familiar."""
-    verdicts = np.array([case.answer.verdict for case in cases])
+    variety = np.array([case.answer.verdict is Verdict.VARIETY for case in cases])
+    named = np.array([case.answer.verdict.names for case in cases])
     known = np.array([case.answer.known for case in cases])
     nothing = ~seen & ~seen_group
     return {
         "photos": int((~seen).sum()),
-        "no_variety_claimed": _share(verdicts[~seen] != Verdict.VARIETY),
-        "unsure": _share(verdicts[~seen] == Verdict.UNSURE),
+        "no_variety_claimed": _share(~variety[~seen]),
+        "not_named": _share(~named[~seen]),
         "of_groups_never_seen": {
             "photos": int(nothing.sum()),
-            "unsure": _share(verdicts[nothing] == Verdict.UNSURE),
+            "not_named": _share(~named[nothing]),
             "auroc": auroc(known[seen], known[nothing]),
         },
         "auroc": auroc(known[seen], known[~seen]),

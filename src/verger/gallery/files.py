@@ -23,7 +23,7 @@ import pyarrow as pa
 from verger.errors import StoreError
 from verger.projections.npy import array_in
 
-FORMAT = 1
+FORMAT = 2  # 1: calibrations that told labels and species apart alone
 KIND = "gallery"
 HEADER = "gallery.json"
 _DTYPES = {"vectors": "<f4", "label_ids": "<i4", "means": "<f4", "likenesses": "<f4"}

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from verger.errors import StoreError
-from verger.gallery.answer import Answer, Guess, Neighbour, Verdict
-from verger.gallery.calibration import REFUSED, Calibration, by_group
+from verger.gallery.answer import Answer, Guess, Neighbour
+from verger.gallery.calibration import Calibration
 from verger.gallery.contents import Contents, read_contents
 from verger.gallery.evidence import (
     NEIGHBOURS,
@@ -22,7 +22,9 @@ from verger.gallery.evidence import (
     nearest_rows,
 )
 from verger.gallery.files import AGAIN, read_header
+from verger.gallery.odds import Doubles, by_group
 from verger.gallery.projector import Projector, open_projector
+from verger.gallery.verdict import Odds, Verdict, confidence_of, decide
 from verger.machine.folders import scratch_folder
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import Place, store_place
@@ -45,7 +47,6 @@ class Gallery:
         self._group_names = tuple(sorted(set(self.groups)))
         numbers = {group: number for number, group in enumerate(self._group_names)}
         self._group_ids = np.array([numbers[group] for group in self.groups], dtype=np.int64)
-        self._varieties = np.bincount(self._group_ids, minlength=len(numbers))
 
     @classmethod
     def open(cls, store: str | Path) -> Gallery:
@@ -99,7 +100,7 @@ class Gallery:
             for photo, similarity in zip(photos[0, :_SHOWN], similarities[0, :_SHOWN], strict=True)
         )
         if not self.labels:
-            return Answer(Verdict.UNSURE, (), (), 0.0, neighbours, len(features))
+            return Answer(Verdict.UNKNOWN, False, 0.0, (), (), 0.0, neighbours, len(features))
         whole = unit_length(root_unit(features).mean(axis=0, keepdims=True)).astype(np.float32)
         evidence = Evidence(
             nearest_by_label(similarities, self._held.label_ids[photos], len(self.labels)),
@@ -109,22 +110,26 @@ class Gallery:
         return self._answer(evidence, neighbours, len(features))
 
     def _answer(self, evidence: Evidence, neighbours: tuple[Neighbour, ...], photos: int) -> Answer:
-        calibration = self._held.calibration
-        shares = calibration.confidences(evidence)
-        sums = by_group(shares, self._group_ids)[0]
-        labels = _ranked(self.labels, shares[0])
-        groups = _ranked(self._group_names, sums)
+        calibration, ids = self._held.calibration, self._group_ids
+        shares = calibration.shares(evidence)
+        sums = by_group(shares, ids)
         familiar = calibration.familiarities(evidence)
+        there = np.ones(shares.shape, dtype=np.bool_)
+        honest = calibration.honest(shares, familiar, ids, there)
+        labels = _ranked(self.labels, honest.labels[0], shares[0])
+        groups = _ranked(self._group_names, honest.groups[0], sums[0])
+        usual = np.maximum(familiar, calibration.usual)
+        odds = Odds(
+            labels[0].confidence,
+            groups[0].confidence,
+            float(calibration.group.probability(sums.max(axis=1), usual)[0]),
+            float(familiar[0]),
+            bool(honest.single[0]),
+        )
+        verdict, close = decide(odds, calibration.bounds)
         known = float(calibration.known(familiar)[0])
-        verdict = Verdict.UNSURE
-        if known >= REFUSED:
-            if calibration.variety.allows(shares.max(axis=1), familiar)[0]:
-                verdict = Verdict.VARIETY
-            elif calibration.group.allows(sums.max(keepdims=True), familiar)[0]:
-                # Of a species with one variety here, there is nothing to be in doubt about.
-                single = self._varieties[sums.argmax()] == 1
-                verdict = Verdict.VARIETY if single else Verdict.GROUP
-        return Answer(verdict, labels, groups, known, neighbours, photos)
+        sure = confidence_of(verdict, odds, [group.confidence for group in groups])
+        return Answer(verdict, close, sure, labels, groups, known, neighbours, photos)
 
     def path(self, photo: int) -> str:
         """Return the path of a photo. Raises IndexError for an id that there is not."""
@@ -197,6 +202,6 @@ def at_hand(place: Place, store: str, parts: list[str]) -> Iterator[Path]:
         yield folder
 
 
-def _ranked(names: Sequence[str], confidences: npt.NDArray[np.float64]) -> tuple[Guess, ...]:
-    order = np.argsort(-confidences, kind="stable")[:_SHOWN]  # the names are sorted
-    return tuple(Guess(names[i], float(confidences[i])) for i in order)
+def _ranked(names: Sequence[str], confidences: Doubles, shares: Doubles) -> tuple[Guess, ...]:
+    order = np.lexsort((-shares, -confidences))[:_SHOWN]  # the names are sorted
+    return tuple(Guess(names[i], float(confidences[i]), float(shares[i])) for i in order)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from verger.gallery.calibration import HeldOut
 from verger.gallery.evidence import (
     ABSENT,
     NEIGHBOURS,
@@ -25,6 +24,7 @@ from verger.gallery.evidence import (
     nearest_by_label,
     nearest_rows,
 )
+from verger.gallery.fitting import HeldOut
 from verger.projections.discriminant import Discriminant, fit_discriminant
 from verger.projections.moments import Moments, merge_all, root_unit, unit_length
 
@@ -61,7 +61,7 @@ def rehearse(
     rows, label_ids = _prepared(rows, mine), number[label_ids[mine]]
     photos = _Photos(rows, label_ids, len(kept), shrinkage, threads)
     rounds = [
-        *photos.rounds(_folds(rows, label_ids, len(kept)), FOLDS),
+        *photos.rounds(folds_of(rows, label_ids, len(kept)), FOLDS),
         *photos.rounds(label_ids % FOLDS, min(FOLDS, len(kept))),
     ]
     evidence = Evidence(*(np.concatenate([one.evidence[i] for one in rounds]) for i in range(3)))
@@ -132,7 +132,7 @@ class _Photos:
         return _Round(evidence, ids[~shown], there[ids[~shown]])
 
 
-def _folds(rows: Floats, label_ids: Ids, labels: int) -> Ids:
+def folds_of(rows: Floats, label_ids: Ids, labels: int) -> Ids:
     """Deal the occasions of each label to the folds, so that none is cut: (n,)."""
     folds = np.zeros(len(rows), dtype=np.int64)
     for label in range(labels):

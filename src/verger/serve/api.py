@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,14 +13,17 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 import verger
+from verger.gallery import Answer
 from verger.serve import metrics, schemas
 from verger.serve.admission import Places
 from verger.serve.assets import Asset
+from verger.serve.catalogue import Catalogue
 from verger.serve.current import Current
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
 from verger.serve.upload import FIELD, Limits, read_photos
 from verger.serve.workers import Workers
 
+Told = Callable[[Catalogue, Answer], str]
 _JSON = "application/json"
 _LARGEST_ID = 2**53 - 1  # what every JSON reader holds exactly
 
@@ -38,10 +42,28 @@ class Service:
 
 def router(service: Service) -> APIRouter:
     """Return the routes of the API."""
-    routes, current = APIRouter(), service.current
+    routes = APIRouter()
+    # Prefixes of their own, not of the inclusion: the metrics tell routes apart by their paths.
+    now = APIRouter(prefix="/api/v1")
+    routes.include_router(_versioned(now, service, _now))
+    # As they were before there were versions, for who knows no other; not described any more.
+    before = APIRouter(prefix="/api", include_in_schema=False)
+    routes.include_router(_versioned(before, service, Catalogue.identification_before))
+    routes.include_router(_operation(service))
+    return routes
+
+
+def _now(catalogue: Catalogue, answer: Answer) -> str:
+    # Written here: FastAPI would check what was built from its own classes once more.
+    return catalogue.identification(answer).model_dump_json()
+
+
+def _versioned(routes: APIRouter, service: Service, told: Told) -> APIRouter:
+    """Add what has a version in its path; `told` writes an answer as that version has it."""
+    current = service.current
 
     @routes.post(
-        "/api/identify",
+        "/identify",
         summary="Say what one fruit is, from one or more photos of it",
         response_model=schemas.Identification,
         responses=_problems(400, 408, 413, 415, 422, 429, 500, 503),
@@ -49,10 +71,10 @@ def router(service: Service) -> APIRouter:
         tags=["identify"],
     )
     async def identify(request: Request) -> Response:
-        return await _identify(service, request)
+        return await _identify(service, request, told)
 
     @routes.get(
-        "/api/labels",
+        "/labels",
         summary="List the labels of the gallery",
         response_model=schemas.Labels,
         tags=["gallery"],
@@ -61,7 +83,7 @@ def router(service: Service) -> APIRouter:
         return current.shown.labels.answer(request)
 
     @routes.get(
-        "/api/labels/{label:path}",
+        "/labels/{label:path}",
         summary="Show one label: photos, species",
         responses=_problems(404, 422),
         tags=["gallery"],
@@ -73,7 +95,7 @@ def router(service: Service) -> APIRouter:
         return found
 
     @routes.get(
-        "/api/photos/{photo}/thumbnail",
+        "/photos/{photo}/thumbnail",
         summary="The small JPEG of a photo of the gallery",
         response_class=Response,
         responses={200: {"content": {"image/jpeg": {}}}, **_problems(404, 422)},
@@ -83,6 +105,13 @@ def router(service: Service) -> APIRouter:
         photo: Annotated[int, Path(ge=0, le=_LARGEST_ID)], request: Request
     ) -> Response:
         return await _thumbnail(service, photo, request)
+
+    return routes
+
+
+def _operation(service: Service) -> APIRouter:
+    """Return what those ask for who operate the server."""
+    routes, current = APIRouter(), service.current
 
     @routes.get("/healthz", summary="Say that the server is up", tags=["operation"])
     async def healthz() -> schemas.Health:
@@ -107,7 +136,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-async def _identify(service: Service, request: Request) -> Response:
+async def _identify(service: Service, request: Request, told: Told) -> Response:
     client = request.client.host if request.client else ""
     workers = service.workers
     service.places.enter(client, workers.seconds_each, workers.count)
@@ -121,9 +150,7 @@ async def _identify(service: Service, request: Request) -> Response:
         service.places.leave(client, under_way)
         service.metrics.inside.set(service.places.inside)
     service.metrics.verdicts.labels(answer.verdict.value).inc()
-    # Written here: FastAPI would check what was built from its own classes once more.
-    told = shown.catalogue.identification(answer)
-    return Response(told.model_dump_json(), media_type=_JSON)
+    return Response(told(shown.catalogue, answer), media_type=_JSON)
 
 
 async def _thumbnail(service: Service, photo: int, request: Request) -> Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from verger.gallery import Answer, Gallery
@@ -17,13 +18,19 @@ _THUMBNAILS_KEPT = 1024  # of about 3 kB each
 
 
 class Catalogue:
-    """A gallery as the API shows it. Counting is done once."""
+    """A gallery as the API shows it. Counting is done once.
 
-    def __init__(self, gallery: Gallery) -> None:
+    shorter_side: pixels of a photo's shorter side that the network can make use of
+    """
+
+    def __init__(self, gallery: Gallery, shorter_side: int) -> None:
         self.gallery = gallery
         photos = {label: gallery.photos_of(label) for label in gallery.labels}
         self._counts = {label: len(ids) for label, ids in photos.items()}
         self._examples = {label: _spread(ids, _EXAMPLES) for label, ids in photos.items()}
+        self._labels_of: dict[str, list[str]] = {}
+        for label, group in zip(gallery.labels, gallery.groups, strict=True):
+            self._labels_of.setdefault(group, []).append(label)
         self._cards = {species.key: _card(species) for species in all_species()}
         self._card_of = {label: self._cards.get(key_of(label) or "") for label in gallery.labels}
         self.thumbnail = lru_cache(_THUMBNAILS_KEPT)(gallery.thumbnail)
@@ -32,6 +39,7 @@ class Catalogue:
         self.labels = schemas.Labels(
             gallery=hashlib.sha256(text.encode()).hexdigest()[:12],
             photos=gallery.photos,
+            shorter_side=shorter_side,
             labels=summaries,
         )
 
@@ -78,6 +86,7 @@ class Catalogue:
                 group=guess.name,
                 confidence=_share(guess.confidence),
                 species=_key(self._cards.get(guess.name)),
+                photo=self._photo_of_group(guess.name, labels),
             )
             for guess in answer.groups
         ]
@@ -85,6 +94,8 @@ class Catalogue:
         return schemas.Identification(
             gallery=self.labels.gallery,
             verdict=answer.verdict.value,
+            close=answer.close,
+            confidence=_share(answer.confidence),
             known=_share(answer.known),
             labels=labels,
             groups=groups,
@@ -92,6 +103,25 @@ class Catalogue:
             photos=answer.photos,
             species={key: self._cards[key] for key in dict.fromkeys(named) if key},
         )
+
+    def identification_before(self, answer: Answer) -> str:
+        """Return an answer as the paths without a version give it, JSON: three verdicts, shares."""
+        told = self.identification(answer).model_dump(exclude={"close", "confidence"})
+        told["verdict"] = answer.verdict.value if answer.verdict.names else "unsure"
+        for guesses, listed in ((answer.labels, told["labels"]), (answer.groups, told["groups"])):
+            for guess, one in zip(guesses, listed, strict=True):
+                one["confidence"] = _share(guess.share)
+            listed.sort(key=lambda one: -one["confidence"])
+        for group in told["groups"]:
+            del group["photo"]
+        return json.dumps(told, ensure_ascii=False)
+
+    def _photo_of_group(self, group: str, likeliest: Sequence[schemas.LabelGuess]) -> int | None:
+        """Return a photo of a group: of its likeliest label, else of its first."""
+        mine = self._labels_of.get(group, ())
+        named = [guess.label for guess in likeliest if guess.label in mine]
+        photos = (photo for label in (*named, *mine) for photo in self._examples[label])
+        return next(photos, None)
 
 
 def _spread(ids: list[int], most: int) -> list[int]:

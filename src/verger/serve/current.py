@@ -19,7 +19,7 @@ class Shown:
 
     def __init__(self, identifier: Identifier) -> None:
         self.identifier = identifier
-        self.catalogue = Catalogue(identifier.gallery)
+        self.catalogue = Catalogue(identifier.gallery, max(identifier.framing.views))
         listed = self.catalogue.labels.model_dump_json().encode()
         self.labels = Asset(listed, "application/json")
 

@@ -78,7 +78,7 @@ class Species(_Answer):
 
 
 class LabelGuess(_Answer):
-    """A label, and the probability that it is the right one if any here is."""
+    """A label, and the probability that it is right."""
 
     label: str
     confidence: Share
@@ -87,11 +87,12 @@ class LabelGuess(_Answer):
 
 
 class GroupGuess(_Answer):
-    """A species, or a label without one, and the probability that it is right if any here is."""
+    """A species, or a label without one, and the probability that it is right."""
 
     group: str
     confidence: Share
     species: str | None = Field(description="Key of its species in `species`, where known.")
+    photo: int | None = Field(description="A photo of it, to show.")
 
 
 class Neighbour(_Answer):
@@ -107,12 +108,21 @@ class Identification(_Answer):
     """What one fruit is."""
 
     gallery: str = Field(description="Whose photos are meant; changes when the gallery does.")
-    verdict: Literal["variety", "group", "unsure"] = Field(
-        description="What is claimed: the first of `labels`; only the first of `groups`; nothing."
+    verdict: Literal["variety", "group", "ambiguous", "unfamiliar", "unknown"] = Field(
+        description="What is claimed: the first of `labels`; only the first of `groups`. Or which "
+        "doubt there is: between the first two of `groups`; most like the first of `groups`, but "
+        "unlike the photos that there are; unlike any produce."
+    )
+    close: bool = Field(
+        description="Whether it was close: a shade of difference in the photo might turn it."
+    )
+    confidence: Share = Field(
+        description="The probability that what the verdict says is right: that label, that "
+        "species, one of the two; 0 where nothing is said."
     )
     known: Share = Field(
         description="How usual this is for the gallery: the share of held-out photos named right "
-        "that were less like it. Below 0.05 nothing is claimed; confidences do not contain it."
+        "that were less like it."
     )
     labels: list[LabelGuess] = Field(description="The likeliest, most likely first.")
     groups: list[GroupGuess] = Field(description="The likeliest, most likely first.")
@@ -137,6 +147,11 @@ class Labels(_Answer):
 
     gallery: str = Field(description="Changes when the gallery does.")
     photos: int = Field(ge=0, description="Photos in the gallery.")
+    shorter_side: int = Field(
+        ge=1,
+        description="Pixels of a photo's shorter side that can be made use of. To send less, "
+        "shrink it by 2, 4 or 8, to no less than that, averaging; and send it as PNG.",
+    )
     labels: list[LabelSummary]
 
 

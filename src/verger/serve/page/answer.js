@@ -6,29 +6,43 @@ import { card } from "./species.js";
 import { inWords, language, percent, pretty, step, t } from "./words.js";
 
 const LEAST = 0.01; // of a candidate, to be shown
+const NAMES = new Set(["variety", "group"]); // verdicts that claim a name
 
 export function answered(answer, photos, actions) {
   const named = answer.verdict === "variety" ? answer.labels[0] : answer.groups[0];
   const species = answer.species[named?.species];
-  const unsure = answer.verdict === "unsure";
+  const told = answer.verdict !== "unknown";
   return [
-    h("article", { class: `sheet answer ${answer.verdict}` },
+    h("article", { class: `sheet answer ${NAMES.has(answer.verdict) ? "named" : "doubt"}` },
       photos,
       h("div", { class: "determination" },
         h("p", { class: "kicker" }, t("answer.determination")),
         h("h1", { class: "title" }, headline(answer, species)),
-        species && !unsure ? h("p", { class: "latin" }, latin(answer, species)) : null,
+        species && NAMES.has(answer.verdict) ? h("p", { class: "latin" }, latin(answer, species)) : null,
+        pictures(answer),
         h("p", { class: "verdict" }, sentence(answer, species)),
-        unsure ? null : scale(claimed(answer)),
+        told ? scale(answer.confidence) : null,
+        answer.close && told ? h("p", { class: "note" }, t("answer.close")) : null,
         h("p", { class: "signed" }, signature(answer))),
       actions),
-    candidates(answer),
+    told ? candidates(answer) : null,
     lookalikes(answer),
-    species && !unsure ? card(species) : null,
+    species && NAMES.has(answer.verdict) ? card(species) : null,
   ].filter(Boolean);
 }
 
-const claimed = ({ verdict, labels, groups }) => (verdict === "variety" ? labels : groups)[0]?.confidence ?? 0;
+// What a species, or a label without one, is called: "a lemon".
+function called({ group, species }, answer) {
+  return answer.species[species]?.names[language].with_article ?? pretty(group);
+}
+
+// Of two that it may be: a photo of each.
+function pictures(answer) {
+  if (answer.verdict !== "ambiguous") return null;
+  const two = answer.groups.slice(0, 2).map((group) =>
+    h("li", {}, picture(group.photo, ""), h("b", {}, called(group, answer))));
+  return h("ul", { class: "two" }, two);
+}
 
 // A label such as "Fig" names the species itself, and no variety of it.
 function namesSpecies({ verdict, labels }, species) {
@@ -38,7 +52,13 @@ function namesSpecies({ verdict, labels }, species) {
 }
 
 function headline(answer, species) {
-  if (answer.verdict === "unsure") return t("answer.unsure");
+  if (!answer.labels.length) return t("answer.unlabelled");
+  if (answer.verdict === "unknown") return t("answer.unknown");
+  if (answer.verdict === "unfamiliar") return t("answer.unfamiliar", { what: called(answer.groups[0], answer) });
+  if (answer.verdict === "ambiguous") {
+    const [one, other] = answer.groups.map((group) => called(group, answer));
+    return capital(other ? t("answer.ambiguous", { one, other }) : one);
+  }
   if (answer.verdict === "variety" && !namesSpecies(answer, species)) return pretty(answer.labels[0].label);
   return species ? capital(species.names[language].name) : pretty(answer.groups[0].group);
 }
@@ -49,8 +69,9 @@ function latin(answer, species) {
 }
 
 function sentence(answer, species) {
-  if (answer.verdict === "unsure") return t("answer.unsure_why");
-  const claim = (what) => t(`claim.${step(claimed(answer))}`, { what });
+  if (!answer.labels.length) return t("answer.unlabelled_why");
+  if (!NAMES.has(answer.verdict)) return t(`answer.${answer.verdict}_why`);
+  const claim = (what) => t(`claim.${step(answer.confidence)}`, { what });
   if (answer.verdict === "variety") {
     return `${claim(namesSpecies(answer, species) ? species.names[language].with_article : t("answer.this"))}.`;
   }
@@ -74,7 +95,6 @@ function scale(share) {
 
 function candidates(answer) {
   if (!answer.labels.length) return null;
-  const title = answer.verdict === "unsure" ? "answer.candidates_unsure" : "answer.candidates";
   const worth = answer.labels.filter((guess, at) => at === 0 || guess.confidence >= LEAST);
   const items = worth.map((guess) => {
     const name = answer.species[guess.species]?.names[language].name;
@@ -86,7 +106,7 @@ function candidates(answer) {
           name && name.toLowerCase() !== pretty(guess.label).toLowerCase() ? h("small", {}, name) : null),
         scale(guess.confidence)));
   });
-  return h("section", { class: "card" }, h("h2", { class: "section" }, t(title)), h("ol", { class: "candidates" }, items));
+  return h("section", { class: "card" }, h("h2", { class: "section" }, t("answer.candidates")), h("ol", { class: "candidates" }, items));
 }
 
 function lookalikes(answer) {

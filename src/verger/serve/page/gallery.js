@@ -7,7 +7,7 @@ let since = 0;
 export function gallery() {
   if (!asked || Date.now() - since > FRESH) {
     since = Date.now();
-    asked = get("api/labels");
+    asked = get("api/v1/labels");
     asked.catch(() => (asked = null));
   }
   return asked;
@@ -19,7 +19,7 @@ export async function answeredBy(fingerprint) {
   if (known && known.gallery !== fingerprint) asked = null;
 }
 
-export const label = (name) => get(`api/labels/${encodeURIComponent(name)}`);
+export const label = (name) => get(`api/v1/labels/${encodeURIComponent(name)}`);
 
 export async function get(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
@@ -28,4 +28,4 @@ export async function get(path) {
 }
 
 // The address of a small photo; with the gallery's fingerprint it may be kept for good.
-export const thumbnail = (photo, fingerprint) => `api/photos/${photo}/thumbnail?gallery=${fingerprint}`;
+export const thumbnail = (photo, fingerprint) => `api/v1/photos/${photo}/thumbnail?gallery=${fingerprint}`;

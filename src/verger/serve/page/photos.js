@@ -1,35 +1,21 @@
 // Photos before they are sent: made smaller, turned upright, without what else the file told.
 
+import { gallery } from "./gallery.js";
+import { png, shrunk } from "./shrink.js";
+
 export const MOST = 5;
-const LONGEST = 1024; // pixels; the network looks at 224
-const QUALITY = 0.9;
+const SIDE = 256; // pixels, where the server does not say how many it looks at
 
 // Returns { blob, url }; url is null where the browser cannot show the file (HEIC in most), which
 // is then sent as it is.
 export async function prepare(file) {
   try {
-    const blob = await smaller(file);
+    const side = await gallery().then(({ shorter_side }) => shorter_side, () => SIDE);
+    const blob = await png(await shrunk(file, side));
     return { blob, url: URL.createObjectURL(blob) };
   } catch {
     return { blob: file, url: null };
   }
-}
-
-async function smaller(file) {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas.getContext("2d");
-  context.fillStyle = "#fff"; // where the photo is transparent
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
-  if (!blob) throw new Error("the canvas gave no picture");
-  return blob;
 }
 
 export function forget(photos) {
@@ -43,7 +29,7 @@ export function send(photos, onSent, signal) {
     const form = new FormData();
     for (const photo of photos) form.append("photos", photo.blob, "photo");
     const request = new XMLHttpRequest(); // fetch does not tell how much of a body has gone
-    request.open("POST", "api/identify");
+    request.open("POST", "api/v1/identify");
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && onSent(event.loaded / event.total);
     request.upload.onload = () => onSent(1);

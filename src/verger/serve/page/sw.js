@@ -30,8 +30,8 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
   const path = url.origin + url.pathname;
   if (SHELL_URLS.has(path)) event.respondWith(fresh(request, path));
-  else if (path.startsWith(at("api/photos/"))) event.respondWith(kept(request));
-  else if (path.startsWith(at("api/labels"))) event.respondWith(latest(request));
+  else if (path.startsWith(at("api/v1/photos/"))) event.respondWith(kept(request));
+  else if (path.startsWith(at("api/v1/labels"))) event.respondWith(latest(request));
 });
 
 // The network first, so that a new version shows at once; the kept copy where there is none.

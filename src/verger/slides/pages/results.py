@@ -156,7 +156,7 @@ def identification(deck: Deck, about: Subject) -> None:
         rehearsed = words.number(calibration.photos)
         figures += [
             (rehearsed, words("naming.rehearsed")),
-            (words.percent(calibration.variety.least), words("naming.variety")),
+            (words.percent(calibration.bounds.variety), words("naming.variety")),
         ]
     else:
         figures.append(("–", words("naming.uncalibrated")))
