@@ -68,7 +68,12 @@ def compared(
     as_before = ("components", "standardize", "shrinkage")
     if any(before["settings"].get(name) != getattr(settings, name) for name in as_before):
         return None
-    there = _published(job, before, moments, files, rewrites)
+    try:
+        there = _opened(job, before, moments, files, rewrites)
+    except (StoreError, KeyError, TypeError, ValueError) as error:
+        what = error.what.rstrip(".") if isinstance(error, StoreError) else repr(error)
+        job.store.warn(f"the projection is fitted anew, as that of before is of no use ({what}).")
+        return None
     change = change_of(there.pca, moments.raw, fitted) if there else None
     if there is None or change is None:
         return None
@@ -95,23 +100,6 @@ def _suffices(k: int, change: Change, fitted: int, components: str) -> bool:
     return k == fitted if isinstance(wanted, int) else change.kept >= wanted - MOST_LOST
 
 
-def _published(
-    job: Job,
-    before: Mapping[str, Any],
-    moments: FeatureMoments,
-    files: Mapping[str, int],
-    rewrites: Rewrites,
-) -> Held | None:
-    """Open what the run before left, every byte of which is compared with its checksum."""
-    try:
-        held = _opened(job, before, moments, files, rewrites)
-    except (StoreError, KeyError, TypeError, ValueError) as error:
-        what = error.what.rstrip(".") if isinstance(error, StoreError) else repr(error)
-        job.store.warn(f"the projection is fitted anew, as that of before is of no use ({what}).")
-        return None
-    return held
-
-
 def _opened(
     job: Job,
     before: Mapping[str, Any],
@@ -119,6 +107,7 @@ def _opened(
     files: Mapping[str, int],
     rewrites: Rewrites,
 ) -> Held | None:
+    """Open what the run before left, every byte of which is compared with its checksum."""
     place, folder = job.place, job.work.scratch / "before"
     listed = listed_in(before)
     mine = [p for p in sorted(listed) if p.split("/")[0] in (MATRIX, PROJECTION, GALLERY)]

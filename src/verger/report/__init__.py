@@ -27,7 +27,8 @@ _LANGUAGE = re.compile(rb'<html lang="([a-z]+)">')
 def language_of(store: Store) -> str:
     """Return the language of the page that is there; English where there is none."""
     try:
-        found = _LANGUAGE.search(store.place.read(f"{REPORT}/{PAGE}")[:200])
+        beginning = next(store.place.pieces(f"{REPORT}/{PAGE}"), b"")[:200]  # of some MB
+        found = _LANGUAGE.search(beginning)
     except OSError:
         found = None
     language = found.group(1).decode() if found else ""
