@@ -34,16 +34,17 @@ demo: $(STAMP)
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
 test:
-	$(MAKE) --jobs=3 $(ARCHIVE) $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
+	$(MAKE) --jobs=3 chromium $(ARCHIVE) $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
 	$(MAKE) test-unit test-spark test-spark35
 
-chromium: $(STAMP)
-	$(BIN)/python scripts/install_chromium.py
+chromium:
+	@$(PYTHON) scripts/install_chromium.py
 
 test-serve: $(STAMP) chromium
 	$(BIN)/python $(PYTEST) tests/serve
 
-debian: $(STAMP)
+# After Chromium: apt does one thing at a time.
+debian: $(STAMP) chromium
 	$(BIN)/python scripts/install_debian_root.py
 
 test-cloud: $(STAMP) debian
@@ -130,12 +131,13 @@ $(ARCHIVE): $(STAMP)
 	$(BIN)/verger prepare
 	@touch $@
 
-# Of two pins of one package the first counts: the second file is what this environment shares.
-$(STAMP35): pyproject.toml constraints.txt constraints-spark35.txt
+# It has Spark and its Java; all else is that of .venv, which comes after it on the path.
+$(STAMP35): $(STAMP) constraints-spark35.txt
 	$(PYTHON) -m venv $(VENV35)
-	awk -F== '!seen[$$1]++' constraints-spark35.txt constraints.txt > $(VENV35)/constraints.txt
-	$(VENV35)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -c $(VENV35)/constraints.txt -e '.[dev]'
+	$(VENV35)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r constraints-spark35.txt -e .
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > $$($(VENV35)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shared.pth
 	$(VENV35)/bin/verger prepare
 	@touch $@
 
