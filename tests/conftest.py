@@ -27,6 +27,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test` what asks an S3 server, which takes its time."""
+    for item in items:
+        params = (
+            item.callspec.params.values()
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else ()
+        )
+        asked = {
+            *getattr(item, "fixturenames", ()),
+            *(one for one in params if isinstance(one, str)),
+        }
+        if asked.intersection({"s3", "bucket", "a bucket"}):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session of CI that skipped anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -25,6 +26,7 @@ def test_each_promise_has_a_test() -> None:
     assert [line for line in kept if not NAMED.search(line.split(" | ")[1])] == []
 
 
+@cache
 def _tests(file: Path) -> set[str]:
     if not file.exists():
         return set()

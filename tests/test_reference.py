@@ -59,6 +59,7 @@ def test_a_changed_page_fails_the_check_by_name(written: Path, page: str) -> Non
     assert file.read_bytes() == changed, "--check must change nothing"
 
 
+@pytest.mark.slow
 def test_a_missing_page_fails_the_check(written: Path) -> None:
     (written / "reasons.md").unlink()
     checked = reference("--check", "--folder", str(written))

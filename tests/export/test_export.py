@@ -133,6 +133,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Same features ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "features"),
     [
@@ -343,6 +344,7 @@ def test_weights_are_near_their_grid_and_spare_pairs(rows: npt.NDArray[np.float6
     assert (np.abs(whole * scale[:, None] - rows) <= 1.1 * np.abs(rows).max() + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_photos_to_quantise_by_that_are_none_or_too_few(tmp_path: Path, photos: Path) -> None:
     file = put(tmp_path, pooled_floats(SIDE))
     (tmp_path / "empty").mkdir()

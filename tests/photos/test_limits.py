@@ -48,6 +48,7 @@ def test_the_size_of_a_stream_is_read_from_it(format_: str, size: tuple[int, int
     assert 0 <= height - size[1] <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
 @pytest.mark.parametrize("alpha", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stream_larger_than_its_container_says_counts(format_: str, alpha: bool) -> None:

@@ -57,6 +57,7 @@ def test_by_default_it_is_the_processor_and_nothing_is_tried_or_said(
     assert heard.lines == []
 
 
+@pytest.mark.slow
 def test_cuda_without_a_gpu_is_refused_before_anything_is_written(
     here: Here, photos_of: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def fit_of(rows: np.ndarray, labels: list[str], shrinkage: float = 0.3) -> objec
     return fit_discriminant(Moments.of(root_unit(rows), labels), shrinkage)
 
 
+@pytest.mark.slow
 def test_without_shrinkage_it_is_scikit_learns() -> None:
     from sklearn import discriminant_analysis  # takes seconds: not where no test asks for it
 

@@ -40,6 +40,7 @@ def show_map(tab: Watched) -> dict[str, float]:
     return {side: float(box[side]) for side in ("x", "y", "width", "height")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

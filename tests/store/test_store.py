@@ -583,6 +583,7 @@ def run_child(script: str, store: Store) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_store_is_the_old_whole_run_or_the_new_one(
     in_memory: Path, keep: int
 ) -> None:
