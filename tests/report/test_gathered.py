@@ -21,6 +21,7 @@ from verger.store.gathering import Gathered, Gathering, unpacked
 from verger.store.labels import encoded
 from verger.store.layout import FEATURES, PROJECTION
 from verger.store.matrix import ALL, groups_of, reader
+from verger.store.sampling import keys_of
 from verger.store.store import Store
 from verger.store.tables import Table
 
@@ -31,7 +32,7 @@ def gathered(store: Store, root: Path, scratch: Path, finished: str | None) -> G
     labels = [b.column("label") for b in table.batches(range(len(table.files)), ["label"])]
     codes = encoded(pa.chunked_array(labels, pa.string())).codes
     light = data.light(store, load_pca(root / PROJECTION), finished)
-    rows = data.looked_at(codes)
+    rows = data.looked_at(codes, lambda: keys_of(table.column("path")))
     gathering = Gathering(LocalPlace(scratch), (light,), rows, ("features", "thumbnail"))
     read = reader(table, gathering.columns)
     blocks = [each for group in groups_of(table) for each in read(group, ALL)]

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from report_orchard import again, jpeg
@@ -25,7 +23,7 @@ from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge
 from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_label
 from verger.report.outliers import find_outliers
-from verger.report.reading import Photos, stratified
+from verger.report.reading import Photos
 from verger.report.variance import components_of, spectrum
 
 Floats = npt.NDArray[np.float32]
@@ -80,27 +78,6 @@ def test_the_pair_that_mixes_is_named_with_examples_of_both() -> None:
     for one, two in pair.examples:
         assert (mixed[one], mixed[two]) == (1, 2)
     assert len({row for example in pair.examples for row in example}) == 6
-
-
-@given(
-    st.lists(st.integers(-1, 6), min_size=1, max_size=120), st.integers(1, 60), st.integers(0, 3)
-)
-def test_a_stratified_sample_is_even_over_labels(labels: list[int], most: int, seed: int) -> None:
-    codes = np.array(labels)
-    rows = stratified(codes, most, seed)
-    assert len(rows) == len(set(rows.tolist())) <= max(most, 0)
-    assert (np.sort(rows) == rows).all()
-    if len(codes) <= most:
-        assert len(rows) == len(codes)
-        return
-    names, counts = np.unique(codes, return_counts=True)
-    if len(names) > most:
-        assert len(rows) == most
-        return
-    taken = np.array([(codes[rows] == name).sum() for name in names])
-    level = taken.max()
-    assert (taken == np.minimum(counts, level)).all()
-    assert np.minimum(counts, level + 1).sum() > most  # one more of each would not have fitted
 
 
 def test_a_flipped_label_is_found_and_no_other() -> None:

@@ -5,7 +5,7 @@ The features themselves are not read here, but for those of the photos that are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -36,6 +36,7 @@ from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
 from verger.store.labels import Labels, labels_of
 from verger.store.layout import GALLERY
 from verger.store.matrix import ALL, groups_of, reader, rows_of_files
+from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.tables import ROWS_A_GROUP, Table, batches
 
 Vectored = tuple[Ints, Floats]
@@ -71,7 +72,7 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The photos to rehearse on, as many of each label, evenly over its photos.
+    """The photos to rehearse on, as evenly over labels as they allow.
 
     rows, label_ids: int64 (m,), where each stands in the table, and its label
     groups:          int64 (L,), the group of each label
@@ -84,13 +85,17 @@ class Rehearsal:
     shrinkage: float
 
     @classmethod
-    def of(cls, labels: Labels, projector: Projector) -> Rehearsal | None:
-        """Choose them. None where there is nothing to calibrate: confidences need labels."""
+    def of(cls, labels: Labels, projector: Projector, keys: Callable[[], Keys]) -> Rehearsal | None:
+        """Choose them. None where there is nothing to calibrate: confidences need labels.
+
+        `keys` gives the numbers by which samples of all photos are drawn; see `stratified`.
+        """
         if not isinstance(projector.model, Discriminant):
             return None
         groups = groups_of_labels(labels)
         numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
-        rows = _chosen(labels.codes, len(labels.names))
+        known = np.flatnonzero(labels.codes >= 0)
+        rows = known[stratified(labels.codes[known], REHEARSED, lambda: keys()[known])]
         ids = np.array([numbers[group] for group in groups], dtype=np.int64)
         return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
 
@@ -122,7 +127,7 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
         features = Table(place, place.files(features.name, ".parquet"))
     projector, groups = open_projector(projection), groups_of(features)
     labels = labels_of(features)
-    rehearsal = Rehearsal.of(labels, projector)
+    rehearsal = Rehearsal.of(labels, projector, lambda: keys_of(features.column("path")))
     sums = np.zeros((len(labels.names), projector.width))
     with scratch_folder() as scratch:
         rows = rehearsal.rows if rehearsal else np.zeros(0, np.int64)
@@ -254,14 +259,3 @@ def _on_disk(file: Path, shape: tuple[int, int]) -> Floats:
         np.save(file, np.zeros(shape, dtype="<f4"), allow_pickle=False)
         return np.zeros(shape, dtype=np.float32)
     return np.lib.format.open_memmap(file, mode="w+", dtype="<f4", shape=shape, version=(1, 0))
-
-
-def _chosen(label_ids: Ints, labels: int) -> Ints:
-    most = REHEARSED // max(labels, 1)
-    chosen = [np.zeros(0, dtype=np.int64)]
-    order = np.argsort(label_ids, kind="stable")
-    starts = np.searchsorted(label_ids[order], np.arange(labels + 1))
-    for start, end in pairwise(starts):
-        count = min(most, end - start)
-        chosen.append(order[start + np.arange(count) * (end - start) // max(count, 1)])
-    return np.sort(np.concatenate(chosen))

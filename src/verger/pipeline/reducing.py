@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from verger.store.kept_moments import KeptMoments, Rewrites, readings
 from verger.store.labels import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
+from verger.store.sampling import Keys, keys_of
 from verger.store.tables import Table, rows_of
 from verger.tasks.engine import Engine
 from verger.tasks.reduction import carry_matrix, feature_moments, gather, write_matrix
@@ -46,6 +47,11 @@ class Features:
 
     def __len__(self) -> int:
         return sum(self.rows.values())
+
+    @cache  # noqa: B019 - there is one of these a run
+    def keys(self) -> Keys:
+        """Return numbers by which samples of the rows are drawn, (n,); reads all paths."""
+        return keys_of(self.table.column("path"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +193,11 @@ def project(
     finished: when the run that the report is of ended, if it has
     """
     kept = last_rehearsal(job, before, fitted.labels, fitted.changed)
-    rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector)
+    rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector, features.keys)
     with job.clock.time("project"):
         if fitted.held is not None:
             return _carried_on(job, engine, features, fitted.held, rehearsal, kept)
-        gathering = _gathering(job, fitted, rehearsal, finished)
+        gathering = _gathering(job, features, fitted, rehearsal, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
         written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
@@ -225,7 +231,7 @@ def _carried_on(
 
 
 def _gathering(
-    job: Job, fitted: Fitted, rehearsal: Rehearsal | None, finished: str | None
+    job: Job, features: Features, fitted: Fitted, rehearsal: Rehearsal | None, finished: str | None
 ) -> Gathering:
     takers: list[Taker] = [Vectors(fitted.projector)]
     rows, heavy = np.zeros(0, np.int64), ["features"]
@@ -235,6 +241,6 @@ def _gathering(
         from verger.report.data import light, looked_at
 
         takers.append(light(job.store, fitted.pca, finished))
-        rows = np.union1d(rows, looked_at(fitted.labels.codes))
+        rows = np.union1d(rows, looked_at(fitted.labels.codes, features.keys))
         heavy.append("thumbnail")
     return Gathering(job.place, tuple(takers), rows, tuple(heavy))

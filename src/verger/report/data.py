@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from verger.embed.card import framing_of
@@ -41,11 +42,11 @@ from verger.report.reading import (
     gathered_sample,
     read_photos,
     read_sample,
-    stratified,
 )
 from verger.report.variance import Spectrum, components_of, spectrum
 from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, PROJECTION, REJECTS, REPORT
+from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.store import Store
 from verger.store.tables import Table, batches
 
@@ -148,7 +149,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     whole = components_of(features, pca.scale, COMPONENTS)
     raw = nearest(features)
     judged = judge(whole.rows, codes)
-    map_rows = _on_map(codes)
+    map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
     earlier = _earlier_neighbours(store, photos, sample.rows[map_rows])
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
@@ -204,7 +205,8 @@ def _sample(
     old: Summary | None,
     gathered: Gathered | None,
 ) -> Sample:
-    rows = looked_at(photos.codes[photos.places])
+    places = photos.places
+    rows = looked_at(photos.codes[places], lambda: keys_of(photos.paths)[places])
     groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
     twins = np.concatenate(
         [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
@@ -219,9 +221,9 @@ def _sample(
     return read.by_places(photos)
 
 
-def looked_at(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Choose the photos that are looked at closely, by the labels of all."""
-    return stratified(codes, MOST_LOOKED_AT)
+def looked_at(codes: npt.NDArray[np.int64], keys: Callable[[], Keys]) -> npt.NDArray[np.int64]:
+    """Choose the photos that are looked at closely, by the labels and the keys of all."""
+    return stratified(codes, MOST_LOOKED_AT, keys)
 
 
 def light(store: Store, pca: PCA, finished: str | None) -> Light:
@@ -244,11 +246,10 @@ def _directions(pca: PCA, old: Summary | None) -> tuple[Floats, Floats]:
     return directions, offset
 
 
-def _on_map(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _on_map(codes: npt.NDArray[np.int64], keys: Keys) -> npt.NDArray[np.int64]:
     """Choose the rows of the map, in an order of which every beginning is spread over labels."""
-    rows = stratified(codes, MOST_ON_MAP)
-    rng = np.random.default_rng(0)
-    order = np.lexsort((rng.random(len(rows)), codes[rows]))
+    rows = stratified(codes, MOST_ON_MAP, lambda: keys)
+    order = np.lexsort((keys[rows], codes[rows]))
     grouped = codes[rows][order]
     starts = np.flatnonzero(np.concatenate([[True], grouped[1:] != grouped[:-1]])[: len(rows)])
     sizes = np.diff(np.append(starts, len(rows)))

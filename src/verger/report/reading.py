@@ -7,8 +7,6 @@ second projects all rows onto a few directions and keeps the features and thumbn
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +21,7 @@ from verger.report.alike import Pictures
 from verger.store.gathering import Gathered, packed, unpacked
 from verger.store.labels import NO_LABEL, encoded
 from verger.store.matrix import ALL, groups_of, reader
+from verger.store.sampling import digests
 from verger.store.tables import Table
 
 Floats = npt.NDArray[np.float32]
@@ -149,9 +148,9 @@ def _light(rows: pa.Table | pa.RecordBatch) -> dict[str, Any]:
     known = rows["sha256"].to_pylist() if "sha256" in rows.column_names else [None] * len(rows)
     return {
         **sizes,
-        "digest": _digests(shown),
-        "key": _digests(keys),
-        "content": _digests(one or key for one, key in zip(known, keys, strict=True)),
+        "digest": digests(shown),
+        "key": digests(keys),
+        "content": digests(one or key for one, key in zip(known, keys, strict=True)),
         "picture": pa.array(pictures, pa.binary()),
     }
 
@@ -287,26 +286,6 @@ def _thumbnails(table: Table, rows: Ints) -> dict[int, bytes]:
     return found
 
 
-def stratified(codes: Ints, most: int, seed: int = 0) -> Ints:
-    """Choose at most `most` rows, as evenly over labels as they allow; ascending.
-
-    Each label gives all its rows, or as many as every other label that has more. Rows without a
-    label count as one label. Where there are more labels than `most`, rows are drawn from all.
-    """
-    n = len(codes)
-    if n <= most:
-        return np.arange(n)
-    rng = np.random.default_rng(seed)
-    _, strata, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    level = _level(counts, most)
-    if not level:
-        return np.sort(rng.permutation(n)[:most])
-    order = np.lexsort((rng.random(n), strata))
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    place = np.arange(n) - np.repeat(starts, counts)
-    return np.sort(order[place < level])
-
-
 def spread(codes: Ints, most: int) -> list[int]:
     """Choose at most `most` rows evenly over labels, for one to see what there is."""
     known = np.unique(codes)
@@ -315,18 +294,6 @@ def spread(codes: Ints, most: int) -> list[int]:
         return [int(np.argmax(codes == code)) for code in chosen]
     places = np.linspace(0, len(codes) - 1, min(most, len(codes))).astype(int)
     return [int(row) for row in np.argsort(codes, kind="stable")[places]]
-
-
-def _level(counts: Ints, most: int) -> int:
-    """Return the largest level such that Σ min(count, level) stays within `most`."""
-    low, high = 0, int(counts.max())
-    while low < high:
-        middle = (low + high + 1) // 2
-        if np.minimum(counts, middle).sum() <= most:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:
@@ -341,8 +308,3 @@ def _matrix(column: pa.Array, wide: int, table: Table) -> Floats:
 
 def _integers(column: pa.Array | pa.ChunkedArray) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(0))
-
-
-def _digests(items: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    joined = b"".join(hashlib.blake2b(item, digest_size=8).digest() for item in items)
-    return np.frombuffer(joined, dtype=np.uint64)
