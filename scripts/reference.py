@@ -76,7 +76,8 @@ RECORD_FIELDS: Mapping[str, str] = {
     "size, time or ETag), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
     "`relabelled` (those of `kept` that got another label) and `gone`. `listed` is `new` + "
     "`changed` + `retried` + `kept`. `reused`: of those that are not kept, how many had the bytes "
-    "of a photo embedded before, and were not decoded. Older records have none.",
+    "of a photo embedded before, and were not decoded. `resumed`: of those that are kept, how many "
+    "a run that was stopped had embedded, and no finished one. Older records have neither.",
     "labels": "How many different labels there are.",
     "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
     "`views` (the shorter side that each is cut at; "

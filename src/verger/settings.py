@@ -16,6 +16,8 @@ LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
 GPU_BACKBONE = "efficientnet-lite0"  # of a new STORE, where a GPU computes: it has no use for int8
 ALWAYS, WHEN_IT_MATTERS = "always", "when-it-matters"
+# The settings that decide what is made of the features.
+OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
 ENGINES = ("auto", "spark", "process")
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")

@@ -48,8 +48,25 @@ def test_as_json(store: Store) -> None:
     assert runs[1] == {
         "run": 4, "finished": "2026-11-04T06:00:00+00:00", "reduced": False, "photos": 40,
         "rejected": 1, "k": 3, "variance": 0.9512, "held": False, "drift": "clear", "kept": True,
-        "changes": {"new": 4, "changed": 0, "kept": 9, "relabelled": 0, "gone": 3},
+        "changes": {"new": 4, "changed": 0, "kept": 9, "relabelled": 0, "gone": 3}, "settings": {},
     }  # fmt: skip
+
+
+def test_the_last_ones_alone(store: Store) -> None:
+    every = verger("log", store.root).stdout.splitlines()
+    assert verger("log", store.root, "--last", 2).stdout.splitlines() == every[:3]
+    assert verger("log", store.root, "--last", 9).stdout.splitlines() == every
+    assert isinstance(verger("log", store.root, "--last", 0).exception, UsageException)
+
+
+def test_settings_that_were_others_before_are_named(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for day, components in enumerate(("0.95", "0.95", "50"), 1):
+        publish(store, day, settings={"components": components, "retry_rejects": day == 2})
+    lines = verger("log", store.root).stdout.splitlines()
+    assert lines[1].endswith("3 new, 2 gone, components 50")
+    assert lines[2].endswith("2 new, 1 gone")
+    assert verger("log", store.root, "--last", 1).stdout.splitlines()[1] == lines[1]
 
 
 def test_a_store_of_before_says_when_its_history_begins(store: Store) -> None:

@@ -125,8 +125,8 @@ def test_an_output_is_new_or_empty_and_elsewhere(folder: Store, tmp_path: Path) 
     refused = {
         tmp_path / "full": "is not empty",
         tmp_path / "empty": "is not empty",
-        tmp_path / "full" / "thesis.txt": "is no folder",
-        tmp_path / "full" / "thesis.txt" / "x": "Not a directory",
+        tmp_path / "full" / "thesis.txt": "thesis.txt is a file",
+        tmp_path / "full" / "thesis.txt" / "x": "thesis.txt is a file",
         Path(folder.root) / "x": "lies inside STORE",
         tmp_path / "link" / "x": "lies inside STORE",
     }

@@ -40,7 +40,13 @@ def a_record(number: int, keep: int | None = None) -> dict[str, Any]:
     }
 
 
-def publish(store: Store, number: int, keep: int | None = None, of: str = "all") -> dict[str, Any]:
+def publish(
+    store: Store,
+    number: int,
+    keep: int | None = None,
+    of: str = "all",
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Publish the n-th day's run: of `all`, of `rejects` alone, or of `nothing` that is new."""
     store.claim(backbone=BACKBONE, overwrite=True)
     with store.working("made-by") as work:
@@ -58,7 +64,9 @@ def publish(store: Store, number: int, keep: int | None = None, of: str = "all")
         if of == "all":
             csv[MATRIX_CSV] = work.built(MATRIX_CSV)
             work.place.put(work.built(MATRIX_CSV), b"csv")
-        return store.publish(work, a_record(number, keep), Publication(folders, csv))
+        record = a_record(number, keep)
+        record["settings"] |= settings or {}
+        return store.publish(work, record, Publication(folders, csv))
 
 
 def content_of(number: int, path: str) -> str:
@@ -125,7 +133,7 @@ def test_a_run_is_told_with_what_it_found(store: Store) -> None:
     assert last == Logged(
         run=2, finished="2026-11-02T06:00:00+00:00", reduced=False, photos=20, rejected=1, k=3,
         variance=0.9512, held=False, drift="small", kept=True,
-        changes={"new": 2, "changed": 0, "kept": 9, "relabelled": 0, "gone": 1},
+        changes={"new": 2, "changed": 0, "kept": 9, "relabelled": 0, "gone": 1}, settings={},
     )  # fmt: skip
     assert (first.run, first.photos, first.drift, first.kept) == (1, 10, None, True)
 

@@ -154,7 +154,7 @@ def oracle(
 
     `gone` counts photos, of which one may have several rows.
     """
-    names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused")
+    names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused", "resumed")
     counts = dict.fromkeys(names, 0)
     by_path: dict[str, list[Known]] = {}
     for row in known_of(stored):
@@ -330,7 +330,7 @@ def test_rejects_are_tried_again_only_when_asked(retry_rejects: bool) -> None:
     again = 1 if retry_rejects else 0
     assert tally.as_record() == {
         "new": 0, "changed": 1, "retried": again, "kept": 2 - again, "relabelled": 0, "gone": 1,
-        "reused": 0,
+        "reused": 0, "resumed": 0,
     }  # fmt: skip
     assert [ref.path for ref in orders.embedded] == ["bad", "mended"][1 - again :]
 
@@ -576,6 +576,7 @@ def test_of_many_files_few_are_held_at_once(tmp_path: Path) -> None:
     assert peak < 2_000_000
 
 
+@pytest.mark.slow
 def test_more_files_than_a_process_may_open_are_read(tmp_path: Path) -> None:
     """A STORE grows by some files with each run, and years of runs are more than the limit."""
     place = LocalPlace(tmp_path)

@@ -69,7 +69,8 @@ def test_what_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None
         (there, "is there already"),
         (tmp_path, "is there already"),
         (tmp_path / "none" / "matrix.csv", "There is no folder"),
-        ("s3://bucket/matrix.csv", "is no file of this machine"),
+        ("s3://bucket/matrix.csv", "is not a file on this machine"),
+        ("-", "is not a file on this machine"),
     ):
         with pytest.raises(UsageError, match=why):
             export_csv(store, output)

@@ -135,7 +135,7 @@ def test_all_is_new_to_a_new_store(store: Store, photos: Path, tmp_path: Path) -
     found = stock(store, photos, tmp_path)
     assert found.tally.as_record() == {
         "new": 5, "changed": 0, "retried": 0, "kept": 0, "relabelled": 0, "gone": 0,
-        "reused": 0,
+        "reused": 0, "resumed": 0,
     }  # fmt: skip
     assert (found.tally.listed, found.tally.bytes_to_read) == (5, 15)
     assert (found.features, found.rejects, found.edited) == ([], [], set())
@@ -152,7 +152,7 @@ def test_a_store_and_parts_are_known_together(store: Store, photos: Path, tmp_pa
     found = stock(store, photos, tmp_path)
     assert found.tally.as_record() == {
         "new": 0, "changed": 1, "retried": 0, "kept": 3, "relabelled": 0, "gone": 1,
-        "reused": 0,
+        "reused": 0, "resumed": 2,
     }  # fmt: skip
     part = f".verger/work/parts-{MADE_BY}"
     assert found.features == ["features/p.parquet", f"{part}/features/x.parquet"]
@@ -258,7 +258,7 @@ def test_a_run_that_changes_nothing_starts_no_spark(store: Store, photos: Path) 
     assert record["counts"] == made["counts"]
     assert record["changes"] == {
         "new": 0, "changed": 0, "retried": 0, "kept": 5, "relabelled": 0, "gone": 0,
-        "reused": 0,
+        "reused": 0, "resumed": 0,
     }  # fmt: skip
     assert Store(store.root).record() == {"format": RECORD_FORMAT} | record
     with pytest.raises(Entered):

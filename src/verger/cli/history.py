@@ -23,21 +23,22 @@ _NONE = "-"
 
 @click.command("log")
 @click.argument("store")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON, on stdout.")
-def log_command(store: str, as_json: bool) -> None:
+def log_command(store: str, last: int | None, as_json: bool) -> None:
     """List the runs of STORE, the last one first.
 
     A line is a run: its number, when it ended, the photos of its matrix and how many were rejected,
     the components and the share of variance that they keep, what its report says of new photos
-    (none, small or clear drift; the first run, and one without new photos or with another backbone,
-    has nothing to compare), whether its matrix is kept for `verger checkout`, and what it found
-    changed; 'projection held' where that is an earlier run's (--refit). A run that found nothing
-    new is no run here.
+    (none, small or clear drift; unchanged where there are none, other backbone where that was
+    exchanged; '-' for the first run, and one without a report), whether its matrix is kept for
+    `verger checkout`, what it found changed, and settings that were others before; 'projection
+    held' where that is an earlier run's (--refit). A run that found nothing new is not listed.
     """
     from verger.store.log import OLDER, log
     from verger.store.store import Store
 
-    runs = log(Store(store))
+    runs = log(Store(store), last)
     if as_json:
         show(json.dumps([run.as_json() for run in runs], indent=2))
         return
@@ -111,9 +112,10 @@ def export_command(store: str, file: str, quiet: bool) -> None:
 
 def _row(run: Logged) -> tuple[str, ...]:
     changes = [f"{n:,} {name}" for name, n in run.changes.items() if n and name != "kept"]
+    changes += [f"{name} {value}" for name, value in run.settings.items()]
     fitted = "projection held" if run.held else ""
     if run.reduced:
-        changes = ["reduced again" if run.held else "fitted again by verger reduce"]
+        changes.insert(0, "reduced again" if run.held else "fitted again by verger reduce")
     what = ", ".join(filter(None, [*changes, fitted]))
     return (
         str(run.run or _NONE), run.finished[:19].replace("T", " "), f"{run.photos:,}",

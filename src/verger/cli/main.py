@@ -168,7 +168,8 @@ def run_command(
     settings = RunSettings(**options)
     if dry_run:
         tally = plan(photos, store, settings, reporter(quiet=quiet))
-        tell(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
+        if as_json or not quiet:
+            tell(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
         return
     with ends_soon():
         outcome = run(photos, store, settings, reporter(quiet=quiet))

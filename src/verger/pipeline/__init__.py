@@ -23,7 +23,6 @@ from verger.pipeline.engines import opened
 from verger.pipeline.finishing import finish
 from verger.pipeline.job import Job
 from verger.pipeline.listing import (
-    OF_PROJECTION,
     as_made,
     is_fitted,
     is_up_to_date,
@@ -33,7 +32,7 @@ from verger.pipeline.listing import (
 from verger.pipeline.reducing import Features, fit, project
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
-from verger.settings import RunSettings
+from verger.settings import OF_PROJECTION, RunSettings
 from verger.storage.place import LocalPlace, Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally, sizes_of

@@ -9,15 +9,12 @@ from typing import Any
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
 from verger.pipeline.job import Job
-from verger.settings import ALWAYS, RunSettings
+from verger.settings import ALWAYS, OF_PROJECTION, RunSettings
 from verger.storage.place import Source
 from verger.store.inventory import Tally
 from verger.store.layout import FEATURES
 from verger.store.stock import Stock, take_stock
 from verger.store.store import Store
-
-# The settings that decide what is made of the features.
-OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
 
 
 def as_made(

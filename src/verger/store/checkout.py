@@ -113,11 +113,10 @@ def checkout(
 
 def _refuse(output: Path, place: Place) -> None:
     """Refuse an output that is not new or empty, or that lies in the STORE."""
-    try:
-        empty = not output.exists() or not any(output.iterdir())
-    except NotADirectoryError:
-        raise UsageError(f"--output {output} is no folder.") from None
-    if not empty:
+    for there in (output, *output.parents):
+        if there.exists() and not there.is_dir():
+            raise UsageError(f"--output {output} cannot be a folder: {there} is a file.")
+    if output.exists() and any(output.iterdir()):
         raise UsageError(f"--output {output} is not empty.", hint="Name a new or an empty folder.")
     if place.holds(LocalPlace(output)):
         raise UsageError(f"--output {output} lies inside STORE.", hint="Name a folder elsewhere.")

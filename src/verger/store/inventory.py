@@ -24,6 +24,7 @@ from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
 from verger.store.damage import damage_told
+from verger.store.layout import WORK
 from verger.store.tables import batches, opened, there
 
 _EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
@@ -64,6 +65,7 @@ class Tally:
 
     alike:  of those to embed, how many are as large as one whose content is known
     reused: of those to embed, how many had the content of one that was embedded before
+    resumed: of those kept, how many are in no published table, but in a part of a stopped run
     """
 
     listed: int = 0
@@ -77,6 +79,7 @@ class Tally:
     by_path_alone: int = 0
     alike: int = 0
     reused: int = 0
+    resumed: int = 0
     bytes_to_read: int = 0
     labels: set[str] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)  # what a user is told of other files
@@ -89,11 +92,11 @@ class Tally:
     @property
     def is_same(self) -> bool:
         """Say whether the STORE is already what the photos make of it."""
-        return not (self.to_embed or self.relabelled or self.gone)
+        return not (self.to_embed or self.relabelled or self.gone or self.resumed)
 
     def as_record(self) -> dict[str, int]:
         """Return the counts by name."""
-        names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused")
+        names = ("new", "changed", "retried", "kept", "relabelled", "gone", "reused", "resumed")
         return {name: getattr(self, name) for name in names}
 
 
@@ -192,9 +195,11 @@ def _judge(
         tally.changed += bool(same) and not fresh
         return
     tally.kept += 1
+    is_published = any(not row.file.startswith(f"{WORK}/") for row in same)
+    tally.resumed += not is_published
     if kept.label != ref.label:
         orders.relabel(kept, ref.label)
-        tally.relabelled += 1
+        tally.relabelled += is_published
 
 
 def known_photos(

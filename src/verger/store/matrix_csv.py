@@ -22,8 +22,9 @@ def export_csv(store: Store, output: str | Path, reporter: Reporter | None = Non
     file of this machine, and `StoreError` where STORE holds no whole run.
     """
     scheme, rest = address_of(output)
-    if scheme != "file":
-        raise UsageError(f"{output} is no file of this machine.")
+    if scheme != "file" or rest == "-":
+        hint = "Name a file to write, such as matrix.csv."
+        raise UsageError(f"{output} is not a file on this machine.", hint=hint)
     file = Path(rest).absolute()
     if file.exists():
         raise UsageError(f"{output} is there already.", hint="Name another file, or remove it.")

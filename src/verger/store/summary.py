@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from verger.store.inventory import Tally
 
 
+# What comparing found, each photo once; `reused` and `resumed` say how some of them were had.
+_FOUND = ("new", "changed", "retried", "kept", "relabelled", "gone")
+
+
 def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
     """Write what was done, where it is, and what to do next."""
     lines = ["", *_done(record), "", f"In {store}:"]
@@ -105,7 +109,9 @@ def planned(tally: Tally) -> str:
     if tally.alike:
         are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
         alike = [f"Of these, {are} as large as one embedded before; the same bytes are reused."]
-    done = ", ".join(f"{number:,} {name}" for name, number in changes.items() if number)
+    done = ", ".join(f"{changes[name]:,} {name}" for name in _FOUND if changes[name])
+    if tally.resumed:
+        alike.append(_resumed(tally.resumed))
     lines = [
         f"{tally.listed:,} photos: {done}.",
         f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB).",
@@ -127,11 +133,19 @@ def _growth(changes: Mapping[str, int]) -> list[str]:
     """Say what a run found changed since the last one; nothing after the first."""
     if not any(changes.get(name) for name in changes if name != "new"):
         return []
-    lines = [", ".join(f"{changes[name]:,} {name}" for name in changes if name != "reused") + "."]
+    lines = [", ".join(f"{changes[name]:,} {name}" for name in changes if name in _FOUND) + "."]
+    if resumed := changes.get("resumed"):
+        lines.append(_resumed(resumed))
     if reused := changes.get("reused"):
         have = "1 photo has" if reused == 1 else f"{reused:,} photos have"
         lines.append(f"{have} the bytes of one embedded before (moved, copied, touched): reused.")
     return lines
+
+
+def _resumed(photos: int) -> str:
+    """Say how many of the photos kept are in no published table yet."""
+    were = "1 was" if photos == 1 else f"{photos:,} were"
+    return f"Of those kept, {were} embedded by a run that was stopped."
 
 
 def _beside(command: str) -> str:
