@@ -23,6 +23,11 @@ PHONE: dict[str, Any] = {
 }  # fmt: skip
 
 
+# A camera that shows a test picture, and nobody who has to allow it.
+_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+_ARGUMENTS = ["--no-sandbox", *_CAMERA]
+
+
 def chromium() -> str | None:
     """Return the Chromium of this machine, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -45,7 +50,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
         yield started
         started.close()
 

@@ -19,8 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from seaweed import S3
 
-# The session of Spark, and the runs that tests share: one of each for the whole suite.
-pytest_plugins = ["whole_runs"]
+# The session of Spark, the runs that tests share, the browser: one of each for the whole suite.
+pytest_plugins = ["whole_runs", "browser"]
 
 # A shell leaves Ctrl-C ignored in what it runs in the background, and what that starts inherits it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -18,10 +18,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from embedded_stores import build_store
 from once import once
 from verger.demo.render import render_orchard, render_photo
-
-from .galleries_served import build_store
 
 VARIETIES = 9
 VIEWS = 6

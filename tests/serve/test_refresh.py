@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from embedded_stores import build_store
 from verger.demo.render import render_orchard
 
 from .conftest import Photo, Server
-from .galleries_served import build_store
 from .wellformed import any_problem
 
 _PARTS = ("features", "projection", "gallery")

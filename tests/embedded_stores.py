@@ -22,9 +22,14 @@ from verger.store.record import backbone_record
 from verger.store.store import RECORD_FORMAT
 
 
-def build_store(photos: Path, store: Path) -> None:
+def build_store(
+    photos: Path,
+    store: Path,
+    network: str = "efficientnet-lite0",
+    views: tuple[int, ...] | None = None,
+) -> None:
     """Embed the photos of a folder, and leave what `verger run` leaves for identification."""
-    backbone = open_backbone("efficientnet-lite0")
+    backbone = open_backbone(network, views=views)
     listed = LocalPlace(photos).list(labeller_from("parent", str(photos)))
     refs = sorted(listed, key=lambda ref: ref.path)
     read = lambda path: (photos / path).read_bytes()  # noqa: E731
