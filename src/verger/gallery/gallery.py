@@ -78,6 +78,16 @@ class Gallery:
         return self._projector.width
 
     @property
+    def contents(self) -> Contents:
+        """What it holds, as it was read."""
+        return self._held
+
+    @property
+    def projector(self) -> Projector:
+        """What brings features to the space that photos are compared in."""
+        return self._projector
+
+    @property
     def calibration(self) -> Calibration:
         """What turns evidence into confidences and verdicts."""
         return self._held.calibration

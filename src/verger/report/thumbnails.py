@@ -33,7 +33,7 @@ def picture(thumbnail: bytes) -> Picture | None:
     image = opened(thumbnail)
     if image is None:
         return None
-    return Picture(_uri(_webp(image, _PICTURE_QUALITY)), image.width, image.height)
+    return Picture(_uri(webp(image, _PICTURE_QUALITY)), image.width, image.height)
 
 
 def sheets(thumbnails: Sequence[bytes], most_bytes: int) -> tuple[list[str], int]:
@@ -71,7 +71,7 @@ def _sheet(thumbnails: Sequence[bytes]) -> str:
             row, column = divmod(at, TILES_A_ROW)
             left = column * TILE + (TILE - image.width) // 2
             paper.paste(image, (left, row * TILE + (TILE - image.height) // 2))
-    return _uri(_webp(paper, _SHEET_QUALITY))
+    return _uri(webp(paper, _SHEET_QUALITY))
 
 
 def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
@@ -88,7 +88,8 @@ def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE) -> Image.Image | None:
         return None
 
 
-def _webp(image: Image.Image, quality: int) -> bytes:
+def webp(image: Image.Image, quality: int) -> bytes:
+    """Encode a picture as WebP, of a quality up to 100."""
     out = io.BytesIO()
     image.save(out, "WEBP", quality=quality, method=2)  # 4: 3% smaller, for twice the time
     return out.getvalue()

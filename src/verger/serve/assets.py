@@ -1,34 +1,25 @@
 """The page's files, read once when the server starts: no request chooses what is read from disk.
 
-`index.html` has `{{words}}` that are filled from `messages.en.json` and `messages.fr.json`, so that
-each language is there before any script runs; `sw.js` gets the list of files and their hash.
+`sw.js` gets the list of files and their hash.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import html
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-LANGUAGES = ("en", "fr")
+from verger.serve.shell import LANGUAGES, POLICY, type_of
+from verger.serve.shell import files as files_of_page
+from verger.serve.shell import page as page_in
+from verger.serve.shell import texts as texts_of_page
+
 COOKIE = "verger-language"
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "webmanifest": "application/manifest+json",
-}
-_WORD = re.compile(r"\{\{([a-z_.]+)\}\}")
 _LEAST_TO_COMPRESS = 600
 _COMPRESSED = ("image/png", "image/jpeg")  # already
 
@@ -59,26 +50,16 @@ class Assets:
     """All files of the page, read from the package: pages by language, the others by name."""
 
     def __init__(self) -> None:
-        folder = resources.files("verger.serve") / "page"
-        texts = {
-            language: json.loads((folder / f"messages.{language}.json").read_text("utf-8"))
+        texts = texts_of_page()
+        self.pages = {
+            language: Asset(page_in(language, texts, POLICY).encode(), type_of("index.html"))
             for language in LANGUAGES
         }
-        template = (folder / "index.html").read_text("utf-8")
-        self.pages = {
-            language: Asset(_filled(template, words, language).encode(), _TYPES["html"])
-            for language, words in texts.items()
-        }
-        self.files = {
-            file.name: Asset(file.read_bytes(), _TYPES[file.name.rpartition(".")[2]])
-            for file in sorted(folder.iterdir(), key=lambda file: file.name)
-            if file.name.rpartition(".")[2] in _TYPES and file.name not in ("index.html", "sw.js")
-        }
-        words = json.dumps(texts, ensure_ascii=False)
-        self.files["messages.js"] = Asset(f"export default {words};\n".encode(), _TYPES["js"])
-        worker = (folder / "sw.js").read_text("utf-8")
+        found = files_of_page(texts)
+        worker = found.pop("sw.js").decode()
+        self.files = {name: Asset(body, type_of(name)) for name, body in found.items()}
         listed = _listed(worker, self.pages, self.files)
-        self.files["sw.js"] = Asset(listed.encode(), _TYPES["js"])
+        self.files["sw.js"] = Asset(listed.encode(), type_of("sw.js"))
 
     def page(self, request: Request) -> Response:
         """Return the page in the language that the user chose, or else that the browser prefers."""
@@ -102,14 +83,6 @@ def preferred(accept_language: str) -> str:
         weights[language] = max(weight, weights.get(language, 0.0))
     best = max(LANGUAGES, key=lambda language: weights.get(language, 0.0))
     return best if weights.get(best, 0.0) > 0 else LANGUAGES[0]
-
-
-def _filled(template: str, words: Mapping[str, Any], language: str) -> str:
-    """Fill a page; a word that is missing is a KeyError, at the start and in every test."""
-    return _WORD.sub(
-        lambda match: language if match[1] == "language" else html.escape(words[match[1]]),
-        template,
-    )
 
 
 def _listed(worker: str, pages: Mapping[str, Asset], files: Mapping[str, Asset]) -> str:

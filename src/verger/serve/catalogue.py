@@ -54,6 +54,10 @@ class Catalogue:
             names=card.names if card else None,
         )
 
+    def card(self, label: str) -> schemas.Species | None:
+        """Return what is known of a label's species, or None."""
+        return self._card_of[label]
+
     def label(self, label: str) -> schemas.Label | None:
         """Return one label, or None where there is none of that name."""
         if not self._counts.get(label):

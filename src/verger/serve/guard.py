@@ -14,15 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem
+from verger.serve.shell import POLICY
 
 log = logging.getLogger("verger.serve")
 
 _HEADERS = {
-    # What the page needs and no more: nothing inline, nothing from another host. blob: is the
-    # user's own photos, shown before they are sent.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
-    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -122,9 +122,9 @@ class Bucket(Client):
             with self.told(path):
                 self.again(lambda: obstore.put(self.store, path, file, attributes=said))
 
-    def put(self, path: str, data: bytes) -> None:
-        """Write a small object; S3 shows it whole or not at all."""
-        said = {_SHA256: hashlib.sha256(data).hexdigest()}
+    def put(self, path: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Write a small object; S3 shows it whole or not at all, and sends it with `headers`."""
+        said = {_SHA256: hashlib.sha256(data).hexdigest(), **(headers or {})}
         with self.told(path):
             self.again(lambda: obstore.put(self.store, path, data, attributes=said))
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +105,8 @@ class LocalPlace:
             unfinished.unlink(missing_ok=True)
         _sync(target.parent)
 
-    def put(self, path: str, data: bytes) -> None:
-        """Write a small file, whole or not at all."""
+    def put(self, path: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
+        """Write a small file, whole or not at all; a folder keeps no headers."""
         with self.incoming(path) as file:
             file.write_bytes(data)
 

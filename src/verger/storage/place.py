@@ -5,7 +5,7 @@ A place is small and can be sent to workers, each of which opens it for itself.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,8 +82,12 @@ class Place(Source, Protocol):
     def incoming(self, path: str) -> AbstractContextManager[Path]:
         """Give a local file to write, which appears at `path`, whole and durable, at the end."""
 
-    def put(self, path: str, data: bytes) -> None:
-        """Write a small file, whole or not at all."""
+    def put(self, path: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Write a small file, whole or not at all.
+
+        headers: of HTTP (Content-Type, Cache-Control), with which a place that serves its files
+                 over the web sends this one
+        """
 
     def move(self, path: str, to: str) -> None:
         """Move a file over another one, if there is one."""

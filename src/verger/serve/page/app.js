@@ -51,8 +51,4 @@ identify.listen();
 translate();
 connection();
 route();
-if ("serviceWorker" in navigator) {
-  // The first visit asked before the worker was there to keep the answer.
-  navigator.serviceWorker.addEventListener("controllerchange", () => fetch("api/v1/labels").then((answer) => answer.text()).catch(() => {}), { once: true });
-  navigator.serviceWorker.register("sw.js");
-}
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("sw.js");

@@ -11,6 +11,8 @@ self.addEventListener("install", (event) => {
   event.waitUntil(
     caches.open(SHELL)
       .then((cache) => cache.addAll(FILES.map((file) => new Request(at(file), { cache: "no-cache" }))))
+      // The first visit asks for it before this worker is there to keep the answer.
+      .then(() => latest(new Request(at("api/v1/labels"))))
       .then(() => self.skipWaiting()),
   );
 });

@@ -9,7 +9,8 @@ export let language = chosen();
 
 function chosen() {
   const kept = document.cookie.match(/(?:^|; )verger-language=(\w+)/)?.[1];
-  return kept in messages ? kept : document.documentElement.lang;
+  const wanted = [kept, ...navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase())];
+  return wanted.find((code) => code in messages) ?? document.documentElement.lang;
 }
 
 export function t(key, values = {}) {
