@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 import verger
+from verger.cli.app import app_command
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
 from verger.cli.history import checkout_command, export_command, log_command
@@ -436,6 +437,7 @@ def prepare_command() -> None:
 cli.add_command(log_command)
 cli.add_command(checkout_command)
 cli.add_command(export_command)
+cli.add_command(app_command)
 cli.add_command(backbones)
 cli.add_command(cloud)
 

@@ -1,0 +1,164 @@
+// Pillow's resampling by a triangle, to the last bit: what a canvas makes of it, no standard says.
+
+const BITS = 22; // of a weight, after the point
+const HALF = 1 << (BITS - 1);
+
+// The weights of the pixels that each of `size` outputs is made of, along one side of the box.
+function weights(length, from, to, size) {
+  const scale = Math.fround(to - from) / size;
+  const support = Math.max(scale, 1);
+  const most = Math.ceil(support) * 2 + 1;
+  const first = new Int32Array(size);
+  const count = new Int32Array(size);
+  const shares = new Int32Array(size * most);
+  const own = new Float64Array(most);
+  for (let out = 0; out < size; out += 1) {
+    const centre = from + (out + 0.5) * scale;
+    const start = Math.max(Math.trunc(centre - support + 0.5), 0);
+    const length_ = Math.min(Math.trunc(centre + support + 0.5), length) - start;
+    let sum = 0;
+    for (let at = 0; at < length_; at += 1) {
+      own[at] = Math.max(1 - Math.abs((at + start - centre + 0.5) / support), 0);
+      sum += own[at];
+    }
+    first[out] = start;
+    count[out] = length_;
+    for (let at = 0; at < length_; at += 1) {
+      shares[out * most + at] = Math.trunc(0.5 + (sum ? own[at] / sum : own[at]) * (1 << BITS));
+    }
+  }
+  return { first, count, shares, most };
+}
+
+// Bytes of four a pixel (RGBA) → the box, as `size` × `size` pixels of four. Of an opaque picture,
+// the fourth is not computed.
+export function resized(pixels, size, [left, top, right, bottom]) {
+  const { width, height } = pixels;
+  const across = weights(width, Math.fround(left), Math.fround(right), size);
+  const down = weights(height, Math.fround(top), Math.fround(bottom), size);
+  // Each pass rounds to whole levels: Pillow begins with the one that leaves less to the other.
+  if (height > size && height - size > 2 * (width - size)) return narrowed(lowered(pixels, size, down), size, across).data;
+  return lowered(narrowed(pixels, size, across), size, down).data;
+}
+
+function narrowed({ data, width, height, opaque }, size, { first, count, shares, most }) {
+  const out = new Uint8ClampedArray(size * height * 4);
+  const bands = opaque ? 3 : 4;
+  for (let y = 0, to = 0; y < height; y += 1) {
+    for (let x = 0; x < size; x += 1, to += 4) {
+      const start = (y * width + first[x]) * 4;
+      for (let band = 0; band < bands; band += 1) {
+        let sum = HALF;
+        for (let at = 0; at < count[x]; at += 1) sum += data[start + at * 4 + band] * shares[x * most + at];
+        out[to + band] = sum >> BITS;
+      }
+    }
+  }
+  return { data: out, width: size, height, opaque };
+}
+
+function lowered({ data, width, opaque }, size, { first, count, shares, most }) {
+  const out = new Uint8ClampedArray(width * size * 4);
+  const bands = opaque ? 3 : 4;
+  for (let y = 0, to = 0; y < size; y += 1) {
+    for (let x = 0; x < width; x += 1, to += 4) {
+      const start = (first[y] * width + x) * 4;
+      for (let band = 0; band < bands; band += 1) {
+        let sum = HALF;
+        for (let at = 0; at < count[y]; at += 1) sum += data[start + at * width * 4 + band] * shares[y * most + at];
+        out[to + band] = sum >> BITS;
+      }
+    }
+  }
+  return { data: out, width, height: size, opaque };
+}
+
+// A JPEG as its decoder gives it when it is asked for a smaller picture: the mean of each block of
+// `factor` × `factor` pixels. Of colours that are stored at half the resolution (4:2:0), it is the
+// mean of what is stored; a whole picture has these spread by a triangle (3/4 and 1/4), which is
+// taken back: c[i] = 3/4 (x[2i] + x[2i+1]) − 1/4 (x[2i−1] + x[2i+2]), along both sides.
+export class Reduced {
+  constructor(width, height, factor, halved) {
+    this.source = { width, height };
+    this.width = Math.ceil(width / factor);
+    this.height = Math.ceil(height / factor);
+    this.data = new Uint8ClampedArray(this.width * this.height * 4).fill(255);
+    this.opaque = true; // as a JPEG is
+    this.factor = factor;
+    this.halved = halved;
+  }
+
+  // Takes rows of the picture, RGBA, from row `first` on: whole blocks from `top` to `bottom`, and
+  // one row more on each side, where there is one.
+  add(rows, first, top, bottom) {
+    const { factor, width, source } = this;
+    const plain = new Float64Array(3); // sums of a block
+    const stored = new Float64Array(3); // the same, with the triangle taken back
+    const side = this.halved ? 1 : 0;
+    for (let y = top; y < bottom; y += factor) {
+      const last = Math.min(y + factor, source.height) - 1;
+      for (let x = 0; x < width; x += 1) {
+        const left = x * factor;
+        const right = Math.min(left + factor, source.width) - 1;
+        plain.fill(0);
+        stored.fill(0);
+        for (let row = y - side; row <= last + side; row += 1) {
+          const inside = row >= y && row <= last;
+          const weight = inside ? (this.halved ? 1 + 0.5 * ((row === y) + (row === last)) : 1) : -0.5;
+          const start = (Math.min(Math.max(row, 0), source.height - 1) - first) * source.width;
+          for (let band = 0; band < 3; band += 1) {
+            let sum = 0;
+            for (let at = (start + left) * 4 + band; at <= (start + right) * 4 + band; at += 4) sum += rows[at];
+            if (inside) plain[band] += sum;
+            if (!this.halved) continue;
+            const before = rows[(start + Math.max(left - 1, 0)) * 4 + band];
+            const after = rows[(start + Math.min(right + 1, source.width - 1)) * 4 + band];
+            const ends = rows[(start + left) * 4 + band] + rows[(start + right) * 4 + band];
+            stored[band] += weight * (sum + 0.5 * (ends - before - after));
+          }
+        }
+        const many = (last - y + 1) * (right - left + 1);
+        const colour = this.halved ? stored : plain;
+        this.put(((y / factor) * width + x) * 4, luma(plain) / many, colour, luma(colour), many);
+      }
+    }
+  }
+
+  // Brightness and colours are rounded before they become red, green and blue, as the decoder does.
+  put(to, bright, [red, , blue], grey, many) {
+    const y = Math.floor(bright + 0.5);
+    const cb = Math.floor((blue - grey) / 1.772 / many + 0.5);
+    const cr = Math.floor((red - grey) / 1.402 / many + 0.5);
+    this.data[to] = y + ((FIX_1_402 * cr + ONE_HALF) >> 16);
+    this.data[to + 1] = y + ((-FIX_0_344 * cb - FIX_0_714 * cr + ONE_HALF) >> 16);
+    this.data[to + 2] = y + ((FIX_1_772 * cb + ONE_HALF) >> 16);
+  }
+}
+
+// libjpeg's way from brightness and colours, with 16 bits after the point.
+const [FIX_1_402, FIX_1_772, FIX_0_344, FIX_0_714] = [1.402, 1.772, 0.34414, 0.71414].map((factor) => Math.round(factor * 65536));
+const ONE_HALF = 32768;
+
+const luma = ([red, green, blue]) => 0.299 * red + 0.587 * green + 0.114 * blue;
+
+const by255 = (product) => ((product + 128) + ((product + 128) >> 8)) >> 8;
+
+// Colours multiplied by their alpha, as they are while they are resized; in place.
+export function multiplied(data) {
+  for (let at = 0; at < data.length; at += 4) {
+    const alpha = data[at + 3];
+    for (let band = 0; band < 3; band += 1) data[at + band] = by255(data[at + band] * alpha);
+  }
+}
+
+// The other way, then over white; in place.
+export function onWhite(data) {
+  for (let at = 0; at < data.length; at += 4) {
+    const alpha = data[at + 3];
+    for (let band = 0; band < 3; band += 1) {
+      const colour = alpha === 0 || alpha === 255 ? data[at + band] : Math.min(Math.trunc((255 * data[at + band]) / alpha), 255);
+      data[at + band] = by255(255 * (255 - alpha) + colour * alpha);
+    }
+    data[at + 3] = 255;
+  }
+}

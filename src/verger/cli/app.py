@@ -1,0 +1,47 @@
+"""`verger app`: the app without a server. No logic."""
+
+from __future__ import annotations
+
+import click
+
+from verger.progress import reporter, tell
+
+
+@click.command("app")
+@click.argument("store")
+@click.option(
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    help="Where to write it: a new folder, an empty one, or one that holds an earlier app; or "
+    "s3://bucket/folder.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    default=12.0,
+    show_default=True,
+    metavar="MB",
+    help="How much a phone may have to download; photos and pictures of the gallery are thinned "
+    "out to fit.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
+    """Write the app that names fruit without a server, from STORE.
+
+    FOLDER then holds static files that any web host can serve: the page, the network of STORE, what
+    computes it in a browser, and the gallery. Photos are looked at on the phone and never leave it;
+    after the first visit the app works without a network. It holds labels and small pictures of the
+    gallery, and no path of any photo.
+    """
+    from verger.app import export_app
+
+    made = export_app(store, output, budget, reporter(quiet=quiet))
+    if quiet:
+        return
+    all_of = "" if made.photos == made.of else f" of {made.of:,}"
+    tell(
+        f"{output}: {made.files} files, {made.download / 1e6:.1f} MB to download; "
+        f"{made.labels:,} labels, {made.photos:,}{all_of} photos, {made.pictures:,} pictures."
+    )
+    tell(f"To try it: python3 -m http.server --directory {output}")

@@ -1,0 +1,182 @@
+"""The app as people have it: on a phone, without a network, in both languages, with nobody else."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from browser import DESKTOP, PHONE, needs_browser
+from verger.app import export_app
+from verger.progress import Silent
+
+from .conftest import BELOW, hosted
+from .pictures_taken import taken
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
+pytestmark = [needs_browser, pytest.mark.slow]
+FIG = next(photo for _, photo in taken(("Fig",), 1))
+
+
+class Visit:
+    """A page, what it asked for and what it complained of."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        context.on("request", lambda request: self.asked.append(request.url))
+        self.page: Page = context.new_page()
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def choose(self, *photos: bytes) -> None:
+        files: Any = [{"name": "photo", "mimeType": "image/jpeg", "buffer": p} for p in photos]
+        self.page.locator("input[type=file][multiple]").set_input_files(files)
+
+    def kept(self) -> None:
+        """Wait until the app is on the device."""
+        self.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open a browser for a visitor; at the end, nothing may have gone elsewhere."""
+    visits: list[Visit] = []
+
+    def begin(**options: Any) -> Visit:
+        context = browser.new_context(**{"locale": "en-GB", **PHONE, **options})
+        visits.append(Visit(context))
+        return visits[-1]
+
+    yield begin
+    for one in visits:
+        one.context.close()
+        hosts = {url.split("/")[2] for url in one.asked if url.startswith("http")}
+        assert len(hosts) <= 1, hosts
+
+
+def test_from_a_photo_to_an_answer(visit: Callable[..., Visit], site: str) -> None:
+    one = visit()
+    one.page.goto(site)
+    expect(one.page.locator("h1")).to_have_text("What fruit is this?")
+    expect(one.page.get_by_text("It is sent nowhere")).to_be_visible()
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+    one.choose(FIG)
+    expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+    expect(one.page.locator(".candidates b").first).to_have_text("Fig")
+    shown = one.page.locator(".near img").first.evaluate("(image) => image.naturalWidth")
+    assert shown > 0
+    one.choose(FIG, FIG)
+    expect(one.page.locator(".answer .mounted img")).to_have_count(3, timeout=30_000)
+    assert not one.complaints
+
+
+def test_in_flight_mode_after_one_visit(
+    visit: Callable[..., Visit], store: Path, tmp_path: Path
+) -> None:
+    """The host is gone altogether; the app and all its pictures are there."""
+    export_app(store, str(tmp_path / BELOW.strip("/")), 12, Silent())
+    one = visit(locale="fr-FR")
+    with hosted(tmp_path) as address:
+        one.page.goto(address + BELOW)
+        one.kept()
+    one.context.set_offline(True)
+    one.page.reload()
+    expect(one.page.locator("h1")).to_have_text("Quel est ce fruit ?")
+    expect(one.page.locator("#offline")).to_be_visible()
+    one.choose(FIG)
+    expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+    expect(one.page.locator(".kicker")).to_have_text("Détermination")
+    one.page.goto(address + BELOW + "#/varieties")
+    expect(one.page.locator(".photos li")).to_have_count(12)
+    one.page.wait_for_function(
+        "() => [...document.images].every((i) => i.loading === 'lazy' || i.naturalWidth)"
+    )
+
+
+def test_nothing_can_leave_the_page_or_its_worker(visit: Callable[..., Visit], site: str) -> None:
+    one = visit()
+    one.page.goto(site)
+    one.choose(FIG)
+    expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+    leave = "(url) => fetch(url, { mode: 'no-cors' }).then(() => 'left', () => 'held')"
+    elsewhere = "http://127.0.0.1:9/"
+    assert one.page.evaluate(leave, elsewhere) == "held"
+    (worker,) = one.page.workers
+    assert worker.evaluate(leave, elsewhere) == "held"
+    refused = [text for text in one.complaints if "Content Security Policy" in text]
+    assert len(refused) >= 2, one.complaints
+    one.asked = [url for url in one.asked if url != elsewhere]
+
+
+def test_it_can_be_installed(visit: Callable[..., Visit], site: str) -> None:
+    one = visit()
+    one.page.goto(site)
+    one.kept()
+    session = one.context.new_cdp_session(one.page)
+    told = session.send("Page.getAppManifest")
+    assert told["url"].endswith("/verger.webmanifest")
+    assert told["errors"] == []
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A browser without a profile of its own installs nothing, whatever the page is.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_that_axe_finds(visit: Callable[..., Visit], site: str, scheme: Any) -> None:
+    axe = importlib.util.find_spec("axe_playwright_python")
+    if axe is None or axe.origin is None:
+        pytest.skip("axe-playwright-python is not installed")
+    script = (Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    # The page's own policy would refuse the checker's script.
+    one = visit(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    one.page.goto(site)
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+
+    def check() -> None:
+        one.page.evaluate(script)
+        found = one.page.evaluate("() => axe.run()")["violations"]
+        assert not found, [(each["id"], each["nodes"][0]["html"]) for each in found]
+
+    check()
+    one.choose(FIG)
+    expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+    check()
+
+
+def test_a_later_version_comes_when_the_page_is_opened_again(
+    visit: Callable[..., Visit], store: Path, tmp_path: Path
+) -> None:
+    first = export_app(store, str(tmp_path), 12, Silent())
+    one = visit(**DESKTOP)
+    with hosted(tmp_path) as address:
+        one.page.goto(address)
+        one.kept()
+        export_app(store, str(tmp_path), first.download / 1e6 - 0.05, Silent())
+        one.page.reload()
+        one.choose(FIG)
+        expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+        one.page.wait_for_function(
+            "async () => (await navigator.serviceWorker.getRegistration()).waiting"
+        )
+        files = "async () => (await import('./files.js')).default.pictures.file"
+        before = one.page.evaluate(files)
+        for _ in range(20):  # the browser changes over when it has noticed that the page is gone
+            one.page.close()
+            one.page = one.context.new_page()
+            one.page.goto(address)
+            if one.page.evaluate(files) != before:
+                return
+        pytest.fail("the later version never came")
