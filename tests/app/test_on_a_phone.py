@@ -180,3 +180,29 @@ def test_a_later_version_comes_when_the_page_is_opened_again(
             if one.page.evaluate(files) != before:
                 return
         pytest.fail("the later version never came")
+
+
+def test_names_while_the_camera_looks(visit: Callable[..., Visit], site: str) -> None:
+    """By the browser's own test picture, whatever it is taken for."""
+    one = visit(permissions=["camera"])
+    one.page.goto(site)
+    one.page.get_by_role("button", name="Take a photo").click()
+    expect(one.page.locator(".viewfinder video")).to_be_visible()
+    expect(one.page.locator(".seen")).not_to_have_text("Starting the camera…")
+    expect(one.page.locator(".seen")).not_to_have_text("", timeout=30_000)
+    one.page.get_by_role("button", name="Take this photo").click()
+    expect(one.page.locator(".viewfinder")).to_have_count(0)
+    expect(one.page.locator(".answer .mounted img")).to_have_count(1, timeout=30_000)
+    assert not one.complaints
+
+
+def test_without_a_camera_photos_are_chosen(visit: Callable[..., Visit], site: str) -> None:
+    one = visit()
+    one.page.goto(site)
+    one.page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }"
+    )
+    one.page.get_by_role("button", name="Take a photo").click()
+    expect(one.page.locator(".seen")).to_contain_text("The camera cannot be used")
+    one.page.get_by_role("button", name="Cancel").click()
+    expect(one.page.locator(".viewfinder")).to_have_count(0)

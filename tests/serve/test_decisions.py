@@ -12,9 +12,10 @@ import pytest
 
 from verger.errors import UsageError
 from verger.serve.admission import Places
-from verger.serve.assets import LANGUAGES, preferred
+from verger.serve.assets import preferred
 from verger.serve.problems import Kind, Problem
 from verger.serve.server import allowed_hosts
+from verger.serve.shell import LANGUAGES
 from verger.settings import ServeSettings
 
 PAGE = resources.files("verger.serve") / "page"

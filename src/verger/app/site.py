@@ -18,6 +18,7 @@ MARK = "app.json"  # what the app is made of, for `verger app` and for people
 LICENCES = "licences.txt"
 _RUNTIME = "onnxruntime-web.js"
 _PAGE, _WORKER = "index.html", "sw.js"
+_STYLE, _VIEWFINDER = "style.css", "viewfinder.css"
 _HASH = 12  # letters of a SHA-256, in the names of data
 # A worker that is made from a blob keeps to the page's policy, which no host has to send then.
 _POLICY = shell.POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'").replace(
@@ -83,6 +84,7 @@ def site(data: list[Data], about: Mapping[str, Any], licences: str) -> Site:
     files = {one.file: one.body for one in data}
     named = {one.name: {"file": one.file, "bytes": len(one.body)} for one in data}
     files |= shell.files(texts) | _own() | {_RUNTIME: runtime.script()}
+    files[_STYLE] += _read(_VIEWFINDER)
     files["files.js"] = f"export default {json.dumps(named)};\n".encode()
     worker = files.pop(_WORKER).decode()
     page = shell.page(shell.LANGUAGES[0], texts, _POLICY).encode()
@@ -101,17 +103,20 @@ def site(data: list[Data], about: Mapping[str, Any], licences: str) -> Site:
 
 def _texts() -> dict[str, dict[str, str]]:
     """Return what the page says, where it is on its own."""
-    folder = resources.files("verger.app") / "page"
     return {
-        language: words | json.loads((folder / f"messages.{language}.json").read_text("utf-8"))
+        language: words | json.loads(_read(f"messages.{language}.json"))
         for language, words in shell.texts().items()
     }
 
 
 def _own() -> dict[str, bytes]:
     """Return the scripts that are the app's alone, or stand in the place of the page's."""
-    folder = resources.files("verger.app") / "page"
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".js")}
+    names = (file.name for file in (resources.files("verger.app") / "page").iterdir())
+    return {name: _read(name) for name in names if name.endswith(".js")}
+
+
+def _read(name: str) -> bytes:
+    return (resources.files("verger.app") / "page" / name).read_bytes()
 
 
 def _type_of(name: str) -> str:

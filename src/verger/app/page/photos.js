@@ -1,6 +1,9 @@
 // Photos are looked at where they are: none leaves this device.
 
+import { h, icon } from "./dom.js";
 import { ask, warmUp } from "./engine.js";
+import { hasCamera, look } from "./viewfinder.js";
+import { t } from "./words.js";
 
 export const MOST = 5;
 
@@ -11,6 +14,13 @@ export async function prepare(file) {
   const looked = ask("look", { file });
   looked.catch(() => {}); // told when the answer is asked for
   return { file, url: URL.createObjectURL(file), looked };
+}
+
+// A button that opens the camera with names under it; null where the page may not have it.
+export function camera(chosen) {
+  if (!hasCamera()) return null;
+  const open = () => look(chosen);
+  return h("button", { type: "button", class: "button primary", onclick: open }, icon("camera"), h("span", {}, t("home.camera")));
 }
 
 export function forget(photos) {

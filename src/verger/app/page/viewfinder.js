@@ -1,6 +1,6 @@
 // The camera, with names while it looks; a tap takes the photo.
 
-import { called } from "./answer.js";
+import { title } from "./answer.js";
 import { h, icon } from "./dom.js";
 import { ask } from "./engine.js";
 import { t } from "./words.js";
@@ -17,7 +17,8 @@ export async function look(taken) {
   const name = h("p", { class: "seen" }, t("live.starting"));
   const take = h("button", { type: "button", class: "button primary", disabled: true }, icon("camera"), h("span", {}, t("live.take")));
   const leave = h("button", { type: "button", class: "button" }, t("work.cancel"));
-  const dialog = h("dialog", { class: "viewfinder", "aria-label": t("live.open") }, video, name, h("div", { class: "actions" }, take, leave));
+  const over = h("div", { class: "over" }, name, h("div", { class: "actions" }, take, leave));
+  const dialog = h("dialog", { class: "viewfinder", "aria-label": t("live.open") }, video, over);
   document.body.append(dialog);
   dialog.showModal();
   leave.addEventListener("click", () => dialog.close());
@@ -56,11 +57,11 @@ async function watch(video, name, isOpen) {
     const began = performance.now();
     const answer = await ask("glance", { image: context.getImageData(0, 0, canvas.width, canvas.height) }).catch(() => null);
     if (!isOpen() || !answer) return;
-    name.textContent = called(answer);
     if (performance.now() - began > SLOW) {
-      name.textContent = "";
+      name.textContent = t("live.take_one");
       return;
     }
+    name.textContent = answer.verdict === "unknown" ? t("live.nothing") : title(answer);
     await new Promise((done) => setTimeout(done, PAUSE));
   }
 }

@@ -8,9 +8,16 @@ import { inWords, language, percent, pretty, step, t } from "./words.js";
 const LEAST = 0.01; // of a candidate, to be shown
 const NAMES = new Set(["variety", "group"]); // verdicts that claim a name
 
-export function answered(answer, photos, actions) {
+// What an answer comes to, in a few words.
+export const title = (answer) => headline(answer, speciesOf(answer));
+
+function speciesOf(answer) {
   const named = answer.verdict === "variety" ? answer.labels[0] : answer.groups[0];
-  const species = answer.species[named?.species];
+  return answer.species[named?.species];
+}
+
+export function answered(answer, photos, actions) {
+  const species = speciesOf(answer);
   const told = answer.verdict !== "unknown";
   return [
     h("article", { class: `sheet answer ${NAMES.has(answer.verdict) ? "named" : "doubt"}` },

@@ -3,7 +3,7 @@
 import { answered, picture } from "./answer.js";
 import { announce, focus, h, icon, show } from "./dom.js";
 import { answeredBy, gallery } from "./gallery.js";
-import { forget, MOST, prepare, send } from "./photos.js";
+import { camera, forget, MOST, prepare, send } from "./photos.js";
 import { has, number, pretty, t } from "./words.js";
 
 const TRIES = 3;
@@ -37,7 +37,7 @@ function home() {
       h("h1", { class: "title" }, t("home.title")),
       h("p", { class: "lead" }, t("home.lead")),
       h("div", { class: "actions" },
-        picker("home.camera", "camera", "button primary", { capture: "environment" }),
+        camera(chosen) ?? picker("home.camera", "camera", "button primary", { capture: "environment" }),
         picker("home.files", "photos", "button", { multiple: true })),
       h("p", { class: "drop" }, t("home.drop")),
       h("p", { class: "note" }, t("home.privacy"))),
