@@ -25,11 +25,12 @@ NAMES = {
     "Server": "i-0123456789abcdef0",
     "Cluster": "j-0123456789ABC",
     "NodeRole.Arn": "arn:aws:iam::123456789012:role/node",
+    "Notify": "arn:aws:sns:eu-west-1:123456789012:ended",
     "KmsKeys": "arn:aws:kms:eu-west-1:123456789012:key/of-the-orchard",
     "Scratch.Arn": "arn:aws:s3:::verger-pears-123456789012",
 }
 # The conditions that hold for those values.
-HOLD = ("HasKeys", "OwnNetwork")
+HOLD = ("HasKeys", "OwnNetwork", "Tells")
 TEMPLATES = ("base", "ec2", "emr", "serverless")
 
 

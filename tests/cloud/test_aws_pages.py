@@ -55,7 +55,20 @@ def test_every_command_and_every_fence_that_is_named_exists(page: str) -> None:
     assert named <= options(group.commands["run"])
 
 
-def test_both_languages_have_the_same_commands_and_tables() -> None:
+@pytest.mark.parametrize("page", ["aws-first-hour.md", "aws-first-hour.fr.md", "gdpr.md"])
+def test_the_commands_of_the_other_pages_exist(page: str) -> None:
+    assert isinstance(cli.commands["cloud"], click.Group)
+    groups = {"cloud ": cli.commands["cloud"].commands, "": cli.commands}
+    said = re.findall(r"\bverger (cloud )?([a-z]+)\b([^`#\n]*)", read(page).replace("\n  ", " "))
+    known = [(groups[group][name], rest) for group, name, rest in said if name in groups[group]]
+    assert len(known) >= 3
+    for command, rest in known:
+        named = set(re.findall(r"--[a-z][a-z-]+", rest.split(" -- ")[0]))
+        assert named <= options(command), (command.name, rest)
+
+
+@pytest.mark.parametrize("page", ["aws", "aws-first-hour", "gdpr"])
+def test_both_languages_have_the_same_commands_and_tables(page: str) -> None:
     def skeleton(page: str) -> list[object]:
         text = read(page)
         code = [
@@ -65,7 +78,7 @@ def test_both_languages_have_the_same_commands_and_tables() -> None:
         rows = [len(re.findall(r"^\|", part, re.MULTILINE)) for part in text.split("\n## ")]
         return [code, rows]
 
-    assert skeleton("aws.md") == skeleton("aws.fr.md")
+    assert skeleton(f"{page}.md") == skeleton(f"{page}.fr.md")
 
 
 @pytest.mark.parametrize("name", ["aws.svg", "aws.fr.svg"])

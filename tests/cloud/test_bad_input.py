@@ -38,6 +38,11 @@ def refused(*arguments: str) -> VergerError:
     ("options", "what"),
     [
         (["--email", "nobody"], "--email nobody: no address"),
+        (["--notify", "me@example.org"], "no topic of SNS"),
+        (
+            ["--notify", "arn:aws:sns:eu-west-1:123456789012:ended", "--on", "serverless"],
+            "reaches S3 and nothing else",
+        ),
         (["--account", "me"], "--account me: no number of an account"),
         (["--release", "emr-6.15.0", "--on", "emr"], "no release of EMR that runs Verger"),
         (["--", "--components", "banana"], "--components banana is neither"),

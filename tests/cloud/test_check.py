@@ -22,6 +22,7 @@ from . import rules
 from .policies import allows
 from .pretended import REGION, Account, Said
 from .refusing import refuse
+from .test_life import listen, permitted
 
 MakeJob = Callable[[Platform], Job]
 PLACES = ("s3://orchard/photos", "s3://results/fruits/store")
@@ -65,6 +66,16 @@ def simulate(life: Life, allowed: dict[str, Any]) -> list[str]:
     return asked
 
 
+def encrypt(account: Account, key: str) -> None:
+    """Have a bucket encrypt with a key."""
+    rule = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    }
+    account.client("s3").put_bucket_encryption(
+        Bucket="orchard", ServerSideEncryptionConfiguration={"Rules": [rule]}
+    )
+
+
 def checks(life: Life, *places: str) -> dict[str, Check]:
     photos, store = places or (None, None)
     return {one.name: one for one in check.examine(life.aws, photos, store)}
@@ -73,7 +84,7 @@ def checks(life: Life, *places: str) -> dict[str, Check]:
 def test_an_account_that_is_an_hour_old(life: Life) -> None:
     """What it has is said: five processors, no alarm yet; nothing is made."""
     simulate(life, policy.user_policy(["orchard", "results"], REGION))
-    refuse(life, "budgets", "DescribeBudgets", "AccessDeniedException", "Not enabled yet")
+    refuse(life, "budgets", "DescribeBudget", "AccessDeniedException", "Not enabled yet")
 
     found = checks(life, *PLACES)
 
@@ -101,6 +112,22 @@ def test_each_permission_that_a_run_uses_is_asked_about(life: Life) -> None:
              else s["Action"])}  # fmt: skip
     own = {"ssm:ResumeSession", "ssm:TerminateSession"}  # a session that is not there yet
     assert {action for action in every if "*" not in action} - own <= set(asked)
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_all_that_is_looked_at_is_in_the_policy(
+    on: Platform, life: Life, account: Account, job: MakeJob, said: Said
+) -> None:
+    key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    encrypt(account, key)
+    asked = listen(life)
+    simulate(life, policy.user_policy(["orchard", "results"], REGION))
+
+    checks(life, *PLACES)
+    check.prepare(life.aws, job(on), said)
+
+    assert {"kms:DescribeKey", "s3:GetEncryptionConfiguration"} <= asked
+    assert {action for action in asked if not permitted(action)} == set()
 
 
 @pytest.mark.parametrize("sid", ["Scratch", "RolesOfJobs", "EndOnlyWhatIsAJobs", "Fences"])
@@ -196,12 +223,7 @@ def test_a_bucket_with_a_key_of_the_customer_s_is_noticed(
     life: Life, account: Account, job: MakeJob, said: Said
 ) -> None:
     key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
-    rule = {
-        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
-    }
-    account.client("s3").put_bucket_encryption(
-        Bucket="orchard", ServerSideEncryptionConfiguration={"Rules": [rule]}
-    )
+    encrypt(account, key)
 
     assert check.prepare(life.aws, job("serverless"), said).kms_keys == (key,)
     assert key in checks(life, *PLACES)["PHOTOS"].found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,21 +11,27 @@ from typing import Any
 
 import pytest
 
-from verger.cloud import policy, runs, stack
+from verger.cloud import entry, places, policy, runs, stack
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
+from verger.errors import CloudError
 
 from .pretended import NAME, Account
 
 PLATFORMS: list[Platform] = ["ec2", "emr", "serverless"]
 Naps = list[Callable[[], object]]
 # Where a policy says it otherwise than the call.
-SERVICES = {"emr": "elasticmapreduce", "resource-groups-tagging-api": "tag"}
+SERVICES = {
+    "emr": "elasticmapreduce",
+    "service-quotas": "servicequotas",
+    "resource-groups-tagging-api": "tag",
+}
 ACTIONS = {
     "budgets:CreateBudget": "budgets:ModifyBudget",
     "budgets:DeleteBudget": "budgets:ModifyBudget",
     "budgets:DescribeBudget": "budgets:ViewBudget",
     "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "s3:ListObjectsV2": "s3:ListBucket",
@@ -49,6 +57,49 @@ def test_a_run_ends_and_leaves_nothing(
     assert life.down(NAME) == []
     assert len(asked) > 15
     assert {action for action in asked if not permitted(action)} == set()
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr"])
+def test_a_network_of_one_s_own_is_used_and_left(
+    on: Platform, account: Account, life: Life, job: Callable[[Platform], Job],
+    files: dict[str, Path], naps: Naps, finished: Callable[[], None],
+) -> None:  # fmt: skip
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = tuple(
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24")["Subnet"]["SubnetId"]
+        for n in range(2)
+    )
+    before = len(ec2.describe_vpcs()["Vpcs"])
+    asked = dataclasses.replace(
+        job(on),
+        network=places.network_of(life.aws, subnets),
+        kms_keys=("arn:aws:kms:eu-west-1:123456789012:key/1",),
+        boundary="arn:aws:iam::123456789012:policy/bounds",
+    )
+
+    def look() -> None:
+        assert len(ec2.describe_vpcs()["Vpcs"]) == before
+        groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+        assert len(groups["SecurityGroups"]) > 1  # those of the job beside the default one
+        if on == "ec2":
+            assert [server["SubnetId"] for server in account.servers()] == [subnets[0]]
+
+    naps += [look, finished]
+    run(life, asked, files)
+
+    assert account.left() == [vpc]
+
+
+def test_subnets_of_two_networks_are_refused(account: Account, life: Life) -> None:
+    ec2, subnets = account.client("ec2"), []
+    for number in range(2):
+        vpc = ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"]
+        made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.{number}.0.0/24")
+        subnets.append(made["Subnet"]["SubnetId"])
+
+    with pytest.raises(CloudError, match="The subnets lie in 2 networks"):
+        places.network_of(life.aws, tuple(subnets))
 
 
 def test_the_policy_lets_one_list_the_jobs(
@@ -88,3 +139,26 @@ def permitted(action: str) -> bool:
         if any(fnmatch(action, name) for name in ([names] if isinstance(names, str) else names)):
             return True
     return False
+
+
+def test_a_topic_is_told_how_a_run_ended(account: Account, tmp_path: Path) -> None:
+    topic = account.client("sns").create_topic(Name="ended")["TopicArn"]
+    sqs = account.client("sqs")
+    queue = sqs.create_queue(QueueName="mail")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    watched = entry.Watched(NAME, 0.0, tmp_path / "log")
+    record = {"counts": {"listed": 5, "embedded": 4, "rejected": 1}}
+
+    entry.notify(topic, watched.result(0, record))
+    watched.say("verger: s3://orchard/photos holds no photo.")
+    entry.notify(topic, watched.result(3, None))
+    entry.notify(f"{topic}-gone", watched.result(3, None))  # ends nothing
+
+    told = [
+        json.loads(each["Body"])
+        for each in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=9)["Messages"]
+    ]
+    assert [each["Subject"] for each in told] == ["Verger is done", "Verger failed (3)"]
+    assert "4 photos of 5" in told[0]["Message"]
+    assert "holds no photo" in told[1]["Message"]

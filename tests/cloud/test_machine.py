@@ -88,6 +88,15 @@ def test_serverless_takes_the_archive_and_the_same_entry() -> None:
     ) :]  # fmt: skip
 
 
+def test_a_topic_is_handed_on_where_there_is_one() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:ended"
+    told = dataclasses.replace(JOB, notify=topic)
+    for job, words in ((told, ["--notify", topic]), (JOB, [])):
+        step = machine.emr_step(job, "scratch")
+        assert [word for word in step if word in ("--notify", topic)] == words
+        assert (f"NOTIFY={topic}" in machine.user_data(job, "scratch")) is bool(words)
+
+
 def test_user_data_fit_a_parameter_of_cloudformation() -> None:
     assert len(machine.user_data(JOB, "verger-20261121-101010-abcdef-123456789012")) < 3072
     long = dataclasses.replace(JOB, options=("--label-from", "x" * 2000))

@@ -110,7 +110,8 @@ def test_a_role_may_do_nothing_that_no_run_does(on: str) -> None:
         action = statement["Action"]
         named |= set(action if isinstance(action, list) else [action])
 
-    assert named - recorded - after_a_failure - of_keys - session == set()
+    news = {"sns:Publish"} - ({"sns:Publish"} if on == "serverless" else set())
+    assert named - recorded - after_a_failure - of_keys - session - news == set()
 
 
 @pytest.mark.parametrize("on", ROLES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,16 @@ def test_a_folder_of_this_machine_is_sent_first_and_that_is_said(tmp_path: Path)
     assert last.strip() == (
         f"verger cloud run '{photos}' s3://bucket/store --upload s3://BUCKET/FOLDER"
     )
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.fr.md"])
+def test_the_first_command_for_aws_works_without_an_account(page: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / page).read_text(encoding="utf-8")
+    found = re.search(r"verger cloud plan ([^#\n]*)#", text)
+    assert found
+    told = plan_of(*found[1].split())
+    assert told.exit_code == 0, told.output
+    assert "Recommended: ec2" in told.output
 
 
 def test_json_is_the_whole_plan() -> None:

@@ -42,6 +42,8 @@ _SIZES = (
     OUTSIDE_EU,
     click.option("--kms-key", "kms_keys", multiple=True, metavar="ARN",
                  help="Key of yours that a bucket encrypts with (default: the buckets are asked)."),
+    click.option("--notify", default="", metavar="ARN",
+                 help="Topic of SNS that is told how the run ended; not on EMR Serverless."),
     click.option("--permissions-boundary", "boundary", default="", metavar="ARN",
                  help="Policy that bounds the roles of the job, where the account wants one."),
 )  # fmt: skip
@@ -339,6 +341,7 @@ def _planned(
     outside_eu: bool,
     kms_keys: tuple[str, ...],
     boundary: str,
+    notify: str,
     **sizes: Any,
 ) -> tuple[Job, Plan]:
     """Plan what is asked for; refuse what exceeds the budget."""
@@ -362,6 +365,7 @@ def _planned(
         outside_eu=outside_eu,
         kms_keys=kms_keys,
         boundary=boundary,
+        notify=notify,
         other_types=() if sizes["instance_type"] else None,
     )
     return job, plan

@@ -1,6 +1,7 @@
 """What a server, a cluster or a serverless application starts: one run, watched from beside it.
 
-    entry.py --job ID --scratch s3://BUCKET [--region R] [--since EPOCH] -- run PHOTOS STORE …
+    entry.py --job ID --scratch s3://BUCKET [--region R] [--since EPOCH] [--notify TOPIC]
+             -- run PHOTOS STORE …
 
 The arguments of Verger are written as in URLs (`%C3%A9` for é), for they come by ways that know
 only ASCII.
@@ -114,10 +115,28 @@ def main(arguments: list[str] | None = None) -> int:
         if record is not None:
             for line in summary(record, words[2]).splitlines():
                 watched.say(line)
-        result = json.dumps(watched.result(code, record), indent=1).encode()
+        told = watched.result(code, record)
+        result = json.dumps(told, indent=1).encode()
     Path(RESULT_KEY).write_bytes(result)
     put(RESULT_KEY, result)
+    if given.notify:
+        notify(given.notify, told)
     return code if code >= 0 else 128 - code
+
+
+def notify(topic: str, result: Mapping[str, Any]) -> None:
+    """Tell a topic of SNS how it ended; a failure is told, and ends nothing."""
+    how = f"failed ({result['exit_code']})" if result["exit_code"] else "is done"
+    counts = (result["record"] or {}).get("counts", {})
+    lines = [
+        f"Job {result['job']} {how} after {result['seconds']['run']:.0f} s.",
+        result["error"] or f"{counts.get('embedded', 0)} photos of {counts.get('listed', 0)}.",
+    ]
+    try:
+        client = boto3.client("sns", region_name=topic.split(":")[3])
+        client.publish(TopicArn=topic, Subject=f"Verger {how}", Message="\n".join(lines))
+    except Exception as error:  # noqa: BLE001 - the run matters more than its news
+        sys.stderr.write(f"{topic} was not told: {error}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job", required=True)
     parser.add_argument("--scratch", required=True, help="s3://BUCKET, for the result and the log")
     parser.add_argument("--region", default="")
+    parser.add_argument("--notify", default="", help="a topic of SNS that is told how it ended")
     parser.add_argument("--since", type=float, help="when the server began, in seconds of Unix")
     parser.add_argument("verger", nargs="+", help="-- run PHOTOS STORE …")
     return parser

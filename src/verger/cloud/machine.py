@@ -59,6 +59,7 @@ def user_data(job: Job, scratch: str) -> str:
         "LIMIT": str(job.limit_minutes),
         "ARCHITECTURE": ARCHITECTURES[job.architecture],
         "PYTHON": PYTHON,
+        "NOTIFY": job.notify,
     }
     lines = ["#!/bin/bash", *(f"{name}={shlex.quote(value)}" for name, value in values.items())]
     lines.append(f"set -- {shlex.join(_quoted(arguments(job)))}")
@@ -129,6 +130,7 @@ def executors(job: Job) -> int:
 
 def _entry(job: Job, scratch: str) -> list[str]:
     told = ["--job", job.id, "--scratch", f"s3://{scratch}", "--region", job.region]
+    told += ["--notify", job.notify] if job.notify else []
     return [*told, "--", *_quoted(arguments(job))]
 
 

@@ -27,6 +27,7 @@ _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Those that have Spark 3.5 or 4, and Python 3.11.
 _RELEASE = re.compile(r"emr-(7|spark-8)\.[0-9]+\.[0-9]+")
+_TOPIC = re.compile(r"arn:aws:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Of a bucket as a whole; what else is empty is left to the template.
 _MAY_BE_EMPTY = ("PhotosPrefix", "StorePrefix")
@@ -68,6 +69,7 @@ def check(job: Job) -> None:
         raise UsageError(f"--limit-minutes {job.limit_minutes}: give {_SHORTEST} to {_LONGEST}.")
     if job.nodes < 1 or (job.on == "ec2" and job.nodes != 1):
         raise UsageError(f"--nodes {job.nodes}: an EC2 run has one server, the others one or more.")
+    _check_topic(job)
     if job.release and not _RELEASE.fullmatch(job.release):
         raise UsageError(
             f"--release {job.release}: no release of EMR that runs Verger.",
@@ -75,6 +77,22 @@ def check(job: Job) -> None:
         )
     if job.on == "ec2":
         machine.user_data(job, scratch_bucket(job.id, "0" * 12))  # it may be too long
+
+
+def _check_topic(job: Job) -> None:
+    if not job.notify:
+        return
+    found = _TOPIC.fullmatch(job.notify)
+    if not found:
+        raise UsageError(
+            f"--notify {job.notify}: no topic of SNS.", hint="Give its ARN, arn:aws:sns:…."
+        )
+    if job.on == "serverless":
+        raise UsageError(
+            "--notify: what runs on EMR Serverless reaches S3 and nothing else.",
+            hint="Leave it out.",
+        )
+    check_region(found[1], "--notify: the topic", outside_eu=job.outside_eu)
 
 
 def check_email(email: str) -> None:
@@ -154,6 +172,7 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         "StorePrefix": store[1],
         "KmsKeys": ",".join(job.kms_keys),
         "Boundary": job.boundary,
+        "Notify": job.notify,
     }
     if job.network is not None and job.on != "serverless":
         given["Vpc"] = job.network.vpc

@@ -39,6 +39,7 @@ def job_of(
     outside_eu: bool = False,
     kms_keys: tuple[str, ...] = (),
     boundary: str = "",
+    notify: str = "",
     other_types: tuple[str, ...] | None = None,
 ) -> Job:
     """Make a job of an estimate; its wall clock is what the budget buys, or less.
@@ -76,6 +77,7 @@ def job_of(
         outside_eu=outside_eu,
         kms_keys=kms_keys,
         boundary=boundary,
+        notify=notify,
         other_types=other_types if other_types is not None else instead_of(chosen),
         # Only a server's own Spark is told: elsewhere the platform keeps the page.
         options=(*options, *(SPARK_UI if chosen.on == "ec2" and takes_spark else ())),

@@ -1,8 +1,8 @@
 #!/bin/bash
 # What the server does, from wheels to the result: job.sh ARGUMENTS OF VERGER
 #
-# Run by user-data.sh as root, with JOB, SCRATCH, AWS_REGION, ARCHITECTURE, PYTHON, WORK and STARTED
-# in the environment. Nothing is fetched but from SCRATCH, and Python from the system's own
+# Run by user-data.sh as root, with JOB, SCRATCH, AWS_REGION, ARCHITECTURE, PYTHON, NOTIFY, WORK
+# and STARTED in the environment. Nothing is fetched but from SCRATCH, and Python from the system's own
 # packages.
 set -Eeuo pipefail
 
@@ -49,4 +49,5 @@ say "starting"
 # Spark asks for the address of this server's name, which nobody may know here.
 export HOME="$WORK" SPARK_LOCAL_DIRS="$TMPDIR" SPARK_LOCAL_IP=127.0.0.1
 exec runuser -u verger -- /opt/verger/bin/python -m verger.cloud.entry \
-  --job "$JOB" --scratch "$SCRATCH" --region "$AWS_REGION" --since "$STARTED" -- "$@"
+  --job "$JOB" --scratch "$SCRATCH" --region "$AWS_REGION" --since "$STARTED" \
+  ${NOTIFY:+--notify "$NOTIFY"} -- "$@"

@@ -1,13 +1,13 @@
 # What the server's first boot runs. Above this stand the values of one job, written by
-# verger.cloud.machine: JOB, SCRATCH, AWS_REGION, LIMIT (minutes), ARCHITECTURE, PYTHON, and the
-# arguments of Verger as "$@".
+# verger.cloud.machine: JOB, SCRATCH, AWS_REGION, LIMIT (minutes), ARCHITECTURE, PYTHON, NOTIFY (a
+# topic of SNS, or nothing), and the arguments of Verger as "$@".
 set -Eeuo pipefail
 
 # The fence comes first: however the rest ends, or hangs, the server is off by then. It terminates
 # when it is off, and its disk goes with it.
 shutdown -P "+$LIMIT"
 
-export HOME=/root JOB SCRATCH AWS_REGION AWS_DEFAULT_REGION="$AWS_REGION" ARCHITECTURE PYTHON
+export HOME=/root JOB SCRATCH AWS_REGION AWS_DEFAULT_REGION="$AWS_REGION" ARCHITECTURE PYTHON NOTIFY
 WORK=/var/tmp/verger
 export WORK STARTED="$EPOCHSECONDS"
 mkdir -p "$WORK"
