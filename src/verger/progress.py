@@ -1,4 +1,4 @@
-"""Progress of long work: a bar, plain lines, or nothing when quiet; and checks, told one by one."""
+"""Progress of long work, and checks: a bar, plain lines, or nothing when quiet."""
 
 from __future__ import annotations
 

@@ -120,6 +120,7 @@ def test_all_that_is_looked_at_is_in_the_policy(
 ) -> None:
     key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
     encrypt(account, key)
+    rules.quotas.update({key: (name, 99.0) for key, (name, _) in rules.quotas.items()})
     asked = listen(life)
     simulate(life, policy.user_policy(["orchard", "results"], REGION))
 

@@ -7,10 +7,11 @@ of the machine. None is printed, and none is sent to workers but in the way that
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -177,7 +178,7 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     client = {**_CLIENT, "allow_http": any(v.startswith("http://") for v in config.values())}
     options: dict[str, Any] = {}
     if url.startswith("s3://") and _has_no_keys(given):
-        options["credential_provider"] = _of_the_sdk()
+        options["credential_provider"] = _OfTheSdk()
     retry = {
         "max_retries": attempts_of(given) - 1,
         "retry_timeout": timedelta(seconds=limits.BUCKET_PATIENCE),
@@ -215,17 +216,34 @@ def _has_no_keys(settings: Mapping[str, str]) -> bool:
     return "AWS_ACCESS_KEY_ID" not in settings and not is_set(settings, "AWS_SKIP_SIGNATURE")
 
 
-def _of_the_sdk() -> Any:
-    """Return what gives credentials as the SDK of AWS finds them, and renews them in time.
+class _OfTheSdk:
+    """Gives credentials as the SDK of AWS finds them, and renews them in time.
 
     A profile, a container's endpoint (with a token or without, which obstore does not ask), a web
-    identity, the role of the machine: each process asks on the machine that it runs on.
+    identity, the role of the machine: each process asks on the machine that it runs on, once it
+    needs them.
     """
-    import boto3
-    from obstore.auth.boto3 import Boto3CredentialProvider
 
-    with as_obstore_has_it():
-        session = boto3.Session()
-        if session.get_credentials() is None:
-            raise GenericError("<Code>NoCredentials</Code>")
-        return Boto3CredentialProvider(session, ttl=_FRESH)
+    def __init__(self) -> None:
+        import boto3
+
+        with as_obstore_has_it():
+            self._session = boto3.Session()
+        region = self._session.region_name
+        self.config = {"region": region} if region else {}  # which obstore takes from here
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what obstore signs with, good for some minutes."""
+        with self._lock, as_obstore_has_it():
+            self._credentials = self._credentials or self._session.get_credentials()
+            if self._credentials is None:
+                raise GenericError("<Code>NoCredentials</Code>")
+            found = self._credentials.get_frozen_credentials()
+        return {
+            "access_key_id": found.access_key,
+            "secret_access_key": found.secret_key,
+            "token": found.token,
+            "expires_at": datetime.now(UTC) + _FRESH,
+        }

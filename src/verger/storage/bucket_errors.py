@@ -30,6 +30,8 @@ MEANING = {
     "AuthorizationFailure": "the credentials were refused",
     "AuthorizationPermissionMismatch": "access denied",
 }
+# What obstore puts before the words of who gives it credentials.
+_GIVER = "External AWS credential provider: GenericError: "
 _OF_ONE_OBJECT = ("AccessDenied", "AuthorizationPermissionMismatch", "SlowDown")
 _REMEDY = {
     "NoSuchBucket": "Check its name.",
@@ -94,6 +96,7 @@ def meaning(error: Exception) -> str:
     if code := code_of(error):
         return MEANING.get(code, code)
     text = str(error).split("\n")[0]
+    text = text.rpartition(_GIVER)[2]
     if "error sending request" in text or "response body error" in text:
         return "the endpoint does not answer"
     return re.sub(r"https?://\S+", "…", text)[:200]
