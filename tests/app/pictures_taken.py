@@ -18,6 +18,7 @@ _SHAPES: tuple[tuple[int, int, str, dict[str, Any]], ...] = (
     (640, 480, "JPEG", {"quality": 75}),
     (480, 640, "JPEG", {"quality": 85, "progressive": True}),
     (1200, 900, "JPEG", {"quality": 80}),
+    (1400, 1050, "JPEG", {"quality": 80, "subsampling": 1}),
     (900, 1600, "JPEG", {"quality": 90, "subsampling": 0}),
     (3000, 2250, "JPEG", {"quality": 70}),
     (300, 400, "PNG", {}),

@@ -81,7 +81,7 @@ def test_a_smaller_budget_holds_fewer_photos(store: Path, tmp_path: Path) -> Non
     less = export_app(store, str(tmp_path / "less"), tight, Silent())
     assert less.download <= tight * 1e6
     assert (less.photos, less.pictures) < (whole.photos, whole.pictures)
-    with pytest.raises(UsageError, match=r"--budget 5 is too small: .* has \d+\.\d MB"):
+    with pytest.raises(UsageError, match=r"--budget 5 is too small: .* the app has \d+\.\d MB"):
         export_app(store, str(tmp_path / "none"), 5, Silent())
     assert not (tmp_path / "none").exists()
 

@@ -118,16 +118,37 @@ def test_each_way_a_camera_was_held(page: Page, kind: str, turn: int) -> None:
     out, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = turn
     coarse.resize((400, 300), Image.Resampling.BICUBIC).save(out, kind, exif=exif, quality=95)
+    assert differences(page, out.getvalue()).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1201, 903), (1210, 1607), (2501, 2100)])
+@pytest.mark.parametrize("colours", [0, 1, 2])
+def test_a_large_jpeg_is_decoded_smaller_as_libjpeg_does(
+    page: Page, size: tuple[int, int], colours: int
+) -> None:
+    """By 2, 4 and 8, with colours at the full resolution, at half on one side, and on both."""
+    rng = np.random.default_rng(colours)
+    coarse = rng.integers(0, 256, (size[1] // 40, size[0] // 40, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    large = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    large.save(out, "JPEG", quality=85, subsampling=colours)
+    differ = differences(page, out.getvalue())
+    assert differ.max() <= 4
+    assert differ.mean() < 0.4
+
+
+def differences(page: Page, photo: bytes) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Return by how many levels the app's square of a photo differs from the server's."""
     squares = page.evaluate(
         """async (photo) => {
           const { viewsOf } = await import("./views.js");
           const bytes = Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0));
           return Array.from(await viewsOf(new Blob([bytes]), { size: 224, views: [256] }));
         }""",
-        base64.b64encode(out.getvalue()).decode(),
+        base64.b64encode(photo).decode(),
     )
     ours = np.array(squares, np.int16).reshape(224, 224, 3)
-    assert np.abs(ours - decode(out.getvalue(), thumbnail=False).pixels[0]).max() <= 1
+    return np.asarray(np.abs(ours - decode(photo, thumbnail=False).pixels[0]), np.int16)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from verger.app import runtime
 from verger.app.choosing import chosen
-from verger.app.packing import MOST_PICTURES, Packed, first_of_each, pack, picture
+from verger.app.packing import MOST_PICTURES, Packed, pack, picture
 from verger.app.site import MARK, Data, Site, packed, site
 from verger.embed import Backbone
 from verger.errors import UsageError
@@ -70,20 +69,22 @@ def _within(gallery: Gallery, backbone: Backbone, budget: float) -> tuple[Site, 
         held = pack(gallery, backbone.card.input.framing, rows, pictures, small)
         return _site(held, network, backbone), held
 
-    empty, _ = built(np.zeros(0, np.int64), 0)
-    left = (budget * MB - empty.download) * _ROOM
-    if left <= 0:
+    label_ids = gallery.contents.label_ids
+    one_each = chosen(label_ids, len(gallery.labels) + int((label_ids < 0).any()))
+    least, held = built(one_each, 1)
+    left = (budget * MB - least.download) * _ROOM
+    if left < 0:
         raise UsageError(
-            f"--budget {budget:g} is too small: without any photo, the app of this gallery has "
-            f"{empty.download / MB:.1f} MB."
+            f"--budget {budget:g} is too small: with one photo of each label, the app has "
+            f"{math.ceil(least.download / MB * 10) / 10} MB."
         )
     a_vector = gallery.contents.vectors.shape[1] + _BESIDE_A_VECTOR
-    rows = chosen(gallery.contents.label_ids, int(left * _OF_VECTORS / a_vector))
-    left -= len(rows) * a_vector
-    round_ = [len(small(row)) for row in first_of_each(gallery, rows)]
-    pictures = min(MOST_PICTURES, int(left / max(sum(round_), 1)))
+    rows = chosen(label_ids, len(one_each) + int(left * _OF_VECTORS / a_vector))
+    left -= (len(rows) - len(one_each)) * a_vector
+    a_round = max(len(held.pictures), 1)  # of pictures, one of each label
+    pictures = min(MOST_PICTURES, 1 + int(left / a_round))
     made, held = built(rows, pictures)
-    while made.download > budget * MB and pictures > 0:
+    while made.download > budget * MB and pictures > 1:
         pictures -= 1
         made, held = built(rows, pictures)
     return made, Exported(

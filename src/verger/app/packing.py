@@ -60,7 +60,7 @@ def pack(gallery: Gallery, framing: Framing, rows: Ids, pictures: int, small: Pi
             "vectors": vectors,
         }
     )
-    mine = by_label(gallery, label_ids)
+    mine = [np.flatnonzero(label_ids == label) for label in range(len(gallery.labels))]
     shown = [evenly(ids, pictures).tolist() for ids in mine]
     all_shown = {photo for ids in shown for photo in ids}
     ends, images = _pictures(rows, all_shown, small)
@@ -73,17 +73,6 @@ def pack(gallery: Gallery, framing: Framing, rows: Ids, pictures: int, small: Pi
         "pictures": ends,
     }
     return Packed(header, arrays, images, len(all_shown))
-
-
-def by_label(gallery: Gallery, label_ids: npt.NDArray[np.integer]) -> list[Ids]:
-    """Return where the photos of each label stand."""
-    return [np.flatnonzero(label_ids == label) for label in range(len(gallery.labels))]
-
-
-def first_of_each(gallery: Gallery, rows: Ids) -> list[int]:
-    """Return the first photo of each label among those at `rows`."""
-    mine = by_label(gallery, gallery.contents.label_ids[rows])
-    return [int(rows[ids[0]]) for ids in mine if len(ids)]
 
 
 def in_eight_bits(

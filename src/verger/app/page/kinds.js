@@ -43,14 +43,17 @@ const blocks = {
 const text = (view, from, length) =>
   ascii(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), from, length);
 
-// Whether a JPEG stores its colours at half the resolution, on both sides (4:2:0).
-export function hasHalvedColours(bytes) {
+// On which sides a JPEG stores its colours at half the resolution: both (4:2:0), one, or none.
+export function halvedColours(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [from] = segments(view, [0xc0, 0xc1, 0xc2])[0] ?? [];
-  if (from === undefined || view.getUint8(from + 5) !== 3) return false;
-  return [0x22, 0x11, 0x11].every((factors, band) => view.getUint8(from + 7 + 3 * band) === factors);
+  const [from] = segments(view, FRAMES)[0] ?? [];
+  const bands = from === undefined || view.getUint8(from + 5) !== 3 ? [] : [0, 1, 2];
+  const [bright, blue, red] = bands.map((band) => view.getUint8(from + 7 + 3 * band));
+  const alone = blue === 0x11 && red === 0x11;
+  return { across: alone && bright >> 4 === 2, down: alone && (bright & 15) === 2 };
 }
 
+const FRAMES = [0xc0, 0xc1, 0xc2];
 const APP1 = 0xe1;
 
 // The segments before the picture of some kinds: [from, length].

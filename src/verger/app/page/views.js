@@ -1,7 +1,7 @@
 // A photo's bytes → the squares that the network looks at, with the arithmetic of the server
 // (photos/decode.py): only the decoding itself is the browser's.
 
-import { hasHalvedColours, kindOf, takeOrientation } from "./kinds.js";
+import { halvedColours, kindOf, takeOrientation } from "./kinds.js";
 import { Reduced, multiplied, onWhite, resized } from "./resize.js";
 
 const MOST_PIXELS = 100_000_000;
@@ -26,7 +26,7 @@ export async function viewsOf(file, framing) {
     const { width, height } = bitmap;
     if (width * height > MOST_PIXELS) throw { word: "too-many-pixels" };
     const factor = kind === "image/jpeg" ? drafted(width, height, Math.max(...framing.views)) : 1;
-    return cut(pixelsOf(bitmap, factor, factor > 1 && hasHalvedColours(bytes)), framing, turn);
+    return cut(pixelsOf(bitmap, factor, factor > 1 ? halvedColours(bytes) : null), framing, turn);
   } finally {
     bitmap.close();
   }
@@ -57,7 +57,7 @@ function pixelsOf(bitmap, factor, halved) {
     if (reduced) reduced.add(rows, first, top, bottom);
     else data.set(rows.subarray((top - first) * width * 4, (bottom - first) * width * 4), top * width * 4);
   }
-  return reduced ?? { data, width, height, opaque: isOpaque(data) };
+  return reduced?.picture() ?? { data, width, height, opaque: isOpaque(data) };
 }
 
 function isOpaque(data) {
