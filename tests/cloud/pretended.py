@@ -358,6 +358,7 @@ class Account:
         failing.clear()
         slow["looks"] = 0
         rules.clock["ahead"] = dt.timedelta(0)
+        rules.tokens.clear()
         rules.quotas.clear()
         rules.quotas.update(rules.NEW_ACCOUNT)
 

