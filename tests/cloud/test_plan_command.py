@@ -19,7 +19,7 @@ from verger.cli.main import cli
 from verger.cloud import planning
 from verger.cloud.aws import Aws
 from verger.cloud.plan import Workload, as_json, estimate
-from verger.cloud.prices import Prices, live_prices, table_prices
+from verger.cloud.prices import Prices, live_prices, regions, table_prices
 from verger.errors import BudgetError, CloudError, UsageError
 
 from .nobody import sign_out
@@ -71,6 +71,13 @@ def test_the_first_command_for_aws_works_without_an_account(page: str) -> None:
     told = plan_of(*found[1].split())
     assert told.exit_code == 0, told.output
     assert "Recommended: ec2" in told.output
+
+
+@pytest.mark.parametrize("region", regions())
+def test_a_region_outside_of_the_eu_is_said_to_be(region: str) -> None:
+    told = plan_of("--photos-count", "5", "--region", region)
+    assert told.exit_code == 0, told.output
+    assert ("--outside-eu" in told.output) is (not region.startswith("eu-"))
 
 
 def test_json_is_the_whole_plan() -> None:

@@ -10,6 +10,7 @@ from verger.cloud.counting import check_store, count
 from verger.cloud.job import DEFAULT_REGION, Architecture, Platform
 from verger.cloud.plan import DEFAULT_HOURS, Plan, Workload, estimate
 from verger.cloud.prices import Prices, is_signed_in, live_prices, table_prices
+from verger.cloud.regions import is_in_the_eu
 from verger.errors import CloudError, UsageError
 from verger.progress import Reporter
 
@@ -66,6 +67,8 @@ def planned(
         nodes=nodes or 0,
         free_plan=free_plan,
     )
+    if not is_in_the_eu(region):
+        notes.append(f"{region} is not in the EU: verger cloud run there wants --outside-eu.")
     return dataclasses.replace(plan, notes=(*price_notes, *notes, *plan.notes))
 
 
