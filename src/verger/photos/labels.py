@@ -103,9 +103,12 @@ class CsvLabels(Labeller):
     lacks has no label.
     """
 
+    asked_by = "--label-from "  # what a line about the file begins with
+
     def __init__(self, file: Path, top: str) -> None:
         super().__init__(self._look_up)
         self._file = file
+        self._decisions: dict[str, str] = {}
         self._used: dict[str, str] = {}  # rows that were found, and the photos that they name
         try:
             text, self._is_of_windows = _text(file)
@@ -116,7 +119,7 @@ class CsvLabels(Labeller):
         except (OSError, UnicodeError, csv.Error) as error:
             what = f"cannot be read as CSV in UTF-8 ({error})."
             raise self._wrong(what, "Save it as CSV UTF-8.") from None
-        if not any(path and normalised(label) for path, label in self._labels.items()):
+        if not any(path and self._says(path) for path in self._labels):
             hint = "Give 'none' for no labels."
             raise self._wrong("no line of it has a path and a label.", hint)
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
@@ -141,16 +144,26 @@ class CsvLabels(Labeller):
             if labels.get(path, label) != label:
                 raise self._wrong(f"line {rows.line_num} gives {path} a second label.")
             labels[path] = label
+            self._decisions[path] = (row.get("decision") or "").strip().lower()
         return labels
 
+    def _says(self, row: str) -> bool:
+        """Say whether a row says anything."""
+        return normalised(self._labels[row]) is not None
+
     def _look_up(self, path: str) -> str | None:
+        row = self._row_of(path)
+        return None if row is None else self._labels[row]
+
+    def _row_of(self, path: str) -> str | None:
+        """Return the row that names a photo, by its path as it is written there."""
         for written in self._ways(path):
             row = written if written in self._labels else self._rows.get(written)
             if row is not None:
                 if self._used.setdefault(row, path) != path:
                     what = f"{row} names {self._used[row]} and {path}."
                     raise self._wrong(what, "Write their paths, not their names alone.")
-                return self._labels[row]
+                return row
         return None
 
     def _ways(self, path: str) -> Iterator[str]:
@@ -166,6 +179,9 @@ class CsvLabels(Labeller):
         if not any(normalised(self._labels[row]) for row in self._used):
             hint = f"It names {next(iter(self._labels))}; paths are relative to PHOTOS."
             raise self._wrong("no photo finds its label there.", hint)
+        self._check_rows()
+
+    def _check_rows(self) -> None:
         for row, other in self._unused():
             labels = {normalised(self._labels[one]) for one in (row, other or row)}
             if len(labels) > 1:
@@ -184,7 +200,7 @@ class CsvLabels(Labeller):
         return said
 
     def _wrong(self, what: str, hint: str = "") -> UsageError:
-        return UsageError(f"--label-from {self._file}: {what}", hint=hint)
+        return UsageError(f"{self.asked_by}{self._file}: {what}", hint=hint)
 
     def _unused(self) -> Iterator[tuple[str, str | None]]:
         """Give the rows that no photo took, each with the one that names the same photo, if any."""
@@ -193,6 +209,45 @@ class CsvLabels(Labeller):
             for row in self._labels:
                 if row not in self._used:
                     yield row, used.get(_slashes(unquoted(row)))
+
+
+class LabelSheet(CsvLabels):
+    """What people decided of single photos: the columns `path`, `label` and perhaps `decision`.
+
+    A decision is `label` (or nothing), `leave out` or `fine`; the last two need no label.
+    """
+
+    asked_by = ""
+
+    def _says(self, row: str) -> bool:
+        return super()._says(row) or bool(self._decisions[row])
+
+    def decided(self, path: str) -> tuple[str, str | None] | None:
+        """Return the decision on a photo, as it is written, and its label; None if it has no row.
+
+        Raises `UsageError` where the row says nothing.
+        """
+        row = self._row_of(path)
+        if row is None:
+            return None
+        decision, label = self._decisions[row] or "label", normalised(self._labels[row])
+        if decision not in ("label", "leave out", "fine"):
+            hint = "A decision is label, leave out or fine."
+            raise self._wrong(f"{row}: {decision} is not a decision.", hint)
+        if decision == "label" and label is None:
+            raise self._wrong(f"{row} has no label.", "Give one, or the decision leave out.")
+        return decision, label
+
+    def check(self) -> None:
+        """Refuse a sheet that names photos that are not there, or one with two labels."""
+        unknown = [row for row, other in self._unused() if other is None]
+        if unknown:
+            more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            raise self._wrong(
+                f"STORE has no photo {unknown[0]}{more}.",
+                "Paths are relative to PHOTOS, as in STORE.",
+            )
+        self._check_rows()
 
 
 def _text(file: Path) -> tuple[str, bool]:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     UNAVAILABLE = "unavailable"
     BAD_NAME = "bad_name"
+    LEFT_OUT = "left_out"
 
     @property
     def meaning(self) -> str:
@@ -43,6 +44,7 @@ _MEANING = {
     Reason.UNAVAILABLE: "It could not be had this time: permission, a time-out, a busy or broken "
     "server, a failing disk. Each later run tries it again.",
     Reason.BAD_NAME: "The file's name is not valid Unicode; the path shows its bytes escaped.",
+    Reason.LEFT_OUT: "A person left it out; `verger relabel STORE --undo` takes that back.",
 }
 
 

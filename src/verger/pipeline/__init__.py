@@ -15,7 +15,7 @@ from verger import _moved
 from verger.embed import Backbone
 from verger.errors import CountError, PhotosError, UsageError
 from verger.machine.folders import scratch_folder
-from verger.photos.labels import labeller_from
+from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline.choosing import chosen_backbone
 from verger.pipeline.counting import count
 from verger.pipeline.embedding import embed
@@ -30,13 +30,14 @@ from verger.pipeline.listing import (
     refuse_nesting,
 )
 from verger.pipeline.reducing import Features, fit, project
+from verger.pipeline.relabelling import Relabelling, corrected
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
 from verger.settings import OF_PROJECTION, RunSettings
 from verger.storage.place import LocalPlace, Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally, sizes_of
-from verger.store.layout import FEATURES, MATRIX_CSV, REDUCED, REJECTS, TABLES
+from verger.store.layout import CORRECTIONS, FEATURES, MATRIX_CSV, REDUCED, REJECTS, TABLES
 from verger.store.publication import Publication
 from verger.store.record import Clock, backbone_record, versions
 from verger.store.reuse import alike, write_known
@@ -50,7 +51,7 @@ if not TYPE_CHECKING:
 
 _EVERY_SETTING = [setting.name for setting in fields(RunSettings)]
 
-__all__ = ["Outcome", "plan", "reduce", "run"]
+__all__ = ["Outcome", "plan", "reduce", "relabel", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,51 @@ def reduce(
         work.keep_moments()
         told = report(store, settings, reporter, made.gathered, anew=True)
     return Outcome(published, **told)
+
+
+def relabel(
+    store_root: str | Path,
+    sheet: str | Path | None,
+    reporter: Reporter | None = None,
+    *,
+    new_labels: bool = False,
+) -> tuple[Relabelling, Outcome | None]:
+    """Apply people's corrections of single labels to a STORE, or take the last ones back.
+
+    sheet:      CSV with the columns path, label and perhaps decision (label, leave out, fine);
+                None takes back what the last sheet did
+    new_labels: allow labels that no photo of STORE has yet
+
+    No photo is opened. What is made of labels is made anew, and later runs keep the corrections.
+    Returns what was done, and no outcome where there was nothing to do. Raises `UsageError` for a
+    sheet that does not fit, `StoreError` where STORE holds no whole run or nothing to take back.
+    """
+    reporter = reporter if reporter is not None else Silent()
+    clock, started, store = Clock(), now(), Store(store_root)
+    store.whole_run((*TABLES, CORRECTIONS))
+    with store.working() as work:
+        record: dict[str, Any] = store.whole_run((*TABLES, CORRECTIONS))
+        made = corrected(store, sheet, new_labels=new_labels)
+        if made.is_nothing:
+            return made, None
+        settings = as_made(record, RunSettings(), _EVERY_SETTING)
+        backbone, settings = chosen_backbone(store, settings, reporter)
+        job = Job(store, work, settings, clock, reporter)
+        photos = made.photos(store)
+        stock = listed(job, photos, Labeller(lambda _path: None), made.corrections)
+        anew = _made(job, photos, stock, backbone)
+        anew.publication.files[CORRECTIONS] = made.corrections.write(work)
+        record |= anew.record | {
+            "started": started,
+            "finished": now(),
+            "changes": stock.tally.as_record(),
+            "labels": len(stock.tally.labels),
+            "seconds": clock.seconds,
+        }
+        record = store.publish(work, record, anew.publication)
+        work.keep_moments()
+        told = report(store, settings, reporter, anew.gathered, anew=True)
+    return made, Outcome(record, **told)
 
 
 def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:

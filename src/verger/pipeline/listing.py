@@ -11,6 +11,7 @@ from verger.photos.labels import Labeller
 from verger.pipeline.job import Job
 from verger.settings import ALWAYS, OF_PROJECTION, RunSettings
 from verger.storage.place import Source
+from verger.store.corrections import Corrections
 from verger.store.inventory import Tally
 from verger.store.layout import FEATURES
 from verger.store.stock import Stock, take_stock
@@ -26,8 +27,10 @@ def as_made(
     return replace(settings, **{n: made[n] for n in names if type(made.get(n)) is kinds[n]})
 
 
-def listed(job: Job, source: Source, labeller: Labeller) -> Stock:
-    """Take stock, and leave in the work folder what has to be done."""
+def listed(
+    job: Job, source: Source, labeller: Labeller, corrections: Corrections | None = None
+) -> Stock:
+    """Take stock, and leave in the work folder what has to be done; see `take_stock`."""
     place, work, settings = job.place, job.work, job.settings
     with (
         job.clock.time("list"),
@@ -37,6 +40,7 @@ def listed(job: Job, source: Source, labeller: Labeller) -> Stock:
         return take_stock(
             job.store, work, source, labeller, job.reporter, (refs, edits),
             anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
+            corrections=corrections,
         )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from verger.report.reading import (
     read_sample,
 )
 from verger.report.variance import Spectrum, components_of, spectrum
+from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, PROJECTION, REJECTS, REPORT
 from verger.store.sampling import Keys, keys_of, stratified
@@ -167,7 +168,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         neighbours=raw,
         separation=_separation(raw, nearest(pca.transform(features)), codes, judged),
         duplicates=duplicates,
-        mislabels=find_mislabels(judged, raw, codes),
+        mislabels=find_mislabels(judged, raw, codes).without(_fine(store, photos, sample.rows)),
         outliers=find_outliers(raw, codes),
         formats=_formats(photos),
         closest=closest,
@@ -255,6 +256,15 @@ def _on_map(codes: npt.NDArray[np.int64], keys: Keys) -> npt.NDArray[np.int64]:
     sizes = np.diff(np.append(starts, len(rows)))
     place = np.arange(len(rows)) - np.repeat(starts, sizes)
     return np.asarray(rows[order][np.argsort(place, kind="stable")])
+
+
+def _fine(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Say which photos of the sample somebody has looked at and found fine as they are."""
+    fine = Corrections.read(store.place).fine
+    if not fine:
+        return np.zeros(len(rows), np.bool_)
+    paths = photos.paths.take(pa.array(rows))
+    return np.asarray(pc.is_in(paths, pa.array(sorted(fine), pa.string())))
 
 
 def _earlier_neighbours(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> Floats:

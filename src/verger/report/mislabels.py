@@ -55,6 +55,11 @@ class Mislabels:
     margin: npt.NDArray[np.float64]
     votes: npt.NDArray[np.float64]
 
+    def without(self, rows: npt.NDArray[np.bool_]) -> Mislabels:
+        """Leave some out, given of all m rows whether they are to be."""
+        stay = ~rows[self.rows]
+        return Mislabels(self.rows[stay], self.suggested[stay], self.margin[stay], self.votes[stay])
+
 
 def judge(rows: Floats, codes: Ints, seed: int = 0) -> Judged:
     """Judge each labelled row by discriminants that were fitted without it.

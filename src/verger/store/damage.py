@@ -11,7 +11,7 @@ import pyarrow as pa
 from verger.errors import StoreError, named
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Place
-from verger.store.layout import FEATURES, RECORD, REJECTS
+from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS
 
 MISSING = "is missing"
 _EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
@@ -37,7 +37,7 @@ def finding(path: str, what: str) -> Finding:
     if top == STORE_MARK:
         remedy = "Run again." if what == MISSING else "Delete it, and run again."
         return Finding(path, what, remedy)
-    needs_photos = top in (FEATURES, REJECTS, RECORD)
+    needs_photos = top in (FEATURES, REJECTS, RECORD, CORRECTIONS)
     return Finding(path, what, _EMBED_AGAIN if needs_photos else _REDUCE_AGAIN)
 
 

@@ -27,11 +27,13 @@ from verger.store.damage import damage_told
 from verger.store.layout import WORK
 from verger.store.tables import batches, opened, there
 
-_EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
+EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _ROWS_A_GROUP = 1024
 _ROWS_AT_ONCE = 128  # of one file, as objects of Python
-_PASSING = frozenset(reason.value for reason in Reason if reason.passes)
+# Of these a later run tries the photo again, unless the listing itself says the same once more.
+_AGAIN = {Reason.LEFT_OUT, *(reason for reason in Reason if reason.passes)}
+_PASSING = frozenset(reason.value for reason in _AGAIN)
 
 
 class Known(NamedTuple):
@@ -53,7 +55,7 @@ class Known(NamedTuple):
         """
         if ref.e_tag == "":
             return True
-        modified = (ref.modified - _EPOCH) // _MICROSECOND
+        modified = (ref.modified - EPOCH) // _MICROSECOND
         return (self.bytes, self.modified) == (ref.bytes, modified) and (
             self.e_tag is None or ref.e_tag is None or self.e_tag == ref.e_tag
         )

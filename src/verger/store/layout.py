@@ -6,6 +6,7 @@ from verger.photos.references import STORE_MARK
 
 FEATURES, REJECTS, MATRIX = "features", "rejects", "matrix"
 PROJECTION, GALLERY, MATRIX_CSV, RECORD = "projection", "gallery", "matrix.csv", "run.json"
+CORRECTIONS = "corrections.parquet"  # the labels that people gave; see corrections.py
 REPORT, PAGE = "report", "report.html"  # what a run's report is, and its page in that folder
 
 # Below the folder that marks a STORE as one.
@@ -25,7 +26,9 @@ REDUCED = (MATRIX, MATRIX_CSV, PROJECTION, GALLERY)
 
 def is_part(path: str) -> bool:
     """Say whether a path is that of a file which a run may publish; whoever wrote it."""
-    return path == MATRIX_CSV or ("/" in path and lies_in(path, {*TABLES, *REDUCED} - {MATRIX_CSV}))
+    return path in (MATRIX_CSV, CORRECTIONS) or (
+        "/" in path and lies_in(path, {*TABLES, *REDUCED} - {MATRIX_CSV})
+    )
 
 
 def is_kept(path: str) -> bool:

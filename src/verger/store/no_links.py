@@ -10,6 +10,7 @@ from verger.errors import StoreError
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Place
 from verger.store.layout import (
+    CORRECTIONS,
     FEATURES,
     GALLERY,
     MATRIX,
@@ -22,6 +23,7 @@ from verger.store.layout import (
 
 _OURS = (
     STORE_MARK, FEATURES, REJECTS, MATRIX, MATRIX_CSV, PROJECTION, GALLERY, RECORD, REPORT,
+    CORRECTIONS,
 )  # fmt: skip
 
 

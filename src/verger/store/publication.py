@@ -31,6 +31,7 @@ from verger.storage.checksum import Content
 from verger.storage.place import Lease, Place
 from verger.store.history import Turn, entry_of, path_of, turned
 from verger.store.layout import (
+    CORRECTIONS,
     DRAFTS,
     GALLERY,
     HISTORY,
@@ -49,7 +50,13 @@ from verger.store.record_file import read_record, sealed
 from verger.store.work import LockLost, Work, as_json, check_held
 
 # What may have the same name in two runs; the others' names are those of a run.
-_NAMED_ALIKE = (f"{PROJECTION}/", f"{GALLERY}/", MATRIX_CSV, f"{HISTORY}/{PROJECTION}/")
+_NAMED_ALIKE = (
+    f"{PROJECTION}/",
+    f"{GALLERY}/",
+    MATRIX_CSV,
+    CORRECTIONS,
+    f"{HISTORY}/{PROJECTION}/",
+)
 
 
 class Incomplete(StoreError):

@@ -13,8 +13,9 @@ from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.photos.selection import Selection
 from verger.progress import Reporter, Silent
 from verger.storage.place import Source
+from verger.store.corrections import CorrectedLabels, Corrections, without_left_out
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
-from verger.store.layout import FEATURES, RECORD, REJECTS, TABLES
+from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS, TABLES
 from verger.store.store import Store
 from verger.store.work import Work
 
@@ -48,15 +49,17 @@ def take_stock(
     anew: bool,
     retry_rejects: bool,
     hidden: bool = False,
+    corrections: Corrections | None = None,
 ) -> Stock:
     """List the photos, and write to `orders` what has to be done: photos to embed, and edits.
 
-    `anew` takes nothing from what the STORE holds. Raises `PhotosError` where there is no photo,
+    `anew` takes nothing from what the STORE holds. `corrections` are those that it is to have, if
+    they are not those that it has. Raises `PhotosError` where there is no photo,
     `UsageError` where a file of labels names none of them, or one with two labels.
     """
     features, rejects = work.finished(FEATURES), work.finished(REJECTS)
     if not anew and store.record() is not None:
-        store.whole_run(TABLES)
+        store.whole_run((*TABLES, CORRECTIONS))
         features = store.table(FEATURES) + features
         rejects = store.table(REJECTS) + rejects
     elif not anew and store.table(FEATURES):
@@ -64,7 +67,10 @@ def take_stock(
     older: set[str] = set()
     known = known_photos(work.place, features, rejects, older)
     selection = Selection(hidden=hidden)
-    listed = list_place(photos, labeller, reporter, selection)
+    corrections = corrections or Corrections.read(store.place)
+    labeller = CorrectedLabels(labeller, corrections)
+    refs = list_place(photos, labeller, reporter, selection)
+    listed = without_left_out(refs, corrections.left_out)
     comparing = "Listing" if photos.streams else "Comparing"
     with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
         tally = Tally()

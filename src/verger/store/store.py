@@ -3,6 +3,7 @@
     STORE/
       features/  rejects/  matrix/    Parquet tables
       matrix.csv
+      corrections.parquet             the labels that people gave, where they gave any
       projection/                     pca.json and its arrays
       gallery/                        the photos as neighbours of new ones
       run.json                        the run record: what lies beside it belongs together

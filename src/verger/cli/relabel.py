@@ -1,0 +1,82 @@
+"""`verger relabel`: people's corrections of labels. No logic."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import click
+
+from verger.cli.stopping import ends_soon
+from verger.errors import UsageError
+from verger.progress import reporter, show, tell
+
+if typing.TYPE_CHECKING:
+    from verger.pipeline.relabelling import Relabelling
+
+_SHOWN = 20
+
+
+@click.command("relabel")
+@click.argument("store")
+@click.argument("labels", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--undo", is_flag=True, help="Take back what the last file did.")
+@click.option("--new-labels", is_flag=True, help="Allow labels that STORE does not have yet.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, on stdout.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def relabel_command(
+    store: str,
+    labels: str | None,
+    undo: bool,
+    new_labels: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Correct labels of single photos of STORE, as the CSV file LABELS says.
+
+    Its columns are path and label, and perhaps decision: 'label' (or nothing), 'leave out' for what
+    is not a fruit, 'fine' for a suspect whose label is right: the report then no longer lists it.
+    The file is checked first: every path must be in STORE, and every label, unless --new-labels.
+
+    No photo is opened. Matrix, projection, gallery and report are made anew, and the next
+    `verger run` keeps the corrections.
+    """
+    from verger.pipeline import relabel
+    from verger.pipeline.relabelling import corrected
+    from verger.store.store import Store
+
+    if (labels is None) != undo:
+        raise UsageError("Name a file of labels, or give --undo: one of the two.")
+    if dry_run:
+        made = corrected(Store(store), labels, new_labels=new_labels)
+    else:
+        with ends_soon():
+            made, outcome = relabel(store, labels, reporter(quiet=quiet), new_labels=new_labels)
+        if outcome and outcome.warning:
+            tell(f"verger: {outcome.warning}", err=True)
+    if as_json:
+        show(json.dumps(made.as_json(), indent=2))
+    elif not quiet:
+        tell("\n".join(_told(made, dry_run=dry_run)))
+
+
+def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
+    lines = [f"{path}: {before or '-'} → {after or '-'}" for path, before, after in made.labels]
+    lines += [f"{path}: left out" for path in made.left_out]
+    lines += [f"{path}: opened again by the next run" for path in made.back]
+    lines += [f"{path}: fine as it is" for path in made.fine]
+    if len(lines) > _SHOWN:
+        lines = [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN:,} more"]
+    counts = {
+        "relabelled": len(made.labels),
+        "left out": len(made.left_out),
+        "to be opened again": len(made.back),
+        "fine as they are": len(made.fine),
+        "as asked for already": made.as_before,
+    }
+    said = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    if made.is_nothing:
+        return ["Nothing to do" + (f": {said}." if said else ".")]
+    return [*lines, f"{said}." + (" Nothing was changed (--dry-run)." if dry_run else "")]
