@@ -123,7 +123,7 @@ FAULTS = [
     # Capacity, of one zone and of all.
     Fault("room in a zone", "ec2", lambda b: b.fail("Server", ROOM), well=True),
     Fault("room anywhere", "ec2", lambda b: b.fail("Server", ROOM, times=9)),
-    Fault("room for a cluster", "emr", lambda b: b.fail("Cluster", "Insufficient capacity")),
+    Fault("room for a cluster", "emr", lambda b: b.fail("Cluster", "EC2 is out of capacity"), True),
     Fault("spot servers", "ec2", lambda b: b.fail(
         "Server", "There is no Spot capacity available"), well=True, spot=True),
     # S3 Block Public Access, encryption: an organisation's policy refuses a bucket.

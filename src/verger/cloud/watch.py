@@ -20,11 +20,15 @@ _NOT_STARTED = "its application is there, and no job was started on it"
 # What AWS says when it has no spot server, or takes one back.
 _NO_SPOT = ("capacity", "spot")
 # What it says when a zone has no such server at the moment, or never
-# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html).
+# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html; of EMR
+# https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-events-response-insuff-capacity.html).
 _NO_ROOM = (
     "not have sufficient",
+    "insufficient capacity",
     "insufficientinstancecapacity",
+    "out of capacity",
     "not supported in your requested",
+    "not supported in the requested",
 )
 _ENDED = ("shutting-down", "terminated", "stopping", "stopped")
 _LOGICAL = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
