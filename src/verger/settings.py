@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-from verger.errors import UsageError
+from verger.errors import UsageError, visible
 
 LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
@@ -23,6 +23,7 @@ BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
 _AS_VIEWS = "Write it like this: 224,420."
 _DIGITS_SHOWN = 12
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _MEMORY = re.compile(r"[1-9][0-9]*[mgMG]")
 # Names whose values only their owner shall know; and such names, and `user:password@` of a URL,
 # within a value (`-Dsome.password=…`, `;token=…`).
@@ -325,6 +326,12 @@ class ServeSettings:
         "every name may unless one is given.",
         metavar="NAME",
     )
+    allow_origin: tuple[str, ...] = _choice(
+        (),
+        "An origin whose web pages may use the API, exactly, such as https://fruit.example.org; "
+        "may be given several times. Without one, only the page of this server may.",
+        metavar="ORIGIN",
+    )
     trust_proxy: tuple[str, ...] = _choice(
         (),
         "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; may be "
@@ -352,6 +359,10 @@ class ServeSettings:
     per_client: int = _choice(
         8, "Requests of one client at once; one more is answered 429.", metavar="N"
     )
+    per_minute: int = _choice(
+        0, "Photos of fruit that one client may ask about in a minute; 0 for any number.",
+        metavar="N",
+    )  # fmt: skip
 
     refresh: float = _choice(
         30.0,
@@ -363,7 +374,14 @@ class ServeSettings:
     def __post_init__(self) -> None:
         _check(self, port=(0, 65535), max_photos=(1, 20), max_body=(1, math.inf))
         _check(self, max_pixels=(1, math.inf), workers=(1, math.inf))
-        _check(self, queue=(0, math.inf), per_client=(1, math.inf))
+        _check(self, queue=(0, math.inf), per_client=(1, math.inf), per_minute=(0, math.inf))
+        for origin in self.allow_origin:
+            if not _ORIGIN.fullmatch(origin):
+                raise UsageError(
+                    f"--allow-origin {visible(origin)} is no origin.",
+                    hint="It is a scheme, a host and, unless usual, a port, in small letters and "
+                    "without a slash at its end: https://fruit.example.org.",
+                )
         if self.refresh and not 1 <= self.refresh <= 86_400:
             raise UsageError(f"--refresh {self.refresh} is neither 0 nor 1 to 86,400 seconds.")
         if not 0 < self.timeout <= 3600:

@@ -75,7 +75,7 @@ def test_from_a_photo_to_an_answer(visit: Callable[..., Visit], site: str) -> No
     expect(one.page.locator(".known li")).not_to_have_count(0)
     one.choose(FIG)
     expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
-    expect(one.page.locator(".candidates b").first).to_have_text("Fig")
+    expect(one.page.locator(".answer h1")).to_have_text("Fig")
     shown = one.page.locator(".near img").first.evaluate("(image) => image.naturalWidth")
     assert shown > 0
     one.choose(FIG, FIG)

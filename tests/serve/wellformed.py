@@ -23,6 +23,8 @@ def any_problem(answer: httpx.Response) -> dict[str, Any]:
     assert told["type"].startswith("urn:verger:problem:")
     assert told["title"]
     assert told["detail"]
+    assert told["message"]
+    assert "{" not in told["message"]
     assert "Traceback" not in answer.text
     if answer.status_code in (429, 503):
         assert 1 <= int(answer.headers["retry-after"]) <= 60

@@ -1,14 +1,58 @@
-"""How many requests may be inside at once, of all clients and of each."""
+"""How many requests may be inside at once, of all clients and of each, and how many a minute."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
+import ipaddress
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
 from verger.serve.problems import Kind, Problem
+
+_MOST_CLIENTS = 10_000  # that are remembered: memory stays flat, however many there were
+_MINUTE = 60.0  # seconds
+_ONE_HOME = 64  # bits of an IPv6 address that are of one client, which has all addresses below
+
+
+def client_of(address: str) -> str:
+    """Return whom an address stands for: itself, or the network of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4 or found.ipv4_mapped:
+        return address
+    return str(ipaddress.ip_network((found, _ONE_HOME), strict=False))
+
+
+class Rates:
+    """So many requests a minute of any one client: a bucket that fills up again steadily.
+
+    a_minute: the most; 0 for any number. Used from one event loop.
+    """
+
+    def __init__(self, a_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._now = a_minute, now
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # and since when
+
+    def count(self, client: str) -> None:
+        """Count a request of a client, or raise `Problem` (429), with Retry-After."""
+        if not self._most:
+            return
+        now = self._now()
+        left, since = self._left.pop(client, (float(self._most), now))
+        left = min(self._most, left + (now - since) * self._most / _MINUTE)
+        self._left[client] = (max(left - 1, 0.0) if left >= 1 else left, now)
+        if len(self._left) > _MOST_CLIENTS:
+            self._left.popitem(last=False)
+        if left < 1:
+            seconds = math.ceil((1 - left) * _MINUTE / self._most)
+            detail = f"The most is {self._most} a minute of one client."
+            raise Problem.busy(Kind.TOO_MANY_REQUESTS, detail, seconds)
 
 
 class Places:

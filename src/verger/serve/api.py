@@ -15,11 +15,12 @@ from starlette.responses import Response
 import verger
 from verger.gallery import Answer
 from verger.serve import metrics, schemas
-from verger.serve.admission import Places
+from verger.serve.admission import Places, Rates, client_of
 from verger.serve.assets import Asset
 from verger.serve.catalogue import Catalogue
 from verger.serve.current import Current
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
+from verger.serve.shell import LANGUAGES
 from verger.serve.upload import FIELD, Limits, read_photos
 from verger.serve.workers import Workers
 
@@ -35,6 +36,7 @@ class Service:
     current: Current
     workers: Workers
     places: Places
+    rates: Rates
     limits: Limits
     timeout: float
     metrics: metrics.Metrics
@@ -66,7 +68,7 @@ def _versioned(routes: APIRouter, service: Service, told: Told) -> APIRouter:
         "/identify",
         summary="Say what one fruit is, from one or more photos of it",
         response_model=schemas.Identification,
-        responses=_problems(400, 408, 413, 415, 422, 429, 500, 503),
+        responses=_problems(400, 401, 408, 413, 415, 422, 429, 500, 503),
         openapi_extra={"requestBody": _upload(service.limits)},
         tags=["identify"],
     )
@@ -77,6 +79,7 @@ def _versioned(routes: APIRouter, service: Service, told: Told) -> APIRouter:
         "/labels",
         summary="List the labels of the gallery",
         response_model=schemas.Labels,
+        responses=_problems(401),
         tags=["gallery"],
     )
     async def labels(request: Request) -> Response:
@@ -85,7 +88,7 @@ def _versioned(routes: APIRouter, service: Service, told: Told) -> APIRouter:
     @routes.get(
         "/labels/{label:path}",
         summary="Show one label: photos, species",
-        responses=_problems(404, 422),
+        responses=_problems(401, 404, 422),
         tags=["gallery"],
     )
     async def label(label: str) -> schemas.Label:
@@ -98,7 +101,7 @@ def _versioned(routes: APIRouter, service: Service, told: Told) -> APIRouter:
         "/photos/{photo}/thumbnail",
         summary="The small JPEG of a photo of the gallery",
         response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}, **_problems(404, 422)},
+        responses={200: {"content": {"image/jpeg": {}}}, **_problems(401, 404, 422)},
         tags=["gallery"],
     )
     async def thumbnail(
@@ -127,7 +130,10 @@ def _operation(service: Service) -> APIRouter:
         "/metrics",
         summary="Metrics for Prometheus",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_problems(401),
+        },
         tags=["operation"],
     )
     async def prometheus() -> Response:
@@ -137,8 +143,9 @@ def _operation(service: Service) -> APIRouter:
 
 
 async def _identify(service: Service, request: Request, told: Told) -> Response:
-    client = request.client.host if request.client else ""
+    client = client_of(request.client.host if request.client else "")
     workers = service.workers
+    service.rates.count(client)
     service.places.enter(client, workers.seconds_each, workers.count)
     service.metrics.inside.set(service.places.inside)
     under_way: list[Future[Any]] = []
@@ -185,19 +192,28 @@ async def _received(request: Request, service: Service) -> list[bytes]:
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        status: {"description": _SAID[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {
+            "description": _SAID[status],
+            "content": {MEDIA_TYPE: {"schema": schema, "example": _example(status)}},
+        }
         for status in statuses
     }
 
 
+def _example(status: int) -> dict[str, Any]:
+    problem = Problem.of_status(status, _SAID[status], None)
+    return problem.body(LANGUAGES[0])
+
+
 _SAID = {
     400: "The body is malformed.",
+    401: "The server asks for a key, and it did not come.",
     404: "There is none.",
     408: "The upload took too long to arrive.",
     413: "Too many bytes, or a photo of too many pixels.",
     415: "No multipart/form-data, or no photo of a kind that is read.",
     422: "Too many or no photos, another field, or a damaged photo.",
-    429: "Too many requests at once from one client; Retry-After says when to come back.",
+    429: "Too many requests of one client; Retry-After says when to come back.",
     500: "A defect of the server.",
     503: "The server is busy; Retry-After says when to come back.",
 }

@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import verger
-from verger.serve import api, pages, schemas
-from verger.serve.admission import Places
+from verger.serve import api, pages
+from verger.serve.access import Access
+from verger.serve.admission import Places, Rates
 from verger.serve.current import Current
 from verger.serve.guard import Guard
 from verger.serve.metrics import Metrics
@@ -34,17 +35,21 @@ def new_service(current: Current, settings: ServeSettings) -> api.Service:
         current=current,
         workers=workers,
         places=Places(workers.count + settings.queue, settings.per_client),
+        rates=Rates(settings.per_minute),
         limits=Limits(settings.max_body * _MIB, settings.max_photos),
         timeout=settings.timeout,
         metrics=metrics,
     )
 
 
-def build_app(service: api.Service, refresh: float, hosts: Collection[str] | None) -> FastAPI:
+def build_app(
+    service: api.Service, refresh: float, hosts: Collection[str] | None, access: Access
+) -> FastAPI:
     """Return the ASGI application that serves the gallery of one STORE.
 
     refresh: seconds between two looks for a later gallery; 0: never
     hosts: the names that requests may call it by; None for any
+    access: which other origins may read it, and with which key
     """
     current, metrics = service.current, service.metrics
 
@@ -57,10 +62,10 @@ def build_app(service: api.Service, refresh: float, hosts: Collection[str] | Non
 
     app = FastAPI(**_DESCRIPTION, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.include_router(api.router(service))
-    app.include_router(pages.router(app))
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.include_router(pages.router(app, current))
     metrics.gallery.set(current.shown.catalogue.gallery.photos)
-    app.add_middleware(Guard, hosts=hosts, drain=2 * service.limits.body, metrics=metrics)
+    drain = 2 * service.limits.body
+    app.add_middleware(Guard, hosts=hosts, access=access, drain=drain, metrics=metrics)
     return app
 
 
@@ -72,16 +77,8 @@ async def _watch(service: api.Service, seconds: float) -> None:
             service.metrics.gallery.set(service.current.shown.catalogue.gallery.photos)
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description, with the schema that the problems refer to."""
-    if not app.openapi_schema:
-        description = FastAPI.openapi(app)
-        description["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema()
-    return FastAPI.openapi(app)
-
-
-async def _problem(_request: Request, error: Any) -> Response:
-    return error.answer()  # type: ignore[no-any-return]
+async def _problem(request: Request, error: Any) -> Response:
+    return error.answer(request.headers)  # type: ignore[no-any-return]
 
 
 async def _http_exception(request: Request, error: Any) -> Response:
@@ -92,17 +89,18 @@ async def _http_exception(request: Request, error: Any) -> Response:
         404: "No such address.",
         405: f"{request.method} is not among the methods of this address.",
     }.get(error.status_code, str(error.detail))
-    return Problem.of_status(error.status_code, detail, headers).answer()
+    return Problem.of_status(error.status_code, detail, headers).answer(request.headers)
 
 
-async def _invalid(_request: Request, error: Any) -> Response:
+async def _invalid(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = " ".join(str(part) for part in first["loc"])
-    return Problem(Kind.INVALID, f"{where}: {first['msg']}.").answer()
+    return Problem(Kind.INVALID, f"{where}: {first['msg']}.").answer(request.headers)
 
 
-async def _internal(_request: Request, _error: Any) -> Response:
-    return Problem(Kind.INTERNAL, "The server's log says what happened.").answer()
+async def _internal(request: Request, _error: Any) -> Response:
+    sorry = Problem(Kind.INTERNAL, "The server's log says what happened.")
+    return sorry.answer(request.headers)
 
 
 _HANDLERS: dict[Any, Any] = {
@@ -117,6 +115,7 @@ _DESCRIPTION: dict[str, Any] = {
     "summary": "What fruit is this?",
     "description": "Names the fruit in photos by the gallery of a STORE. Every error is "
     "application/problem+json (RFC 9457).",
+    "openapi_url": None,  # with examples of the gallery, it is one of our pages
     "docs_url": None,  # FastAPI's own pages load scripts from another host; /docs is ours
     "redoc_url": None,
     "redirect_slashes": False,

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from verger.serve.shell import LANGUAGES, POLICY, type_of
 from verger.serve.shell import files as files_of_page
 from verger.serve.shell import page as page_in
-from verger.serve.shell import texts as texts_of_page
+from verger.serve.words import preferred, words
 
 COOKIE = "verger-language"
 _LEAST_TO_COMPRESS = 600
@@ -50,7 +50,7 @@ class Assets:
     """All files of the page, read from the package: pages by language, the others by name."""
 
     def __init__(self) -> None:
-        texts = texts_of_page()
+        texts = words()
         self.pages = {
             language: Asset(page_in(language, texts, POLICY).encode(), type_of("index.html"))
             for language in LANGUAGES
@@ -70,19 +70,6 @@ class Assets:
         answer = self.pages[language].answer(request, vary=vary)
         answer.headers["Content-Language"] = language
         return answer
-
-
-def preferred(accept_language: str) -> str:
-    """Return the language, of those that there are, that an Accept-Language header prefers."""
-    weights: dict[str, float] = {}
-    for item in accept_language.split(","):
-        tag, _, quality = item.strip().partition(";")
-        match = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", quality)
-        weight = float(match[1]) if match else 0.0 if quality else 1.0
-        language = tag.strip().lower().partition("-")[0]
-        weights[language] = max(weight, weights.get(language, 0.0))
-    best = max(LANGUAGES, key=lambda language: weights.get(language, 0.0))
-    return best if weights.get(best, 0.0) > 0 else LANGUAGES[0]
 
 
 def _listed(worker: str, pages: Mapping[str, Asset], files: Mapping[str, Asset]) -> str:

@@ -10,8 +10,10 @@ from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from verger.serve.access import Access
 from verger.serve.metrics import Metrics
 from verger.serve.problems import Kind, Problem
 from verger.serve.shell import POLICY
@@ -34,14 +36,22 @@ class Guard:
     """ASGI middleware, outside everything else.
 
     hosts: the names that the server answers to; None for any.
+    access: which other origins may read the API, and with which key.
     drain: bytes of an unread body that are taken in, and thrown away, before an answer is sent, so
            that a client that is still sending reads the answer instead of a reset connection.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Collection[str] | None, drain: int, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str] | None,
+        access: Access,
+        drain: int,
+        metrics: Metrics,
     ) -> None:
         self._app = app
+        self._access = access
         self._hosts = hosts
         self._drain = drain
         self._metrics = metrics
@@ -53,21 +63,28 @@ class Guard:
             return
         if scope["method"] == "HEAD":  # as GET; uvicorn, whose own scope stays, sends no body
             scope = {**scope, "method": "GET"}
-        exchange = _Exchange(scope, receive, send, self._drain)
+        asked, path = Headers(scope=scope), scope["path"]
+        exchange = _Exchange(scope, receive, send, self._drain, self._access)
         began = time.perf_counter()
         try:
-            if self._hosts is None or _host(scope) in self._hosts:
-                await self._app(scope, exchange.receive, exchange.send)
+            if self._hosts is not None and _host(asked) not in self._hosts:
+                raise Problem(Kind.WRONG_HOST, "Start it with --allow-host NAME to allow it.")
+            allowed = self._access.preflight(scope["method"], path, asked)
+            if allowed is not None:
+                answer = Response(status_code=204, headers=allowed)
+                await answer(scope, exchange.receive, exchange.send)
             else:
-                refusal = Problem(Kind.WRONG_HOST, "Start it with --allow-host NAME to allow it.")
-                await refusal.answer()(scope, exchange.receive, exchange.send)
+                self._access.check(path, asked)
+                await self._app(scope, exchange.receive, exchange.send)
+        except Problem as refusal:
+            await refusal.answer(asked)(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception:
             log.exception("a request failed")
             if not exchange.status:
                 sorry = Problem(Kind.INTERNAL, "The server's log says what happened.")
-                await sorry.answer()(scope, exchange.receive, exchange.send)
+                await sorry.answer(asked)(scope, exchange.receive, exchange.send)
         finally:
             # The template of the route, never the path itself: users choose paths.
             route = getattr(scope.get("route"), "path", "other")
@@ -78,8 +95,11 @@ class Guard:
 class _Exchange:
     """One request and its answer, on their way through."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, drain: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, drain: int, access: Access
+    ) -> None:
         headers = Headers(scope=scope)
+        self._asked, self._path, self._access = headers, scope["path"], access
         self._receive, self._send, self._drain_bytes = receive, send, drain
         self._unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         self._begun = False
@@ -103,6 +123,7 @@ class _Exchange:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
+            self._access.let_read(self._path, self._asked, headers)
             if self._unread:
                 headers["Connection"] = "close"
         await self._send(message)
@@ -117,9 +138,9 @@ class _Exchange:
                     left -= len((await self.receive()).get("body", b""))
 
 
-def _host(scope: Scope) -> str:
+def _host(asked: Headers) -> str:
     """Return the host that a request names, without its port, in lower case."""
-    host = Headers(scope=scope).get("host", "").lower()
+    host = asked.get("host", "").lower()
     if host.startswith("["):
         return host.partition("]")[0].lstrip("[")
     return host.partition(":")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -10,13 +12,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
 from verger.serve.assets import Asset, Assets
+from verger.serve.current import Current
+from verger.serve.description import address_of, described
+
+_ADDRESSES = 4  # that the server is called by, whose descriptions are kept
+_JSON = "application/json"
 
 
-def router(app: FastAPI) -> APIRouter:
+def router(app: FastAPI, current: Current) -> APIRouter:
     """Return one route for each file there is; what is not listed does not exist."""
     routes = APIRouter(include_in_schema=False)
     assets = Assets()
-    docs: list[Asset] = []
+
+    @lru_cache(_ADDRESSES)
+    def about(address: str, _gallery: str) -> tuple[Asset, Asset]:
+        told = described(app, address, current.shown.catalogue)
+        page = _about(told).encode()
+        return Asset(json.dumps(told).encode(), _JSON), Asset(page, "text/html; charset=utf-8")
 
     @routes.get("/")
     async def page(request: Request) -> Response:
@@ -24,10 +36,11 @@ def router(app: FastAPI) -> APIRouter:
 
     @routes.get("/docs")
     async def about_the_api(request: Request) -> Response:
-        if not docs:
-            about = _about(app.openapi()).encode()
-            docs.append(Asset(about, "text/html; charset=utf-8"))
-        return docs[0].answer(request)
+        return about(address_of(request), current.shown.catalogue.labels.gallery)[1].answer(request)
+
+    @routes.get("/openapi.json")
+    async def openapi(request: Request) -> Response:
+        return about(address_of(request), current.shown.catalogue.labels.gallery)[0].answer(request)
 
     for name, asset in assets.files.items():
         routes.add_api_route(f"/{name}", _sender(asset))

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from verger.photos.reasons import Reason, Reject
+from verger.serve.words import preferred, said
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:verger:problem:"
@@ -28,6 +30,7 @@ class Kind(Enum):
     TOO_MANY_PIXELS = ("too-many-pixels", 413, "The photo has too many pixels.")
     NOT_MULTIPART = ("not-multipart", 415, "Photos are sent as multipart/form-data.")
     NOT_A_PHOTO = ("not-a-photo", 415, "This is no photo of a kind that is read.")
+    NO_KEY = ("no-key", 401, "This server asks for a key.")
     WRONG_HOST = ("wrong-host", 421, "This server does not go by that name.")
     INVALID = ("invalid", 422, "The request is understood, but not right.")
     TOO_MANY_PHOTOS = ("too-many-photos", 422, "These are too many photos.")
@@ -84,13 +87,20 @@ class Problem(Exception):
         kind = next((kind for kind in Kind if kind.status == status), fallback)
         return cls(kind, detail, headers=headers)
 
-    def answer(self) -> JSONResponse:
-        """Return the answer to send."""
-        body = {
+    def answer(self, asked: Headers) -> JSONResponse:
+        """Return the answer to send to who asked with these headers."""
+        language = preferred(asked.get("accept-language", ""))
+        headers = {"Vary": "Accept-Language", **self.headers}
+        body = self.body(language)
+        return JSONResponse(body, self.kind.status, headers, media_type=MEDIA_TYPE)
+
+    def body(self, language: str) -> dict[str, Any]:
+        """Return what the answer says, to a person in this language."""
+        return {
             "type": _TYPE + self.kind.word,
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
+            "message": said(language, f"error.{self.kind.word}", **self.more),
             **self.more,
         }
-        return JSONResponse(body, self.kind.status, self.headers, media_type=MEDIA_TYPE)

@@ -19,7 +19,10 @@ class Problem(_Answer):
     type: str = Field(description="urn:verger:problem: and a word for programs to tell them apart.")
     title: str = Field(description="The same for every problem of this type.")
     status: int = Field(ge=400, le=599)
-    detail: str = Field(description="What was wrong this time, for a person.")
+    detail: str = Field(description="What was wrong this time, for who writes the program.")
+    message: str = Field(
+        description="The same for who took the photo, in English or French, by Accept-Language."
+    )
     photo: int | None = Field(None, ge=1, description="Which of the uploaded photos, from 1.")
     reason: str | None = Field(None, description="Why that photo is refused: a closed set.")
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 import uvicorn
 
 from verger.errors import UsageError
+from verger.serve.access import Access, api_key
 from verger.serve.app import build_app, new_service
 from verger.serve.connections import Connections
 from verger.serve.current import Current
@@ -38,6 +39,7 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     # They warn of all that is malformed; the client is told, and the log is not for it to fill.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    access = Access(settings.allow_origin, api_key())
     current = Current(store, settings.max_pixels, threads_alone(settings.workers))
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
@@ -47,17 +49,22 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
             f"Serving {gallery.photos:,} photos of {len(gallery.labels):,} labels from {store} at "
             f"http://{shown}:{port}/ (Ctrl-C stops)."
         )
-        asyncio.run(_serving(current, settings, listener, lambda: tell(ready)))
+        asyncio.run(_serving(current, settings, access, listener, lambda: tell(ready)))
     tell("Stopped.")
 
 
 async def _serving(
-    current: Current, settings: ServeSettings, listener: socket.socket, ready: Callable[[], None]
+    current: Current,
+    settings: ServeSettings,
+    access: Access,
+    listener: socket.socket,
+    ready: Callable[[], None],
 ) -> None:
     """Serve until told to stop; what is not answered soon after is broken off."""
     connections = Connections(_most_connections(), settings.timeout)
     service = new_service(current, settings)
-    app = connections.around(build_app(service, settings.refresh, allowed_hosts(settings)))
+    hosts = allowed_hosts(settings)
+    app = connections.around(build_app(service, settings.refresh, hosts, access))
     config = uvicorn.Config(
         app,
         http=cast(Any, connections.protocol),

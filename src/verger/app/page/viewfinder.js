@@ -1,6 +1,6 @@
 // The camera, with names while it looks; a tap takes the photo.
 
-import { title } from "./answer.js";
+import { headline } from "./answer.js";
 import { h, icon } from "./dom.js";
 import { ask } from "./engine.js";
 import { t } from "./words.js";
@@ -61,7 +61,7 @@ async function watch(video, name, isOpen) {
       name.textContent = t("live.take_one");
       return;
     }
-    name.textContent = answer.verdict === "unknown" ? t("live.nothing") : title(answer);
+    name.textContent = answer.verdict === "unknown" ? t("live.nothing") : headline(answer);
     await new Promise((done) => setTimeout(done, PAUSE));
   }
 }

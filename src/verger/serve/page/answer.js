@@ -3,20 +3,14 @@
 import { capital, h } from "./dom.js";
 import { gallery, thumbnail } from "./gallery.js";
 import { card } from "./species.js";
-import { inWords, language, percent, pretty, step, t } from "./words.js";
+import { viewer } from "./viewer.js";
+import { called, inWords, language, namesSpecies, percent, pretty, step, t } from "./words.js";
 
 const LEAST = 0.01; // of a candidate, to be shown
 const NAMES = new Set(["variety", "group"]); // verdicts that claim a name
 
-// What an answer comes to, in a few words.
-export const title = (answer) => headline(answer, speciesOf(answer));
-
-function speciesOf(answer) {
-  const named = answer.verdict === "variety" ? answer.labels[0] : answer.groups[0];
-  return answer.species[named?.species];
-}
-
-export function answered(answer, photos, actions) {
+// photos: the list of one's own, an element; urls: their addresses; actions: what can be done now
+export function answered(answer, photos, urls, actions) {
   const species = speciesOf(answer);
   const told = answer.verdict !== "unknown";
   return [
@@ -24,22 +18,30 @@ export function answered(answer, photos, actions) {
       photos,
       h("div", { class: "determination" },
         h("p", { class: "kicker" }, t("answer.determination")),
-        h("h1", { class: "title" }, headline(answer, species)),
-        species && NAMES.has(answer.verdict) ? h("p", { class: "latin" }, latin(answer, species)) : null,
+        h("h1", { class: "title" }, headline(answer)),
+        species ? h("p", { class: "latin" }, latin(answer, species)) : null,
         pictures(answer),
-        h("p", { class: "verdict" }, sentence(answer, species)),
+        answer.verdict === "variety" ? null : h("p", { class: "verdict" }, sentence(answer)),
         told ? scale(answer.confidence) : null,
         answer.close && told ? h("p", { class: "note" }, t("answer.close")) : null,
         h("p", { class: "signed" }, signature(answer))),
       actions),
     told ? candidates(answer) : null,
-    lookalikes(answer),
-    species && NAMES.has(answer.verdict) ? card(species) : null,
+    lookalikes(answer, urls),
+    species ? card(species) : null,
   ].filter(Boolean);
 }
 
+// The species that an answer claims, or whose variety; undefined where it claims none, or where
+// nothing is known of it.
+export function speciesOf(answer) {
+  if (!NAMES.has(answer.verdict)) return undefined;
+  const named = answer.verdict === "variety" ? answer.labels[0] : answer.groups[0];
+  return answer.species[named?.species];
+}
+
 // What a species, or a label without one, is called: "a lemon".
-function called({ group, species }, answer) {
+function asOne({ group, species }, answer) {
   return answer.species[species]?.names[language].with_article ?? pretty(group);
 }
 
@@ -47,43 +49,32 @@ function called({ group, species }, answer) {
 function pictures(answer) {
   if (answer.verdict !== "ambiguous") return null;
   const two = answer.groups.slice(0, 2).map((group) =>
-    h("li", {}, picture(group.photo, ""), h("b", {}, called(group, answer))));
+    h("li", {}, picture(group.photo, ""), h("b", {}, capital(asOne(group, answer)))));
   return h("ul", { class: "two" }, two);
 }
 
-// A label such as "Fig" names the species itself, and no variety of it.
-function namesSpecies({ verdict, labels }, species) {
-  if (!species || verdict === "group") return Boolean(species);
-  const said = pretty(labels[0].label).replace(/\d+/g, "").trim().toLowerCase();
-  return Object.values(species.names).some(({ name, plural }) => said === name.toLowerCase() || said === plural.toLowerCase());
-}
-
-function headline(answer, species) {
+export function headline(answer) {
   if (!answer.labels.length) return t("answer.unlabelled");
   if (answer.verdict === "unknown") return t("answer.unknown");
-  if (answer.verdict === "unfamiliar") return t("answer.unfamiliar", { what: called(answer.groups[0], answer) });
+  if (answer.verdict === "unfamiliar") return t("answer.unfamiliar", { what: asOne(answer.groups[0], answer) });
   if (answer.verdict === "ambiguous") {
-    const [one, other] = answer.groups.map((group) => called(group, answer));
+    const [one, other] = answer.groups.map((group) => asOne(group, answer));
     return capital(other ? t("answer.ambiguous", { one, other }) : one);
   }
-  if (answer.verdict === "variety" && !namesSpecies(answer, species)) return pretty(answer.labels[0].label);
+  const species = speciesOf(answer);
+  if (answer.verdict === "variety") return capital(called(answer.labels[0].label, species?.names));
   return species ? capital(species.names[language].name) : pretty(answer.groups[0].group);
 }
 
+// The species in Latin; of a variety, in words first.
 function latin(answer, species) {
   const name = h("i", { lang: "la" }, species.scientific_name);
-  return !namesSpecies(answer, species) ? h("span", {}, capital(species.names[language].name), ", ", name) : name;
+  const itself = answer.verdict === "group" || namesSpecies(answer.labels[0].label, species.names);
+  return itself ? name : h("span", {}, capital(species.names[language].name), ", ", name);
 }
 
-function sentence(answer, species) {
-  if (!answer.labels.length) return t("answer.unlabelled_why");
-  if (!NAMES.has(answer.verdict)) return t(`answer.${answer.verdict}_why`);
-  const claim = (what) => t(`claim.${step(answer.confidence)}`, { what });
-  if (answer.verdict === "variety") {
-    return `${claim(namesSpecies(answer, species) ? species.names[language].with_article : t("answer.this"))}.`;
-  }
-  const what = species ? species.names[language].with_article : pretty(answer.groups[0].group);
-  return t("answer.group", { claim: claim(what) });
+function sentence(answer) {
+  return t(answer.labels.length ? `answer.${answer.verdict}_why` : "answer.unlabelled_why");
 }
 
 function signature({ photos }) {
@@ -100,42 +91,53 @@ function scale(share) {
   return h("p", { class: "scale" }, h("span", { class: "strokes", "aria-hidden": "true" }, strokes), h("span", {}, words));
 }
 
+// What is claimed stands above, once: here is what else it may be.
 function candidates(answer) {
-  if (!answer.labels.length) return null;
-  const worth = answer.labels.filter((guess, at) => at === 0 || guess.confidence >= LEAST);
+  const named = answer.verdict === "variety";
+  const worth = answer.labels.slice(named ? 1 : 0).filter(({ confidence }) => confidence >= LEAST);
+  if (!worth.length) return null;
   const items = worth.map((guess) => {
-    const name = answer.species[guess.species]?.names[language].name;
+    const names = answer.species[guess.species]?.names;
+    const here = names && !namesSpecies(guess.label, names) ? names[language].name : null;
     return h("li", {},
       h("a", { class: "candidate", href: `#/variety/${encodeURIComponent(guess.label)}` },
         picture(guess.photo, ""),
         h("span", { class: "what" },
-          h("b", {}, pretty(guess.label)),
-          name && name.toLowerCase() !== pretty(guess.label).toLowerCase() ? h("small", {}, name) : null),
+          h("b", {}, capital(called(guess.label, names))),
+          here ? h("small", {}, here) : null),
         scale(guess.confidence)));
   });
-  return h("section", { class: "card" }, h("h2", { class: "section" }, t("answer.candidates")), h("ol", { class: "candidates" }, items));
+  const title = t(named ? "answer.others" : "answer.candidates");
+  return h("section", { class: "card" }, h("h2", { class: "section" }, title), h("ol", { class: "candidates" }, items));
 }
 
-function lookalikes(answer) {
+// A tap shows one large, beside one's own.
+function lookalikes(answer, urls) {
   if (!answer.neighbours.length) return null;
-  const items = answer.neighbours.map(({ photo, path, label, similarity }) => {
-    const name = label === null ? "" : pretty(label);
-    const alike = t("answer.similar", { percent: percent(Math.max(similarity, 0)) });
-    return h("li", {},
-      h("figure", {},
-        picture(photo, name),
-        h("figcaption", {}, h("b", {}, name), h("small", {}, alike), file(path))));
-  });
+  const names = new Map(answer.labels.map(({ label, species }) => [label, answer.species[species]?.names]));
+  const name = ({ label }) => (label === null ? "" : capital(called(label, names.get(label))));
+  const near = answer.neighbours.map((one) => ({ ...one, name: name(one) }));
+  const items = near.map((one, at) =>
+    h("li", {},
+      h("button", { type: "button", class: "near", onclick: () => viewer(near, at, urls) },
+        picture(one.photo, ""),
+        h("b", {}, one.name || t("answer.unnamed")),
+        h("small", {}, alike(one)))));
   return h("section", { class: "card" },
     h("h2", { class: "section" }, t("answer.lookalikes")),
     h("ul", { class: "photos near" }, items),
-    h("p", { class: "note" }, t("answer.lookalikes_note")));
+    files(answer.neighbours));
 }
 
-// Where a photo comes from, whole; it may break after a slash.
-export function file(path) {
-  const pieces = path.split(/(?<=\/)/).flatMap((piece) => [piece, h("wbr")]);
-  return h("small", { class: "path" }, pieces);
+export const alike = ({ similarity }) => t("answer.similar", { percent: percent(Math.max(similarity, 0)) });
+
+// Where photos come from, for those who want to know; a path may break after a slash.
+export function files(photos) {
+  const known = photos.filter(({ path }) => path); // the app has none
+  if (!known.length) return null;
+  const items = known.map(({ path }) =>
+    h("li", {}, h("small", { class: "path" }, path.split(/(?<=\/)/).flatMap((piece) => [piece, h("wbr")]))));
+  return h("details", { class: "sources" }, h("summary", {}, t("answer.files")), h("ol", {}, items));
 }
 
 export function picture(photo, alt) {

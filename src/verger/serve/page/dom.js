@@ -20,6 +20,9 @@ const PATHS = {
   plus: "M12 5v14M5 12h14",
   again: "M20 11a8 8 0 1 0-2 6M20 5v6h-6",
   back: "M19 12H5M11 6l-6 6 6 6",
+  forth: "M5 12h14M13 6l6 6-6 6",
+  share: "M12 15V3M7 8l5-5 5 5M5 13v8h14v-8",
+  gone: "M6 6l12 12M18 6L6 18",
 };
 
 export function icon(name) {

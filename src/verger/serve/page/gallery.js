@@ -23,7 +23,10 @@ export const label = (name) => get(`api/v1/labels/${encodeURIComponent(name)}`);
 
 export async function get(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
+  if (!answer.ok) {
+    answer.body?.cancel(); // or the request stays open
+    throw Object.assign(new Error(answer.statusText), { status: answer.status });
+  }
   return answer.json();
 }
 

@@ -1,10 +1,14 @@
 // From photos to an answer: choosing, sending, waiting, answering, failing.
 
 import { answered, picture } from "./answer.js";
-import { announce, focus, h, icon, show } from "./dom.js";
+import { announce, capital, focus, h, icon, show } from "./dom.js";
 import { answeredBy, gallery } from "./gallery.js";
+import { keyForm } from "./key.js";
+import { wasRight } from "./history.js";
+import { keep } from "./kept.js";
 import { camera, forget, MOST, prepare, send } from "./photos.js";
-import { has, number, pretty, t } from "./words.js";
+import { canShare, share } from "./share.js";
+import { called, has, number, t } from "./words.js";
 
 const TRIES = 3;
 const TASTE = 8;
@@ -12,7 +16,7 @@ const TASTE = 8;
 const PASSING = new Set(["network", "offline", "overloaded", "timed-out", "too-many-requests", "too-slow", "internal"]);
 
 // phase: home, working, answer or problem
-const state = { phase: "home", photos: [], answer: null, problem: null, status: "", share: null, tooMany: false };
+const state = { phase: "home", photos: [], answer: null, entry: null, problem: null, status: "", share: null, tooMany: false };
 let abort = null;
 
 export function view() {
@@ -45,13 +49,16 @@ function home() {
   ];
 }
 
-// A few of the varieties, spread over all of them.
+// A few of the varieties, spread over all of them: of each species one first, and what is none last.
 function fill(known, { photos, labels }) {
-  const some = Array.from({ length: Math.min(TASTE, labels.length) }, (_, at) => labels[Math.floor((at * labels.length) / TASTE)] ?? labels[at]);
+  const species = [...new Map(labels.filter((label) => label.species).reverse().map((label) => [label.species, label])).values()].reverse();
+  const others = labels.filter((label) => !species.includes(label)).sort((a, b) => Number(!a.species) - Number(!b.species));
+  const spread = Array.from({ length: Math.min(TASTE, species.length) }, (_, at) => species[Math.floor((at * species.length) / Math.min(TASTE, species.length))]);
+  const some = [...spread, ...others].slice(0, TASTE);
   known.append(
     h("h2", { class: "section" }, t("home.known"), h("small", {}, t("home.counts", { photos: number(photos), labels: number(labels.length) }))),
-    h("ul", { class: "photos taste" }, some.map(({ label, photo }) =>
-      h("li", {}, h("a", { href: `#/variety/${encodeURIComponent(label)}` }, picture(photo, ""), h("b", {}, pretty(label)))))),
+    h("ul", { class: "photos taste" }, some.map(({ label, photo, names }) =>
+      h("li", {}, h("a", { href: `#/variety/${encodeURIComponent(label)}` }, picture(photo, ""), h("b", {}, capital(called(label, names))))))),
     h("p", {}, h("a", { href: "#/varieties" }, t("home.all"))));
   known.hidden = false;
 }
@@ -98,6 +105,7 @@ async function ask(mine) {
     state.answer = await persist(mine.signal);
     await answeredBy(state.answer.gallery);
     state.phase = "answer";
+    await remember();
   } catch (problem) {
     if (problem.word === "cancelled" || mine.signal.aborted) return;
     Object.assign(state, { phase: "problem", problem });
@@ -105,6 +113,14 @@ async function ask(mine) {
   view();
   announce(state.phase === "answer" ? t("answer.announce", { name: document.querySelector("#content h1").textContent }) : "");
   focus(document.querySelector("#content h1"));
+}
+
+// Another photo of the same fruit makes it the same entry.
+async function remember() {
+  const photos = state.photos.map(({ blob, file }) => ({ blob: blob ?? file }));
+  const entry = { ...(state.entry ?? { at: Date.now(), truth: null }), photos, answer: state.answer };
+  const id = await keep(entry);
+  state.entry = id === null ? null : { ...entry, id };
 }
 
 // A server that is busy says when to come back; a person should not have to.
@@ -160,13 +176,16 @@ function cancel() {
 
 function reset() {
   forget(state.photos);
-  Object.assign(state, { phase: "home", photos: [], answer: null, problem: null, tooMany: false });
+  Object.assign(state, { phase: "home", photos: [], answer: null, entry: null, problem: null, tooMany: false });
 }
 
 function done() {
   const add = state.photos.length < MOST ? picker("answer.add", "plus", "button primary", { multiple: true }) : null;
   const left = state.tooMany ? h("p", { class: "note" }, t("photos.too_many", { n: MOST })) : null;
-  return answered(state.answer, mounted(false), h("div", { class: "actions" }, left, add, againButton()));
+  const shared = h("button", { type: "button", class: "button", onclick: () => share(state.answer, state.photos[0]?.blob ?? state.photos[0]?.file) },
+    icon("share"), h("span", {}, t(canShare() ? "answer.share" : "answer.save")));
+  const actions = h("div", { class: "actions" }, left, add, againButton(), shared, state.entry ? wasRight(state.entry) : null);
+  return answered(state.answer, mounted(false), state.photos.map(({ url }) => url).filter(Boolean), actions);
 }
 
 function againButton() {
@@ -181,9 +200,9 @@ function again() {
 }
 
 function problem() {
-  const { word, detail, photo } = state.problem;
+  const { word, detail, message, photo } = state.problem;
   const key = `error.${word}`;
-  const text = has(key) ? t(key, { photo: photo ?? 1 }) : t("error.other", { detail });
+  const text = has(key) ? t(key, { photo: photo ?? 1 }) : message || t("error.other", { detail });
   const button = (key, onclick) => h("button", { type: "button", class: "button primary", onclick }, t(key));
   const retry = () => {
     begin(t("work.looking"));
@@ -200,6 +219,7 @@ function problem() {
     h("section", { class: "sheet problem" },
       h("h1", { class: "title small" }, t("error.title")),
       h("p", { class: "lead", role: "alert" }, text),
+      word === "no-key" ? keyForm(retry) : null,
       mounted(false),
       h("div", { class: "actions" }, way, againButton())),
   ];

@@ -51,5 +51,5 @@ function problem(request) {
   const said = request.response ?? {};
   const retry = Number(request.getResponseHeader("Retry-After")) || null;
   const word = String(said.type ?? "").replace("urn:verger:problem:", "") || "network";
-  return { word, detail: said.detail ?? "", photo: said.photo, retry };
+  return { word, detail: said.detail ?? "", message: said.message, photo: said.photo, retry };
 }

@@ -1,10 +1,11 @@
 // Browsing the gallery: all varieties, and one of them.
 
-import { file, picture } from "./answer.js";
+import { files, picture } from "./answer.js";
 import { capital, h, icon, show } from "./dom.js";
 import { answeredBy, gallery, label as load } from "./gallery.js";
+import { keyForm } from "./key.js";
 import { card } from "./species.js";
-import { language, number, pretty, t } from "./words.js";
+import { called, language, number, pretty, t } from "./words.js";
 
 let search = "";
 let asked = 0; // the last view wins, whichever answer comes first
@@ -18,8 +19,8 @@ export async function list() {
     const { labels } = await gallery();
     if (mine !== asked || !sheet.isConnected) return;
     sheet.append(...(labels.length ? browser(labels) : [h("p", { class: "lead" }, t("varieties.no_labels"))]));
-  } catch {
-    sheet.append(failed());
+  } catch (error) {
+    sheet.append(failed(error.status, list));
   }
   sheet.removeAttribute("aria-busy");
 }
@@ -62,25 +63,25 @@ function groups(labels) {
   bySpecies.delete(null);
   const sorted = (items, key) => items.sort((a, b) => new Intl.Collator(language).compare(key(a), key(b)));
   const several = sorted([...bySpecies.values()].filter((members) => members.length > 1), ([first]) => plural(first));
-  const alone = sorted([...bySpecies.values()].filter((members) => members.length === 1).flat(), called);
+  const alone = sorted([...bySpecies.values()].filter((members) => members.length === 1).flat(), ofSpecies);
   return [
     ...several.map((members) => section(plural(members[0]), members[0].scientific_name, members)),
-    alone.length ? section(t("varieties.alone"), null, alone, called) : null,
+    alone.length ? section(t("varieties.alone"), null, alone, ofSpecies) : null,
     others.length ? section(t("varieties.other"), null, others) : null,
   ].filter(Boolean);
 }
 
 const plural = ({ names }) => capital(names[language].plural);
-const called = ({ names }) => capital(names[language].name);
+const ofSpecies = ({ names }) => capital(names[language].name);
 
-function section(title, latin, members, name = ({ label }) => pretty(label)) {
+function section(title, latin, members, name = ({ label, names }) => capital(called(label, names))) {
   return h("section", { class: "group" },
     h("h2", { class: "section" }, title, latin ? h("i", { lang: "la" }, latin) : null),
     h("ul", { class: "photos" }, members.map((member) => tile(member, name(member)))));
 }
 
-function tile({ label, photo, photos }, name) {
-  const said = pretty(label);
+function tile({ label, photo, photos, names }, name) {
+  const said = capital(called(label, names));
   const many = photos === 1 ? t("varieties.photos_one") : t("varieties.photos", { n: number(photos) });
   const count = name.toLowerCase() === said.toLowerCase() || name === said ? many : `${said}, ${many}`;
   const shown = picture(photo, "");
@@ -100,20 +101,24 @@ export async function one(name) {
     await answeredBy(from);
     if (mine !== asked || !sheet.isConnected) return;
     const shown = examples.length < photos ? t("variety.some", { n: examples.length, total: number(photos) }) : number(photos);
-    const items = examples.map(({ photo, path }) =>
-      h("li", {}, h("figure", {}, picture(photo, pretty(label)), h("figcaption", {}, file(path)))));
+    const items = examples.map(({ photo }) => h("li", {}, picture(photo, pretty(label))));
+    sheet.querySelector("h1").textContent = capital(called(label, species?.names));
     if (species) sheet.append(h("p", { class: "latin" }, h("span", {}, capital(species.names[language].name), ", ", h("i", { lang: "la" }, species.scientific_name))));
-    sheet.append(
+    sheet.append(...[
       h("h2", { class: "section" }, t("variety.photos"), h("small", {}, shown)),
-      h("ul", { class: "photos" }, items));
+      h("ul", { class: "photos" }, items),
+      files(examples)].filter(Boolean));
     if (species) sheet.after(card(species));
   } catch (error) {
-    sheet.append(failed(error.status));
+    sheet.append(failed(error.status, () => one(name)));
   }
   sheet.removeAttribute("aria-busy");
 }
 
-function failed(status) {
-  const key = status === 404 ? "error.not-found" : navigator.onLine ? "error.load" : "offline";
-  return h("p", { class: "lead", role: "alert" }, t(key));
+function failed(status, again) {
+  const told = { 401: "error.no-key", 404: "error.not-found" }[status];
+  const key = told ?? (navigator.onLine ? "error.load" : "offline");
+  return h("div", {},
+    h("p", { class: "lead", role: "alert" }, t(key)),
+    status === 401 ? keyForm(again) : null);
 }

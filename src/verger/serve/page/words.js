@@ -53,6 +53,25 @@ export const percent = (share) => Math.round(share * 100);
 // "Golden-Delicious" and "apple_golden_1" as people write them.
 export const pretty = (label) => label.replace(/[-_]+/g, " ").trim() || label;
 
+// A label in its reader's words: what names its species, in the reader's language ("Pomme Golden 1").
+export function called(label, names) {
+  const said = pretty(label);
+  if (!names) return said;
+  for (const { name, plural } of Object.values(names)) {
+    for (const word of [plural, name]) {
+      const whole = new RegExp(`(?<!\\p{L})${word.replace(/[^\p{L}\d ]/gu, ".")}(?!\\p{L})`, "iu");
+      if (whole.test(said)) return said.replace(whole, names[language].name);
+    }
+  }
+  return said;
+}
+
+// A label such as "Fig" names the species itself, and no variety of it.
+export function namesSpecies(label, names) {
+  const said = pretty(label).replace(/\d+/g, "").trim().toLowerCase();
+  return Object.values(names).some(({ name, plural }) => said === name.toLowerCase() || said === plural.toLowerCase());
+}
+
 // A probability as words; the steps are those of the page's scale, from 1 to 5.
 export function step(share) {
   return 1 + [0.3, 0.55, 0.75, 0.93].filter((bound) => share >= bound).length;
