@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from verger import progress
 from verger.progress import Bars, Plain, Silent, _clock, reporter
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def test_quiet_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_on_a_terminal_there_is_a_bar_with_a_rate() -> None:
+def test_on_a_terminal_there_is_a_bar_with_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_FIRST_RATE", 0.0)
     screen = io.StringIO()
     work(Bars(Console(file=screen, force_terminal=True, width=120)))
     shown = screen.getvalue()
@@ -102,3 +104,26 @@ def test_the_reporter_fits_where_it_writes(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_durations_are_written_as_a_person_does(seconds: float, text: str) -> None:
     assert _clock(seconds) == text
+
+
+def test_a_step_that_took_its_time_is_a_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Plain().step("Fitting"):
+        pass
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(progress, "_LONG", 0.0)
+    with Plain().step("Fitting"):
+        pass
+    with Silent().step("Fitting"):
+        pass
+    assert re.fullmatch(r"Fitting: 0\.\d s\n", capfd.readouterr().err)
+
+
+def test_a_step_on_a_terminal_shows_how_long_it_takes() -> None:
+    console = Console(force_terminal=True, file=io.StringIO(), width=80)
+    with Bars(console).step("Fitting"):
+        pass
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Fitting" in shown
+    assert "0:00:00" in shown

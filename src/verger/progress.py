@@ -16,14 +16,18 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 from verger.errors import VergerError, visible
 
 SECONDS_BETWEEN_LINES = 5.0
+_LONG = 1.0  # seconds of a step that is worth a line
+_FIRST_RATE = 1.0  # seconds before which a rate says nothing
 
 
 class Stage:
@@ -40,6 +44,11 @@ class Reporter:
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:  # noqa: ARG002
         """Open a long stage of `total` items (None: not known)."""
         yield Stage()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:  # noqa: ARG002
+        """Open a long step of which no part can be counted."""
+        yield
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -60,6 +69,14 @@ class Plain(Reporter):
         stage = _PlainStage(self, name, total, unit, self._seconds)
         yield stage
         stage.finish()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Open a step that prints a line at its end, if it took its time."""
+        start = time.monotonic()
+        yield
+        if (seconds := time.monotonic() - start) >= _LONG:
+            self.say(f"{name}: {_clock(seconds)}")
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -128,6 +145,15 @@ class Bars(Reporter):
             yield stage
             stage.finish()
 
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Open a step that shows how long it has been at work."""
+        columns = TextColumn("{task.description:<10}"), SpinnerColumn("line"), TimeElapsedColumn()
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(name, total=1)
+            yield
+            progress.update(task, completed=1)
+
     def say(self, line: str) -> None:
         """Print one line."""
         self._console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
@@ -144,7 +170,7 @@ class _BarStage(Stage):
     def update(self, done: int, rejected: int = 0) -> None:
         self._done = done
         seconds = time.monotonic() - self._start
-        rate = f"{done / seconds:.1f} {self._unit}/s" if done and seconds > 0 else ""
+        rate = f"{done / seconds:.1f} {self._unit}/s" if done and seconds > _FIRST_RATE else ""
         told = f"{rejected} rejected" if rejected else ""
         self._progress.update(self._task, completed=done, rate=rate, rejected=told)  # type: ignore[arg-type]
 

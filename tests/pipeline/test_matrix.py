@@ -62,6 +62,9 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
         "Listing",
         "Embedding",
+        "Fitting",
+        "Matrix",
+        "Gallery",
         "CSV",
         "Report",
     }

@@ -52,6 +52,20 @@ def test_the_summary_says_what_the_record_holds() -> None:
     assert "\x1b" not in text
 
 
+def test_a_run_that_found_nothing_is_a_line() -> None:
+    finished = {"finished": "2026-11-29T06:00:00+00:00"}
+    same = record(seconds={"list": 0.5}, **finished)
+    note = "Note: 3 of 6015 photos have no label."
+    line = "Up to date: nothing new among 6,015 photos (35 of them rejects)."
+    assert summary(same, "store").splitlines() == [line, note]
+    sound = record()["counts"] | {"rejected": 0}
+    assert "among 6,015 photos." in summary(same | {"counts": sound}, "store")
+    later = {"finished": "2026-11-29T07:00:00+00:00", "seconds": {"fit": 1.0}}
+    assert "In store:" in summary(same | {"reduced": later}, "store")
+    earlier = later | {"finished": "2026-11-29T05:00:00+00:00"}
+    assert summary(same | {"reduced": earlier}, "store").startswith("Up to date")
+
+
 def test_a_projection_that_is_held_is_told() -> None:
     held = record()["projection"] | {"held": True}
     said = "They are held from an earlier run."

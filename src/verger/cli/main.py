@@ -21,6 +21,7 @@ from verger.cli.app import app_command
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
 from verger.cli.history import checkout_command, export_command, log_command
+from verger.cli.rejects import rejects_command
 from verger.cli.relabel import relabel_command
 from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads, ends_soon
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
@@ -438,6 +439,7 @@ def prepare_command() -> None:
 cli.add_command(log_command)
 cli.add_command(checkout_command)
 cli.add_command(relabel_command)
+cli.add_command(rejects_command)
 cli.add_command(export_command)
 cli.add_command(app_command)
 cli.add_command(backbones)

@@ -33,7 +33,7 @@ def finish(
     job: Job, features: Features, fitted: Fitted, projected: Projected
 ) -> tuple[dict[str, Any], Publication]:
     """Make what is left to make; return this part of the record, and the files to publish."""
-    with job.clock.time("gallery"):
+    with job.clock.time("gallery"), job.reporter.step("Gallery"):
         gathered, is_carried = projected.gathered, projected.carried is not None
         paths = features.table.column("path") if is_carried else gathered.in_order("path")
         kept, rehearsal = projected.kept, projected.rehearsal

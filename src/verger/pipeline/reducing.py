@@ -109,7 +109,7 @@ def fit(
 
     `before` is the record of the run whose projection may be held; None where none may be.
     """
-    with job.clock.time("fit"):
+    with job.clock.time("fit"), job.reporter.step("Fitting"):
         labels = labels_of(features.table)
         moments, read, changed = _moments(job, engine, features, labels, width)
         return _fitted(job, features, moments, labels, (read, changed), before)
@@ -194,7 +194,7 @@ def project(
     """
     kept = last_rehearsal(job, before, fitted.labels, fitted.changed)
     rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector, features.keys)
-    with job.clock.time("project"):
+    with job.clock.time("project"), job.reporter.step("Matrix"):
         if fitted.held is not None:
             return _carried_on(job, engine, features, fitted.held, rehearsal, kept)
         gathering = _gathering(job, features, fitted, rehearsal, finished)

@@ -30,9 +30,8 @@ def report(
     try:
         from verger.report import write_report  # which a run without one need not load
 
-        with reporter.stage("Report", 1, "page") as stage:
+        with reporter.step("Report"):
             write_report(store.root, gathered=gathered)
-            stage.update(1)
     except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
         what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
         line = (what.splitlines() or [""])[0]

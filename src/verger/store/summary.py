@@ -34,11 +34,22 @@ _FOUND = ("new", "changed", "retried", "kept", "relabelled", "gone")
 
 
 def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
-    """Write what was done, where it is, and what to do next."""
+    """Write what was done, where it is, and what to do next; a line, where there was nothing."""
+    if found_nothing(record):
+        counts = record["counts"]
+        rejects = f" ({counts['rejected']:,} of them rejects)" if counts["rejected"] else ""
+        nothing = f"Up to date: nothing new among {counts['listed']:,} photos{rejects}."
+        return "\n".join(map(visible, [nothing, *(f"Note: {note}" for note in record["notes"])]))
     lines = ["", *_done(record), "", f"In {store}:"]
     lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
     lines += ["", "Next:", *(f"  {line}" for line in _next(store))]
     return "\n".join(map(visible, lines))
+
+
+def found_nothing(record: Mapping[str, Any]) -> bool:
+    """Say whether what was done last is a run that found nothing to do."""
+    reduced = str(record.get("reduced", {}).get("finished", ""))
+    return set(record["seconds"]) == {"list"} and str(record.get("finished", "")) > reduced
 
 
 def _done(record: Mapping[str, Any]) -> list[str]:

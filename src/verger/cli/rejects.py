@@ -1,0 +1,39 @@
+"""`verger rejects`: the photos that a STORE could not use. No logic."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from verger.photos.reasons import Reason
+from verger.progress import show, tell
+
+
+@click.command("rejects")
+@click.argument("store")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, on stdout.")
+def rejects_command(store: str, as_json: bool) -> None:
+    """List the photos that STORE could not use, each with the reason.
+
+    A line is a reject: the reason, the path of the photo, and details. Then come the counts, and
+    what each reason means. Nothing in STORE is changed.
+    """
+    from verger.store.rejected import rejected
+    from verger.store.store import Store
+
+    found = rejected(Store(store))
+    if as_json:
+        show(json.dumps([one._asdict() for one in found], indent=2))
+        return
+    if not found:
+        tell("No rejects.")
+        return
+    width = max(len(one.reason) for one in found)
+    for one in found:
+        tell(f"{one.reason:<{width}}  {one.path}" + (f": {one.detail}" if one.detail else ""))
+    meanings = {reason.value: reason.meaning for reason in Reason}
+    tell("")
+    for reason in sorted({one.reason for one in found}):
+        count = sum(one.reason == reason for one in found)
+        tell(f"{count:,} {reason}. {meanings.get(reason, '')}".rstrip())
