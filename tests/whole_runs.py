@@ -43,6 +43,8 @@ LONGEST = (
     "server_real",
     "limits",
     "page",
+    "in_chromium",
+    "on_a_phone",
     "slow_clients",
     "damage",
     "stopping",

@@ -15,6 +15,8 @@ from verger.errors import UsageError
 from verger.gallery import Gallery
 from verger.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -60,9 +60,9 @@ def pack(gallery: Gallery, framing: Framing, rows: Ids, pictures: int, small: Pi
             "vectors": vectors,
         }
     )
-    mine = [np.flatnonzero(label_ids == label) for label in range(len(gallery.labels))]
+    unlabelled, *mine = (np.flatnonzero(label_ids == at) for at in range(-1, len(gallery.labels)))
     shown = [evenly(ids, pictures).tolist() for ids in mine]
-    all_shown = {photo for ids in shown for photo in ids}
+    all_shown = {photo for ids in (*shown, evenly(unlabelled, pictures)) for photo in ids}
     ends, images = _pictures(rows, all_shown, small)
     header = {
         **_told(Catalogue(gallery, max(framing.views)), mine, shown),

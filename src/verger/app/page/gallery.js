@@ -10,15 +10,13 @@ export function gallery() {
   return read;
 }
 
-let pictures = [];
+// Photo → where its picture ends among all of them; and the addresses of those that were shown.
+let pictures = { ends: [], bytes: null };
+const addresses = new Map();
 
 async function open() {
   const [header, bytes] = await Promise.all([loadJson("gallery"), load("pictures")]);
-  // Photo → the address of its picture; not all have one.
-  pictures = header.pictures.map((end, photo) => {
-    const start = photo ? header.pictures[photo - 1] : 0;
-    return end > start ? URL.createObjectURL(new Blob([bytes.subarray(start, end)], { type: "image/webp" })) : "";
-  });
+  pictures = { ends: header.pictures, bytes };
   return header;
 }
 
@@ -34,4 +32,14 @@ export async function label(name) {
   return { gallery: header.gallery, label: name, photos: found.photos, examples, species: species[found.species] ?? null };
 }
 
-export const thumbnail = (photo) => pictures[photo] || "icon.svg";
+// The address of a small photo; not all have one.
+export function thumbnail(photo) {
+  const { ends, bytes } = pictures;
+  const start = ends[photo - 1] ?? 0;
+  if (!(ends[photo] > start)) return "icon.svg";
+  if (!addresses.has(photo)) {
+    const picture = new Blob([bytes.subarray(start, ends[photo])], { type: "image/webp" });
+    addresses.set(photo, URL.createObjectURL(picture));
+  }
+  return addresses.get(photo);
+}

@@ -11,14 +11,15 @@ export async function load(name, hear = () => {}) {
   if (!answer.ok) throw new Error(`${files[name].file}: ${answer.status}`);
   const bytes = await whole(answer.body, hear);
   if (bytes[0] !== GZIP[0] || bytes[1] !== GZIP[1]) return bytes;
-  return whole(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
 export async function loadJson(name, hear) {
   return JSON.parse(new TextDecoder().decode(await load(name, hear)));
 }
 
-async function whole(stream, hear = () => {}) {
+async function whole(stream, hear) {
   const pieces = [];
   let length = 0;
   const reader = stream.getReader();
