@@ -54,9 +54,10 @@ def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
 
 def _keep_nearest(index: Ints, similarity: Floats, cosines: Floats, first: int) -> None:
     """Keep the nearest of those found so far, (n, k), and of the rows from `first` on."""
-    rows = np.broadcast_to(first + np.arange(cosines.shape[1]), cosines.shape)
-    known, near = np.hstack([index, rows]), np.hstack([similarity, cosines])
     k = index.shape[1]
+    some = np.argpartition(cosines, -min(k, cosines.shape[1]), axis=1)[:, -k:]
+    known = np.hstack([index, first + some])
+    near = np.hstack([similarity, np.take_along_axis(cosines, some, axis=1)])
     best = np.argpartition(near, -k, axis=1)[:, -k:]
     index[:] = np.take_along_axis(known, best, axis=1)
     similarity[:] = np.take_along_axis(near, best, axis=1)
