@@ -206,3 +206,7 @@ def test_without_a_camera_photos_are_chosen(visit: Callable[..., Visit], site: s
     expect(one.page.locator(".seen")).to_contain_text("The camera cannot be used")
     one.page.get_by_role("button", name="Cancel").click()
     expect(one.page.locator(".viewfinder")).to_have_count(0)
+    one.page.get_by_role("button", name="Take a photo").click()
+    expect(one.page.locator(".viewfinder")).to_have_count(1)
+    one.page.evaluate("() => { location.hash = '#/varieties'; }")
+    expect(one.page.locator(".viewfinder")).to_have_count(0)

@@ -6,6 +6,7 @@ import { ask } from "./engine.js";
 import { t } from "./words.js";
 
 const SLOW = 1500; // milliseconds that a look may take, for names to keep up with a hand
+const TRIES = 3; // looks that may be slower: the first ones are, on any phone
 const PAUSE = 100; // between two looks, for the rest of the phone
 const QUALITY = 0.95;
 
@@ -22,8 +23,11 @@ export async function look(taken) {
   document.body.append(dialog);
   dialog.showModal();
   leave.addEventListener("click", () => dialog.close());
+  const left = () => dialog.close(); // by the back button, say
+  addEventListener("hashchange", left);
   let stream = null;
   dialog.addEventListener("close", () => {
+    removeEventListener("hashchange", left);
     for (const track of stream?.getTracks() ?? []) track.stop();
     dialog.remove();
   });
@@ -50,18 +54,16 @@ export async function look(taken) {
 async function watch(video, name, isOpen) {
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  while (isOpen()) {
+  for (let slow = 0; isOpen() && slow < TRIES; ) {
     canvas.width = video.videoWidth;
     canvas.height = video.videoHeight;
     context.drawImage(video, 0, 0);
     const began = performance.now();
     const answer = await ask("glance", { image: context.getImageData(0, 0, canvas.width, canvas.height) }).catch(() => null);
     if (!isOpen() || !answer) return;
-    if (performance.now() - began > SLOW) {
-      name.textContent = t("live.take_one");
-      return;
-    }
-    name.textContent = answer.verdict === "unknown" ? t("live.nothing") : headline(answer);
+    if (performance.now() - began > SLOW) slow += 1;
+    if (slow === TRIES) name.textContent = t("live.take_one");
+    else name.textContent = answer.verdict === "unknown" ? t("live.nothing") : headline(answer);
     await new Promise((done) => setTimeout(done, PAUSE));
   }
 }
