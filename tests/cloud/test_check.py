@@ -210,6 +210,19 @@ def test_where_quotas_may_not_be_asked_that_is_said(life: Life, job: MakeJob, sa
     assert any("AWS does not say how many" in line for line in said.lines)
 
 
+def test_what_the_free_plan_does_not_start_is_refused(
+    life: Life, job: MakeJob, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verger.cloud.account.account_plan", lambda: "FREE")
+
+    with pytest.raises(CloudError, match=r"free plan, which starts no c7i\.xlarge") as told:
+        check.prepare(life.aws, job("ec2"), said)
+
+    assert "c7i-flex.large" in told.value.hint
+    free = dataclasses.replace(job("ec2"), instance_type="c7i-flex.large")
+    assert check.prepare(life.aws, free, said).zones
+
+
 def test_a_type_of_server_that_no_zone_has_is_refused(life: Life, job: MakeJob, said: Said) -> None:
     with pytest.raises(CloudError, match="No zone of eu-west-1 has m5"):
         check.prepare(

@@ -26,14 +26,26 @@ def prepare(aws: Aws, job: Job, reporter: Reporter) -> Job:
     """Look quickly at what a job will need, before it costs anything; return it with what is found.
 
     Raises what `check_places` raises, and `CloudError` where the account may not have so many
-    processors at once, or the region has no such server.
+    processors at once, or such a server, or the region has none.
     """
     places.check_places(aws, job)
     if note := account.check_quota(job, account.vcpu_quota(aws, job.on, spot=job.spot)):
         reporter.say(f"Note: {note}")
+    _check_free_plan(job)
     zones = () if job.network else _zones(aws, job)
     keys = job.kms_keys or places.kms_keys(aws, job)
     return dataclasses.replace(job, zones=zones, kms_keys=keys)
+
+
+def _check_free_plan(job: Job) -> None:
+    """Refuse a server that an account on the free plan may not start."""
+    may = FREE_PLAN["x86_64"] + FREE_PLAN["arm64"]
+    if not job.instance_type or job.instance_type in may or account.account_plan() != "FREE":
+        return
+    raise CloudError(
+        f"The account is on AWS's free plan, which starts no {job.instance_type}.",
+        hint=f"It starts {', '.join(may)} (--on ec2); or Billing, Upgrade plan: credits are kept.",
+    )
 
 
 def _zones(aws: Aws, job: Job) -> tuple[str, ...]:
