@@ -45,6 +45,7 @@ LONGEST = (
     "page",
     "in_chromium",
     "on_a_phone",
+    "one_answer",
     "slow_clients",
     "damage",
     "stopping",
