@@ -83,3 +83,9 @@ def _runs(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
+
+
+def test_a_bucket_that_is_made_again_is_empty(s3: S3) -> None:
+    obstore.put(s3.make_bucket("again"), "folder/key", b"!")
+    store = s3.make_bucket("again")
+    assert [one for some in store.list() for one in some] == []

@@ -455,6 +455,6 @@ def test_mutated_files_give_a_photo_or_a_reject_and_nothing_else(format_: str) -
 def test_reasons_are_a_closed_set_and_each_has_its_meaning() -> None:
     assert {reason.value for reason in Reason} == {
         "empty", "not_an_image", "truncated", "damaged", "too_large", "unsupported", "unreadable",
-        "unavailable", "bad_name",
+        "unavailable", "bad_name", "left_out",
     }  # fmt: skip
     assert len({reason.meaning for reason in Reason}) == len(Reason)

@@ -64,7 +64,7 @@ def test_a_list_of_urls_grows(
         assert ended.code == 0, ended.err
         assert json.loads(ended.out)["changes"] == {
             "new": 1, "changed": 1, "retried": 0, "kept": 7, "relabelled": 0, "gone": 1,
-            "reused": 0,
+            "reused": 0, "resumed": 0,
         }  # fmt: skip
         opened = ["/photos/list.txt?token=secret", f"/photos/{names[0]}", "/photos/new/photo"]
         assert site.gets() == sorted(opened)
