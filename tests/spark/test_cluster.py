@@ -99,6 +99,9 @@ def test_a_standalone_cluster(master: Master, orchard: Path, tmp_path: Path) -> 
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
         "Listing",
         "Embedding",
+        "Fitting",
+        "Matrix",
+        "Gallery",
         "CSV",
     }
 
