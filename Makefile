@@ -71,7 +71,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/reference.py --check
-	$(BIN)/python scripts/server_wheels.py
+	$(BIN)/python scripts/server_wheels.py --check
 	$(BIN)/python scripts/cloud_costs.py --check
 	$(BIN)/python scripts/draw_cloud.py --check
 	$(BIN)/python scripts/draw_architecture.py --check
