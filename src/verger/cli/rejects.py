@@ -19,10 +19,13 @@ def rejects_command(store: str, as_json: bool) -> None:
     A line is a reject: the reason, the path of the photo, and details. Then come the counts, and
     what each reason means. Nothing in STORE is changed.
     """
+    from verger.store.layout import REJECTS
     from verger.store.rejected import rejected
     from verger.store.store import Store
 
-    found = rejected(Store(store))
+    of = Store(store)
+    of.whole_run([REJECTS])
+    found = list(rejected(of))
     if as_json:
         show(json.dumps([one._asdict() for one in found], indent=2))
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,10 +45,11 @@ from verger.report.reading import (
 from verger.report.variance import Spectrum, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
-from verger.store.layout import FEATURES, PROJECTION, REJECTS, REPORT
+from verger.store.layout import FEATURES, PROJECTION, REPORT
+from verger.store.rejected import rejected
 from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.store import Store
-from verger.store.tables import Table, batches
+from verger.store.tables import Table
 
 MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000
@@ -345,14 +345,10 @@ def _narrow(photos: Photos) -> npt.NDArray[np.bool_]:
 
 def _rejects(store: Store, record: Mapping[str, Any]) -> tuple[Rejected, ...]:
     examples: dict[str, list[tuple[str, str]]] = {}
-    columns = ["reason", "path", "detail"]
-    for file in store.table(REJECTS):
-        for row in chain.from_iterable(
-            batch.to_pylist() for batch in batches(store.place, file, columns)
-        ):
-            some = examples.setdefault(str(row["reason"]), [])
-            if len(some) < _REJECTS_A_REASON:
-                some.append((str(row["path"]), str(row["detail"] or "")))
+    for one in rejected(store):
+        some = examples.setdefault(one.reason, [])
+        if len(some) < _REJECTS_A_REASON:
+            some.append((one.path, one.detail or ""))
     known = {reason.value: reason.meaning for reason in Reason}
     return tuple(
         Rejected(reason, known.get(reason, ""), int(count), tuple(examples.get(reason, ())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from verger.store.layout import REJECTS
@@ -20,12 +21,8 @@ class Rejected(NamedTuple):
     detail: str | None
 
 
-def rejected(store: Store) -> list[Rejected]:
-    """Return the rejects of a STORE, in order of path. Raises `StoreError` without a whole run."""
-    store.whole_run([REJECTS])
-    return [
-        Rejected(*(row[name] for name in _COLUMNS))
-        for file in store.table(REJECTS)
-        for batch in batches(store.place, file, _COLUMNS)
-        for row in batch.to_pylist()
-    ]
+def rejected(store: Store) -> Iterator[Rejected]:
+    """Give the rejects of a STORE, in order of path. Raises `StoreError` for a damaged table."""
+    for file in store.table(REJECTS):
+        for batch in batches(store.place, file, _COLUMNS):
+            yield from (Rejected(**row) for row in batch.select(_COLUMNS).to_pylist())
