@@ -39,8 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rehearsals", description=__doc__)
     parser.add_argument("store", type=Path)
     store = parser.parse_args().store
-    rows = pq.read_table(store / FEATURES, columns=["path", "label", "features"])
-    rows = rows.filter(pc.is_valid(rows["label"])).sort_by("path")
+    rows = labelled(store)
     print("| draw | confidence of the first label, largest difference | 99 of 100 | "
           "another first label | another verdict |")  # fmt: skip
     print("|---|---|---|---|---|")
@@ -58,6 +57,12 @@ def main() -> None:
         verdicts = sum(one.verdict != other.verdict for one, other in pairs)
         print(f"| {draw} | {apart.max():.3f} | {np.quantile(apart, 0.99):.3f} | {named} "
               f"| {verdicts} |", flush=True)  # fmt: skip
+
+
+def labelled(store: Path) -> pa.Table:
+    """Read path, label and features of the photos of a STORE that have a label, by path."""
+    rows = pq.read_table(store / FEATURES, columns=["path", "label", "features"])
+    return rows.filter(pc.is_valid(rows["label"])).sort_by("path")
 
 
 def build(rows: pa.Table, to: Path) -> None:

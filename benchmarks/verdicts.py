@@ -16,17 +16,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from benchmarks.rehearsals import build
+from benchmarks.rehearsals import build, labelled
 from verger.gallery import Gallery, Verdict
 from verger.gallery.evaluate import Case, outcome, truth_of
 from verger.gallery.fitting import calibration_error
 from verger.gallery.rehearsal import FOLDS, folds_of
 from verger.projections.moments import root_unit
 from verger.store.blocks import matrix
-from verger.store.layout import FEATURES
 
 _HELD_OUT = 10  # every so many labels, one
 
@@ -36,8 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=__doc__)
     parser.add_argument("store", type=Path)
     store = parser.parse_args().store
-    rows = pq.read_table(store / FEATURES, columns=["path", "label", "features"])
-    rows = rows.filter(pc.is_valid(rows["label"])).sort_by("path")
+    rows = labelled(store)
     asked = [one for round_ in range(FOLDS) for one in _round(rows, round_)]
     _print_verdicts(asked)
     _print_calibration(asked)
