@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,3 +89,27 @@ def watched(browser: Browser, **options: Any) -> Iterator[Watched]:
         yield Watched(context.new_page())
     finally:
         context.close()
+
+
+def assert_installable(page: Page) -> None:
+    """Assert that Chromium would install the page as an app."""
+    session = page.context.new_cdp_session(page)
+    told = session.send("Page.getAppManifest")
+    assert told["url"].endswith("/verger.webmanifest")
+    assert told["errors"] == []
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A browser without a profile of its own installs nothing, whatever the page is.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
+
+
+def axe_violations(page: Page) -> list[tuple[str, str, list[str]]]:
+    """Return what axe has against a page: contrast, names, labels, landmarks, headings.
+
+    The page's own policy would refuse the checker's script: open it with `bypass_csp`.
+    """
+    axe = importlib.util.find_spec("axe_playwright_python")
+    if axe is None or axe.origin is None:
+        pytest.skip("axe-playwright-python is not installed")
+    page.add_script_tag(path=Path(axe.origin).parent / "axe.min.js")
+    found = page.evaluate("() => axe.run()")["violations"]
+    return [(v["id"], v["help"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found]

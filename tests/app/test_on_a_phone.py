@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import DESKTOP, PHONE, needs_browser
+from browser import DESKTOP, PHONE, assert_installable, axe_violations, needs_browser
 from verger.app import export_app
 from verger.progress import Silent
 
@@ -125,35 +124,19 @@ def test_it_can_be_installed(visit: Callable[..., Visit], site: str) -> None:
     one = visit()
     one.page.goto(site)
     one.kept()
-    session = one.context.new_cdp_session(one.page)
-    told = session.send("Page.getAppManifest")
-    assert told["url"].endswith("/verger.webmanifest")
-    assert told["errors"] == []
-    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
-    # A browser without a profile of its own installs nothing, whatever the page is.
-    assert {error["errorId"] for error in errors} <= {"in-incognito"}
+    assert_installable(one.page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_that_axe_finds(visit: Callable[..., Visit], site: str, scheme: Any) -> None:
-    axe = importlib.util.find_spec("axe_playwright_python")
-    if axe is None or axe.origin is None:
-        pytest.skip("axe-playwright-python is not installed")
-    script = (Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8")
-    # The page's own policy would refuse the checker's script.
     one = visit(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
     one.page.goto(site)
     expect(one.page.locator(".known li")).not_to_have_count(0)
 
-    def check() -> None:
-        one.page.evaluate(script)
-        found = one.page.evaluate("() => axe.run()")["violations"]
-        assert not found, [(each["id"], each["nodes"][0]["html"]) for each in found]
-
-    check()
+    assert axe_violations(one.page) == []
     one.choose(FIG)
     expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
-    check()
+    assert axe_violations(one.page) == []
 
 
 def test_a_later_version_comes_when_the_page_is_opened_again(

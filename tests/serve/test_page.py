@@ -5,7 +5,6 @@ Set VERGER_SHOTS to a folder to keep a picture of every state.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import zipfile
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import DESKTOP, PHONE, needs_browser
+from browser import DESKTOP, PHONE, assert_installable, axe_violations, needs_browser
 from verger.photos.decode import decode
 from verger.photos.labels import labeller_from
 from verger.storage.folder import LocalPlace
@@ -353,32 +352,18 @@ def test_it_can_be_installed(visit: Callable[..., Visit]) -> None:
     one = visit()
     one.open()
     one.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
-    session = one.page.context.new_cdp_session(one.page)
-    told = session.send("Page.getAppManifest")
-    assert told["url"].endswith("/verger.webmanifest")
-    assert told["errors"] == []
-    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
-    # A browser without a profile of its own installs nothing, whatever the page is.
-    assert {error["errorId"] for error in errors} <= {"in-incognito"}
+    assert_installable(one.page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_that_axe_finds(visit: Callable[..., Visit], photo: Photo, scheme: str) -> None:
     """Contrast, names, labels, landmarks, headings: what a machine can tell of accessibility."""
-    axe = importlib.util.find_spec("axe_playwright_python")
-    if axe is None or axe.origin is None:
-        pytest.skip("axe-playwright-python is not installed")
-    script = (Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8")
-    # The page's own policy would refuse the checker's script, so only this test goes without it.
     one = visit(color_scheme=scheme, bypass_csp=True, **PHONE)
     one.page.emulate_media(reduced_motion="reduce", color_scheme=scheme)  # type: ignore[arg-type]
 
     def check(state: str) -> None:
         one.page.wait_for_load_state("networkidle")
-        one.page.add_script_tag(content=script)
-        found = one.page.evaluate("() => axe.run()")["violations"]
-        told = [(v["id"], v["help"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found]
-        assert not told, (state, told)
+        assert axe_violations(one.page) == [], state
 
     one.open()
     expect(one.page.locator(".known")).to_be_visible()
