@@ -19,7 +19,7 @@ from verger.cloud.life import Life
 from .real import photos_in_s3, root
 
 if TYPE_CHECKING:
-    from .pretended import Account, Said
+    from .pretended import Account, MakeJob, Naps, Said
 
 __all__ = ["photos_in_s3", "root"]
 
@@ -51,7 +51,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
 
 @pytest.fixture
-def job() -> Callable[[Platform], Job]:
+def job() -> MakeJob:
     """Return what makes a job of a platform."""
     from .pretended import NAME
 
@@ -87,13 +87,13 @@ def said() -> Said:
 
 
 @pytest.fixture
-def naps() -> list[Callable[[], object]]:
+def naps() -> Naps:
     """What happens while a follower sleeps: one entry a nap."""
     return []
 
 
 @pytest.fixture
-def life(account: Account, said: Said, naps: list[Callable[[], object]]) -> Life:
+def life(account: Account, said: Said, naps: Naps) -> Life:
     """Return a life whose sleeps take no time; the clock goes on with each."""
     from .pretended import REGION
 

@@ -28,11 +28,13 @@ that call. What a template says beyond that, tests read from the template itself
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -44,6 +46,8 @@ from moto.emr.models import emr_backends
 from moto.emrserverless.models import emrserverless_backends
 from moto.iam.models import iam_backends
 
+from verger.cloud.job import Job, Platform
+from verger.cloud.life import Life
 from verger.progress import Reporter
 
 from . import rules
@@ -57,6 +61,8 @@ SCRATCH = f"{NAME}-{ACCOUNT}"
 RECORD = {"counts": {"listed": 5, "embedded": 4, "rejected": 1}}
 RESULT = {"job": NAME, "exit_code": 0, "error": "", "record": RECORD}
 Properties = dict[str, Any]
+Naps = list[Callable[[], object]]
+MakeJob = Callable[[Platform], Job]
 
 
 class NotMade(Exception):
@@ -336,6 +342,17 @@ class Said(Reporter):
     def say(self, line: str) -> None:
         """Keep a line."""
         self.lines.append(line)
+
+
+@dataclasses.dataclass
+class Bench:
+    """An account, what is to be run in it, and what happens at each wait."""
+
+    account: Account
+    life: Life
+    files: dict[str, Path]
+    said: Said
+    naps: Naps
 
 
 class Account:

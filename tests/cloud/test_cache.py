@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ import pytest
 
 from verger.cloud import ship
 from verger.cloud.cache import LEAST_BYTES, Cache
-from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
 
-from .pretended import ACCOUNT, NAME, SCRATCH, Account, Said
+from .pretended import ACCOUNT, NAME, SCRATCH, Account, MakeJob, Said
 from .refusing import refuse
 
-MakeJob = Callable[[Platform], Job]
 BUCKET = f"verger-cache-{ACCOUNT}-eu-west-1"
 
 

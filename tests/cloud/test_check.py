@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -13,18 +12,17 @@ from click.testing import CliRunner
 
 from verger.cli.main import cli
 from verger.cloud import check, policy
-from verger.cloud.job import Job, Platform
+from verger.cloud.job import Platform
 from verger.cloud.life import Life
 from verger.errors import CloudError, RegionError, VergerError
 from verger.progress import FAIL, OK, WARN, Check
 
 from . import rules
 from .policies import allows
-from .pretended import REGION, Account, Said
+from .pretended import REGION, Account, MakeJob, Said
 from .refusing import refuse
 from .test_life import listen, permitted
 
-MakeJob = Callable[[Platform], Job]
 PLACES = ("s3://orchard/photos", "s3://results/fruits/store")
 
 

@@ -29,24 +29,15 @@ from verger.errors import (
     VergerError,
 )
 
-from . import rules
-from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, Said
+from . import pretended, rules
+from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, MakeJob, Naps, Said
 from .refusing import refuse
 
-Naps = list[Callable[[], object]]
-MakeJob = Callable[[Platform], Job]
 COMPUTE = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
 
 
-@dataclasses.dataclass
-class Bench:
-    """All that a fault needs, together."""
-
-    account: Account
-    life: Life
-    files: dict[str, Path]
-    said: Said
-    naps: Naps
+class Bench(pretended.Bench):
+    """What a fault needs, and how a job is run in it."""
 
     def run(self, job: Job) -> dict[str, Any]:
         return runs.run_to_end(self.life, job, self.files, budget_usd=11.5, email="", keep=False)

@@ -16,10 +16,9 @@ from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
 from verger.errors import CloudError
 
-from .pretended import NAME, Account
+from .pretended import NAME, Account, MakeJob, Naps
 
 PLATFORMS: list[Platform] = ["ec2", "emr", "serverless"]
-Naps = list[Callable[[], object]]
 # Where a policy says it otherwise than the call.
 SERVICES = {
     "emr": "elasticmapreduce",
@@ -44,7 +43,7 @@ def run(life: Life, job: Job, files: dict[str, Path]) -> dict[str, object]:
 
 @pytest.mark.parametrize("on", PLATFORMS)
 def test_a_run_ends_and_leaves_nothing(
-    on: Platform, account: Account, life: Life, job: Callable[[Platform], Job],
+    on: Platform, account: Account, life: Life, job: MakeJob,
     files: dict[str, Path], naps: Naps, finished: Callable[[], None],
 ) -> None:  # fmt: skip
     naps += [lambda: None, finished]
@@ -61,7 +60,7 @@ def test_a_run_ends_and_leaves_nothing(
 
 @pytest.mark.parametrize("on", ["ec2", "emr"])
 def test_a_network_of_one_s_own_is_used_and_left(
-    on: Platform, account: Account, life: Life, job: Callable[[Platform], Job],
+    on: Platform, account: Account, life: Life, job: MakeJob,
     files: dict[str, Path], naps: Naps, finished: Callable[[], None],
 ) -> None:  # fmt: skip
     ec2 = account.client("ec2")
@@ -103,7 +102,7 @@ def test_subnets_of_two_networks_are_refused(account: Account, life: Life) -> No
 
 
 def test_the_policy_lets_one_list_the_jobs(
-    life: Life, job: Callable[[Platform], Job], files: dict[str, Path]
+    life: Life, job: MakeJob, files: dict[str, Path]
 ) -> None:
     asked = listen(life)
     life.start(job("ec2"), files, budget_usd=1.0)

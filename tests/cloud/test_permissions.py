@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,11 +18,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core import set_initial_no_auth_action_count
 
-from verger.cloud.job import Job, Platform
+from verger.cloud.job import Platform
 from verger.cloud.life import Life
 
 from .policies import NAMES, allows, policies, policy
-from .pretended import REGION, SCRATCH, Account
+from .pretended import REGION, SCRATCH, Account, MakeJob
 
 CALLS: list[str] = json.loads((Path(__file__).parent / "calls.json").read_text(encoding="utf-8"))
 ROLES = {"ec2": "ServerRole", "emr": "NodeRole", "serverless": "JobRole"}
@@ -254,7 +253,7 @@ class Signed:
 
 @pytest.fixture
 def signed(
-    account: Account, life: Life, job: Callable[[Platform], Job], files: dict[str, Path],
+    account: Account, life: Life, job: MakeJob, files: dict[str, Path],
     request: pytest.FixtureRequest,
 ) -> Signed:  # fmt: skip
     """Be signed in as the role of a job's server."""

@@ -17,27 +17,19 @@ from botocore.exceptions import EndpointConnectionError
 
 from verger.cloud import check, runs
 from verger.cloud.following import follow
-from verger.cloud.job import Job, Platform
+from verger.cloud.job import Platform
 from verger.cloud.life import Life
 from verger.errors import NetworkError, SignInError, VergerError
 
-from . import rules
-from .pretended import NAME, RESULT, SCRATCH, Account, Said
+from . import pretended, rules
+from .pretended import NAME, RESULT, SCRATCH, Account, MakeJob, Naps, Said
 from .refusing import refuse
-
-Naps = list[Callable[[], object]]
-MakeJob = Callable[[Platform], Job]
 
 
 @dataclasses.dataclass
-class Bench:
-    """An account, what is to be run in it, and what happens meanwhile."""
+class Bench(pretended.Bench):
+    """Where a fault befalls a job, and how its run ends."""
 
-    account: Account
-    life: Life
-    files: dict[str, Path]
-    said: Said
-    naps: Naps
     finished: Callable[[], None]
 
     def fail(self, logical: str, why: str, times: int = 1) -> None:
