@@ -217,13 +217,13 @@ def test_the_command(store: Path, sheet: Path) -> None:
     before = Store(store).whole_run()
     code, told = verger(sheet, "--dry-run")
     assert (code, told.splitlines()[-1]) == (
-        0, "5 relabelled, 1 left out, 1 fine as they are. Nothing was changed (--dry-run).",
+        0, "5 relabelled, 1 left out, 1 fine as is. Nothing was changed (--dry-run).",
     )  # fmt: skip
     assert Store(store).whole_run() == before
     assert f"{ONE}/4.jpg: {ONE} → {TWO}" in told
     code, told = verger(sheet, "--json", "--quiet")
     assert json.loads(told)["left_out"] == [OUT]
-    assert verger(sheet) == (0, "Nothing to do: 7 as asked for already.\n")
+    assert verger(sheet) == (0, "Nothing to do: 7 already as asked.\n")
     assert verger("--undo", "--quiet") == (0, "")
     assert verger()[0] != 0
     assert verger(sheet, "--undo")[0] != 0

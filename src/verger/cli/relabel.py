@@ -73,8 +73,8 @@ def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
         "relabelled": len(made.labels),
         "left out": len(made.left_out),
         "to be opened again": len(made.back),
-        "fine as they are": len(made.fine),
-        "as asked for already": made.as_before,
+        "fine as is": len(made.fine),
+        "already as asked": made.as_before,
     }
     said = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
     if made.is_nothing:
