@@ -617,7 +617,7 @@ def open_and_be_killed(moment):
     Store(root).record()
     os._exit(0)
 
-for moment in range(0, 1000, 3):
+for moment in range(0, 1000, 8):
     content = "new" + str(moment)
     if forked(publish_and_be_killed, content, moment) == 0:
         break
