@@ -18,6 +18,7 @@ from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
 from verger.pipeline import relabel, run
+from verger.report.data import build
 from verger.settings import RunSettings
 from verger.store.store import Store
 from verger.verify import verify
@@ -227,3 +228,25 @@ def test_the_command(store: Path, sheet: Path) -> None:
     assert verger("--undo", "--quiet") == (0, "")
     assert verger()[0] != 0
     assert verger(sheet, "--undo")[0] != 0
+
+
+def test_the_report_says_how_labels_separated_before_and_since(store: Path, tmp_path: Path) -> None:
+    first = build(Store(store))
+    assert (first.corrected, first.separation is None) == (None, False)
+    sheet = tmp_path / "wrong.csv"
+    paths = [f"{ONE}/{view}.jpg" for view in range(4)]
+    lines = [f"{path},{label}" for path, label in zip(paths, [TWO] * 3 + ["new"], strict=True)]
+    sheet.write_text("\n".join(["path,label", *lines]))
+    relabel(store, sheet, new_labels=True)
+    now = build(Store(store))
+    assert (now.corrected is None, now.separation is None) == (False, False)
+    assert now.corrected.photos == 4  # type: ignore[union-attr]
+    assert now.corrected.before == pytest.approx(first.separation.overall[1])  # type: ignore[union-attr]
+    assert now.corrected.after == pytest.approx(now.separation.overall[1])  # type: ignore[union-attr]
+    assert now.corrected.after < now.corrected.before  # type: ignore[union-attr]
+    changed = {one.name: one for one in now.corrected.labels}  # type: ignore[union-attr]
+    assert changed.keys() == {ONE, TWO, "new"}
+    assert (changed[TWO].photos_before, changed[TWO].photos) == (VIEWS, VIEWS + 3)
+    assert (changed["new"].photos_before, changed["new"].photos) == (0, 1)
+    relabel(store, None)
+    assert build(Store(store)).corrected is None

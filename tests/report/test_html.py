@@ -73,7 +73,7 @@ def test_hovering_a_point_names_its_photo(browser: Browser, page: Path) -> None:
     with watched(browser) as tab:
         opened(tab, page)
         box = show_map(tab)
-        data = tab.page.evaluate("window.verger.data.map.paths")
+        data = tab.page.evaluate("window.verger.data.photos.paths")
         at = data.index(next(path for path in data if path.endswith(SCRIPT)))
         x, y = tab.page.evaluate("at => window.verger.at(at)", at)
         tab.page.mouse.move(box["x"] + x, box["y"] + y)
@@ -121,7 +121,7 @@ def test_one_label_can_be_shown_alone_and_found(browser: Browser, page: Path) ->
         assert tab.complaints == []
 
 
-EVERY = "window.verger.data.map.paths.map((_, at) => window.verger.at(at))"
+EVERY = "window.verger.data.photos.paths.map((_, at) => window.verger.at(at))"
 WIDEST = f"(xs => Math.max(...xs) - Math.min(...xs))({EVERY}.map(([x]) => x))"
 MOST_CENTRAL = f"""([x, y]) => {{
     const far = {EVERY}.map(([px, py]) => Math.hypot(px - x, py - y));

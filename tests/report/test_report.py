@@ -97,14 +97,14 @@ def test_names_are_text_and_nothing_loads_from_outside(page: Path) -> None:
     for hostile in (SCRIPT, IMAGE, QUOTE, "<i>no photo</i>.jpg", *NAMES.values()):
         assert hostile in seen.words
     assert not [tag for tag, _ in seen.tags if tag in ("i", "b") and "onerror" in str(_)]
-    assert sum(tag == "script" for tag, _ in seen.tags) == 5  # the data, and four of ours
+    assert sum(tag == "script" for tag, _ in seen.tags) == 6  # the data, and five of ours
     for tag, attributes in seen.tags:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "action", "srcset"):
             value = attributes.get(name) or "#"
             inside = value.startswith(("data:", "#"))
             assert inside or re.fullmatch(r"[a-z]+\.(csv|parquet)", value), (tag, value)
-    paths = json.loads(seen.data)["map"]["paths"]
+    paths = json.loads(seen.data)["photos"]["paths"]
     assert any(path.endswith(SCRIPT) for path in paths)
     assert "<" not in seen.data
 
@@ -115,7 +115,7 @@ def test_the_policy_names_every_script_and_lets_nothing_else_in(page: Path) -> N
     assert len(policies) == 1
     rules = dict(rule.strip().split(" ", 1) for rule in policies[0].split(";"))
     assert rules["default-src"] == "'none'"
-    assert rules["script-src"].count("'sha256-") == 4
+    assert rules["script-src"].count("'sha256-") == 5
     assert "unsafe" not in rules["script-src"]
     assert rules["img-src"] == "data: blob:"
 
@@ -146,7 +146,7 @@ def test_the_tables_beside_it_hold_the_findings(page: Path, orchard: Orchard) ->
     components = pq.read_table(folder / "components.parquet")
     assert components["cumulative"][-1].as_py() == pytest.approx(1.0, abs=1e-6)
     points = pq.read_table(folder / "map.parquet")
-    assert points.num_rows == json.loads(read(page).data)["map"]["codes"].__len__()
+    assert points.num_rows == json.loads(read(page).data)["map"]["photos"]
 
 
 def without_sizes(store: Store) -> None:

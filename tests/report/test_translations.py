@@ -63,7 +63,7 @@ def of_page() -> set[str | tuple[str, str]]:
 
 def of_scripts() -> set[str]:
     found = set()
-    for script in ("charts.js", "map.js", "report.js"):
+    for script in ("charts.js", "tray.js", "map.js", "report.js"):
         source = (PAGE / script).read_text(encoding="utf-8")
         for call in re.findall(r"\bsay\(([^()]*)", source):
             if not call.startswith("text, values"):

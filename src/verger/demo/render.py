@@ -121,7 +121,7 @@ def _light(n: Floats, col: Floats, mat: Floats, open_: Floats, thin: Floats) -> 
     spec = gloss * box * (c > 0) * open_ * (0.80 - 0.45 * rough)
     rim = (1 - nz) ** 4
     glow = gloss * 0.30 * rim * open_ * (0.6 + 0.4 * n[1])
-    down = fuzz * (1 - nz) ** 2.2 * 0.55 * light
+    down = fuzz * np.maximum(1 - nz, 0) ** 2.2 * 0.55 * light
     return f32(out * (1 - 0.5 * spec) + spec + glow + down * (0.45 + 0.55 * col))
 
 

@@ -19,6 +19,7 @@ from verger.projections.pca import PCA, load_pca
 from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
+from verger.report.corrected import Corrected, compare_corrected
 from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, find_duplicates
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
@@ -116,6 +117,7 @@ class Report:
     maps: tuple[Positions, ...]
     neighbours: Neighbours
     separation: Separation | None
+    corrected: Corrected | None
     duplicates: Duplicates
     mislabels: Mislabels
     outliers: Outliers
@@ -149,7 +151,9 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     features = sample.features
     whole = components_of(features, pca.scale, COMPONENTS)
     raw = nearest(features)
+    reduced = nearest(pca.transform(features))
     judged = judge(whole.rows, codes)
+    corrections = Corrections.read(store.place)
     map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
     earlier = _earlier_neighbours(store, photos, sample.rows[map_rows])
     summary = drifting.summarise(
@@ -166,9 +170,12 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         map_rows=map_rows,
         maps=_maps(map_kind, pca, model, features[map_rows], earlier),
         neighbours=raw,
-        separation=_separation(raw, nearest(pca.transform(features)), codes, judged),
+        separation=_separation(raw, reduced, codes, judged),
+        corrected=compare_corrected(reduced, photos, sample.rows, codes, corrections),
         duplicates=duplicates,
-        mislabels=find_mislabels(judged, raw, codes).without(_fine(store, photos, sample.rows)),
+        mislabels=find_mislabels(judged, raw, codes).without(
+            _are(corrections.fine, photos, sample.rows)
+        ),
         outliers=find_outliers(raw, codes),
         formats=_formats(photos),
         closest=closest,
@@ -258,13 +265,12 @@ def _on_map(codes: npt.NDArray[np.int64], keys: Keys) -> npt.NDArray[np.int64]:
     return np.asarray(rows[order][np.argsort(place, kind="stable")])
 
 
-def _fine(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Say which photos of the sample somebody has looked at and found fine as they are."""
-    fine = Corrections.read(store.place).fine
-    if not fine:
+def _are(some: set[str], photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Say which photos of the sample are among those with these paths."""
+    if not some:
         return np.zeros(len(rows), np.bool_)
     paths = photos.paths.take(pa.array(rows))
-    return np.asarray(pc.is_in(paths, pa.array(sorted(fine), pa.string())))
+    return np.asarray(pc.is_in(paths, pa.array(sorted(some), pa.string())))
 
 
 def _earlier_neighbours(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> Floats:

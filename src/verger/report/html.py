@@ -29,7 +29,10 @@ from verger.report.translations import Words
 MOST_BYTES = 8_000_000
 _SPARE = 50_000
 _MOST_SHEETS = 4_200_000  # bytes of thumbnails on the map
-_SCRIPTS = ("echarts.min.js", "charts.js", "map.js", "report.js")
+_SCRIPTS = ("echarts.min.js", "charts.js", "tray.js", "map.js", "report.js")
+_LONGEST = 400  # bytes of a path of the map, which has thousands; those of tables are whole
+_LONGEST_LABEL = 300  # characters
+_MOST_KNOWN = 200_000  # characters of labels that a typed one is completed from
 
 
 def render(report: Report, name: str, language: str = "en") -> str:
@@ -42,37 +45,29 @@ def render(report: Report, name: str, language: str = "en") -> str:
         "scripts": scripts,
         "policy": _policy(scripts),
     }
-    bare = page.render(context, data=_data(report, context["charts"], say))
+    bare = page.render(context, data=_data(report, context, say))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
-    thumbnails = [report.sample.thumbnails[row] for row in _map_rows(report)]
+    thumbnails = [report.sample.thumbnails[row] for row in view.map_rows(report)]
     pictures, placed = sheets(thumbnails, max(left, 0))
     context["pictured"] = placed
-    return page.render(context, data=_data(report, context["charts"], say, pictures, placed))
-
-
-def _map_rows(report: Report) -> list[int]:
-    return [int(row) for row in report.sample.rows[report.map_rows]]
+    return page.render(context, data=_data(report, context, say, pictures, placed))
 
 
 def _data(
     report: Report,
-    charts: dict[str, Any],
+    context: dict[str, Any],
     say: Words,
     pictures: Sequence[str] = (),
     placed: int = 0,
 ) -> Markup:
     """Return the data of the charts as JSON that cannot end its script element."""
-    rows = _map_rows(report)
-    codes = report.codes[report.map_rows]
-    used, local = np.unique(codes, return_inverse=True)
-    names = [None if code < 0 else view.short(report.photos.names[code], 80) for code in used]
-    data = charts | {
+    data = context["charts"] | {
         "language": say.language,
         "words": say.of_scripts(),
+        "run": f"{context['store']} {report.record['finished']}",
+        **_photos(report, context),
         "map": {
-            "labels": names,
-            "codes": local.tolist(),
-            "paths": [view.short(report.photos.path(row), 160) for row in rows],
+            "photos": len(report.map_rows),
             "layouts": [
                 {"kind": one.kind, "name": view.map_name(one.kind, say), **_quantised(one.points)}
                 for one in report.maps
@@ -85,6 +80,35 @@ def _data(
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no markup is left in it
+
+
+def _photos(report: Report, context: dict[str, Any]) -> dict[str, Any]:
+    """Return the photos that the page knows by number: those of the map, then others of tables.
+
+    photos:    their paths; the place of each one's label among `labels`; and which paths were cut
+    suspects:  the label that is suggested, by number
+    known:     labels of STORE, for those who type one: all of them, if `knows_all`
+    """
+    photos, numbers = report.photos, context["numbers"]
+    paths, cut = [], []
+    for number, row in enumerate(context["album"]):
+        path = photos.path(row)
+        if len(path.encode()) > _LONGEST and row not in context["listed"]:
+            path = view.short(path, _LONGEST // 4)
+            cut.append(number)
+        paths.append(path)
+    used, local = np.unique(photos.codes[context["album"]], return_inverse=True)
+    sizes = np.cumsum([len(name) for name in photos.names])
+    known = int(np.searchsorted(sizes, _MOST_KNOWN, side="right"))
+    return {
+        "photos": {"paths": paths, "codes": local.tolist(), "cut": cut},
+        "labels": [
+            None if code < 0 else view.short(photos.names[code], _LONGEST_LABEL) for code in used
+        ],
+        "suspects": {numbers[one["photo"].row]: one["suggested"] for one in context["mislabels"]},
+        "known": photos.names[:known],
+        "knows_all": known == len(photos.names),
+    }
 
 
 def _quantised(points: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from verger.report.translations import Words
 
 _FIRST = 8  # rows of a finding that are open on the page
 _SHOWN = 48  # and those that can be opened; the tables beside it hold all
+_CORRECTED = 12
+_SUSPECTS = 100  # of those that look mislabelled, as people decide of them on the page
 _MOST_LABELS = 150
 _STRIP = 18
 _FRAMING = ("image_size", "views", "resize_shorter_side")  # of a record: told as one
@@ -35,11 +37,18 @@ class Shown:
     path: str
     label: str | None
     picture: Picture | None
+    row: int  # its place among all photos
 
 
 def context(report: Report, name: str, say: Words) -> dict[str, Any]:
     """Return everything that the template needs but scripts and styles."""
     labels = _label_rows(report)
+    duplicates, mislabels, outliers = _duplicates(report), _mislabels(report), _outliers(report)
+    listed = [
+        *(one["photo"].row for one in (*mislabels, *outliers)),
+        *(one.row for group in duplicates for one in group["photos"]),
+    ]
+    album = list(dict.fromkeys([*map_rows(report), *listed]))
     return {
         "language": say.language,
         "name": _title(report, name),
@@ -54,10 +63,14 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "headlines": _headlines(report, say),
         "labels": labels,
         "pairs": _pairs(report),
+        "corrected": report.corrected and report.corrected.labels[:_CORRECTED],
         "reasons": {one.reason: _reason(one, say) for one in report.rejects},
-        "duplicates": _duplicates(report),
-        "mislabels": _mislabels(report),
-        "outliers": _outliers(report),
+        "duplicates": duplicates,
+        "mislabels": mislabels,
+        "outliers": outliers,
+        "album": album,
+        "listed": set(listed),
+        "numbers": {row: number for number, row in enumerate(album)},
         "few": _few(report),
         "drift": _drift(report, say),
         "checks": [_check(check, say) for check in report.checks],
@@ -73,6 +86,11 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "short": short, "when": _when,
         "map_names": [map_name(one.kind, say) for one in report.maps],
     }  # fmt: skip
+
+
+def map_rows(report: Report) -> list[int]:
+    """Return the photos of the map, by their places among all."""
+    return [int(row) for row in report.sample.rows[report.map_rows]]
 
 
 def map_name(kind: str, say: Words) -> str:
@@ -412,13 +430,13 @@ def _mislabels(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "photo": _of_sample(report, int(row)),
-            "suggested": _named(report, int(suggested)),
+            "suggested": report.photos.names[int(suggested)],
             "margin": float(margin),
             "votes": float(votes),
             "near": [_of_sample(report, int(at)) for at in report.neighbours.index[row][:3]],
         }
         for row, suggested, margin, votes in zip(
-            found.rows[:_SHOWN], found.suggested, found.margin, found.votes, strict=False
+            found.rows[:_SUSPECTS], found.suggested, found.margin, found.votes, strict=False
         )
     ]
 
@@ -588,4 +606,5 @@ def _of_all(report: Report, row: int) -> Shown:
         short(report.photos.path(row), 200),
         None if label is None else short(label, 80),
         picture(thumbnail) if thumbnail else None,
+        row,
     )

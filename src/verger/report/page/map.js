@@ -5,12 +5,12 @@
   const box = document.getElementById("mapchart");
   if (!box) return;
   const map = data.map;
-  const count = map.paths.length;
+  const count = map.photos, codes = data.photos.codes;
   const HUES = 24, CELL = 48, NEAR = 700, REACH = 14, SPAN = 9999;
-  const labelOf = (at) => map.labels[map.codes[at]];
+  const labelOf = (at) => data.labels[codes[at]];
   const byId = (id) => document.getElementById(id);
   const hover = byId("hover");
-  const shown = new Set(map.labels.keys());
+  const shown = new Set(data.labels.keys());
   const sheets = map.sheets.map(toUrl);
   const perSheet = map.tiles * map.tiles;
   const lastSheet = map.sheets.length - 1;
@@ -29,7 +29,7 @@
 
   const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
   function hue(code) {
-    if (map.labels[code] === null) return color("soft");
+    if (data.labels[code] === null) return color("soft");
     const scheme = document.documentElement.style.colorScheme || (dark() ? "dark" : "light");
     const light = (scheme === "dark" ? [66, 76, 58] : [44, 52, 36])[Math.floor((code % HUES) / 8)];
     return `hsl(${((code % HUES) * 137.508) % 360}, ${scheme === "dark" ? 62 : 68}%, ${light}%)`;
@@ -63,7 +63,7 @@
   function visible(v) {
     const out = [];
     for (let at = 0; at < count; at++) {
-      if (!shown.has(map.codes[at])) continue;
+      if (!shown.has(codes[at])) continue;
       const x = v.px(at), y = v.py(at);
       if (x >= 0 && x <= v.w && y >= 0 && y <= v.h) out.push([at, x, y]);
     }
@@ -110,7 +110,7 @@
       type: "group", silent: true,
       children: [
         { type: "image", style: { image: from.image, x: x - half, y: y - half, width: side, height: side, sx: from.x, sy: from.y, sWidth: map.tile, sHeight: map.tile } },
-        { type: "rect", shape: { x: x - half, y: y - half, width: side, height: side, r: 4 }, style: { fill: "none", stroke: hue(map.codes[at]), lineWidth: 2.5 } },
+        { type: "rect", shape: { x: x - half, y: y - half, width: side, height: side, r: 4 }, style: { fill: "none", stroke: hue(codes[at]), lineWidth: 2.5 } },
       ],
     };
   }
@@ -119,9 +119,9 @@
   function dots() {
     const groups = new Map();
     for (let at = 0; at < count; at++) {
-      const code = map.codes[at];
+      const code = codes[at];
       if (!shown.has(code)) continue;
-      const key = map.labels[code] === null ? -1 : code % HUES;
+      const key = data.labels[code] === null ? -1 : code % HUES;
       if (!groups.has(key)) groups.set(key, { code, points: [] });
       groups.get(key).points.push([layout.x[at], layout.y[at]]);
     }
@@ -174,18 +174,21 @@
     return best;
   }
 
-  function tell(one, clientX, clientY) {
-    hover.replaceChildren();
+  /** Return a photo's tile so many times as large; null where it has none. */
+  function faceOf(one, times) {
     const from = tile(one);
-    if (from) {
-      const face = document.createElement("i");
-      face.style.backgroundImage = `url(${from.image.src})`;
-      face.style.backgroundSize = `${from.image.naturalWidth * 2}px ${from.image.naturalHeight * 2}px`;
-      face.style.backgroundPosition = `-${from.x * 2}px -${from.y * 2}px`;
-      hover.append(face);
-    }
+    if (!from) return null;
+    const face = document.createElement("i");
+    face.style.backgroundImage = `url(${from.image.src})`;
+    face.style.backgroundSize = `${from.image.naturalWidth * times}px ${from.image.naturalHeight * times}px`;
+    face.style.backgroundPosition = `-${from.x * times}px -${from.y * times}px`;
+    return face;
+  }
+
+  function tell(one, clientX, clientY) {
+    hover.replaceChildren(...[faceOf(one, 2)].filter(Boolean));
     const words = document.createElement("div");
-    for (const [tag, text, kind] of [["b", labelOf(one) ?? say("no label"), ""], ["span", map.paths[one], "path"]]) {
+    for (const [tag, text, kind] of [["b", labelOf(one) ?? say("no label"), ""], ["span", data.photos.paths[one], "path"]]) {
       const line = document.createElement(tag);
       line.className = kind;
       const inner = document.createElement("bdi");
@@ -249,10 +252,10 @@
   byId("photos").addEventListener("change", plan);
   byId("layout").addEventListener("change", (event) => { layout = map.layouts[event.target.value]; leave(); whole(); draw(); });
 
-  const counts = map.labels.map(() => 0);
-  map.codes.forEach((code) => counts[code]++);
+  const counts = data.labels.map(() => 0);
+  for (let at = 0; at < count; at++) counts[codes[at]]++;
   const list = byId("labels");
-  const items = map.labels.map((name, code) => {
+  const items = data.labels.map((name, code) => ({ name, code })).filter(({ code }) => counts[code]).map(({ name, code }) => {
     const item = document.createElement("li"), label = document.createElement("label");
     const check = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
     check.addEventListener("change", () => { if (check.checked) shown.add(code); else shown.delete(code); filter(); });
@@ -284,6 +287,7 @@
   if (innerWidth < 760) byId("legend").open = false;
 
   window.verger.drawMap = (width, height) => { items.forEach((one) => { one.dot.style.background = hue(one.code); }); draw(width, height); };
+  window.verger.tileOf = (one) => (one < count ? faceOf(one, 1) : null);
   window.verger.at = (one) => { const v = view(); return [v.px(one), v.py(one)]; };
   window.verger.near = () => near.length;
 })();

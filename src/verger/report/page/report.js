@@ -47,5 +47,6 @@
   document.querySelectorAll("main > section").forEach((section) => watch.observe(section));
 
   all();
+  window.verger.tray.show();
   root.dataset.ready = "true";
 })();
