@@ -2,7 +2,8 @@
 // (photos/decode.py): only the decoding itself is the browser's.
 
 import { halvedColours, kindOf, takeOrientation } from "./kinds.js";
-import { Reduced, multiplied, onWhite, resized } from "./resize.js";
+import { Reduced } from "./reduced.js";
+import { multiplied, onWhite, resized } from "./resize.js";
 
 const MOST_PIXELS = 100_000_000;
 const MOST_BYTES = 100 * 2 ** 20;
