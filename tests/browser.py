@@ -113,3 +113,68 @@ def axe_violations(page: Page) -> list[tuple[str, str, list[str]]]:
     page.add_script_tag(path=Path(axe.origin).parent / "axe.min.js")
     found = page.evaluate("() => axe.run()")["violations"]
     return [(v["id"], v["help"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found]
+
+
+def audited(page: Page) -> list[str]:
+    """Return a list that fills with what Chromium's audits and its log have against a page.
+
+    Deprecated interfaces, mixed content, cookies, quirks, policies that are broken. That a cookie
+    is read at once, which Chromium calls an issue of speed, is none: the server reads it, too.
+    """
+    found: list[str] = []
+
+    def issue(said: Any) -> None:
+        if said["issue"]["code"] != "PerformanceIssue":
+            found.append(str(said["issue"]))
+
+    session = page.context.new_cdp_session(page)
+    session.on("Audits.issueAdded", issue)
+    session.on("Log.entryAdded", lambda said: found.append(said["entry"]["text"]))
+    session.send("Audits.enable")
+    session.send("Log.enable")
+    return found
+
+
+# What else Lighthouse looks at under "best practices", and what it asks of a page for phones.
+_PRACTICES = """() => {
+  const bad = [];
+  const check = (good, what) => good || bad.push(what);
+  const shown = (element) => element.checkVisibility() && element.getBoundingClientRect().width > 1;
+  check(document.doctype?.name === "html" && document.compatMode === "CSS1Compat", "a doctype");
+  check(document.characterSet === "UTF-8", "UTF-8");
+  check(document.title && document.documentElement.lang, "a title and a language");
+  check(document.querySelector("meta[name=description]")?.content, "a description");
+  const viewport = document.querySelector("meta[name=viewport]")?.content ?? "";
+  const fixed = /user-scalable|maximum-scale/.test(viewport);
+  check(/width=device-width/.test(viewport) && !fixed, "a viewport");
+  check(document.documentElement.scrollWidth <= innerWidth, "no wider than the screen");
+  for (const image of [...document.images].filter(shown)) {
+    const { width, height } = image.getBoundingClientRect();
+    const apart = Math.abs(image.naturalWidth / image.naturalHeight - width / height);
+    const cut = getComputedStyle(image).objectFit !== "fill";
+    const fits = cut || !image.naturalWidth || apart < 0.05;
+    check(fits, `the shape of ${image.src}`);
+    check(image.hasAttribute("alt"), `an alt of ${image.src}`);
+  }
+  for (const link of document.querySelectorAll("a[target=_blank]")) {
+    check(link.relList.contains("noopener"), `noopener at ${link.href}`);
+  }
+  const touched = document.querySelectorAll("button, input:not([type=file]), nav a, summary");
+  for (const one of [...touched].filter(shown)) {
+    const { width, height } = one.getBoundingClientRect();
+    check(width >= 24 && height >= 24, `room for a finger: ${one.outerHTML.slice(0, 80)}`);
+  }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    const size = parseFloat(getComputedStyle(text.parentElement).fontSize);
+    const beside = text.parentElement.closest("sup, [aria-hidden=true]");
+    const read = text.data.trim() && !beside && shown(text.parentElement);
+    check(!read || size >= 12, `legible: ${text.data.slice(0, 40)}`);
+  }
+  return bad;
+}"""
+
+
+def poor_practices(page: Page) -> list[str]:
+    """Return what a page lacks of what Lighthouse's best practices ask, by what it shows now."""
+    return list(page.evaluate(_PRACTICES))

@@ -41,15 +41,19 @@ def hosted(folder: Path) -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A STORE of rendered varieties, by the network in eight bits."""
+def store_of_an_app(factory: pytest.TempPathFactory) -> Path:
+    """Make a STORE of rendered varieties, by the network in eight bits."""
 
     def make(root: Path) -> None:
         render_orchard(root / "photos", varieties=VARIETIES, views=VIEWS, test_views=0)
         build_store(root / "photos", root / "store", "efficientnet-lite0-int8")
 
-    return once(tmp_path_factory, "store-of-an-app", make) / "store"
+    return once(factory, "store-of-an-app", make) / "store"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return store_of_an_app(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

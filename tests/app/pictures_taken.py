@@ -1,4 +1,7 @@
-"""Photos as people take them: rendered fruit before other grounds, in every format and size."""
+"""Photos as people take them: rendered fruit before other grounds, in every format and size.
+
+Those of phones have EXIF, the noise of a sensor, and the wide colours of some (Display P3).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from makers.colours import OF_PHONES, icc
 from verger.demo.render import render_photo
 
+_P3 = icc("Display P3", curve=OF_PHONES)
 # Side by side: width, height, format, what it is saved with.
 _SHAPES: tuple[tuple[int, int, str, dict[str, Any]], ...] = (
     (100, 100, "JPEG", {"quality": 90}),
@@ -21,6 +26,8 @@ _SHAPES: tuple[tuple[int, int, str, dict[str, Any]], ...] = (
     (1400, 1050, "JPEG", {"quality": 80, "subsampling": 1}),
     (900, 1600, "JPEG", {"quality": 90, "subsampling": 0}),
     (3000, 2250, "JPEG", {"quality": 70}),
+    (2016, 1512, "JPEG", {"quality": 85, "icc_profile": _P3}),
+    (600, 800, "JPEG", {"quality": 92, "icc_profile": _P3}),
     (300, 400, "PNG", {}),
     (1100, 700, "PNG", {}),
     (500, 500, "WEBP", {"quality": 80}),
@@ -28,6 +35,7 @@ _SHAPES: tuple[tuple[int, int, str, dict[str, Any]], ...] = (
 )
 
 _VIEWS = 4  # of each fruit
+_NOISE = 4  # levels
 
 
 def taken(varieties: tuple[str, ...], each: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -50,7 +58,7 @@ def taken(varieties: tuple[str, ...], each: int, seed: int = 0) -> Iterator[tupl
 
 @cache
 def _rendered(variety: str, view: int) -> Image.Image:
-    return Image.fromarray(render_photo(variety, view, views=_VIEWS, seed=3, size=160))
+    return Image.fromarray(render_photo(variety, view, views=_VIEWS, seed=3, size=100))
 
 
 def _composed(
@@ -64,7 +72,8 @@ def _composed(
     scaled = int(min(width, height) * 0.85)
     at = ((width - scaled) // 2, (height - scaled) // 2)
     ground.paste(fruit.resize((scaled, scaled)), at, shape.resize((scaled, scaled)))
-    return ground
+    noise = rng.standard_normal((height, width, 1), np.float32) * _NOISE
+    return Image.fromarray((np.asarray(ground) + noise).clip(0, 255).astype(np.uint8))
 
 
 def _mask(width: int, height: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:

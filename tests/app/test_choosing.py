@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from verger.app.choosing import chosen, evenly, most_each, stands_for
-from verger.app.packing import in_eight_bits
+from verger.app.packing import in_sixteen_bits
 
 
 @pytest.mark.parametrize("most", [0, 1, 5, 40, 1000])
@@ -41,14 +41,14 @@ def test_photos_of_a_label_are_taken_all_along() -> None:
     assert evenly(np.arange(3), 4).tolist() == [0, 1, 2]
 
 
-def test_vectors_of_eight_bits_give_nearly_the_same_cosines() -> None:
+def test_vectors_of_sixteen_bits_give_nearly_the_same_cosines() -> None:
     rng = np.random.default_rng(5)
     rows = rng.normal(size=(300, 64)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows[7] = 0
-    whole, scales = in_eight_bits(rows)
+    whole, scales = in_sixteen_bits(rows)
     back = whole * scales[:, None]
-    assert np.abs(back @ rows.T - rows @ rows.T).max() < 0.005
+    assert np.abs(back @ rows.T - rows @ rows.T).max() < 5e-5
     lengths = np.linalg.norm(back, axis=1)
     np.testing.assert_allclose(np.delete(lengths, 7), 1, atol=1e-6)
     assert lengths[7] == 0

@@ -13,29 +13,18 @@ import pytest
 from PIL import Image
 
 from browser import needs_browser
+from makers.colours import OF_PHONES, SPACES, SRGB, icc
 from verger.gallery import Gallery
 from verger.gallery.identify import Identifier
 from verger.photos.decode import decode
 
+from .asking import looked
 from .pictures_taken import taken
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [needs_browser, pytest.mark.slow]
-
-EACH = 4  # photos of each variety
-# Asks the app's engine as its own modules do.
-_LOOK = """async (photos) => {
-  const { ask } = await import("./engine.js");
-  const out = [];
-  for (const photo of photos) {
-    const bytes = Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0));
-    const features = await ask("look", { file: new Blob([bytes]) });
-    out.push([Array.from(features), await ask("name", { rows: [features] })]);
-  }
-  return out;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -45,51 +34,6 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
     page.goto(site)
     yield page
     context.close()
-
-
-def looked(page: Page, *photos: bytes) -> list[tuple[np.ndarray[Any, Any], dict[str, Any]]]:
-    """Return the app's features and answer for each photo."""
-    sent = [base64.b64encode(photo).decode() for photo in photos]
-    return [(np.array(row, np.float32), said) for row, said in page.evaluate(_LOOK, sent)]
-
-
-def test_photos_get_the_answers_of_verger_identify(page: Page, store: Path) -> None:
-    """JPEG, PNG and WebP, large and small, turned and half transparent.
-
-    Where the browser decodes the whole photo as the server does, features are the same. A large
-    JPEG, which the server decodes smaller, differs by a level in a fifth of the values: the network
-    in eight bits makes much of a level (2% of one colour's values, changed by one: 0.999).
-    """
-    identifier = Identifier.open(store)
-    photos = list(taken(identifier.gallery.labels, EACH))
-    cosines: dict[bool, list[float]] = {True: [], False: []}  # by whether it was decoded smaller
-    same_label = same_verdict = 0
-    furthest = 0.0
-    for start in range(0, len(photos), 12):
-        some = photos[start : start + 12]
-        told = looked(page, *(photo for _, photo in some))
-        for (name, photo), (row, said) in zip(some, told, strict=True):
-            features = identifier.features(photo)
-            answer = identifier.gallery.identify(features[None]).as_json()
-            cosine = float(row @ features / np.linalg.norm(row) / np.linalg.norm(features))
-            cosines[is_decoded_smaller(name, photo)].append(cosine)
-            same_label += said["labels"][0]["label"] == answer["labels"][0]["label"]
-            same_verdict += said["verdict"] == answer["verdict"]
-            by = abs(said["labels"][0]["confidence"] - answer["labels"][0]["confidence"])
-            furthest = max(furthest, by)
-    measured = {large: (min(some), float(np.mean(some))) for large, some in cosines.items()}
-    assert measured[False][0] > 0.9999, measured
-    assert measured[True][0] > 0.995, measured
-    assert measured[True][1] > 0.998, measured
-    assert same_label >= 0.99 * len(photos)
-    assert same_verdict >= 0.98 * len(photos)
-    assert furthest < 0.1
-
-
-def is_decoded_smaller(name: str, photo: bytes) -> bool:
-    """Say whether it is a JPEG whose shorter side is more than twice what the network looks at."""
-    with Image.open(io.BytesIO(photo)) as image:
-        return name.endswith("jpeg") and min(image.size) > 512
 
 
 def test_several_photos_of_one_fruit(page: Page, store: Path) -> None:
@@ -123,18 +67,44 @@ def test_each_way_a_camera_was_held(page: Page, kind: str, turn: int) -> None:
 
 @pytest.mark.parametrize("size", [(1201, 903), (1210, 1607), (2501, 2100)])
 @pytest.mark.parametrize("colours", [0, 1, 2])
+@pytest.mark.parametrize("by_libjpeg", [True, False])
 def test_a_large_jpeg_is_decoded_smaller_as_libjpeg_does(
-    page: Page, size: tuple[int, int], colours: int
+    page: Page, size: tuple[int, int], colours: int, by_libjpeg: bool
 ) -> None:
-    """By 2, 4 and 8, with colours at the full resolution, at half on one side, and on both."""
+    """By 2, 4 and 8, with colours at the full resolution, at half on one side, and on both.
+
+    To the last bit, where the browser has libjpeg do it; nearly, where it does not.
+    """
     rng = np.random.default_rng(colours)
     coarse = rng.integers(0, 256, (size[1] // 40, size[0] // 40, 3)).astype(np.uint8)
     out = io.BytesIO()
     large = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
     large.save(out, "JPEG", quality=85, subsampling=colours)
-    differ = differences(page, out.getvalue())
-    assert differ.max() <= 4
+    if by_libjpeg:
+        assert differences(page, out.getvalue()).max() == 0
+        return
+    page.evaluate("() => { globalThis.kept = ImageDecoder; delete globalThis.ImageDecoder; }")
+    try:
+        differ = differences(page, out.getvalue())
+    finally:
+        page.evaluate("() => { globalThis.ImageDecoder = kept; }")
+    assert 0 < differ.max() <= 4
     assert differ.mean() < 0.4
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [*(icc(space) for space in SPACES), icc("Display P3", curve=OF_PHONES), SRGB],
+    ids=[*SPACES, "Display P3 of a phone", "sRGB"],
+)
+@pytest.mark.parametrize("size", [(500, 400), (1400, 1100)])
+def test_colours_that_a_jpeg_declares(page: Page, profile: bytes, size: tuple[int, int]) -> None:
+    """They become sRGB by LittleCMS's arithmetic, to the last bit."""
+    coarse = np.random.default_rng(3).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    photo = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+    photo.save(out, "JPEG", quality=90, icc_profile=profile)
+    assert differences(page, out.getvalue()).max() == 0
 
 
 def differences(page: Page, photo: bytes) -> np.ndarray[Any, np.dtype[np.int16]]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import DESKTOP, PHONE, assert_installable, axe_violations, needs_browser
+from browser import (
+    DESKTOP,
+    PHONE,
+    assert_installable,
+    audited,
+    axe_violations,
+    needs_browser,
+    poor_practices,
+)
 from verger.app import export_app
 from verger.progress import Silent
 
@@ -43,6 +51,14 @@ class Visit:
     def choose(self, *photos: bytes) -> None:
         files: Any = [{"name": "photo", "mimeType": "image/jpeg", "buffer": p} for p in photos]
         self.page.locator("input[type=file][multiple]").set_input_files(files)
+
+    def to(self, what: str) -> None:
+        """Press the tabulator until it comes to an element; it begins anew after the last one."""
+        for _ in range(80):
+            if self.page.locator(f"{what}:focus").count():
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"the keyboard never came to {what}")
 
     def kept(self) -> None:
         """Wait until the app is on the device."""
@@ -137,6 +153,57 @@ def test_nothing_that_axe_finds(visit: Callable[..., Visit], site: str, scheme: 
     one.choose(FIG)
     expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
     assert axe_violations(one.page) == []
+
+
+def test_best_practices(visit: Callable[..., Visit], site: str) -> None:
+    """Of Lighthouse, as far as they can be asked of a page on this machine."""
+    one = visit()
+    found = audited(one.page)
+    one.page.goto(site)
+    one.kept()
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+    assert poor_practices(one.page) == []
+    one.choose(FIG)
+    expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
+    assert poor_practices(one.page) == []
+    for place in ("#/varieties", "#/history"):
+        one.page.goto(site + place)
+        expect(one.page.locator("#content li").first).to_be_visible()
+        assert poor_practices(one.page) == []
+    assert found == []
+    assert not one.complaints
+
+
+def test_with_the_keyboard_alone(visit: Callable[..., Visit], site: str) -> None:
+    """From the first key to an answer, to the camera, and to what was asked before; in French."""
+    one = visit(locale="fr-FR", color_scheme="dark")
+    # From the start: asked for only at the key, the browser may have opened its own dialog.
+    one.page.on("filechooser", lambda _: None)
+    one.page.goto(site)
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+    one.page.keyboard.press("Tab")
+    expect(one.page.locator(".skip")).to_be_focused()
+    one.to("button:has-text('Prendre une photo')")
+    one.page.keyboard.press("Enter")
+    expect(one.page.locator(".viewfinder")).to_be_visible()
+    one.page.keyboard.press("Escape")
+    expect(one.page.locator(".viewfinder")).to_have_count(0)
+    one.to("input[type=file][multiple]")
+    with one.page.expect_file_chooser() as chooser:
+        one.page.keyboard.press("Enter")
+    chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": FIG})
+    expect(one.page.locator(".answer h1")).to_be_focused(timeout=30_000)
+    one.to("button.near")
+    one.page.keyboard.press("Enter")
+    expect(one.page.get_by_role("dialog")).to_be_visible()
+    one.page.keyboard.press("Escape")
+    one.to("button:has-text('Oui')")
+    one.page.keyboard.press("Enter")
+    expect(one.page.locator(".right [role=status]")).to_be_visible()
+    one.to("a[data-route=history]")
+    one.page.keyboard.press("Enter")
+    expect(one.page.locator(".history > li")).to_have_count(1)
+    assert not one.complaints
 
 
 def test_a_later_version_comes_when_the_page_is_opened_again(

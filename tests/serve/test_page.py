@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import DESKTOP, PHONE, assert_installable, axe_violations, needs_browser
+from browser import (
+    DESKTOP,
+    PHONE,
+    assert_installable,
+    audited,
+    axe_violations,
+    needs_browser,
+    poor_practices,
+)
 from verger.photos.decode import decode
 from verger.photos.labels import labeller_from
 from verger.storage.folder import LocalPlace
@@ -165,7 +173,7 @@ def test_every_verdict_is_put_into_words(
 def test_the_photo_is_made_smaller_and_loses_what_else_it_told(
     visit: Callable[..., Visit],
 ) -> None:
-    """A large photo with a place in it leaves the browser small, upright, and without it."""
+    """A large photo with a place in it leaves the browser small, to be turned, and without it."""
     import io
 
     from PIL import Image
@@ -191,8 +199,9 @@ def test_the_photo_is_made_smaller_and_loses_what_else_it_told(
     assert b"SECRET" not in body
     start = body.index(b"\x89PNG")
     with Image.open(io.BytesIO(body[start:])) as sent:
-        assert sent.size == (500, 750)
-        assert not sent.getexif()
+        assert sent.size == (750, 500)
+        assert dict(sent.getexif()) == {0x0112: 6}
+        assert sent.info.keys() <= {"exif"}
 
 
 def test_the_second_language_is_chosen_kept_and_first_for_those_who_speak_it(
@@ -383,6 +392,23 @@ def test_nothing_that_axe_finds(visit: Callable[..., Visit], photo: Photo, schem
     check("error")
     one.open("/docs")
     check("docs")
+
+
+def test_best_practices(visit: Callable[..., Visit], photo: Photo) -> None:
+    """Of Lighthouse, as far as they can be asked of a page on this machine."""
+    one = visit(**PHONE)
+    found = audited(one.page)
+    one.open()
+    expect(one.page.locator(".known li")).not_to_have_count(0)
+    assert poor_practices(one.page) == []
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".answer")).to_be_visible()
+    assert poor_practices(one.page) == []
+    for place in ("/#/varieties", "/#/history"):
+        one.open(place)
+        expect(one.page.locator("#content li").first).to_be_visible()
+        assert poor_practices(one.page) == []
+    assert found == []
 
 
 def test_a_look_alike_is_shown_large_beside_ones_own(

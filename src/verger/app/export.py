@@ -78,7 +78,7 @@ def _within(gallery: Gallery, backbone: Backbone, budget: float) -> tuple[Site, 
             f"--budget {budget:g} is too small: with one photo of each label, the app has "
             f"{math.ceil(least.download / MB * 10) / 10} MB."
         )
-    a_vector = gallery.contents.vectors.shape[1] + _BESIDE_A_VECTOR
+    a_vector = 2 * gallery.contents.vectors.shape[1] + _BESIDE_A_VECTOR
     rows = chosen(label_ids, len(one_each) + int(left * _OF_VECTORS / a_vector))
     left -= (len(rows) - len(one_each)) * a_vector
     a_round = max(len(held.pictures), 1)  # of pictures, one of each label

@@ -102,7 +102,7 @@ def _light(n: Floats, col: Floats, mat: Floats, open_: Floats, thin: Floats) -> 
     ``thin`` (m,) is 1 where light also shines through from behind, 0 elsewhere.
     """
     gloss, rough, fuzz, trans = mat
-    nz = np.maximum(n[2], 0.0)
+    nz = np.clip(n[2], 0.0, 1.0)  # rounding goes beyond
     wrap = 0.12 + 0.35 * trans
     facing = _KEY @ n
     key = np.clip((facing + wrap) / (1 + wrap), 0.0, 1.0)

@@ -152,8 +152,9 @@ class Labels(_Answer):
     photos: int = Field(ge=0, description="Photos in the gallery.")
     shorter_side: int = Field(
         ge=1,
-        description="Pixels of a photo's shorter side that can be made use of. To send less, "
-        "shrink it by 2, 4 or 8, to no less than that, averaging; and send it as PNG.",
+        description="Pixels of a photo's shorter side that can be made use of. To send less, have "
+        "the JPEG decoder decode it by 2, 4 or 8 smaller, to no less than that; and send it as "
+        "PNG, with its EXIF orientation and colour profile.",
     )
     labels: list[LabelSummary]
 

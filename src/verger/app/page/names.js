@@ -40,7 +40,7 @@ export class Gallery {
     return unit(dots(components, centred));
   }
 
-  // Vectors are kept as whole numbers of eight bits, with a scale for each photo.
+  // Vectors are kept as whole numbers of sixteen bits, with a scale for each photo.
   similarities(query) {
     const { vectors, scales } = this.arrays;
     const length = query.length;

@@ -39,7 +39,7 @@ async function whole(stream, hear) {
   return bytes;
 }
 
-const TYPES = { float32: Float32Array, int32: Int32Array, int8: Int8Array };
+const TYPES = { float32: Float32Array, int32: Int32Array, int16: Int16Array };
 
 // The arrays of a file: [{ name, type, length, at }] → views of its bytes by name.
 export function arraysIn(bytes, layout) {

@@ -1,69 +1,25 @@
 // A photo's bytes → the squares that the network looks at, with the arithmetic of the server
-// (photos/decode.py): only the decoding itself is the browser's.
+// (photos/decode.py).
 
-import { halvedColours, kindOf, takeOrientation } from "./kinds.js";
-import { Reduced } from "./reduced.js";
+import { toSrgb } from "./colours.js";
+import { frameOf, profileOf } from "./jpeg.js";
+import { pixelsOf, read } from "./pixels.js";
 import { multiplied, onWhite, resized } from "./resize.js";
 
-const MOST_PIXELS = 100_000_000;
-const MOST_BYTES = 100 * 2 ** 20;
-const ROWS_AT_ONCE = 256; // a canvas as large as the photo is more than some phones have
-
-// Returns Uint8Array (views, size, size, 3), RGB. Throws { word, detail } for what is no photo.
+// Returns Uint8Array (views, size, size, 3), RGB. Throws { word } for what is no photo.
 export async function viewsOf(file, framing) {
-  if (file.size > MOST_BYTES) throw { word: "too-large" };
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  const kind = kindOf(bytes);
-  if (!kind) throw { word: "not-a-photo" };
-  const turn = takeOrientation(bytes, kind);
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(new Blob([bytes], { type: kind }));
-  } catch {
-    const common = ["image/jpeg", "image/png", "image/webp", "image/gif"].includes(kind);
-    throw { word: common ? "damaged-photo" : "not-in-this-browser" };
-  }
-  try {
-    const { width, height } = bitmap;
-    if (width * height > MOST_PIXELS) throw { word: "too-many-pixels" };
-    const factor = kind === "image/jpeg" ? drafted(width, height, Math.max(...framing.views)) : 1;
-    return cut(pixelsOf(bitmap, factor, factor > 1 ? halvedColours(bytes) : null), framing, turn);
-  } finally {
-    bitmap.close();
-  }
+  const photo = await read(file);
+  const convert = await conversion(photo);
+  const pixels = await pixelsOf(photo, Math.max(...framing.views), { colours: convert ? "none" : "default" });
+  convert?.(pixels.data);
+  return cut(pixels, framing, photo.turn);
 }
 
-// How much smaller a large JPEG is decoded: Pillow's `draft`.
-function drafted(width, height, wanted) {
-  const shorter = Math.min(width, height);
-  if (shorter <= 2 * wanted) return 1;
-  const ratio = wanted / shorter;
-  const least = Math.min(Math.floor(width / Math.round(width * ratio)), Math.floor(height / Math.round(height * ratio)));
-  return [8, 4, 2, 1].find((factor) => least >= factor);
-}
-
-function pixelsOf(bitmap, factor, halved) {
-  const { width, height } = bitmap;
-  const canvas = new OffscreenCanvas(width, Math.min(height, ROWS_AT_ONCE + 2));
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.globalCompositeOperation = "copy";
-  context.imageSmoothingEnabled = false;
-  const reduced = factor > 1 ? new Reduced(width, height, factor, halved) : null;
-  const data = reduced ? null : new Uint8ClampedArray(width * height * 4);
-  for (let top = 0; top < height; top += ROWS_AT_ONCE) {
-    const bottom = Math.min(top + ROWS_AT_ONCE, height);
-    const first = Math.max(top - 1, 0);
-    context.drawImage(bitmap, 0, -first);
-    const rows = context.getImageData(0, 0, width, Math.min(bottom + 1, height) - first).data;
-    if (reduced) reduced.add(rows, first, top, bottom);
-    else data.set(rows.subarray((top - first) * width * 4, (bottom - first) * width * 4), top * width * 4);
-  }
-  return reduced?.picture() ?? { data, width, height, opaque: isOpaque(data) };
-}
-
-function isOpaque(data) {
-  for (let at = 3; at < data.length; at += 4) if (data[at] !== 255) return false;
-  return true;
+// What brings a JPEG's colours to sRGB; null where the browser is to do it.
+async function conversion({ bytes, kind }) {
+  if (kind !== "image/jpeg" || frameOf(bytes)?.bands !== 3) return null;
+  const profile = profileOf(bytes);
+  return profile && toSrgb(new Uint8Array(await profile.arrayBuffer()));
 }
 
 // The views of pixels (RGBA), turned upright.

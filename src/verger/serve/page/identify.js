@@ -117,7 +117,7 @@ async function ask(mine) {
 
 // Another photo of the same fruit makes it the same entry.
 async function remember() {
-  const photos = state.photos.map(({ blob, file }) => ({ blob: blob ?? file }));
+  const photos = state.photos.map(({ file }) => ({ blob: file }));
   const entry = { ...(state.entry ?? { at: Date.now(), truth: null }), photos, answer: state.answer };
   const id = await keep(entry);
   state.entry = id === null ? null : { ...entry, id };
@@ -182,7 +182,7 @@ function reset() {
 function done() {
   const add = state.photos.length < MOST ? picker("answer.add", "plus", "button primary", { multiple: true }) : null;
   const left = state.tooMany ? h("p", { class: "note" }, t("photos.too_many", { n: MOST })) : null;
-  const shared = h("button", { type: "button", class: "button", onclick: () => share(state.answer, state.photos[0]?.blob ?? state.photos[0]?.file) },
+  const shared = h("button", { type: "button", class: "button", onclick: () => share(state.answer, state.photos[0]?.file) },
     icon("share"), h("span", {}, t(canShare() ? "answer.share" : "answer.save")));
   const actions = h("div", { class: "actions" }, left, add, againButton(), shared, state.entry ? wasRight(state.entry) : null);
   return answered(state.answer, mounted(false), state.photos.map(({ url }) => url).filter(Boolean), actions);

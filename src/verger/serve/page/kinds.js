@@ -1,6 +1,6 @@
 // What a file's first bytes say that it is, and how its EXIF has the picture turned.
 
-const ascii = (bytes, from, length) => String.fromCharCode(...bytes.subarray(from, from + length));
+import { ascii, segments, viewOf } from "./jpeg.js";
 
 // Pictures in ISO files, by how their brands begin; videos have others.
 const ISO = { avi: "image/avif", hei: "image/heic", hev: "image/heic", mif: "image/heic", msf: "image/heic" };
@@ -19,7 +19,7 @@ export function kindOf(bytes) {
 // Returns how the picture is to be turned (EXIF's 1 to 8), and sets that to 1 in the bytes, so that
 // no browser turns it: each knows EXIF in other files. What containers say of it stays.
 export function takeOrientation(bytes, kind) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   let turn = 0;
   for (const [from, length] of blocks[kind]?.(view) ?? []) {
     const start = ascii(bytes, from, 6) === "Exif\0\0" ? from + 6 : from;
@@ -42,38 +42,6 @@ const blocks = {
 
 const text = (view, from, length) =>
   ascii(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), from, length);
-
-// On which sides a JPEG stores its colours at half the resolution: both (4:2:0), one, or none.
-export function halvedColours(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [from] = segments(view, FRAMES)[0] ?? [];
-  const bands = from === undefined || view.getUint8(from + 5) !== 3 ? [] : [0, 1, 2];
-  const [bright, blue, red] = bands.map((band) => view.getUint8(from + 7 + 3 * band));
-  const alone = blue === 0x11 && red === 0x11;
-  return { across: alone && bright >> 4 === 2, down: alone && (bright & 15) === 2 };
-}
-
-const FRAMES = [0xc0, 0xc1, 0xc2];
-const APP1 = 0xe1;
-
-// The segments before the picture of some kinds: [from, length].
-function segments(view, kinds = [APP1]) {
-  const found = [];
-  let at = 2;
-  while (at + 4 <= view.byteLength && view.getUint8(at) === 0xff) {
-    const marker = view.getUint8(at + 1);
-    if (marker === 0xda) break;
-    if (marker === 0xff) {
-      at += 1;
-      continue;
-    }
-    const length = view.getUint16(at + 2);
-    if (length < 2 || at + 2 + length > view.byteLength) break;
-    if (kinds.includes(marker)) found.push([at + 4, length - 2]);
-    at += 2 + length;
-  }
-  return found;
-}
 
 // Of a PNG, length and name; of a WebP, name and length, padded to an even number.
 function chunks(view, start, little, wanted) {

@@ -1,21 +1,32 @@
-// Photos before they are sent: made smaller, turned upright, without what else the file told.
+// Photos before they are sent: made smaller, and without what else the file told.
 
 import { gallery } from "./gallery.js";
-import { png, shrunk } from "./shrink.js";
+import { frameOf, profileOf } from "./jpeg.js";
+import { pixelsOf, read } from "./pixels.js";
+import { png } from "./png.js";
 
 export const MOST = 5;
 const SIDE = 256; // pixels, where the server does not say how many it looks at
+const MOST_PIXELS = 2_000_000; // of what is sent
 
-// Returns { blob, url }; url is null where the browser cannot show the file (HEIC in most), which
-// is then sent as it is.
+// Returns { file, blob, url }: blob is what is sent. url is null where the browser cannot show the
+// file (HEIC in most), which is then sent as it is.
 export async function prepare(file) {
   try {
     const side = await gallery().then(({ shorter_side }) => shorter_side, () => SIDE);
-    const blob = await png(await shrunk(file, side));
-    return { blob, url: URL.createObjectURL(blob) };
+    return { file, blob: await smaller(file, side), url: URL.createObjectURL(file) };
   } catch {
-    return { blob: file, url: null };
+    return { file, blob: file, url: null };
   }
+}
+
+// The picture as the server's decoder would give it, so that the answer is that to the file: turned
+// no more than there, and in the colours of the file, which the PNG names.
+async function smaller(file, side) {
+  const photo = await read(file);
+  const inOwnColours = photo.kind === "image/jpeg" && frameOf(photo.bytes)?.bands === 3;
+  const pixels = await pixelsOf(photo, side, { colours: inOwnColours ? "none" : "default", most: MOST_PIXELS });
+  return png(pixels, photo.turn, inOwnColours ? profileOf(photo.bytes) : null);
 }
 
 // Not the page but the phone takes photos, where they are named elsewhere.
