@@ -75,7 +75,7 @@ def test_hovering_a_point_names_its_photo(browser: Browser, page: Path) -> None:
         box = show_map(tab)
         data = tab.page.evaluate("window.verger.data.photos.paths")
         at = data.index(next(path for path in data if path.endswith(SCRIPT)))
-        x, y = tab.page.evaluate("at => window.verger.at(at)", at)
+        x, y = tab.page.evaluate("at => window.verger.map.places()[at]", at)
         tab.page.mouse.move(box["x"] + x, box["y"] + y)
         hover = tab.page.locator("#hover")
         hover.wait_for(state="visible")
@@ -114,6 +114,7 @@ def test_one_label_can_be_shown_alone_and_found(browser: Browser, page: Path) ->
         tab.page.wait_for_function(
             "() => document.getElementById('mapstatus').textContent.startsWith('0 photos')"
         )
+        tab.page.fill("#search", "")
         tab.page.click("#every")
         tab.page.wait_for_function(
             "before => document.getElementById('mapstatus').textContent === before", arg=everything
@@ -121,7 +122,7 @@ def test_one_label_can_be_shown_alone_and_found(browser: Browser, page: Path) ->
         assert tab.complaints == []
 
 
-EVERY = "window.verger.data.photos.paths.map((_, at) => window.verger.at(at))"
+EVERY = "window.verger.map.places()"
 WIDEST = f"(xs => Math.max(...xs) - Math.min(...xs))({EVERY}.map(([x]) => x))"
 MOST_CENTRAL = f"""([x, y]) => {{
     const far = {EVERY}.map(([px, py]) => Math.hypot(px - x, py - y));
@@ -149,14 +150,14 @@ def test_zooming_by_wheel_button_and_key_brings_photos_and_back(
         middle = [box["width"] / 2, box["height"] / 2]
         most_central = tab.page.evaluate(MOST_CENTRAL, middle)
         for _ in range(40):  # a busy browser makes one turn of several
-            x, y = tab.page.evaluate("at => window.verger.at(at)", most_central)
+            x, y = tab.page.evaluate("at => window.verger.map.places()[at]", most_central)
             tab.page.mouse.move(box["x"] + x, box["y"] + y)
             tab.page.mouse.wheel(0, -300)
             tab.page.wait_for_timeout(100)
-            if tab.page.evaluate("window.verger.near()"):
+            if tab.page.evaluate("window.verger.map.near()"):
                 break
         assert "elsewhere" in status.inner_text()
-        assert tab.page.evaluate("window.verger.near()")
+        assert tab.page.evaluate("window.verger.map.near()")
         shot(tab, "zoomed")
         tab.page.locator("#mapchart").press("ArrowLeft")
         tab.page.locator("#mapchart").press("0")
@@ -170,9 +171,9 @@ def test_zooming_by_wheel_button_and_key_brings_photos_and_back(
 def test_another_layout_moves_the_points(browser: Browser, page: Path) -> None:
     with watched(browser) as tab:
         opened(tab, page)
-        before = tab.page.evaluate("[0, 1, 2].map(window.verger.at)")
+        before = tab.page.evaluate("window.verger.map.places().slice(0, 3)")
         tab.page.select_option("#layout", label="Label directions")
-        assert tab.page.evaluate("[0, 1, 2].map(window.verger.at)") != before
+        assert tab.page.evaluate("window.verger.map.places().slice(0, 3)") != before
         assert tab.complaints == []
 
 

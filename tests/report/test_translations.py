@@ -13,7 +13,7 @@ import pytest
 import verger.report
 from verger.photos.reasons import Reason
 from verger.report import checks, view
-from verger.report.html import _environment
+from verger.report.html import _SCRIPTS, _environment
 from verger.report.translations import LANGUAGES, Words
 
 PAGE = files("verger.report") / "page"
@@ -63,7 +63,7 @@ def of_page() -> set[str | tuple[str, str]]:
 
 def of_scripts() -> set[str]:
     found = set()
-    for script in ("charts.js", "tray.js", "map.js", "report.js"):
+    for script in set(_SCRIPTS) - {"echarts.min.js"}:
         source = (PAGE / script).read_text(encoding="utf-8")
         for call in re.findall(r"\bsay\(([^()]*)", source):
             if not call.startswith("text, values"):

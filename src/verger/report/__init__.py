@@ -5,9 +5,13 @@ First the data (`data`), then tables (`findings`), then the page (`html`).
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from verger.errors import StoreError
 from verger.machine.folders import scratch_folder
@@ -16,6 +20,7 @@ from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
 from verger.report.translations import LANGUAGES
+from verger.storage.folder import LocalPlace
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.log import note_drift
@@ -33,6 +38,18 @@ def language_of(store: Store) -> str:
         found = None
     language = found.group(1).decode() if found else ""
     return language if language in LANGUAGES else LANGUAGES[0]
+
+
+def _originals(store: Store, record: Mapping[str, Any]) -> str | None:
+    """Return where PHOTOS lies as seen from the page, where both are on this machine."""
+    photos = Path(str(record.get("photos", "")))
+    if not isinstance(store.place, LocalPlace) or not photos.is_absolute() or not photos.is_dir():
+        return None
+    try:
+        seen = os.path.relpath(photos, store.place.root.resolve() / REPORT)
+    except ValueError:  # another drive
+        return None
+    return quote(Path(seen).as_posix()) + "/"
 
 
 def write_report(
@@ -61,8 +78,9 @@ def write_report(
             new = folder / REPORT
             new.mkdir()
             write_findings(report, store, new)
+            page = render_page(report, name, language, _originals(store, report.record))
             drift.save_summaries(new, report.summary, report.previous)
-            (new / PAGE).write_text(render_page(report, name, language), encoding="utf-8")
+            (new / PAGE).write_text(page, encoding="utf-8")
             for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):
                 with store.place.incoming(f"{REPORT}/{file.name}") as local:
                     shutil.copyfile(file, local)

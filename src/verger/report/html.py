@@ -23,20 +23,34 @@ from markupsafe import Markup
 
 from verger.report import view
 from verger.report.data import Report
-from verger.report.thumbnails import TILE, TILES_A_ROW, sheets
+from verger.report.mapped import colours, nearest_on_map
+from verger.report.thumbnails import LARGE_TILE, TILE, TILES_A_ROW, sheets
 from verger.report.translations import Words
 
 MOST_BYTES = 8_000_000
 _SPARE = 50_000
 _MOST_SHEETS = 4_200_000  # bytes of thumbnails on the map
-_SCRIPTS = ("echarts.min.js", "charts.js", "tray.js", "map.js", "report.js")
+_SCRIPTS = (
+    "echarts.min.js",
+    "charts.js",
+    "tray.js",
+    "map.js",
+    "legend.js",
+    "card.js",
+    "lasso.js",
+    "report.js",
+)
+_FEW = 1_200  # photos on the map that have larger thumbnails
 _LONGEST = 400  # bytes of a path of the map, which has thousands; those of tables are whole
 _LONGEST_LABEL = 300  # characters
 _MOST_KNOWN = 200_000  # characters of labels that a typed one is completed from
 
 
-def render(report: Report, name: str, language: str = "en") -> str:
-    """Return the page, of at most 8,000,000 bytes in UTF-8. `name` is what the STORE is called."""
+def render(report: Report, name: str, language: str = "en", originals: str | None = None) -> str:
+    """Return the page, of at most 8,000,000 bytes in UTF-8. `name` is what the STORE is called.
+
+    `originals` is where PHOTOS lies, as the page would link to it; None where that is elsewhere.
+    """
     say = Words(language)
     page = _environment(language).get_template("report.html.jinja")
     scripts = [_script(script) for script in _SCRIPTS]
@@ -44,11 +58,14 @@ def render(report: Report, name: str, language: str = "en") -> str:
         "style": Markup(_read("report.css")),  # noqa: S704 - our own file
         "scripts": scripts,
         "policy": _policy(scripts),
+        "tile": TILE,
+        "originals": originals,
     }
     bare = page.render(context, data=_data(report, context, say))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
     thumbnails = [report.sample.thumbnails[row] for row in view.map_rows(report)]
-    pictures, placed = sheets(thumbnails, max(left, 0))
+    context["tile"] = tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
+    pictures, placed = sheets(thumbnails, max(left, 0), tile)
     context["pictured"] = placed
     return page.render(context, data=_data(report, context, say, pictures, placed))
 
@@ -64,17 +81,20 @@ def _data(
     data = context["charts"] | {
         "language": say.language,
         "words": say.of_scripts(),
+        "originals": context["originals"],
         "run": f"{context['store']} {report.record['finished']}",
         **_photos(report, context),
         "map": {
             "photos": len(report.map_rows),
+            "near": nearest_on_map(report),
+            **_colours(report, context, say),
             "layouts": [
                 {"kind": one.kind, "name": view.map_name(one.kind, say), **_quantised(one.points)}
                 for one in report.maps
             ],
             "sheets": list(pictures),
             "pictured": placed,
-            "tile": TILE,
+            "tile": context["tile"],
             "tiles": TILES_A_ROW,
         },
     }
@@ -111,6 +131,15 @@ def _photos(report: Report, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _colours(report: Report, context: dict[str, Any], say: Words) -> dict[str, Any]:
+    """Return which of the page's labels share a colour on the map."""
+    codes, photos = np.unique(report.photos.codes[context["album"]], return_counts=True)
+    labels = [None if code < 0 else report.photos.names[code] for code in codes]
+    found = colours(labels, photos.tolist(), say.language)
+    names = [view.short(name, _LONGEST_LABEL) for name in found.names]
+    return {"names": names, "groups": found.groups, "own": found.own}
+
+
 def _quantised(points: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:
     """Pack coordinates into 0 to 9,999: finer than a screen, and short."""
     low, high = (
@@ -128,7 +157,7 @@ def _policy(scripts: Sequence[Markup]) -> str:
     )
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        "img-src data: blob: file:; base-uri 'none'; form-action 'none'"
     )
 
 

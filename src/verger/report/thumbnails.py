@@ -7,12 +7,13 @@ import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 from PIL import Image
 
 from verger.photos.decode import THUMBNAIL_SIDE
 
-TILE = 48  # pixels a side, of a thumbnail on the map
+TILE, LARGE_TILE = 48, 96  # pixels a side, of a thumbnail on the map
 TILES_A_ROW = 32
 _THREADS = 2  # Pillow lets go of Python's lock while it encodes a sheet: two take 0.65 of the time
 _PAPER = (244, 244, 240)
@@ -36,8 +37,10 @@ def picture(thumbnail: bytes) -> Picture | None:
     return Picture(_uri(webp(image, _PICTURE_QUALITY)), image.width, image.height)
 
 
-def sheets(thumbnails: Sequence[bytes], most_bytes: int) -> tuple[list[str], int]:
+def sheets(thumbnails: Sequence[bytes], most_bytes: int, tile: int = TILE) -> tuple[list[str], int]:
     """Lay small thumbnails out on sheets of 32 × 32 tiles, as long as they fit in `most_bytes`.
+
+    tile: pixels a side
 
     Returns the sheets as data URIs, and how many of the thumbnails, from the first on, are there.
     """
@@ -46,11 +49,11 @@ def sheets(thumbnails: Sequence[bytes], most_bytes: int) -> tuple[list[str], int
     out: list[str] = []
     left, placed = most_bytes, 0
     with ThreadPoolExecutor(_THREADS) as threads:
-        for part, whole in zip(parts, threads.map(_sheet, parts), strict=True):
+        for part, whole in zip(parts, threads.map(_sheet, parts, repeat(tile)), strict=True):
             some, uri = part, whole
             while len(uri) > left and len(some) > TILES_A_ROW:
                 some = some[: min(len(some) * left // len(uri), len(some) - TILES_A_ROW)]
-                uri = _sheet(some) if some else ""
+                uri = _sheet(some, tile) if some else ""
             if not some or len(uri) > left:
                 break
             out.append(uri)
@@ -61,16 +64,16 @@ def sheets(thumbnails: Sequence[bytes], most_bytes: int) -> tuple[list[str], int
     return out, placed
 
 
-def _sheet(thumbnails: Sequence[bytes]) -> str:
+def _sheet(thumbnails: Sequence[bytes], tile: int) -> str:
     rows = -(-len(thumbnails) // TILES_A_ROW)
-    paper = Image.new("RGB", (TILE * TILES_A_ROW, TILE * rows), _PAPER)
+    paper = Image.new("RGB", (tile * TILES_A_ROW, tile * rows), _PAPER)
     for at, thumbnail in enumerate(thumbnails):
-        image = opened(thumbnail, TILE)
+        image = opened(thumbnail, tile)
         if image is not None:
-            image.thumbnail((TILE, TILE), Image.Resampling.BOX)
+            image.thumbnail((tile, tile), Image.Resampling.BOX)
             row, column = divmod(at, TILES_A_ROW)
-            left = column * TILE + (TILE - image.width) // 2
-            paper.paste(image, (left, row * TILE + (TILE - image.height) // 2))
+            left = column * tile + (tile - image.width) // 2
+            paper.paste(image, (left, row * tile + (tile - image.height) // 2))
     return _uri(webp(paper, _SHEET_QUALITY))
 
 

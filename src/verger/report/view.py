@@ -16,7 +16,6 @@ from verger.report.data import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejecte
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.outliers import SPREADS
-from verger.report.reading import spread
 from verger.report.thumbnails import Picture, picture
 from verger.report.translations import Words
 
@@ -25,7 +24,6 @@ _SHOWN = 48  # and those that can be opened; the tables beside it hold all
 _CORRECTED = 12
 _SUSPECTS = 100  # of those that look mislabelled, as people decide of them on the page
 _MOST_LABELS = 150
-_STRIP = 18
 _FRAMING = ("image_size", "views", "resize_shorter_side")  # of a record: told as one
 _MOST_BARS = 120
 
@@ -59,7 +57,6 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "kept": f"{_kept(report, say)} {_compared(report, say)}".rstrip(),
         "tiles": _tiles(report, say),
         "stages": _stages(report.record, say),
-        "strip": _strip(report),
         "headlines": _headlines(report, say),
         "labels": labels,
         "pairs": _pairs(report),
@@ -248,11 +245,6 @@ def _stages(record: Mapping[str, Any], say: Words) -> list[tuple[str, float, flo
     seconds = {str(name): float(value) for name, value in record["seconds"].items()}
     whole = sum(seconds.values()) or 1.0
     return [(names.get(name, name), value, value / whole) for name, value in seconds.items()]
-
-
-def _strip(report: Report) -> list[Shown]:
-    """One photo of each of some labels, spread over all of them."""
-    return [_of_sample(report, row) for row in spread(report.codes, _STRIP)]
 
 
 @dataclass(frozen=True, slots=True)

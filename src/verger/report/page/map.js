@@ -1,21 +1,29 @@
-// The map: dots by label, thumbnails in their place when near, and the photo under the pointer.
+// The map: thumbnails where there is room, dots for the rest, and the names of labels over them.
 "use strict";
 (function () {
-  const { data, color, say } = window.verger;
+  const { data, color, say, tray } = window.verger;
   const box = document.getElementById("mapchart");
   if (!box) return;
   const map = data.map;
   const count = map.photos, codes = data.photos.codes;
-  const HUES = 24, CELL = 48, NEAR = 700, REACH = 14, SPAN = 9999;
-  const labelOf = (at) => data.labels[codes[at]];
+  const CELL = 48, REACH = 14, SPAN = 9999, PAD = SPAN * 0.03, MOST_NAMES = 60;
   const byId = (id) => document.getElementById(id);
   const hover = byId("hover");
-  const shown = new Set(data.labels.keys());
   const sheets = map.sheets.map(toUrl);
   const perSheet = map.tiles * map.tiles;
   const lastSheet = map.sheets.length - 1;
+  const pen = document.createElement("canvas").getContext("2d");
+  const number = (n) => n.toLocaleString(data.language);
+  const isDark = () => (document.documentElement.style.colorScheme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  // Twelve colours that are told apart; what has none of them is grey.
+  const HUES = [
+    ["#c62f2f", "#ff7b6e"], ["#1e6fc0", "#6db2ff"], ["#2b8a3e", "#6fd08a"], ["#8a3fc0", "#c99bff"], ["#d9730d", "#ffab5c"], ["#0f8a8a", "#53d1d1"],
+    ["#c2258a", "#ff85cf"], ["#8a6d00", "#e3c545"], ["#5a5fd6", "#a3a6ff"], ["#6b4a2b", "#c8a078"], ["#5b7a1f", "#b6d663"], ["#46586b", "#9db3c9"],
+  ];
+  let keep = () => true; // of a label's code: whether its photos are shown
+  let bright = null; // the one label in colour, or null where all are by group
   let layout = map.layouts[0];
-  let chart = null, near = [], scheduled = false, pinned = -1;
+  let chart = null, near = [], names = [], scheduled = false;
 
   /** Turn a data URI into an image kept by the browser, so that hovering copies no megabytes. */
   function toUrl(uri) {
@@ -27,81 +35,119 @@
     return image;
   }
 
-  const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-  function hue(code) {
-    if (data.labels[code] === null) return color("soft");
-    const scheme = document.documentElement.style.colorScheme || (dark() ? "dark" : "light");
-    const light = (scheme === "dark" ? [66, 76, 58] : [44, 52, 36])[Math.floor((code % HUES) / 8)];
-    return `hsl(${((code % HUES) * 137.508) % 360}, ${scheme === "dark" ? 62 : 68}%, ${light}%)`;
-  }
+  const labelOf = (at) => data.labels[codes[at]] ?? say("no label");
+  /** The place of a label's colour among HUES; -1 for grey. */
+  const hueAt = (code) => (bright === null ? map.groups[code] : code === bright ? 0 : -1);
+  const hue = (code) => (hueAt(code) < 0 ? color("faint") : HUES[hueAt(code)][isDark() ? 1 : 0]);
 
   /** Return the sheet and the place in it of a photo's thumbnail, or null where there is none. */
   function tile(at) {
     const sheet = Math.floor(at / perSheet);
-    if (sheet > lastSheet) return null;
+    if (!(at < map.pictured) || sheet > lastSheet) return null;
     const image = sheets[sheet];
     const row = Math.floor((at % perSheet) / map.tiles);
     const x = (at % map.tiles) * map.tile, y = row * map.tile;
-    if (!image.complete || !image.naturalHeight || y >= image.naturalHeight) return null;
-    return at < map.pictured ? { image, x, y } : null;
+    return image.complete && image.naturalHeight > y ? { image, x, y } : null;
+  }
+  /** Return a photo's thumbnail as an element that many pixels wide; null where it has none. */
+  function faceOf(at, side) {
+    const from = tile(at);
+    if (!from) return null;
+    const face = document.createElement("i"), times = side / map.tile;
+    face.style.cssText = `width: ${side}px; height: ${side}px`;
+    face.style.backgroundImage = `url(${from.image.src})`;
+    face.style.backgroundSize = `${from.image.naturalWidth * times}px ${from.image.naturalHeight * times}px`;
+    face.style.backgroundPosition = `-${from.x * times}px -${from.y * times}px`;
+    return face;
   }
 
   function view() {
     const [zx, zy] = chart.getOption().dataZoom;
-    const part = (z, low) => (low ? z.start : z.end) / 100;
-    const pad = SPAN * 0.03, wide = SPAN + 2 * pad;
-    const x0 = -pad + wide * part(zx, true), x1 = -pad + wide * part(zx, false);
-    const y0 = -pad + wide * part(zy, true), y1 = -pad + wide * part(zy, false);
+    const edge = (z, low) => -PAD + (SPAN + 2 * PAD) * (low ? z.start : z.end) / 100;
+    const x0 = edge(zx, true), x1 = edge(zx, false), y0 = edge(zy, true), y1 = edge(zy, false);
     const w = chart.getWidth(), h = chart.getHeight();
     return {
-      w, h, zx, zy,
+      w, h,
       px: (at) => ((layout.x[at] - x0) / (x1 - x0)) * w,
       py: (at) => h - ((layout.y[at] - y0) / (y1 - y0)) * h,
+      back: (x, y) => [x0 + (x / w) * (x1 - x0), y0 + ((h - y) / h) * (y1 - y0)],
     };
   }
-
   function visible(v) {
     const out = [];
     for (let at = 0; at < count; at++) {
-      if (!shown.has(codes[at])) continue;
+      if (!keep(codes[at])) continue;
       const x = v.px(at), y = v.py(at);
       if (x >= 0 && x <= v.w && y >= 0 && y <= v.h) out.push([at, x, y]);
     }
     return out;
   }
 
-  /** Choose the photos to show in place of dots: none over another, and only when few are in view. */
+  /** Choose the photos to show in place of dots: none over another. */
+  function pictured(seen) {
+    if (!byId("photos").checked) return [];
+    const taken = new Map(), out = [];
+    const free = (x, y, cx, cy) => [-1, 0, 1].every((i) => [-1, 0, 1].every((j) => {
+      const other = taken.get(`${cx + i},${cy + j}`);
+      return !other || Math.abs(other[0] - x) >= CELL || Math.abs(other[1] - y) >= CELL;
+    }));
+    for (const [at, x, y] of seen) {
+      const cx = Math.floor(x / CELL), cy = Math.floor(y / CELL);
+      if (!free(x, y, cx, cy) || !tile(at)) continue;
+      taken.set(`${cx},${cy}`, [x, y]);
+      out.push(at);
+    }
+    return out;
+  }
+
+  /** Place the names of labels at the middle of their photos, the most frequent first, none over another. */
+  function named(seen, v) {
+    const of = new Map();
+    for (const [at, x, y] of seen) {
+      if (data.labels[codes[at]] === null) continue;
+      if (!of.has(codes[at])) of.set(codes[at], [[], []]);
+      of.get(codes[at])[0].push(x);
+      of.get(codes[at])[1].push(y);
+    }
+    const middle = (some) => some.sort((a, b) => a - b)[some.length >> 1];
+    const placed = [];
+    pen.font = "600 12px system-ui, sans-serif";
+    for (const [code, [xs, ys]] of [...of].sort((a, b) => b[1][0].length - a[1][0].length).slice(0, 4 * MOST_NAMES)) {
+      if (placed.length === MOST_NAMES) break;
+      const whole = data.labels[code], text = whole.length > 26 ? whole.slice(0, 25) + "…" : whole;
+      const half = pen.measureText(text).width / 2 + 7, high = 11;
+      const x = Math.max(half, Math.min(v.w - half, middle(xs))), y0 = middle(ys);
+      for (const by of [0, -24, 24, -48, 48]) {
+        const y = Math.max(high, Math.min(v.h - high, y0 + by));
+        if (placed.some((one) => Math.abs(one.x - x) < one.half + half + 2 && Math.abs(one.y - y) < 2 * high + 2)) continue;
+        placed.push({ code, text, x, y, half, high });
+        break;
+      }
+    }
+    return placed;
+  }
+
   function planNow() {
     scheduled = false;
     if (!chart) return;
-    const seen = visible(view());
-    const pictures = [];
-    if (seen.length <= NEAR || byId("photos").checked) {
-      const taken = new Map();
-      const free = (x, y, cx, cy) => [-1, 0, 1].every((i) => [-1, 0, 1].every((j) => {
-        const other = taken.get(`${cx + i},${cy + j}`);
-        return !other || Math.abs(other[0] - x) >= CELL || Math.abs(other[1] - y) >= CELL;
-      }));
-      for (const [at, x, y] of seen) {
-        const cx = Math.floor(x / CELL), cy = Math.floor(y / CELL);
-        if (!free(x, y, cx, cy) || !tile(at)) continue;
-        taken.set(`${cx},${cy}`, [x, y]);
-        pictures.push(at);
-      }
-    }
-    near = pictures;
+    const v = view(), seen = visible(v);
+    near = pictured(seen);
+    names = named(seen, v);
     const hidden = count - seen.length;
-    byId("mapstatus").textContent = say(hidden ? "{n} photos in view, {hidden} elsewhere or filtered out." : "{n} photos in view.", { n: seen.length.toLocaleString(data.language), hidden: hidden.toLocaleString(data.language) });
-    chart.setOption({ series: [{ id: "pictures", data: near.map((at) => [layout.x[at], layout.y[at], at]) }] }, { lazyUpdate: true });
+    byId("mapstatus").textContent = say(hidden ? "{n} photos in view, {hidden} elsewhere or filtered out." : "{n} photos in view.", { n: number(seen.length), hidden: number(hidden) });
+    chart.setOption({ series: [
+      { id: "pictures", data: near.map((at) => [layout.x[at], layout.y[at], at]) },
+      { id: "names", data: names.map((one, at) => [...v.back(one.x, one.y), at]) },
+      { id: "picked", data: seen.filter(([at]) => tray.has(at)).map(([at]) => [layout.x[at], layout.y[at]]) },
+    ] }, { lazyUpdate: true });
   }
-
   function plan() {
     if (scheduled) return;
     scheduled = true;
     setTimeout(planNow, 60);
   }
 
-  function picture(_params, api) {
+  function drawPicture(_params, api) {
     const at = api.value(2), from = tile(at);
     if (!from) return null;
     const [x, y] = api.coord([api.value(0), api.value(1)]);
@@ -114,21 +160,23 @@
       ],
     };
   }
+  function drawName(_params, api) {
+    const one = names[api.value(2)];
+    if (!one) return null;
+    const [x, y] = api.coord([api.value(0), api.value(1)]);
+    return { type: "text", silent: true, x, y, style: { text: one.text, font: "600 12px system-ui, sans-serif", fill: color("ink"), backgroundColor: color("card"), borderColor: hue(one.code), borderWidth: 1.5, borderRadius: 6, padding: [3, 6], align: "center", verticalAlign: "middle" } };
+  }
 
   /** One series a colour, each drawn as one path: thousands of dots move without hanging. */
   function dots() {
-    const groups = new Map();
+    const of = new Map([[-1, []], ...HUES.map((_, at) => [at, []])]);
     for (let at = 0; at < count; at++) {
-      const code = codes[at];
-      if (!shown.has(code)) continue;
-      const key = data.labels[code] === null ? -1 : code % HUES;
-      if (!groups.has(key)) groups.set(key, { code, points: [] });
-      groups.get(key).points.push([layout.x[at], layout.y[at]]);
+      if (keep(codes[at])) of.get(hueAt(codes[at])).push([layout.x[at], layout.y[at]]);
     }
     const side = count > 3000 ? 5 : count > 300 ? 7 : 11;
-    return [...groups].map(([key, { code, points }]) => ({
-      type: "scatter", id: "dots" + key, data: points, symbolSize: side, large: true, largeThreshold: 200, silent: true,
-      itemStyle: { color: hue(code), opacity: 0.82 }, emphasis: { disabled: true },
+    return [...of].map(([at, points]) => ({
+      type: "scatter", id: "dots" + at, data: points, symbolSize: side, large: true, largeThreshold: 200, silent: true,
+      itemStyle: { color: at < 0 ? color("faint") : HUES[at][isDark() ? 1 : 0], opacity: 0.82 }, emphasis: { disabled: true },
     }));
   }
 
@@ -136,8 +184,7 @@
     const zoom = chart ? chart.getOption().dataZoom.map((z) => ({ start: z.start, end: z.end })) : [{}, {}];
     if (chart) chart.dispose();
     chart = echarts.init(box, null, { renderer: "canvas", width, height });
-    const pad = SPAN * 0.03;
-    const axis = { type: "value", show: false, min: -pad, max: SPAN + pad };
+    const axis = { type: "value", show: false, min: -PAD, max: SPAN + PAD };
     chart.setOption({
       animation: false,
       grid: { left: 0, right: 0, top: 0, bottom: 0 },
@@ -146,27 +193,29 @@
         { type: "inside", xAxisIndex: 0, filterMode: "none", minSpan: 0.5, ...zoom[0] },
         { type: "inside", yAxisIndex: 0, filterMode: "none", minSpan: 0.5, ...zoom[1] },
       ],
-      series: [...dots(), { type: "custom", id: "pictures", z: 5, silent: true, renderItem: picture, data: [], clip: true }],
+      series: [
+        ...dots(),
+        { type: "custom", id: "pictures", z: 5, silent: true, renderItem: drawPicture, data: [], clip: true },
+        { type: "scatter", id: "picked", z: 6, silent: true, symbol: "circle", symbolSize: 20, itemStyle: { color: "transparent", borderColor: color("second"), borderWidth: 4 }, data: [] },
+        { type: "custom", id: "names", z: 8, silent: true, renderItem: drawName, data: [], clip: true },
+      ],
     });
     chart.on("datazoom", () => { leave(); plan(); });
     plan();
   }
-
-  function filter() {
-    const keep = dots();
-    const ids = new Set(keep.map((one) => one.id));
-    const gone = chart.getOption().series.filter((one) => one.id.startsWith("dots") && !ids.has(one.id));
-    chart.setOption({ series: [...keep, ...gone.map((one) => ({ id: one.id, type: "scatter", data: [] }))] });
+  /** Show other labels, or the same in other colours. */
+  function again() {
+    chart.setOption({ series: dots() });
     plan();
   }
 
   /** Find the photo at a point of the map: a thumbnail under it first, else the nearest dot. */
-  function at(x, y) {
+  function at(x, y, reach = REACH) {
     const v = view();
     for (const one of near) {
       if (Math.abs(v.px(one) - x) <= 23 && Math.abs(v.py(one) - y) <= 23) return one;
     }
-    let best = -1, least = REACH * REACH;
+    let best = -1, least = reach * reach;
     for (const [one, px, py] of visible(v)) {
       const gap = (px - x) ** 2 + (py - y) ** 2;
       if (gap < least) [best, least] = [one, gap];
@@ -174,24 +223,12 @@
     return best;
   }
 
-  /** Return a photo's tile so many times as large; null where it has none. */
-  function faceOf(one, times) {
-    const from = tile(one);
-    if (!from) return null;
-    const face = document.createElement("i");
-    face.style.backgroundImage = `url(${from.image.src})`;
-    face.style.backgroundSize = `${from.image.naturalWidth * times}px ${from.image.naturalHeight * times}px`;
-    face.style.backgroundPosition = `-${from.x * times}px -${from.y * times}px`;
-    return face;
-  }
-
   function tell(one, clientX, clientY) {
-    hover.replaceChildren(...[faceOf(one, 2)].filter(Boolean));
+    hover.replaceChildren(...[faceOf(one, 96)].filter(Boolean));
     const words = document.createElement("div");
-    for (const [tag, text, kind] of [["b", labelOf(one) ?? say("no label"), ""], ["span", data.photos.paths[one], "path"]]) {
-      const line = document.createElement(tag);
+    for (const [tag, text, kind] of [["b", labelOf(one), ""], ["span", data.photos.paths[one], "path"]]) {
+      const line = document.createElement(tag), inner = document.createElement("bdi");
       line.className = kind;
-      const inner = document.createElement("bdi");
       inner.textContent = text;
       line.append(inner);
       words.append(line);
@@ -202,22 +239,25 @@
     hover.style.left = Math.max(6, Math.min(clientX + 16, innerWidth - room.width - 6)) + "px";
     hover.style.top = (clientY + room.height + 24 > innerHeight ? clientY - room.height - 12 : clientY + 16) + "px";
   }
-
-  function leave() { hover.hidden = true; pinned = -1; box.style.cursor = ""; }
+  function leave() { hover.hidden = true; box.style.cursor = ""; }
+  const under = (event) => {
+    const place = box.getBoundingClientRect();
+    return at(event.clientX - place.left, event.clientY - place.top);
+  };
 
   box.addEventListener("pointermove", (event) => {
-    if (event.buttons || !chart) return;
-    const place = box.getBoundingClientRect();
-    const one = at(event.clientX - place.left, event.clientY - place.top);
+    if (event.buttons || event.pointerType !== "mouse" || !chart) return;
+    const one = under(event);
     if (one < 0) return leave();
     box.style.cursor = "pointer";
     tell(one, event.clientX, event.clientY);
   });
-  box.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") leave(); });
+  box.addEventListener("pointerleave", leave);
   box.addEventListener("click", (event) => {
-    const place = box.getBoundingClientRect();
-    const one = at(event.clientX - place.left, event.clientY - place.top);
-    if (one >= 0 && one !== pinned) { tell(one, event.clientX, event.clientY); pinned = one; } else leave();
+    const one = under(event);
+    leave();
+    if (one >= 0) window.verger.card.open(one);
+    else window.verger.card.close();
   });
   addEventListener("scroll", leave, { passive: true });
 
@@ -242,8 +282,10 @@
     else if (event.key === "+" || event.key === "=") zoomBy(0.6);
     else if (event.key === "-") zoomBy(1 / 0.6);
     else if (event.key === "0") whole();
-    else if (event.key === "Escape") leave();
-    else return;
+    else if (event.key === "Enter") {
+      const one = at(chart.getWidth() / 2, chart.getHeight() / 2, Infinity);
+      if (one >= 0) window.verger.card.open(one);
+    } else if (event.key === "Escape") { leave(); window.verger.card.close(); } else return;
     event.preventDefault();
   });
   byId("zoomin").addEventListener("click", () => zoomBy(0.6));
@@ -252,42 +294,13 @@
   byId("photos").addEventListener("change", plan);
   byId("layout").addEventListener("change", (event) => { layout = map.layouts[event.target.value]; leave(); whole(); draw(); });
 
-  const counts = data.labels.map(() => 0);
-  for (let at = 0; at < count; at++) counts[codes[at]]++;
-  const list = byId("labels");
-  const items = data.labels.map((name, code) => ({ name, code })).filter(({ code }) => counts[code]).map(({ name, code }) => {
-    const item = document.createElement("li"), label = document.createElement("label");
-    const check = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
-    check.addEventListener("change", () => { if (check.checked) shown.add(code); else shown.delete(code); filter(); });
-    const dot = document.createElement("i"), text = document.createElement("bdi"), number = document.createElement("small");
-    dot.className = "dot";
-    text.className = "text";
-    text.textContent = name ?? say("no label");
-    text.title = text.textContent;
-    number.textContent = counts[code].toLocaleString(data.language);
-    label.append(check, dot, text, number);
-    const only = Object.assign(document.createElement("button"), { type: "button", textContent: say("only") });
-    only.setAttribute("aria-label", say("Only {label}", { label: name ?? say("no label") }));
-    only.addEventListener("click", () => choose((other) => other === code));
-    item.append(label, only);
-    list.append(item);
-    return { item, check, dot, code, name: text.textContent.toLocaleLowerCase() };
-  });
-  function choose(keep) {
-    shown.clear();
-    items.forEach((one) => { one.check.checked = keep(one.code); if (one.check.checked) shown.add(one.code); });
-    filter();
-  }
-  byId("every").addEventListener("click", () => choose(() => true));
-  byId("none").addEventListener("click", () => choose(() => false));
-  byId("search").addEventListener("input", (event) => {
-    const wanted = event.target.value.trim().toLocaleLowerCase();
-    items.forEach((one) => { one.item.hidden = !one.name.includes(wanted); });
-  });
-  if (innerWidth < 760) byId("legend").open = false;
-
-  window.verger.drawMap = (width, height) => { items.forEach((one) => { one.dot.style.background = hue(one.code); }); draw(width, height); };
-  window.verger.tileOf = (one) => (one < count ? faceOf(one, 1) : null);
-  window.verger.at = (one) => { const v = view(); return [v.px(one), v.py(one)]; };
-  window.verger.near = () => near.length;
+  window.verger.map = {
+    count, box, labelOf, faceOf, hue, hues: HUES.length, view, visible, plan,
+    keepOnly(test) { keep = test; again(); },
+    brighten(code) { bright = code; again(); },
+    places: () => { const v = view(); return Array.from({ length: count }, (_, one) => [v.px(one), v.py(one)]); },
+    near: () => near.length,
+    names: () => names,
+  };
+  window.verger.drawMap = draw;
 })();

@@ -115,7 +115,7 @@
   /** Return a photo's picture: that of a table, or its tile of the map. */
   function face(at) {
     const there = document.querySelector(`figure[data-photo="${at}"] > img`);
-    const made = there ? there.cloneNode() : window.verger.tileOf?.(at) ?? element("i", "blank");
+    const made = there ? there.cloneNode() : window.verger.map?.faceOf(at, 48) ?? element("i", "blank");
     made.classList.add("face");
     return made;
   }
@@ -208,5 +208,5 @@
   byId("emptytray").addEventListener("click", () => { tray.clear(); changed(); });
 
   restore();
-  window.verger.tray = { show, pick, has: (at) => !!tray.get(paths[at])?.picked, controlsOf: (at) => cut.has(at) ? null : controlsOf(paths[at]), of: (at) => tray.get(paths[at]) };
+  window.verger.tray = { show, pick, isCut: (at) => cut.has(at), has: (at) => !!tray.get(paths[at])?.picked, controlsOf: (at) => cut.has(at) ? null : controlsOf(paths[at]), of: (at) => tray.get(paths[at]) };
 })();
