@@ -17,7 +17,7 @@ OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[
 PYTEST := -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations 20 \
   -p no:schemathesis -p no:anyio
 # The rooms among whose tests some need Spark.
-WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook)
+WITH_SPARK := $(addprefix tests/,pipeline ml spark cli demo notebook interface)
 WITHOUT := --ignore tests/ml
 # Of the server and the cloud, the quick tests have what starts no server and no account.
 QUICK := tests/serve/test_decisions.py tests/cloud/test_plan.py tests/cloud/test_prices.py

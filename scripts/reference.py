@@ -11,18 +11,24 @@ column without a meaning is an error. Spark is not imported.
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
+import re
 import sys
 import tempfile
+import textwrap
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import click
 import numpy as np
 import pyarrow as pa
 
+import verger
 from verger.cli.main import cli
 from verger.cli.stopping import CTRL_C, TERMINATED
 from verger.errors import VergerError
@@ -146,6 +152,7 @@ def pages() -> dict[str, str]:
         "store.md": _store(),
         "reasons.md": _reasons(),
         "errors.md": _errors(),
+        "python.md": _python(),
     }
     return {name: _MADE + "\n" + text.rstrip() + "\n" for name, text in made.items()}
 
@@ -358,6 +365,61 @@ def _errors() -> str:
         "argument or an unknown option ends with 2 too, after a line on how the command is used."
         "\n\n" + _table(("exit code", "error", "what happened"), rows)
     )
+
+
+def _python() -> str:
+    """Write what `import verger` gives, from its docstrings."""
+    text = (
+        "# Python\n\nWhat `import verger` gives. All else in the package may change without "
+        "notice. Tables are [Arrow tables](store.md): `.to_pandas()` makes DataFrames of them.\n"
+    )
+    names = sorted(verger.__all__, key=lambda name: (name[0].isupper(), name))
+    for name in names:
+        if name == "ml":  # which would import Spark
+            module = ast.parse((Path(verger.__file__).parent / "ml.py").read_text("utf-8"))
+            text += f"\n## `verger.ml`\n\n{_prose(ast.get_docstring(module) or '')}"
+            continue
+        value = getattr(verger, name)
+        is_class = inspect.isclass(value)
+        text += f"\n## `verger.{name}{'' if is_class else _signature(value)}`\n\n"
+        text += _prose(inspect.getdoc(value) or "")
+        for method, of in vars(value).items() if is_class else ():
+            if method[0] != "_" and isinstance(of, (FunctionType, property)):
+                shown = "" if isinstance(of, property) else _signature(of)
+                text += f"\n### `{name}.{method}{shown}`\n\n{_prose(inspect.getdoc(of) or '')}"
+    return text
+
+
+def _signature(function: Any) -> str:
+    """Write a function's arguments with their defaults, without types, which the text explains."""
+    arguments = inspect.signature(function).parameters.values()
+    bare = [one.replace(annotation=one.empty) for one in arguments if one.name != "self"]
+    return str(inspect.Signature(bare))
+
+
+def _prose(docstring: str) -> str:
+    """Make Markdown of a docstring: paragraphs, names with what they are, examples."""
+    text = ""
+    for block in docstring.split("\n\n"):
+        lines = block.splitlines()
+        if lines[0].startswith(">>>"):
+            text += f"```python\n{block}\n```\n\n"
+        elif lines[0].startswith("    "):
+            text += f"```python\n{textwrap.dedent(block)}\n```\n\n"
+        elif _NAMED.match(lines[0]):
+            joined = re.sub(r"\n +", " ", block)
+            text += "".join(_NAMED.sub(_as_item, line) + "\n" for line in joined.splitlines())
+            text += "\n"
+        else:
+            text += f"{block}\n\n"
+    return text.rstrip() + "\n"
+
+
+_NAMED = re.compile(r"^([a-z_]+(?:, [a-z_]+)*): +")  # and not a sentence with a colon
+
+
+def _as_item(found: re.Match[str]) -> str:
+    return f"- {', '.join(f'`{name}`' for name in found[1].split(', '))}: "
 
 
 def _below(error: type[VergerError]) -> Iterator[type[VergerError]]:

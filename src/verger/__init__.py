@@ -1,7 +1,77 @@
-"""Verger: a folder of labelled fruit photos becomes a reduced feature matrix, on Apache Spark."""
+"""Verger: a folder of labelled fruit photos becomes a reduced feature matrix, on Apache Spark.
+
+What is named here is Verger's Python interface; all else may change without notice. Nothing is
+loaded before it is asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
 
 from verger import _moved
 
+# Not from `typing`: a file of that name may lie in the folder that `python -m verger` is run in.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from verger import ml
+    from verger.errors import VergerError
+    from verger.interface import (
+        Evaluation,
+        Identification,
+        Outcome,
+        Plan,
+        Store,
+        evaluate,
+        identify,
+        open_store,
+        plan,
+        reduce,
+        run,
+    )
+
 __version__ = "0.1.0"
 
+__all__ = [
+    "Evaluation",
+    "Identification",
+    "Outcome",
+    "Plan",
+    "Store",
+    "VergerError",
+    "evaluate",
+    "identify",
+    "ml",
+    "open_store",
+    "plan",
+    "reduce",
+    "run",
+]
+
+
+class _Verger(ModuleType):
+    """The package: an old path that is imported puts no module in the place of a function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "ml" or name not in __all__ or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'verger' has no attribute {name!r}")
+    if name == "ml":
+        return import_module("verger.ml")
+    home = "verger.errors" if name == "VergerError" else "verger.interface"
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Verger
 _moved.install()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import TextIOWrapper
 
 import click
@@ -179,11 +180,15 @@ class _BarStage(Stage):
 
 
 def reporter(*, quiet: bool) -> Reporter:
-    """Choose how to report: nothing when quiet, bars on a terminal, else plain lines."""
+    """Choose how to report: nothing when quiet, bars on a terminal, else plain lines.
+
+    A notebook has bars where it has the library that moves them (ipywidgets).
+    """
     if quiet:
         return Silent()
     console = Console(stderr=True)
-    return Bars(console) if console.is_terminal else Plain()
+    has_bars = find_spec("ipywidgets") if console.is_jupyter else console.is_terminal
+    return Bars(console) if has_bars else Plain()
 
 
 def tell(text: object, *, err: bool = False) -> None:

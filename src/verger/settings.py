@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from verger.errors import UsageError, visible
@@ -308,6 +310,21 @@ class RunSettings:
             "spark_conf": [without_secrets(pair) for pair in self.spark_conf],
             "master": self.master and without_secrets(self.master),
         }
+
+
+def settings_from(given: Mapping[str, Any]) -> RunSettings:
+    """Make the settings of a run. Raises `UsageError` for one that there is not, or is wrong."""
+    known = [setting.name for setting in dataclasses.fields(RunSettings)]
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise UsageError(
+                f"There is no setting {name}.", hint=f"Did you mean {near[0]}?" if near else ""
+            )
+    given = dict(given)
+    if "components" in given:  # a number, or a share; the command line has it as text
+        given["components"] = str(given["components"])
+    return RunSettings(**given)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -50,22 +50,6 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
     return table
 
 
-def claim(answer: Answer) -> str:
-    """Say in words what an answer claims, and what it is in doubt of."""
-    match answer.verdict:
-        case Verdict.VARIETY:
-            said = str(answer.label)
-        case Verdict.GROUP:
-            said = f"{answer.group}, the variety is not certain"
-        case Verdict.AMBIGUOUS:
-            said = " or ".join(guess.name for guess in answer.groups[:2])
-        case Verdict.UNFAMILIAR:
-            said = f"most like {answer.group}, but unlike the photos here"
-        case Verdict.UNKNOWN:
-            said = "unlike anything here" if answer.labels else "the photos here have no labels"
-    return f"{said} (a close call)" if answer.close else said
-
-
 def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     """Write the measures of `verger evaluate` as lines."""
     labels, groups, never = measured["labels"], measured["groups"], measured["never_seen"]
@@ -124,7 +108,7 @@ def _cells(answer: Answer) -> tuple[str, ...]:
     nearest = answer.neighbours[0] if answer.neighbours else None
     return (
         answer.verdict.value,
-        visible(claim(answer)),
+        visible(str(answer)),
         f"{answer.confidence:.0%}" if answer.confidence else "",
         ", ".join(then),
         f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",

@@ -62,6 +62,21 @@ class Answer:
     neighbours: tuple[Neighbour, ...]
     photos: int
 
+    def __str__(self) -> str:
+        """Say in words what it claims, and what it is in doubt of."""
+        match self.verdict:
+            case Verdict.VARIETY:
+                said = str(self.label)
+            case Verdict.GROUP:
+                said = f"{self.group}, the variety is not certain"
+            case Verdict.AMBIGUOUS:
+                said = " or ".join(guess.name for guess in self.groups[:2])
+            case Verdict.UNFAMILIAR:
+                said = f"most like {self.group}, but unlike the photos here"
+            case Verdict.UNKNOWN:
+                said = "unlike anything here" if self.labels else "the photos here have no labels"
+        return f"{said} (a close call)" if self.close else said
+
     @property
     def label(self) -> str | None:
         """The likeliest label, whatever the verdict; None where the gallery has no labels."""

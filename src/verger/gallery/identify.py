@@ -85,18 +85,19 @@ class Identifier:
         """Say what one fruit is, from photos of it. Raises `Reject` for the first bad one."""
         return self.gallery.identify(np.stack([self.features(p, alone=alone) for p in photos]))
 
-    def identify_files(self, files: Sequence[Path]) -> Identified:
-        """Say what one fruit is, from the files of photos of it; bad ones are left out."""
+    def identify_files(self, photos: Sequence[str | Path | bytes]) -> Identified:
+        """Say what one fruit is, from files of photos of it, or their bytes; leave out bad ones."""
         good: list[str] = []
         rejects: list[tuple[str, Reject]] = []
         rows = []
-        for file in files:
+        for number, photo in enumerate(photos, 1):
+            name = f"photo {number}" if isinstance(photo, bytes) else str(photo)
             try:
-                rows.append(self.features(_read(file)))
+                rows.append(self.features(bytes_of(photo)))
             except Reject as reject:
-                rejects.append((str(file), reject))
+                rejects.append((name, reject))
             else:
-                good.append(str(file))
+                good.append(name)
         answer = self.gallery.identify(np.stack(rows)) if rows else None
         return Identified(tuple(good), tuple(rejects), answer)
 
@@ -120,10 +121,10 @@ def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> 
     return backbone
 
 
-def _read(file: Path) -> bytes:
+def bytes_of(photo: str | Path | bytes) -> bytes:
+    """Return the bytes of a photo's file. Raises `Reject` where it cannot be read, or is large."""
     try:
-        with file.open("rb") as photo:
-            data = photo.read(MAX_BYTES + 1)
+        data = photo if isinstance(photo, bytes) else _first_bytes(Path(photo))
     except IsADirectoryError:
         raise Reject(Reason.UNREADABLE, "a folder; name the photos in it") from None
     except OSError as error:
@@ -133,3 +134,8 @@ def _read(file: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise Reject(Reason.TOO_LARGE, f"more than {MAX_BYTES} bytes")
     return data
+
+
+def _first_bytes(file: Path) -> bytes:
+    with file.open("rb") as photo:
+        return photo.read(MAX_BYTES + 1)
