@@ -108,12 +108,16 @@ def test_in_flight_mode_after_one_visit(
         one.page.goto(address + BELOW)
         one.kept()
     one.context.set_offline(True)
+    one.asked.clear()
     one.page.reload()
     expect(one.page.locator("h1")).to_have_text("Quel est ce fruit ?")
     expect(one.page.locator("#offline")).to_be_visible()
     one.choose(FIG)
     expect(one.page.locator(".answer")).to_be_visible(timeout=30_000)
     expect(one.page.locator(".kicker")).to_have_text("Détermination")
+    # The runtime came from an address of its own, so that the browser need not compile it again.
+    runtime = {url.rpartition(".")[2] for url in one.asked if "/runtime-" in url}
+    assert runtime == {"wasm"}
     one.page.goto(address + BELOW + "#/varieties")
     expect(one.page.locator(".photos li")).to_have_count(12)
     one.page.wait_for_function(

@@ -5,11 +5,12 @@ let waiting = new Map();
 let number = 0;
 let hears = () => {};
 
-// A worker from a blob keeps to the policy of the page, whatever the host sends along with files.
+// A worker from a blob keeps to the policy of the page, whatever the host sends along with files. Its
+// name says whether the app is kept on this device.
 function start() {
   const source = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  worker = new Worker(url, { type: "module" });
+  worker = new Worker(url, { type: "module", name: navigator.serviceWorker?.controller ? "kept" : "" });
   worker.onmessage = ({ data }) => {
     if (data.loaded !== undefined) hears(data.loaded);
     else if (data.failed !== undefined) fail();

@@ -4,10 +4,12 @@ import * as ort from "./onnxruntime-web.js";
 
 const MOST_THREADS = 4;
 
-// input: how the network wants a photo (a backbone's card). Returns a function from the views of a
-// photo, Uint8Array (views, size, size, 3), to its features, the mean over them.
+// runtime: its bytes, or its address. input: how the network wants a photo (a backbone's card). Returns
+// a function from the views of a photo, Uint8Array (views, size, size, 3), to its features, the mean
+// over them.
 export async function openNetwork(runtime, model, { input, output }) {
-  ort.env.wasm.wasmBinary = runtime;
+  if (typeof runtime === "string") ort.env.wasm.wasmPaths = { wasm: runtime };
+  else ort.env.wasm.wasmBinary = runtime;
   // Threads share memory, which browsers allow on pages that are cut off from other origins.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
   ort.env.logLevel = "error";

@@ -6,7 +6,11 @@ import { arraysIn, load, loadJson } from "./tables.js";
 import { cut, viewsOf } from "./views.js";
 import files from "./files.js";
 
-const all = ["gallery", "arrays", "network", "runtime"].reduce((sum, name) => sum + files[name].bytes, 0);
+// Of an app that is kept, the runtime has an address of its own (sw.js): compiled the first time, it is not
+// compiled again.
+const RUNTIME = self.name === "kept" ? new URL(files.runtime.file.replace(/\.gz$/, ""), import.meta.url).href : null;
+const loaded = ["gallery", "arrays", "network", ...(RUNTIME ? [] : ["runtime"])];
+const all = loaded.reduce((sum, name) => sum + files[name].bytes, 0);
 let come = 0;
 
 // What all questions wait for.
@@ -19,7 +23,7 @@ async function open() {
     postMessage({ loaded: Math.min(come / all, 1) });
   };
   const [header, bytes, model, runtime] = await Promise.all([
-    loadJson("gallery", hear), load("arrays", hear), load("network", hear), load("runtime", hear),
+    loadJson("gallery", hear), load("arrays", hear), load("network", hear), RUNTIME ?? load("runtime", hear),
   ]);
   const gallery = new Gallery(header, arraysIn(bytes, header.arrays));
   const network = await openNetwork(runtime, model, header.network);
@@ -48,7 +52,10 @@ const answers = {
 
 const pixels = ({ data, width, height }) => ({ data, width, height });
 
-let turn = Promise.resolve(); // one photo after the other
+// One photo after the other. The first inference is slow, on a blank one: nobody has to wait for it.
+let turn = opened.then(({ network }) => network(blank(network.framing))).catch(() => {});
+
+const blank = ({ size, views }) => new Uint8Array(views.length * size * size * 3);
 
 onmessage = ({ data: { id, kind, asked } }) => {
   turn = turn.then(async () => {
