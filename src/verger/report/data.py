@@ -20,6 +20,7 @@ from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
 from verger.report.corrected import Corrected, compare_corrected
+from verger.report.curation import Spellings, find_leaks, find_spellings, unbalanced
 from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, find_duplicates
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
@@ -31,6 +32,7 @@ from verger.report.neighbours import (
     purity,
     purity_by_label,
 )
+from verger.report.oddities import Oddity, find_oddities
 from verger.report.outliers import Outliers, find_outliers
 from verger.report.positions import NEIGHBOUR_MAP, Positions
 from verger.report.reading import (
@@ -121,6 +123,10 @@ class Report:
     duplicates: Duplicates
     mislabels: Mislabels
     outliers: Outliers
+    oddities: tuple[Oddity, ...]
+    leaks: tuple[slice, ...]  # of the duplicates
+    spellings: tuple[Spellings, ...]
+    unbalanced: tuple[int, ...]
     formats: tuple[Format, ...]
     closest: int  # pixels that the closest view brings the shorter side of a photo to
     upscaled: int  # photos that are smaller
@@ -180,6 +186,10 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
             _are(corrections.fine, photos, sample.rows)
         ),
         outliers=find_outliers(raw, codes),
+        oddities=tuple(find_oddities(photos, sample)),
+        leaks=tuple(find_leaks(photos, duplicates)),
+        spellings=tuple(find_spellings(photos.names, photos.counts())),
+        unbalanced=tuple(unbalanced(photos.counts())),
         formats=_formats(photos),
         closest=closest,
         upscaled=int((np.minimum(photos.width, photos.height) < closest).sum()),
@@ -219,6 +229,7 @@ def _sample(
     places = photos.places
     rows = looked_at(photos.codes[places], lambda: keys_of(photos.paths)[places])
     groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
+    groups += find_leaks(photos, duplicates)[:MOST_GROUPS]
     twins = np.concatenate(
         [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
     )

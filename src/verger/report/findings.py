@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from verger.photos.cells import FORMULA, QUOTED
+from verger.report.curation import split_of
 from verger.report.data import Report
 from verger.store.layout import REJECTS
 from verger.store.store import Store
@@ -28,6 +29,9 @@ def tables(report: Report) -> dict[str, pa.Table]:
         "duplicates": _duplicates(report),
         "mislabelled": _mislabelled(report),
         "outliers": _outliers(report),
+        "oddities": _oddities(report),
+        "leaks": _leaks(report),
+        "spellings": _spellings(report),
         "labels": _labels(report),
         "formats": _formats(report),
         "components": _components(report),
@@ -106,6 +110,50 @@ def _outliers(report: Report) -> pa.Table:
             "spreads": pa.array(found.spreads),
         }
     )
+
+
+def _oddities(report: Report) -> pa.Table:
+    found = report.oddities
+    rows = np.array([one.row for one in found], np.int64)
+    return pa.table(
+        {
+            "path": _paths(report, rows),
+            "label": _labels_of(report, report.photos.codes[rows]),
+            "what": pa.array([one.what for one in found], pa.string()),
+            "figure": pa.array([one.figure for one in found], pa.float64()),
+            "usual": pa.array([one.usual for one in found], pa.float64()),
+        }
+    )
+
+
+def _leaks(report: Report) -> pa.Table:
+    every = [report.duplicates.rows[group] for group in report.leaks]
+    rows = np.concatenate([np.zeros(0, np.int64), *every])
+    groups = np.repeat(np.arange(len(every)) + 1, [len(one) for one in every])
+    return pa.table(
+        {
+            "group": pa.array(groups, pa.int32()),
+            "path": _paths(report, rows),
+            "label": _labels_of(report, report.photos.codes[rows]),
+            "split": pa.array(
+                [split_of(report.photos.path(int(row))) for row in rows], pa.string()
+            ),
+        }
+    )
+
+
+def _spellings(report: Report) -> pa.Table:
+    rows = [
+        (group, label, photos)
+        for group, one in enumerate(report.spellings, 1)
+        for label, photos in zip(one.labels, one.photos, strict=True)
+    ]
+    kinds = {"group": pa.int32(), "label": pa.string(), "photos": pa.int64()}
+    columns = zip(*rows, strict=True) if rows else ([], [], [])
+    return pa.table({
+        name: pa.array(list(column), kind)
+        for (name, kind), column in zip(kinds.items(), columns, strict=True)
+    })  # fmt: skip
 
 
 def _labels(report: Report) -> pa.Table:

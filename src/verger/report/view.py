@@ -15,6 +15,7 @@ from verger.report.checks import Check
 from verger.report.data import FEW_PHOTOS, MOST_GROUPS, MOST_OF_A_GROUP, Rejected, Report
 from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
+from verger.report.oddities import KINDS
 from verger.report.outliers import SPREADS
 from verger.report.thumbnails import Picture, picture
 from verger.report.translations import Words
@@ -41,10 +42,15 @@ class Shown:
 def context(report: Report, name: str, say: Words) -> dict[str, Any]:
     """Return everything that the template needs but scripts and styles."""
     labels = _label_rows(report)
-    duplicates, mislabels, outliers = _duplicates(report), _mislabels(report), _outliers(report)
+    mislabels, outliers, oddities = _mislabels(report), _outliers(report), _oddities(report)
+    duplicates = [
+        _group(report, one) for one in report.duplicates.in_order(report.photos.codes)[:MOST_GROUPS]
+    ]
+    leaks = [_group(report, one) for one in report.leaks[:MOST_GROUPS]]
+    odd = [one for kind in oddities for one in kind["photos"]]
     listed = [
-        *(one["photo"].row for one in (*mislabels, *outliers)),
-        *(one.row for group in duplicates for one in group["photos"]),
+        *(one["photo"].row for one in (*mislabels, *outliers, *odd)),
+        *(one.row for group in (*duplicates, *leaks) for one in group["photos"]),
     ]
     album = list(dict.fromkeys([*map_rows(report), *listed]))
     return {
@@ -65,6 +71,10 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "duplicates": duplicates,
         "mislabels": mislabels,
         "outliers": outliers,
+        "oddities": oddities,
+        "leaks": leaks,
+        "spellings": _spellings(report),
+        "median": float(np.median(report.counts)) if len(report.counts) else 0.0,
         "album": album,
         "listed": set(listed),
         "numbers": {row: number for number, row in enumerate(album)},
@@ -294,6 +304,27 @@ def _headlines(report: Report, say: Words) -> list[Headline]:
             len(report.mislabels.rows),
         )
         lines.append(Headline("look", text, "mislabelled"))
+    if report.leaks:
+        text = say.plural(
+            "%(count)s picture is on more than one side of the split.",
+            "%(count)s pictures are on more than one side of the split.",
+            len(report.leaks),
+        )
+        lines.append(Headline("look", text, "leaks"))
+    if report.oddities:
+        text = say.plural(
+            "%(count)s photo is blurred, dark, bright, tiny or of odd shape.",
+            "%(count)s photos are blurred, dark, bright, tiny or of odd shape.",
+            len({one.row for one in report.oddities}),
+        )
+        lines.append(Headline("look", text, "oddities"))
+    if report.spellings:
+        text = say.plural(
+            "%(count)s label is written in several ways.",
+            "%(count)s labels are written in several ways.",
+            len(report.spellings),
+        )
+        lines.append(Headline("look", text, "spellings"))
     lines += _about_labels(report, say)
     if not report.pca.k:
         text = say("The photos have no variance: no component.")
@@ -401,20 +432,16 @@ def _pairs(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _duplicates(report: Report) -> list[dict[str, Any]]:
+def _group(report: Report, group: slice) -> dict[str, Any]:
+    """Return what is shown of a group of duplicates."""
     found, codes = report.duplicates, report.photos.codes
-    return [
-        {
-            "across": len(np.unique(codes[found.rows[group]])) > 1,
-            "exact": bool(found.exact[group].all()),
-            "difference": float(found.difference[group].max()),
-            "size": group.stop - group.start,
-            "photos": [
-                _of_all(report, row) for row in found.rows[group][:MOST_OF_A_GROUP].tolist()
-            ],
-        }
-        for group in found.in_order(codes)[:MOST_GROUPS]
-    ]
+    return {
+        "across": len(np.unique(codes[found.rows[group]])) > 1,
+        "exact": bool(found.exact[group].all()),
+        "difference": float(found.difference[group].max()),
+        "size": group.stop - group.start,
+        "photos": [_of_all(report, row) for row in found.rows[group][:MOST_OF_A_GROUP].tolist()],
+    }
 
 
 def _mislabels(report: Report) -> list[dict[str, Any]]:
@@ -449,17 +476,40 @@ def _outliers(report: Report) -> list[dict[str, Any]]:
 
 
 def _few(report: Report) -> list[dict[str, Any]]:
-    rows = []
-    for code in np.flatnonzero(report.counts < FEW_PHOTOS)[: _SHOWN * 2].tolist():
-        (mine,) = np.nonzero(report.codes == code)
-        rows.append(
-            {
-                "name": _named(report, code),
-                "photos": int(report.counts[code]),
-                "examples": [_of_sample(report, int(at)) for at in mine[:4]],
-            }
-        )
+    few = np.union1d(np.flatnonzero(report.counts < FEW_PHOTOS), list(report.unbalanced))
+    rows = [_label(report, int(code)) for code in few[: _SHOWN * 2]]
     return sorted(rows, key=lambda row: row["photos"])
+
+
+def _label(report: Report, code: int) -> dict[str, Any]:
+    """Return a label, how many photos it has, and some of them."""
+    (mine,) = np.nonzero(report.codes == code)
+    examples = [_of_sample(report, int(at)) for at in mine[:4]]
+    return {
+        "name": _named(report, code),
+        "photos": int(report.counts[code]),
+        "examples": examples,
+    }
+
+
+def _spellings(report: Report) -> list[list[dict[str, Any]]]:
+    codes = {name: code for code, name in enumerate(report.photos.names)}
+    return [
+        [_label(report, codes[name]) for name in one.labels[:_FIRST]]
+        for one in report.spellings[:_SHOWN]
+    ]
+
+
+def _oddities(report: Report) -> list[dict[str, Any]]:
+    found = []
+    for kind in KINDS:
+        mine = [one for one in report.oddities if one.what == kind]
+        shown = [
+            {"photo": _of_all(report, one.row), "figure": one.figure, "usual": one.usual}
+            for one in mine[:_SHOWN]
+        ]
+        found.append({"kind": kind, "count": len(mine), "photos": shown})
+    return [one for one in found if one["count"]]
 
 
 def _verdict(report: Report, say: Words) -> tuple[str, str]:
