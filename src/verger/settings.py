@@ -193,8 +193,8 @@ class RunSettings:
     )
     batch_size: int | None = _choice(
         None,
-        f"Photos a batch of the network (default: {BATCH_SIZES['cpu']}; {BATCH_SIZES['cuda']} on a "
-        "GPU).",
+        f"Photos per batch of the network (default: {BATCH_SIZES['cpu']}; {BATCH_SIZES['cuda']} on "
+        "a GPU).",
         metavar="N",
     )
     max_pixels: int = _choice(

@@ -205,7 +205,7 @@ def test_a_store_that_does_not_fit_is_one_line(
 def test_no_store_is_one_line(tmp_path: Path) -> None:
     done = verger("identify", tmp_path, "photo.jpg")
     assert done.returncode == 4
-    assert "holds no whole run" in done.stderr
+    assert "No finished run in" in done.stderr
 
 
 @pytest.mark.slow

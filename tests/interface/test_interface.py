@@ -180,7 +180,7 @@ def test_mistakes_are_told_in_a_line(folder: Path) -> None:
         verger.run("photos", "store", component=5)
     with pytest.raises(UsageError, match="--components 0"):
         verger.run("photos", "store", components=0)
-    with pytest.raises(StoreError, match="no whole run"):
+    with pytest.raises(StoreError, match="No finished run in"):
         verger.open_store("store")
     with pytest.raises(PhotosError):
         verger.run("nowhere", "store", progress=False)

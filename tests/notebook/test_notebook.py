@@ -161,7 +161,7 @@ def test_a_list_on_the_web_stands_in_it_as_it_is_given(store: Path, tmp_path: Pa
 
 
 def test_a_folder_without_a_run_has_no_notebook(tmp_path: Path) -> None:
-    with pytest.raises(VergerError, match="holds no whole run") as refused:
+    with pytest.raises(VergerError, match="No finished run in") as refused:
         write_notebook(tmp_path, tmp_path / "notebook.py")
     assert refused.value.exit_code == 4
 

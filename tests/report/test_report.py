@@ -409,7 +409,7 @@ def test_the_neighbour_map_says_what_it_needs(
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="holds no whole run"):
+    with pytest.raises(StoreError, match="No finished run in"):
         write_report(tmp_path)
     assert not list(tmp_path.iterdir())
 

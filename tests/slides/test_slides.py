@@ -349,7 +349,7 @@ def test_what_cannot_be_is_said_in_a_line(orchard: Orchard, tmp_path: Path) -> N
             write_slides(orchard.store.root, "en", output)
     with pytest.raises(UsageError, match="slides are in en or fr"):
         write_slides(orchard.store.root, "de")
-    with pytest.raises(StoreError, match="holds no whole run"):
+    with pytest.raises(StoreError, match="No finished run in"):
         write_slides(tmp_path)
 
 

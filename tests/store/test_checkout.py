@@ -188,7 +188,7 @@ def test_a_record_of_before_without_checksums(folder: Store, tmp_path: Path) -> 
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:
-    assert "holds no whole run" in refusal(Store(tmp_path / "nothing"), tmp_path / "to", 1)
+    assert "No finished run in" in refusal(Store(tmp_path / "nothing"), tmp_path / "to", 1)
 
 
 def test_a_disk_that_is_full_leaves_nothing(

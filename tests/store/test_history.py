@@ -335,7 +335,7 @@ def test_a_record_of_a_stranger_leads_nowhere(
 
 
 def test_the_log_changes_nothing_and_asks_to_wait_while_a_run_publishes(folder: Store) -> None:
-    with pytest.raises(StoreError, match="holds no whole run"):
+    with pytest.raises(StoreError, match="No finished run in"):
         log(folder)
     publish(folder, 1)
     root = Path(folder.root)

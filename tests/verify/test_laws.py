@@ -225,7 +225,7 @@ def test_no_run_and_half_a_publication(root: Path) -> None:
         verify(root)
     (root / ".verger" / "publish.json").unlink()
     (root / RECORD).unlink()
-    with pytest.raises(StoreError, match="holds no whole run"):
+    with pytest.raises(StoreError, match="No finished run in"):
         verify(root)
 
 

@@ -113,7 +113,12 @@ def run_command(
 @click.argument("store")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @all_of(*_SIZES)
-@click.option("--photos-count", type=click.IntRange(1), metavar="N", help="Do not look, say N.")
+@click.option(
+    "--photos-count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Assume N photos, without listing them.",
+)
 @click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
 @click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
 @click.option(
@@ -165,7 +170,7 @@ def show_command(
 def pack_command(folder: Path, on: Any, architecture: Any) -> None:
     """Make in FOLDER what a scratch bucket holds: wheels or archive, and scripts.
 
-    For who deploys by hand; verger cloud run does it itself.
+    For those who deploy by hand; verger cloud run does it itself.
     """
     from verger.cloud.job import Job
     from verger.cloud.ship import artefacts

@@ -51,7 +51,9 @@ SIZES: tuple[Option, ...] = (
     ON,
     ARCHITECTURE,
     click.option("--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."),
-    click.option("--nodes", type=click.IntRange(1, 200), metavar="N", help="So many that work."),
+    click.option(
+        "--nodes", type=click.IntRange(1, 200), metavar="N", help="Number of worker nodes."
+    ),
     click.option(
         "--free-plan/--no-free-plan",
         default=None,

@@ -37,7 +37,7 @@ _LATER = frozenset(
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
-_SIGN_IN = "Sign in (aws sso login, aws login or aws configure) and say it again."
+_SIGN_IN = "Sign in (aws sso login, aws login or aws configure) and run the command again."
 
 
 class Aws:

@@ -68,8 +68,8 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     if one.eur <= budget_eur:
         limit = one.limit_minutes(budget_eur)
         yield (
-            f"It is stopped after {clock(limit * 60)} whatever happens; it has cost "
-            f"{one.eur_at(limit):.2f} EUR then at most. The budget is {budget_eur:.2f} EUR."
+            f"Hard stop after {clock(limit * 60)}, at {one.eur_at(limit):.2f} EUR at most. "
+            f"The budget is {budget_eur:.2f} EUR."
         )
     if one.spot_eur is not None:
         yield (

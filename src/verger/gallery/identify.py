@@ -55,8 +55,8 @@ class Identifier:
     def open(cls, store: str | Path, max_pixels: int = MAX_PIXELS, threads: int = 1) -> Identifier:
         """Open the gallery of a STORE and its backbone.
 
-        Raises `StoreError` where there is no whole run, no usable gallery, or where the backbone is
-        not the one that the run used; `BackboneError` where it cannot be opened.
+        Raises `StoreError` where it has no finished run, no usable gallery, or where the backbone
+        is not the one that the run used; `BackboneError` where it cannot be opened.
         """
         record = Store(store).whole_run()
         gallery = Gallery.open(store)

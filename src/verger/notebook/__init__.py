@@ -58,7 +58,7 @@ def write_notebook(
     """Write the notebook for a STORE to `file`, `.ipynb` or `.py`.
 
     `photos` is where the photos are; the run record says it where this does not. `execute` runs it
-    first, and keeps what its cells give. Raises `StoreError` where STORE holds no whole run or the
+    first, and keeps what its cells give. Raises `StoreError` where STORE has no finished run or the
     file cannot be written, and `UsageError` for a file that is there already, a wrong name, a
     missing library, or a cell that fails.
     """

@@ -177,7 +177,7 @@ def reduce(
 
     left_out: the settings that nobody asked for, all where there are none: of components,
               standardize, shrinkage, csv and refit, these are as STORE was made
-    Raises `StoreError` where STORE holds no whole run.
+    Raises `StoreError` where STORE has no finished run.
     """
     left_out = left_out if settings else _EVERY_SETTING
     settings = settings or RunSettings()
@@ -217,7 +217,7 @@ def relabel(
 
     No photo is opened. What is made of labels is made anew, and later runs keep the corrections.
     Returns what was done, and no outcome where there was nothing to do. Raises `UsageError` for a
-    sheet that does not fit, `StoreError` where STORE holds no whole run or nothing to take back.
+    sheet that does not fit, `StoreError` where STORE has no finished run or nothing to take back.
     """
     reporter = reporter if reporter is not None else Silent()
     clock, started, store = Clock(), now(), Store(store_root)

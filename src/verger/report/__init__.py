@@ -65,7 +65,7 @@ def write_report(
     `translations.LANGUAGES`, or None for that of the page that is there; `gathered` is what the
     run took along, where it has just been. What an earlier report left is replaced file by file,
     each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where
-    STORE holds no whole run or cannot be written, and `UsageError` where the neighbour map's
+    STORE has no finished run or cannot be written, and `UsageError` where the neighbour map's
     library is missing.
     """
     store = Store(store_root)

@@ -141,7 +141,7 @@ class Report:
 def build(store: Store, map_kind: str | None = None, gathered: Gathered | None = None) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
-    Raises `StoreError` where it holds no whole run.
+    Raises `StoreError` where there is no finished run in it.
     """
     record = store.whole_run()
     pca, model = _projections(store)

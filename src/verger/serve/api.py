@@ -214,7 +214,7 @@ _SAID = {
     415: "No multipart/form-data, or no photo of a kind that is read.",
     422: "Too many or no photos, another field, or a damaged photo.",
     429: "Too many requests of one client; Retry-After says when to come back.",
-    500: "A defect of the server.",
+    500: "Internal server error.",
     503: "The server is busy; Retry-After says when to come back.",
 }
 

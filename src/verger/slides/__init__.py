@@ -49,8 +49,8 @@ def write_slides(
 
     They go to `output`, a file that ends in .pptx, or to STORE/slides/slides-LANGUAGE.pptx. Slides
     that Verger wrote are replaced, each file whole or not at all. Raises `StoreError` where STORE
-    holds no whole run or where a file cannot be written; `UsageError` for another language, another
-    ending, and where a file is there that Verger did not write or that was edited since.
+    has no finished run or where a file cannot be written; `UsageError` for another language,
+    another ending, and where a file is there that Verger did not write or that was edited since.
     """
     if language not in LANGUAGES:
         raise UsageError(f"--language {language}: slides are in {' or '.join(LANGUAGES)}.")

@@ -19,7 +19,7 @@ def export_csv(store: Store, output: str | Path, reporter: Reporter | None = Non
 
     The file is what a run writes as matrix.csv, byte for byte. It appears whole or not at all, and
     nothing in STORE is changed. Raises `UsageError` for an output that is there already or is no
-    file of this machine, and `StoreError` where STORE holds no whole run.
+    file of this machine, and `StoreError` where there is no finished run in STORE.
     """
     scheme, rest = address_of(output)
     if scheme != "file" or rest == "-":

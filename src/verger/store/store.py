@@ -139,7 +139,7 @@ class Store:
         record = record or self._read_record()  # a run may have ended its publication just now
         if record is None:
             raise StoreError(
-                f"{self.root} holds no whole run.", hint="`verger run PHOTOS STORE` makes one."
+                f"No finished run in {self.root}.", hint="`verger run PHOTOS STORE` makes one."
             )
         return record
 

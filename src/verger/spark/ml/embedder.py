@@ -108,7 +108,7 @@ class PhotoEmbedder(
     def of_store(cls, store: str | Path, inputCol: str = "path") -> PhotoEmbedder:  # noqa: N803
         """Return one that sees photos as the run in STORE did: same network, size and views.
 
-        Raises `StoreError` where STORE holds no whole run.
+        Raises `StoreError` where there is no finished run in STORE.
         """
         record = Store(store).whole_run()
         made = record["backbone"]
