@@ -121,9 +121,22 @@ def differences(page: Page, photo: bytes) -> np.ndarray[Any, np.dtype[np.int16]]
     return np.asarray(np.abs(ours - decode(photo, thumbnail=False).pixels[0]), np.int16)
 
 
+def cut_short(width: int, height: int) -> bytes:
+    """Return the first half of a JPEG."""
+    out = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert("RGB").save(out, "JPEG")
+    return out.getvalue()[: out.tell() // 2]
+
+
 @pytest.mark.parametrize(
     ("content", "word"),
-    [(b"no picture", "not-a-photo"), (b"\xff\xd8\xff\xe0 broken", "damaged-photo")],
+    [
+        (b"no picture", "not-a-photo"),
+        (b"\xff\xd8\xff\xe0 broken", "damaged-photo"),
+        (cut_short(400, 300), "damaged-photo"),
+        (cut_short(1600, 1200), "damaged-photo"),
+    ],
+    ids=["no picture", "a head alone", "half a JPEG", "half a large JPEG"],
 )
 def test_what_is_no_photo(page: Page, content: bytes, word: str) -> None:
     said = page.evaluate(
