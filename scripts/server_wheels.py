@@ -16,29 +16,40 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from verger.cloud.machine import ARCHITECTURES, PYTHON
 
 ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "src" / "verger" / "cloud" / "server.txt"
+FOLDER = ROOT / "src" / "verger" / "cloud"
 _HEAD = """\
-# What a server is sent besides Verger: all that it needs, for Python {python} on Linux, exactly.
+# {what}, for Python {python} on Linux, exactly.
 # Written by scripts/server_wheels.py from constraints.txt: `make docs` writes it again.
 """
 
 
-def made() -> str:
-    """Return the file."""
+def made() -> dict[str, str]:
+    """Return the files, by name."""
+    run = _needed("verger", set())
+    notebook = _needed("verger", set(), "lab") - run
+    return {
+        "server.txt": _listed("What a server is sent besides Verger: all that it needs", run),
+        "lab.txt": _listed("What a server for a notebook is sent besides that", notebook),
+    }
+
+
+def _listed(what: str, names: set[str]) -> str:
+    for name in names:  # the server may have any release of its Python
+        wanted = SpecifierSet(metadata.metadata(name).get("Requires-Python") or "")
+        if f"{PYTHON}.0" not in wanted:
+            raise SystemExit(f"{name} wants Python {wanted}: pin an older one.")
     pins = {}
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         name, _, version = line.partition("==")
         pins[canonicalize_name(name)] = version.partition(" ")[0]
-    lines = [
-        f"{name}=={pins[canonicalize_name(name)]}"
-        for name in sorted(_needed("verger", set()) - {"verger"})
-    ]
-    return _HEAD.format(python=PYTHON) + "\n".join(lines) + "\n"
+    lines = [f"{name}=={pins[canonicalize_name(name)]}" for name in sorted(names - {"verger"})]
+    return _HEAD.format(what=what, python=PYTHON) + "\n".join(lines) + "\n"
 
 
 def _needed(name: str, seen: set[str], extra: str = "") -> set[str]:
@@ -71,17 +82,19 @@ def _servers(extra: str) -> list[dict[str, str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the file, or check it; return the exit code."""
+    """Write the files, or check them; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
     options = parser.parse_args(arguments)
-    text = made()
-    if not options.check:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.is_file() or FILE.read_text(encoding="utf-8") != text:
-        print(f"{FILE} is stale: run `make docs`.", file=sys.stderr)
-        return 1
-    return 0
+    stale = False
+    for name, text in made().items():
+        file = FOLDER / name
+        if not options.check:
+            file.write_text(text, encoding="utf-8")
+        elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+            print(f"{file} is stale: run `make docs`.", file=sys.stderr)
+            stale = True
+    return int(stale)
 
 
 if __name__ == "__main__":

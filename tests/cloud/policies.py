@@ -22,6 +22,7 @@ NAMES = {
     "PhotosPrefix": "photos/",
     "StoreBucket": "results",
     "StorePrefix": "fruits/store/",
+    "Within": "",
     "Server": "i-0123456789abcdef0",
     "Cluster": "j-0123456789ABC",
     "NodeRole.Arn": "arn:aws:iam::123456789012:role/node",

@@ -553,7 +553,7 @@ def test_a_slow_line_does_not_use_up_the_time_of_the_job(
 def test_a_job_that_ended_well_without_a_record_is_not_believed(bench: Bench, job: MakeJob) -> None:
     bench.naps += [lambda: bench.account.put(SCRATCH, "result.json", RESULT)]
 
-    with pytest.raises(StoreError, match=r"left no run\.json"):
+    with pytest.raises(StoreError, match=r"holds no run\.json"):
         bench.run(job("ec2"))
 
     assert bench.running() == []

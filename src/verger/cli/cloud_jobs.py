@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verger.cli.cloud_options import ARCHITECTURE, BUDGET, OUTSIDE_EU, REGION, SIZES, all_of
+from verger.cli.cloud_notebook import can_forward, notebook_command
+from verger.cli.cloud_options import (
+    ARCHITECTURE,
+    BUDGET,
+    FENCES,
+    KEEP,
+    REGION,
+    SIZES,
+    SUBNETS,
+    all_of,
+)  # fmt: skip
 from verger.errors import StoreError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.progress import Reporter, reporter, show, tell
@@ -27,7 +37,6 @@ if TYPE_CHECKING:
     from verger.cloud.life import Life
     from verger.cloud.plan import Plan
 
-_KEEP = click.option("--keep", is_flag=True, help="Leave the stacks and logs; they are tagged.")
 _SIZES = (
     *SIZES,
     click.option("--release", default="", metavar="LABEL",
@@ -37,15 +46,8 @@ _SIZES = (
     BUDGET,
     click.option("--limit-minutes", type=click.IntRange(10, 10080), metavar="N",
                  help="End everything after so long, whatever happens (default: by the plan)."),
-    click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
     REGION,
-    OUTSIDE_EU,
-    click.option("--kms-key", "kms_keys", multiple=True, metavar="ARN",
-                 help="Key of yours that a bucket encrypts with (default: the buckets are asked)."),
-    click.option("--notify", default="", metavar="ARN",
-                 help="Topic of SNS that is told how the run ended; not on EMR Serverless."),
-    click.option("--permissions-boundary", "boundary", default="", metavar="ARN",
-                 help="Policy that bounds the roles of the job, where the account wants one."),
+    *FENCES,
 )  # fmt: skip
 
 
@@ -57,9 +59,8 @@ _SIZES = (
 @click.option(
     "--upload", default="", metavar="S3_FOLDER", help="Send PHOTOS, a folder here, there first."
 )
-@click.option("--subnet", "subnets", multiple=True, metavar="ID",
-              help="Of a network of yours; else the job makes a network of its own.")  # fmt: skip
-@_KEEP
+@SUBNETS
+@KEEP
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
 def run_command(
     photos: str,
@@ -190,7 +191,7 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
 @click.command("status")
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--follow", is_flag=True, help="Follow it to its end, verify, and take all down.")
-@_KEEP
+@KEEP
 @REGION
 def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
     """Say what a job does, or list the jobs there are; --follow comes back to it."""
@@ -259,7 +260,7 @@ def down_command(job_id: str, region: str) -> None:
 def ui_command(
     job_id: str, port: int, only_print: bool, ssh: bool, foxyproxy: Path | None, region: str
 ) -> None:
-    """Bring the Spark UI or history server of a job to this machine; no port is opened on AWS.
+    """Bring a job's Spark UI, or its notebook, to this machine; no port is opened on AWS.
 
     Through SSM port forwarding, where the aws command and its session-manager-plugin are installed;
     else the command is printed. On EMR and Serverless AWS's own page is printed too.
@@ -285,7 +286,7 @@ def ui_command(
         tell(f"AWS's own page, for a short while: {way.url}")
     if not way.forward:
         return
-    if only_print or not (shutil.which("aws") and shutil.which("session-manager-plugin")):
+    if only_print or not can_forward():
         tell(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
         return
     tell(f"Open {way.local}; Ctrl-C ends it.")
@@ -293,8 +294,8 @@ def ui_command(
 
 
 COMMANDS = (
-    run_command, status_command, logs_command, stop_command, down_command, show_command,
-    pack_command, ui_command,
+    run_command, notebook_command, status_command, logs_command, stop_command, down_command,
+    show_command, pack_command, ui_command,
 )  # fmt: skip
 
 

@@ -38,28 +38,67 @@ ARCHITECTURE: Option = click.option(
     show_default=True,
     help="The processor; arm64 is Graviton.",
 )
+WITHIN: Option = click.option(
+    "--within",
+    "hours",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Choose the cheapest that is done in so many hours.",
+)
+INSTANCE_TYPE: Option = click.option(
+    "--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."
+)
+FREE_PLAN: Option = click.option(
+    "--free-plan/--no-free-plan",
+    default=None,
+    help="Choose among what an account on AWS's free plan may start (default: AWS is asked "
+    "where this machine is signed in).",
+)
 SIZES: tuple[Option, ...] = (
-    click.option(
-        "--within",
-        "hours",
-        type=float,
-        default=1.0,
-        show_default=True,
-        metavar="HOURS",
-        help="Choose the cheapest that is done in so many hours.",
-    ),
+    WITHIN,
     ON,
     ARCHITECTURE,
-    click.option("--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."),
+    INSTANCE_TYPE,
     click.option(
         "--nodes", type=click.IntRange(1, 200), metavar="N", help="Number of worker nodes."
     ),
+    FREE_PLAN,
+)
+FENCES: tuple[Option, ...] = (
+    click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
+    OUTSIDE_EU,
     click.option(
-        "--free-plan/--no-free-plan",
-        default=None,
-        help="Choose among what an account on AWS's free plan may start (default: AWS is asked "
-        "where this machine is signed in).",
+        "--kms-key",
+        "kms_keys",
+        multiple=True,
+        metavar="ARN",
+        help="Key of yours that a bucket encrypts with (default: the buckets are asked).",
     ),
+    click.option(
+        "--notify",
+        default="",
+        metavar="ARN",
+        help="Topic of SNS that is told how the run ended; not on EMR Serverless.",
+    ),
+    click.option(
+        "--permissions-boundary",
+        "boundary",
+        default="",
+        metavar="ARN",
+        help="Policy that bounds the roles of the job, where the account wants one.",
+    ),
+)
+SUBNETS: Option = click.option(
+    "--subnet",
+    "subnets",
+    multiple=True,
+    metavar="ID",
+    help="Of a network of yours; else the job makes a network of its own.",
+)
+KEEP: Option = click.option(
+    "--keep", is_flag=True, help="Leave the stacks and logs; they are tagged."
 )
 
 

@@ -22,6 +22,7 @@ class Workload:
     upload:       whether they have to be sent to S3 first
     csv:          whether the matrix is written as CSV too
     views:        that the network sees of a photo
+    copied:       bytes that lie on the server's disk besides what every run has there
     """
 
     photos: int
@@ -30,6 +31,7 @@ class Workload:
     upload: bool = False
     csv: bool = True
     views: int = 1
+    copied: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.photos <= self.listed or self.size < 0:

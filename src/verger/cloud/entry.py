@@ -1,7 +1,7 @@
 """What a server, a cluster or a serverless application starts: one run, watched from beside it.
 
     entry.py --job ID --scratch s3://BUCKET [--region R] [--since EPOCH] [--notify TOPIC]
-             -- run PHOTOS STORE …
+             -- run PHOTOS STORE …, or notebook PHOTOS STORE …
 
 The arguments of Verger are written as in URLs (`%C3%A9` for é), for they come by ways that know
 only ASCII.
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     watched = Watched(given.job, given.since or time.time(), Path.cwd() / "progress.log")
     put = _putter(given.scratch)
     watched.say(f"Verger {verger.__version__}, job {given.job}, on {cores()} cores")
-    process = _start(words)
+    process = _start(words, given.scratch)
     insist = functools.partial(_insist, process)
     # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -128,9 +128,10 @@ def notify(topic: str, result: Mapping[str, Any]) -> None:
     """Tell a topic of SNS how it ended; a failure is told, and ends nothing."""
     how = f"failed ({result['exit_code']})" if result["exit_code"] else "is done"
     counts = (result["record"] or {}).get("counts", {})
+    done = f"{counts['embedded']} photos of {counts['listed']}." if counts else ""
     lines = [
         f"Job {result['job']} {how} after {result['seconds']['run']:.0f} s.",
-        result["error"] or f"{counts.get('embedded', 0)} photos of {counts.get('listed', 0)}.",
+        result["error"] or done,
     ]
     try:
         client = boto3.client("sns", region_name=topic.split(":")[3])
@@ -146,16 +147,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--region", default="")
     parser.add_argument("--notify", default="", help="a topic of SNS that is told how it ended")
     parser.add_argument("--since", type=float, help="when the server began, in seconds of Unix")
-    parser.add_argument("verger", nargs="+", help="-- run PHOTOS STORE …")
+    parser.add_argument("verger", nargs="+", help="-- run PHOTOS STORE …, or notebook …")
     return parser
 
 
-def _start(arguments: list[str]) -> subprocess.Popen[str]:
-    """Start Verger with this Python and what this Python imports."""
+def _start(words: list[str], scratch: str) -> subprocess.Popen[str]:
+    """Start Verger, or what opens a notebook, with this Python and what this Python imports."""
+    if words[0] == "notebook":
+        module = ["verger.cloud.lab", "--scratch", scratch, *words[1:]]
+    else:
+        module = ["verger", *words, "--json"]
     here = str(Path(verger.__file__).parent.parent)
     paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return subprocess.Popen(  # noqa: S603 - a list, no shell
-        [sys.executable, "-P", "-m", "verger", *arguments, "--json"],
+        [sys.executable, "-P", "-m", *module],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

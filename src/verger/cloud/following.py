@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from verger.cloud import watch
 from verger.cloud.job import Job
 from verger.cloud.life import Life
@@ -15,13 +17,14 @@ _PATIENCE = 600.0
 _TAIL = 40
 
 
-def follow(life: Life, job: Job) -> watch.State:
+def follow(life: Life, job: Job, when_ready: Callable[[], None] = lambda: None) -> watch.State:
     """Tell what a job does until it is over, and return what it came to.
 
-    Ctrl-C leaves it running, and says so.
+    `when_ready` is called once JupyterLab answers, of a job that is a notebook. Ctrl-C leaves it
+    running, and says so.
     """
     try:
-        return _followed(life, job)
+        return _followed(life, job, when_ready)
     except KeyboardInterrupt:
         life.reporter.say(
             f"{job.id} goes on. Follow it again: verger cloud status {job.id} --follow; end it: "
@@ -30,7 +33,7 @@ def follow(life: Life, job: Job) -> watch.State:
         raise
 
 
-def _followed(life: Life, job: Job) -> watch.State:
+def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.State:
     """Follow it; a network that goes away for a while is waited for.
 
     Raises `SignInError`, `NetworkError` or `CloudError` where AWS cannot be asked any more. The job
@@ -40,6 +43,7 @@ def _followed(life: Life, job: Job) -> watch.State:
     state = watch.State("creating", "")
     seen: dict[str, tuple[str, str]] = {}
     lost: float | None = None
+    announce = _announcer(when_ready)
     while True:
         try:
             state = watch.look(life.aws, job, scratch)
@@ -50,6 +54,7 @@ def _followed(life: Life, job: Job) -> watch.State:
             lost = None
             if state.is_over:
                 return state
+            announce(state)
             if state.todo:
                 job = life.go_on(job, state.todo)
         except NetworkError as error:
@@ -64,6 +69,17 @@ def _followed(life: Life, job: Job) -> watch.State:
                 raise
             return watch.State("failed", error.what.rstrip("."))
         life.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _announcer(when_ready: Callable[[], None]) -> Callable[[watch.State], None]:
+    """Return what is told of each state, and calls `when_ready` at the first that is ready."""
+    todo = [when_ready]
+
+    def announce(state: watch.State) -> None:
+        if state.is_ready and todo:
+            todo.pop()()
+
+    return announce
 
 
 def last_lines(scratch: Scratch, lines: int = _TAIL, *, of_the_platform: bool = False) -> list[str]:

@@ -64,6 +64,10 @@ class Job:
     """ARN of the policy that bounds what its roles may do; empty where there is none."""
     notify: str = ""
     """ARN of a topic of SNS that is told how it ended; empty for none."""
+    notebook: str = ""
+    """Language of the notebook that is opened in JupyterLab; empty where Verger runs."""
+    idle_minutes: int = 60
+    """After so many, JupyterLab and its server are switched off."""
     network: Network | None = None
     """A network of the account's own; the job makes one where there is none."""
 

@@ -24,6 +24,11 @@ ARCHIVE_KEY = "archive/verger-env.tar.gz"
 ENTRY_KEY = "scripts/entry.py"
 JOB_KEY = "scripts/job.sh"
 BOOTSTRAP_KEY = "scripts/bootstrap.sh"
+TOKEN_KEY = "lab/token"  # noqa: S105 - where it lies
+"""What JupyterLab wants of who comes to it: made on the laptop, and a secret."""
+READY_KEY = "logs/ready.json"
+"""Is there once JupyterLab answers."""
+LAB_PORT = 8888
 # A parameter of CloudFormation holds 4,096 characters, and user data go in as base64.
 LONGEST_USER_DATA = 3072
 
@@ -41,7 +46,10 @@ def script(name: str) -> str:
 
 
 def arguments(job: Job) -> list[str]:
-    """Return the arguments of `verger` that the job runs."""
+    """Return the arguments of `verger` that the job runs, or of `lab.py` after `notebook`."""
+    if job.notebook:
+        told = ["--language", job.notebook, "--idle-minutes", str(job.idle_minutes)]
+        return ["notebook", job.photos, job.store, *told, *job.options]
     price = ["--price", job.price] if job.price else []
     return ["run", job.photos, job.store, *price, *job.options]
 

@@ -70,6 +70,11 @@ def check(job: Job) -> None:
     if job.nodes < 1 or (job.on == "ec2" and job.nodes != 1):
         raise UsageError(f"--nodes {job.nodes}: an EC2 run has one server, the others one or more.")
     _check_topic(job)
+    if job.notebook and job.on != "ec2":
+        raise UsageError(
+            f"--on {job.on}: a notebook is opened on one server, whose Spark has all its cores.",
+            hint="Leave --on out. On a cluster: EMR Studio (docs/howto/aws.md).",
+        )
     if job.release and not _RELEASE.fullmatch(job.release):
         raise UsageError(
             f"--release {job.release}: no release of EMR that runs Verger.",
@@ -186,6 +191,8 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
             "VolumeGib": str(job.disk_gb),
             "Zone": job.zones[0] if job.zones else "",
             "OfVpc": job.network.subnets[0] if job.network else "",
+            # The others of its files, nobody who works in a notebook changes.
+            "Within": "notebook/" if job.notebook else "",
         }
     elif job.on == "emr":
         chosen = {

@@ -99,17 +99,22 @@ def verify(aws: Aws, job: Job) -> dict[str, Any]:
     Raises `StoreError` where there is no record, `CountError` where the photos listed are not those
     embedded plus those rejected.
     """
-    bucket, prefix = s3_folder(job.store, StoreError)
-    with told(f"read {job.store}"):
+    return record_of(aws, job.store)
+
+
+def record_of(aws: Aws, store: str) -> dict[str, Any]:
+    """Return the run record of a STORE, whose counts add up. Raises as `verify` does."""
+    bucket, prefix = s3_folder(store, StoreError)
+    with told(f"read {store}"):
         try:
             body = aws.client("s3").get_object(Bucket=bucket, Key=prefix + RECORD)["Body"]
             record: dict[str, Any] = json.loads(body.read())
             counts = record["counts"]
             numbers = [int(counts[name]) for name in ("listed", "embedded", "rejected")]
         except aws.client("s3").exceptions.NoSuchKey:
-            raise StoreError(f"{job.store}: the job ended well, and left no {RECORD}.") from None
+            raise StoreError(f"{store}: it holds no {RECORD}, which every run leaves.") from None
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{job.store}: {RECORD} is no record of a run.") from None
+            raise StoreError(f"{store}: {RECORD} is no record of a run.") from None
     if numbers[0] != numbers[1] + numbers[2]:
         raise CountError.of(*numbers)
     return record

@@ -41,8 +41,6 @@ def planned(
     table, with a note; True insists. `free_plan` None asks AWS there too. Raises what `count`,
     `estimate` and `live_prices` raise.
     """
-    _check_names(instance_type, architecture, on, nodes)
-    prices, price_notes = _prices(region, live)
     notes: list[str] = []
     if photos_count is not None:
         if store is not None:
@@ -55,6 +53,28 @@ def planned(
         raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
     else:
         work, notes = count(photos, store, reporter, csv=csv, views=views)
+    return plan_of(
+        work, notes, hours=hours, on=on, architecture=architecture, instance_type=instance_type,
+        nodes=nodes, region=region, live=live, free_plan=free_plan,
+    )  # fmt: skip
+
+
+def plan_of(
+    work: Workload,
+    notes: list[str],
+    *,
+    hours: float = DEFAULT_HOURS,
+    on: Platform | None = None,
+    architecture: Architecture = "x86_64",
+    instance_type: str = "",
+    nodes: int | None = None,
+    region: str = DEFAULT_REGION,
+    live: bool | None = None,
+    free_plan: bool | None = None,
+) -> Plan:
+    """Plan what there is to do; `notes` are told with it. The rest is as in `planned`."""
+    _check_names(instance_type, architecture, on, nodes)
+    prices, price_notes = _prices(region, live)
     if free_plan is None:
         free_plan = is_signed_in() and is_on_the_free_plan()
     plan = estimate(

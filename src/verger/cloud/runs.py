@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,19 @@ def job_of(
 
 
 def run_to_end(
-    life: Life, job: Job, files: Mapping[str, Path], *, budget_usd: float, email: str, keep: bool
+    life: Life,
+    job: Job,
+    files: Mapping[str, Path],
+    *,
+    budget_usd: float,
+    email: str,
+    keep: bool,
+    when_ready: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Start a job, follow it, verify what it made, take all down; return the run record.
 
-    Raises the `VergerError` that the run on AWS ended with, or that of what AWS refused.
+    `when_ready` is called once the JupyterLab of a notebook answers. Raises the `VergerError` that
+    the run on AWS ended with, or that of what AWS refused.
     """
     life.start(job, files, budget_usd=budget_usd, email=email)
     life.reporter.say(
@@ -97,7 +105,7 @@ def run_to_end(
         f"needs this machine no more; verger cloud status {job.id} --region {job.region} --follow "
         "comes back to it."
     )
-    return finish(life, job, follow(life, job), keep=keep)
+    return finish(life, job, follow(life, job, when_ready), keep=keep)
 
 
 def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
@@ -170,4 +178,6 @@ def failure(job: Job, state: State) -> VergerError:
     kinds = {kind.exit_code: kind for kind in VergerError.__subclasses__()}
     kind = kinds.get(result.get("exit_code", 0), CloudError)
     hint = "What was embedded is kept in STORE: the same run again goes on from there."
+    if job.notebook:
+        hint = f"What was saved is in {job.store}/notebook."
     return kind(f"{job.id}: {state.line}.", hint=hint)

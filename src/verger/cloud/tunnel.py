@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from verger.cloud import watch
 from verger.cloud.aws import Aws, told
 from verger.cloud.job import Job
+from verger.cloud.machine import LAB_PORT, TOKEN_KEY
+from verger.cloud.scratch import Scratch
 from verger.errors import CloudError
 
 # What listens where, on the server or on the node that leads.
-PORTS = {"ec2": 4040, "emr": 18080}
+PORTS = {"ec2": 4040, "emr": 18080, "notebook": LAB_PORT}
 SPARK_UI = ("--spark-conf", "spark.ui.enabled=true")
 """Options of a run whose Spark, the server's own, shows its page."""
 SOCKS_PORT = 8157  # AWS's own instructions for EMR have used it since ever
@@ -24,7 +26,7 @@ _USERS = {"ec2": "ec2-user", "emr": "hadoop"}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How to see what a job does.
+    """How to see what a job does; of a notebook, how to work in it.
 
     forward: the command that brings the UI to this machine; empty where there is none
     local:   the address on this machine, once it runs
@@ -37,11 +39,11 @@ class Way:
 
 
 def way(aws: Aws, job: Job, port: int) -> Way:
-    """Return the ways to the UI of a job; `port` is that of this machine.
+    """Return the ways to the UI of a job, or to its notebook; `port` is that of this machine.
 
     Raises `CloudError` where nothing of the job is running, or nothing of it has a page.
     """
-    if job.on == "ec2" and SPARK_UI[1] not in job.options:
+    if job.on == "ec2" and not job.notebook and SPARK_UI[1] not in job.options:
         raise CloudError(
             f"{job.id}: its photos are so few that it takes no Spark, which the page is of.",
             hint=f"verger cloud logs {job.id} --region {job.region} says what it does.",
@@ -52,6 +54,10 @@ def way(aws: Aws, job: Job, port: int) -> Way:
     if job.on == "serverless":
         return Way([], "", _dashboard(aws, compute))
     server = server_of(aws, job, compute)
+    if job.notebook:
+        token = (Scratch(aws, job.id).read(TOKEN_KEY) or b"").decode().strip()
+        page = f"http://127.0.0.1:{port}/lab/tree/verger.{job.notebook}.ipynb?token={token}"
+        return Way(forward(job.region, server, PORTS["notebook"], port), page, "")
     url = _history(aws, compute) if job.on == "emr" else ""
     return Way(forward(job.region, server, PORTS[job.on], port), f"http://127.0.0.1:{port}", url)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job
+from verger.cloud.machine import READY_KEY
 from verger.cloud.parameters import job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
 from verger.cloud.stack import TAG, describe, outputs_of, reason
@@ -43,6 +44,7 @@ class State:
     todo:     what AWS does not do by itself, and whoever follows the job does; empty else
     result:   what the job wrote at its end: `exit_code`, `seconds` and more; None before
     ends:     when everything is terminated, whatever happens; None where that is not known
+    is_ready: whether the JupyterLab of a notebook answers
     """
 
     phase: Phase
@@ -50,6 +52,7 @@ class State:
     result: dict[str, Any] | None = None
     ends: dt.datetime | None = None
     todo: Literal["", "start", "without spot", "elsewhere"] = ""
+    is_ready: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -80,6 +83,8 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
         return State(phase, line, ends=ends, todo="elsewhere")
     elif line == _NOT_STARTED and stack and stack["StackStatus"] == "CREATE_COMPLETE":
         return State(phase, line, ends=ends, todo="start")
+    if job.notebook and phase == "running" and scratch.read(READY_KEY):
+        return State(phase, f"{line}, JupyterLab answers", ends=ends, is_ready=True)
     return State(phase, line, ends=ends)
 
 
