@@ -41,7 +41,7 @@ def made() -> dict[str, str]:
 
 def _listed(what: str, names: set[str]) -> str:
     for name in names:  # the server may have any release of its Python
-        wanted = SpecifierSet(metadata.metadata(name).get("Requires-Python") or "")
+        wanted = SpecifierSet(str(metadata.metadata(name).json.get("requires_python", "")))
         if f"{PYTHON}.0" not in wanted:
             raise SystemExit(f"{name} wants Python {wanted}: pin an older one.")
     pins = {}

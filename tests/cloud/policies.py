@@ -93,7 +93,8 @@ def allows(
 
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     for operator, wanted in condition.items():
-        assert operator in ("StringLike", "StringEquals", "ArnEquals"), operator
+        known = ("StringLike", "StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
+        assert operator in known, operator
         for key, patterns in wanted.items():
             filled_in = [_variables(each, context) for each in _listed(patterns)]
             if not any(_like(context.get(key, "\0"), each) for each in filled_in):

@@ -11,9 +11,11 @@ from xml.etree import ElementTree as ET
 import click
 import parliament
 import pytest
+from click.testing import CliRunner
 
 from verger.cli.main import cli
-from verger.cloud.policy import template
+from verger.cloud.policy import LONGEST, characters, template, user_policies, user_policy
+from verger.errors import UsageError
 
 from .policies import allows
 
@@ -116,6 +118,38 @@ def test_the_policy_gives_no_more_than_it_says() -> None:
             assert "aws:RequestedRegion" in statement["Condition"]["StringEquals"]
 
 
+BY_A_STACK = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+HERE = {"aws:RequestedRegion": "eu-west-1"}
+
+
+@pytest.mark.parametrize("action", [
+    "ec2:CreateTags", "ec2:CreateVpc", "ec2:CreateLaunchTemplate", "ec2:RunInstances",
+    "ec2:AuthorizeSecurityGroupIngress", "elasticmapreduce:RunJobFlow",
+    "elasticmapreduce:AddTags", "emr-serverless:CreateApplication", "emr-serverless:TagResource",
+])  # fmt: skip
+def test_what_costs_money_is_made_by_stacks_alone_and_nothing_else_gets_a_job_s_tag(
+    action: str,
+) -> None:
+    """Who could tag what is there as a job's could delete it."""
+    policy = template()
+
+    assert allows(policy, action, ANY, HERE | BY_A_STACK)
+    assert not allows(policy, action, ANY, HERE)
+    assert not allows(policy, action, ANY, {"aws:RequestedRegion": "us-east-1"} | BY_A_STACK)
+
+
+def test_a_stack_has_a_job_s_name_and_its_tag() -> None:
+    stack = "arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/1"
+    for name, tag, may in (
+        ("verger-1-job", "verger-1", True),
+        ("verger-1-job", "of-the-company", False),
+        ("of-the-company", "verger-1", False),
+    ):
+        tagged = {"aws:RequestTag/verger:job": tag}
+        assert allows(template(), "cloudformation:CreateStack", stack.format(name), tagged) is may
+    assert not allows(template(), "cloudformation:CreateStack", stack.format("verger-1-job"))
+
+
 MINE = {"aws:ResourceTag/verger:job": "verger-pears"}
 ANY = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"
 
@@ -164,10 +198,45 @@ def test_fences_are_those_of_jobs_and_sessions_one_s_own_by_whatever_way_one_sig
         assert allows(policy, "ssm:TerminateSession", session, context) is may
 
 
+@pytest.mark.parametrize(("number", "length", "parts"), [
+    (1, 63, 1), (4, 26, 1), (2, 63, 1), (5, 63, 2), (60, 40, 4),
+])  # fmt: skip
+def test_buckets_that_do_not_fit_one_policy_are_in_another(
+    number: int, length: int, parts: int
+) -> None:
+    buckets = [f"bucket-{number:02}".ljust(length, "x") for number in range(number)]
+    policies = user_policies(buckets, "eu-west-3")
+
+    assert len(policies) == parts
+    assert max(characters(policy) for policy in policies) <= LONGEST
+    whole = user_policy(buckets, "eu-west-3")
+    for statement in whole["Statement"]:
+        found = [one for each in policies for one in each["Statement"]
+                 if one["Sid"] == statement["Sid"]]  # fmt: skip
+        given = [arn for one in found for arn in _listed(one["Resource"])]
+        assert sorted(given) == sorted(_listed(statement["Resource"]))
+        assert all({**one, "Resource": 0} == {**statement, "Resource": 0} for one in found)
+
+
+def _listed(resource: str | list[str]) -> list[str]:
+    return [resource] if isinstance(resource, str) else resource
+
+
+def test_so_many_buckets_are_printed_part_by_part() -> None:
+    words = ["cloud", "policy", *(f"bucket-{number:02}" for number in range(20))]
+    with pytest.raises(UsageError, match="20 buckets take 2 policies of 6,144") as told:
+        CliRunner().invoke(cli, words, standalone_mode=False, catch_exceptions=False)
+    assert "--part 1 to 2" in told.value.hint
+    texts = [CliRunner().invoke(cli, [*words, "--part", part]).stdout for part in "12"]
+    assert [text.count('"arn:aws:s3:::bucket-19"') for text in texts] == [0, 1]
+    with pytest.raises(UsageError):
+        CliRunner().invoke(cli, [*words, "--part", "3"], standalone_mode=False,
+                           catch_exceptions=False)  # fmt: skip
+
+
 def test_the_policy_fits_and_names_what_aws_knows() -> None:
-    text = json.dumps(template(), separators=(",", ":"))
-    # Of a managed policy AWS counts all but white space.
-    assert len(text) <= 6144
+    text = json.dumps(template())
+    assert characters(template()) <= LONGEST == 6144
     # parliament is older than the free plan.
     found = parliament.analyze_policy_string(text.replace('"freetier:GetAccountPlanState",', ""))
     # What has a star is bound by a region or a tag; `s3:*` has actions of all kinds.

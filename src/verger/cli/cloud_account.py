@@ -8,7 +8,7 @@ import json
 import click
 
 from verger.cli.cloud_options import OUTSIDE_EU, REGION
-from verger.errors import CloudError
+from verger.errors import CloudError, UsageError
 from verger.progress import FAIL, show, tell
 
 
@@ -41,12 +41,28 @@ def check_command(
 
 @click.command("policy")
 @click.argument("buckets", nargs=-1, required=True, metavar="BUCKET...")
+@click.option(
+    "--part",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The first or a further one, where so many buckets take more than one policy.",
+)
 @REGION
-def policy_command(buckets: tuple[str, ...], region: str) -> None:
-    """Print the policy that a user needs who runs Verger on AWS with these buckets."""
-    from verger.cloud.policy import user_policy
+def policy_command(buckets: tuple[str, ...], part: int | None, region: str) -> None:
+    """Print the policy that a user needs who runs Verger on AWS with these buckets.
 
-    show(json.dumps(user_policy(list(buckets), region), indent=2))
+    AWS takes policies of 6,144 characters, which hold four buckets or so: of more, this says how
+    many policies they take.
+    """
+    from verger.cloud.policy import LONGEST, user_policies
+
+    parts = user_policies(list(buckets), region)
+    if not 0 < (part or len(parts)) <= len(parts) or (part is None and len(parts) > 1):
+        raise UsageError(
+            f"These {len(buckets)} buckets take {len(parts)} policies of {LONGEST:,} characters.",
+            hint=f"Print one after the other, --part 1 to {len(parts)}, and attach all.",
+        )
+    show(json.dumps(parts[(part or 1) - 1], indent=2))
 
 
 COMMANDS = (check_command, policy_command)

@@ -203,8 +203,9 @@ def _denied(aws: Aws, wanted: dict[str, Any]) -> Iterator[str]:
     with told("ask what is allowed"):
         for asked in policy.questions(wanted, aws.account):
             entries = [
-                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": kind}
                 for key, value in asked.context.items()
+                for kind in ["stringList" if key == "aws:CalledVia" else "string"]
             ]
             answer = client.simulate_principal_policy(
                 PolicySourceArn=who,

@@ -7,12 +7,22 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any, NamedTuple
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: "You can't exceed
+# 6,144 characters"; "IAM doesn't count white space when calculating the size of a policy".
+LONGEST = 6144
+"""Characters that a managed policy may have."""
 _BUCKET, _REGION = "MY-BUCKET", "eu-west-1"
 # What stands for all that a pattern of the policy means, where AWS is asked about one of them.
 _ONE = {"verger-*": "verger-check", "photos/*": "photos/1.jpg", "*.log": "store.log"}
 _OF_EACH = {"ec2:Describe*": "ec2:DescribeInstances",
             "elasticmapreduce:Describe*": "elasticmapreduce:DescribeCluster",
             "elasticmapreduce:List*": "elasticmapreduce:ListClusters",
+            "cloudformation:DescribeStack*": "cloudformation:DescribeStacks",
+            "ec2:Delete*": "ec2:DeleteVpc",
+            "emr-serverless:List*": "emr-serverless:ListApplications",
+            "iam:Get*": "iam:GetRole",
+            "iam:List*": "iam:ListRolePolicies",
+            "servicequotas:Get*": "servicequotas:GetServiceQuota",
             "s3:*": "s3:CreateBucket"}  # fmt: skip
 
 
@@ -31,8 +41,37 @@ def template() -> dict[str, Any]:
     return policy
 
 
+def user_policies(buckets: list[str], region: str) -> list[dict[str, Any]]:
+    """Return the policy for a user of these buckets, in one region; several, where one is too long.
+
+    The first has all that is not of a bucket, and each as many buckets as it holds.
+    """
+    shares: list[list[str]] = [[]]
+    for bucket in buckets:
+        if characters(_share(shares, [*shares[-1], bucket], region)) <= LONGEST:
+            shares[-1].append(bucket)
+        else:
+            shares.append([bucket])
+    return [_share(shares[:number], share, region) for number, share in enumerate(shares, 1)]
+
+
+def _share(shares: list[list[str]], buckets: list[str], region: str) -> dict[str, Any]:
+    """Return the policy of the last of these shares, with the buckets that it is to have."""
+    policy = user_policy(buckets, region)
+    if len(shares) > 1:
+        mine = [one for one in template()["Statement"] if _BUCKET in json.dumps(one["Resource"])]
+        names = {one["Sid"] for one in mine}
+        policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] in names]
+    return policy
+
+
+def characters(policy: dict[str, Any]) -> int:
+    """Return the size of a policy as IAM counts it: all but white space."""
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
 def user_policy(buckets: list[str], region: str) -> dict[str, Any]:
-    """Return the policy for a user of these buckets, in one region."""
+    """Return all that a user of these buckets has to be allowed, in one region, however long."""
     policy = template()
     for statement in policy["Statement"]:
         named = statement["Resource"] if isinstance(statement["Resource"], list) else []
