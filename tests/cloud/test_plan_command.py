@@ -20,6 +20,7 @@ from verger.cloud import planning
 from verger.cloud.aws import Aws
 from verger.cloud.plan import Workload, as_json, estimate
 from verger.cloud.prices import Prices, live_prices, regions, table_prices
+from verger.cloud.regions import IN_THE_EU
 from verger.errors import BudgetError, CloudError, UsageError
 
 from .nobody import sign_out
@@ -77,7 +78,7 @@ def test_the_first_command_for_aws_works_without_an_account(page: str) -> None:
 def test_a_region_outside_of_the_eu_is_said_to_be(region: str) -> None:
     told = plan_of("--photos-count", "5", "--region", region)
     assert told.exit_code == 0, told.output
-    assert ("--outside-eu" in told.output) is (not region.startswith("eu-"))
+    assert ("--outside-eu" in told.output) is (region not in IN_THE_EU)
 
 
 def test_json_is_the_whole_plan() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = "ec2/store é"
 WORK = "/var/tmp/verger"  # noqa: S108 - of the server, and no temporary folder
-COMPILED = f"{WORK}/tmp/compiled"
+COMPILED = f"{WORK}/compiled"
 
 
 def test_the_servers_boot_script_makes_the_store(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verger.cloud.plan import Plan
+from verger.cloud.rates import SENT_MEGABYTES
 
 _HEAD = ("", "on", "what", "time", "EUR", "USD", " ")
 _NUMBERS = ("time", "EUR", "USD")
@@ -79,4 +80,10 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     usd = plan.store_usd_a_month()
     cents = f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"
     yield f"Keeping the STORE costs {cents} USD a month."
+    sent = SENT_MEGABYTES[one.on]
+    month = sent / 1e3 * one.prices.s3_gb_month
+    yield (
+        f"Verger itself is sent once a region, {sent} MB ({clock(sent * 0.8)} at 10 Mbit/s), and "
+        f"kept for 60 days: {month:.3f} USD a month."
+    )
     yield from (f"Note: {note}" for note in plan.notes)

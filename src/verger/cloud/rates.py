@@ -53,6 +53,10 @@ STREAM_BYTES_A_SECOND = 80e6
 PLACE_SECONDS = 0.2
 # A task embeds at most so many photos, into one file (`spark/spans.py`).
 PHOTOS_A_FILE = 4_000
+# Measured: what a job is sent of Verger, and the requests that this takes the first time: parts of
+# 8 MB, and a copy of each file. What was sent before is copied alone (`cache.py`).
+SENT_MEGABYTES: dict[Platform, int] = {"ec2": 437, "emr": 170, "serverless": 170}
+SENT_REQUESTS: dict[Platform, int] = {"ec2": 160, "emr": 30, "serverless": 30}
 # S3 answers so many GET a second and prefix (its documentation; it grows by itself, slowly).
 S3_GETS_A_SECOND = 5_500
 

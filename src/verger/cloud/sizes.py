@@ -107,7 +107,7 @@ def _estimate(
     return Estimate(
         on=on, architecture=architecture, instance_type=kind, nodes=nodes, primary_type=primary,
         vcpus=cpus + leads, disk_gb=disk, stages=stages,
-        lines=(*lines, *_requests(work, prices, cpus)), prices=prices,
+        lines=(*lines, *_requests(work, prices, cpus, on)), prices=prices,
     )  # fmt: skip
 
 
@@ -144,13 +144,14 @@ def _around(prices: Prices, servers: int, disk_gb: int, hours: float) -> Iterato
     yield Line("public IPv4", servers, "address", prices.ipv4_hour, hours)
 
 
-def _requests(work: Workload, prices: Prices, cpus: int) -> Iterator[Line]:
-    """Return the requests to S3: a GET a photo; features read back; files written and moved."""
+def _requests(work: Workload, prices: Prices, cpus: int, on: Platform) -> Iterator[Line]:
+    """Return the requests to S3: a GET a photo; features read back; files written, moved, sent."""
     gets = work.photos + work.listed / 300 + 1_000
     matrix = work.listed * rates.MATRIX_BYTES / 128e6
     puts = work.listed / 1_000 + 4 * _files(work, cpus) + 3 * matrix + 500
     yield Line("S3 GET", gets / 1e3, "thousand", prices.s3_get_1000)
     yield Line("S3 PUT, LIST", puts / 1e3, "thousand", prices.s3_put_1000)
+    yield Line("Verger sent, S3 PUT", rates.SENT_REQUESTS[on] / 1e3, "thousand", prices.s3_put_1000)
     if work.upload:
         yield Line("upload, S3 PUT", work.photos / 1e3, "thousand", prices.s3_put_1000)
 

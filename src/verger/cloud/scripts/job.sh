@@ -47,7 +47,7 @@ chmod 755 "$WORK"
 
 say "starting"
 # Who owns nothing cannot keep compiled modules beside them; each process would compile them anew.
-export PYTHONPYCACHEPREFIX="$TMPDIR/compiled"
+export PYTHONPYCACHEPREFIX="$WORK/compiled"
 # Spark asks for the address of this server's name, which nobody may know here.
 export HOME="$WORK" SPARK_LOCAL_DIRS="$TMPDIR" SPARK_LOCAL_IP=127.0.0.1
 exec runuser -u verger -- /opt/verger/bin/python -m verger.cloud.entry \
