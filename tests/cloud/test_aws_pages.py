@@ -222,6 +222,19 @@ def _listed(resource: str | list[str]) -> list[str]:
     return [resource] if isinstance(resource, str) else resource
 
 
+def test_roles_that_begin_otherwise_are_those_of_the_policy() -> None:
+    policy = user_policy(["orchard"], "eu-west-1", "app-")
+    role = "arn:aws:iam::123456789012:role/{}verger-1-server"
+
+    for action in ("iam:CreateRole", "iam:DeleteRole"):
+        assert allows(policy, action, role.format("app-"))
+        assert not allows(policy, action, role.format(""))
+    words = ["cloud", "policy", "orchard", "--role-prefix"]
+    with pytest.raises(UsageError, match="no beginning of a role's name"):
+        CliRunner().invoke(cli, [*words, "app/*"], standalone_mode=False, catch_exceptions=False)
+    assert "instance-profile/app-verger-*" in CliRunner().invoke(cli, [*words, "app-"]).stdout
+
+
 def test_so_many_buckets_are_printed_part_by_part() -> None:
     words = ["cloud", "policy", *(f"bucket-{number:02}" for number in range(20))]
     with pytest.raises(UsageError, match="20 buckets take 2 policies of 6,144") as told:

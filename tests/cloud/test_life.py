@@ -75,12 +75,18 @@ def test_a_network_of_one_s_own_is_used_and_left(
         network=places.network_of(life.aws, subnets),
         kms_keys=("arn:aws:kms:eu-west-1:123456789012:key/1",),
         boundary="arn:aws:iam::123456789012:policy/bounds",
+        role_prefix="app-",
     )
 
     def look() -> None:
         assert len(ec2.describe_vpcs()["Vpcs"]) == before
         groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
         assert len(groups["SecurityGroups"]) > 1  # those of the job beside the default one
+        roles = [role["RoleName"] for role in account.client("iam").list_roles()["Roles"]]
+        assert {role.removeprefix(f"app-{NAME}-") for role in roles} == (
+            {"server", "end"} if on == "ec2" else {"service", "node", "end"}
+        )
+        assert max(map(len, roles)) <= 64
         if on == "ec2":
             assert [server["SubnetId"] for server in account.servers()] == [subnets[0]]
 

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from verger.cli.cloud_options import OUTSIDE_EU, REGION
+from verger.cli.cloud_options import OUTSIDE_EU, REGION, ROLE_PREFIX
 from verger.errors import CloudError, UsageError
 from verger.progress import FAIL, show, tell
 
@@ -47,16 +47,21 @@ def check_command(
     metavar="N",
     help="The first or a further one, where so many buckets take more than one policy.",
 )
+@ROLE_PREFIX
 @REGION
-def policy_command(buckets: tuple[str, ...], part: int | None, region: str) -> None:
+def policy_command(
+    buckets: tuple[str, ...], part: int | None, role_prefix: str, region: str
+) -> None:
     """Print the policy that a user needs who runs Verger on AWS with these buckets.
 
     AWS takes policies of 6,144 characters, which hold four buckets or so: of more, this says how
     many policies they take.
     """
+    from verger.cloud.parameters import check_role_prefix
     from verger.cloud.policy import LONGEST, user_policies
 
-    parts = user_policies(list(buckets), region)
+    check_role_prefix(role_prefix)
+    parts = user_policies(list(buckets), region, role_prefix)
     if not 0 < (part or len(parts)) <= len(parts) or (part is None and len(parts) > 1):
         raise UsageError(
             f"These {len(buckets)} buckets take {len(parts)} policies of {LONGEST:,} characters.",

@@ -347,6 +347,7 @@ def _planned(
     outside_eu: bool,
     kms_keys: tuple[str, ...],
     boundary: str,
+    role_prefix: str,
     notify: str,
     **sizes: Any,
 ) -> tuple[Job, Plan]:
@@ -371,6 +372,7 @@ def _planned(
         outside_eu=outside_eu,
         kms_keys=kms_keys,
         boundary=boundary,
+        role_prefix=role_prefix,
         notify=notify,
         other_types=() if sizes["instance_type"] else None,
     )

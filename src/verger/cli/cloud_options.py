@@ -66,6 +66,12 @@ SIZES: tuple[Option, ...] = (
     ),
     FREE_PLAN,
 )
+ROLE_PREFIX: Option = click.option(
+    "--role-prefix",
+    default="",
+    metavar="TEXT",
+    help="What names of roles begin with, where the account wants that (default: AWS names them).",
+)
 FENCES: tuple[Option, ...] = (
     click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
     OUTSIDE_EU,
@@ -89,6 +95,7 @@ FENCES: tuple[Option, ...] = (
         metavar="ARN",
         help="Policy that bounds the roles of the job, where the account wants one.",
     ),
+    ROLE_PREFIX,
 )
 SUBNETS: Option = click.option(
     "--subnet",

@@ -62,6 +62,8 @@ class Job:
     """ARNs of the customer's keys that the buckets are encrypted with."""
     boundary: str = ""
     """ARN of the policy that bounds what its roles may do; empty where there is none."""
+    role_prefix: str = ""
+    """What the names of its roles begin with; empty where AWS names them."""
     notify: str = ""
     """ARN of a topic of SNS that is told how it ended; empty for none."""
     notebook: str = ""

@@ -28,6 +28,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Those that have Spark 3.5 or 4, and Python 3.11.
 _RELEASE = re.compile(r"emr-(7|spark-8)\.[0-9]+\.[0-9]+")
 _TOPIC = re.compile(r"arn:aws:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+_ROLE_PREFIX = re.compile("[A-Za-z0-9_-]{0,8}")  # JOB has 47 letters at most, the rest 8
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Of a bucket as a whole; what else is empty is left to the template.
 _MAY_BE_EMPTY = ("PhotosPrefix", "StorePrefix")
@@ -70,6 +71,7 @@ def check(job: Job) -> None:
     if job.nodes < 1 or (job.on == "ec2" and job.nodes != 1):
         raise UsageError(f"--nodes {job.nodes}: an EC2 run has one server, the others one or more.")
     _check_topic(job)
+    check_role_prefix(job.role_prefix)
     if job.notebook and job.on != "ec2":
         raise UsageError(
             f"--on {job.on}: a notebook is opened on one server, whose Spark has all its cores.",
@@ -98,6 +100,15 @@ def _check_topic(job: Job) -> None:
             hint="Leave it out.",
         )
     check_region(found[1], "--notify: the topic", outside_eu=job.outside_eu)
+
+
+def check_role_prefix(prefix: str) -> None:
+    """Raise `UsageError` for what no role's name can begin with: with a job's it has 64 letters."""
+    if not _ROLE_PREFIX.fullmatch(prefix):
+        raise UsageError(
+            f"--role-prefix {prefix}: no beginning of a role's name.",
+            hint="Give up to 8 letters, digits, underscores and hyphens.",
+        )
 
 
 def check_email(email: str) -> None:
@@ -177,6 +188,7 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         "StorePrefix": store[1],
         "KmsKeys": ",".join(job.kms_keys),
         "Boundary": job.boundary,
+        "RolePrefix": job.role_prefix,
         "Notify": job.notify,
     }
     if job.network is not None and job.on != "serverless":

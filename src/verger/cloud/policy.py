@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 # 6,144 characters"; "IAM doesn't count white space when calculating the size of a policy".
 LONGEST = 6144
 """Characters that a managed policy may have."""
+_NAMED_BY_PREFIX = ("role", "instance-profile")
 _BUCKET, _REGION = "MY-BUCKET", "eu-west-1"
 # What stands for all that a pattern of the policy means, where AWS is asked about one of them.
 _ONE = {"verger-*": "verger-check", "photos/*": "photos/1.jpg", "*.log": "store.log"}
@@ -41,23 +42,30 @@ def template() -> dict[str, Any]:
     return policy
 
 
-def user_policies(buckets: list[str], region: str) -> list[dict[str, Any]]:
+def user_policies(buckets: list[str], region: str, role_prefix: str = "") -> list[dict[str, Any]]:
     """Return the policy for a user of these buckets, in one region; several, where one is too long.
 
-    The first has all that is not of a bucket, and each as many buckets as it holds.
+    The first has all that is not of a bucket, and each as many buckets as it holds. With a
+    `role_prefix` the roles of jobs are those whose names begin with it.
     """
     shares: list[list[str]] = [[]]
     for bucket in buckets:
-        if characters(_share(shares, [*shares[-1], bucket], region)) <= LONGEST:
+        tried = _share(shares, [*shares[-1], bucket], region, role_prefix)
+        if characters(tried) <= LONGEST:
             shares[-1].append(bucket)
         else:
             shares.append([bucket])
-    return [_share(shares[:number], share, region) for number, share in enumerate(shares, 1)]
+    return [
+        _share(shares[:number], share, region, role_prefix)
+        for number, share in enumerate(shares, 1)
+    ]
 
 
-def _share(shares: list[list[str]], buckets: list[str], region: str) -> dict[str, Any]:
+def _share(
+    shares: list[list[str]], buckets: list[str], region: str, role_prefix: str
+) -> dict[str, Any]:
     """Return the policy of the last of these shares, with the buckets that it is to have."""
-    policy = user_policy(buckets, region)
+    policy = user_policy(buckets, region, role_prefix)
     if len(shares) > 1:
         mine = [one for one in template()["Statement"] if _BUCKET in json.dumps(one["Resource"])]
         names = {one["Sid"] for one in mine}
@@ -70,7 +78,7 @@ def characters(policy: dict[str, Any]) -> int:
     return len(json.dumps(policy, separators=(",", ":")))
 
 
-def user_policy(buckets: list[str], region: str) -> dict[str, Any]:
+def user_policy(buckets: list[str], region: str, role_prefix: str = "") -> dict[str, Any]:
     """Return all that a user of these buckets has to be allowed, in one region, however long."""
     policy = template()
     for statement in policy["Statement"]:
@@ -83,6 +91,8 @@ def user_policy(buckets: list[str], region: str) -> dict[str, Any]:
         ]
         statement["Resource"] = filled if len(filled) > 1 else filled[0]
     text = json.dumps(policy).replace(f'"{_REGION}"', json.dumps(region))
+    for kind in _NAMED_BY_PREFIX:
+        text = text.replace(f":{kind}/verger-", f":{kind}/{role_prefix}verger-")
     filled_in: dict[str, Any] = json.loads(text)
     return filled_in
 

@@ -39,6 +39,7 @@ def job_of(
     outside_eu: bool = False,
     kms_keys: tuple[str, ...] = (),
     boundary: str = "",
+    role_prefix: str = "",
     notify: str = "",
     other_types: tuple[str, ...] | None = None,
 ) -> Job:
@@ -77,6 +78,7 @@ def job_of(
         outside_eu=outside_eu,
         kms_keys=kms_keys,
         boundary=boundary,
+        role_prefix=role_prefix,
         notify=notify,
         other_types=other_types if other_types is not None else instead_of(chosen),
         # Only a server's own Spark is told: elsewhere the platform keeps the page.

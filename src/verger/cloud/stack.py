@@ -42,7 +42,7 @@ def submit(
                     {"ParameterKey": key, "ParameterValue": value}
                     for key, value in parameters.items()
                 ],
-                Capabilities=["CAPABILITY_IAM"],
+                Capabilities=["CAPABILITY_NAMED_IAM"],
                 Tags=[{"Key": TAG, "Value": job}],
                 OnFailure="ROLLBACK" if keep else "DELETE",
                 TimeoutInMinutes=MINUTES_TO_CREATE,
