@@ -231,6 +231,8 @@ NOW = 1_000_000.0
         ([], [], 600.0, 600.0),
         ([{"execution_state": "idle", "last_activity": "1970-01-12T13:00:00.000Z"}], [], 0.0,
          997_200.0),
+        ([{"execution_state": "starting", "last_activity": "1970-01-12T13:00:00.000Z"}], [], 0.0,
+         997_200.0),
         ([{"execution_state": "busy", "last_activity": "1970-01-12T13:00:00Z"}], [], 0.0, NOW),
         ([{"execution_state": "idle"}], [{"last_activity": "1970-01-12T13:30:00Z"}], 0.0,
          999_000.0),

@@ -199,7 +199,8 @@ def last_active(
 
     `kernels` and `terminals` are as Jupyter's API tells them. A page that is open does nothing.
     """
-    if any(kernel.get("execution_state") in ("busy", "starting") for kernel in kernels):
+    # One that nobody came to is `starting` for ever.
+    if any(kernel.get("execution_state") == "busy" for kernel in kernels):
         return now
     moments = [one["last_activity"] for one in (*kernels, *terminals) if one.get("last_activity")]
     return max([since, saved, *(dt.datetime.fromisoformat(one).timestamp() for one in moments)])
