@@ -73,7 +73,11 @@ class Root:
         return self.path / name.lstrip("/")
 
     def run(
-        self, line: list[str], env: Mapping[str, str], cwd: str = "/root"
+        self,
+        line: list[str],
+        env: Mapping[str, str],
+        cwd: str = "/root",
+        patience: float = PATIENCE,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end, with this environment and nothing else."""
         given = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **env}
@@ -88,5 +92,5 @@ class Root:
                 "sh", "-ec", inside, "sh", str(self.path), cwd, *line,
             ],
             env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=PATIENCE,
+            timeout=patience,
         )  # fmt: skip

@@ -5,6 +5,7 @@ test_server_real.py runs the rest for real.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,40 @@ def test_a_server_for_a_notebook_gets_what_a_notebook_needs(
         assert any(word.startswith("jupyterlab==") for word in asked) is bool(notebook)
         assert any(word.startswith("numpy==") for word in asked)
         assert str({"mllib": bool(notebook)}) in asked  # its models are saved and read by MLlib
+
+
+def test_what_was_changed_is_saved_and_what_is_gone_is_deleted(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    (tmp_path / "features").mkdir()
+    for name in ("verger.en.ipynb", "features/part 0.parquet"):
+        (tmp_path / name).write_text("copied from there")
+        account.put("results", f"store/notebook/{name}", b"copied from there")
+    saved = lab.Saved(tmp_path, "s3://results/store/notebook")
+
+    def there() -> dict[str, int]:
+        found = account.client("s3").list_objects_v2(Bucket="results")["Contents"]
+        return {each["Key"].removeprefix("store/notebook/"): each["Size"] for each in found}
+
+    account.client("s3").delete_object(Bucket="results", Key="store/notebook/verger.en.ipynb")
+    saved.save()
+    assert set(there()) == {"features/part 0.parquet"}  # what has not changed is not sent
+
+    (tmp_path / "verger.en.ipynb").write_text("changed")
+    (tmp_path / "features" / "part 0.parquet").unlink()
+    (tmp_path / "features" / "part é.parquet").write_text("new")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "a.ipynb").write_text("JupyterLab's own")
+    saved.save()
+    assert there() == {"verger.en.ipynb": 7, "features/part é.parquet": 3}
+    assert time.time() - saved.changed() < 60
+
+    (tmp_path / "verger.en.ipynb").write_text("changed again")
+    monkeypatch.setattr(saved, "_bucket", "gone")
+    saved.save()  # is said, and tried again
+    with pytest.raises(lab.Failed, match="s3://results/store/notebook cannot be written"):
+        saved.save(insist=True)
 
 
 NOW = 1_000_000.0

@@ -94,7 +94,7 @@ def check_a_notebook_on_it(s3: S3, root: Root, scratch: S3Store) -> None:
     with lab.working():
         ran = root.run(
             ["bash", "-c", line, "job.sh", *machine._quoted(machine.arguments(asked))], env,
-            cwd=WORK,
+            cwd=WORK, patience=500,
         )  # fmt: skip
     log = read(scratch, "logs/progress.log")
     assert ran.returncode == 0, log

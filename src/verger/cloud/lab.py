@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import boto3
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 
 from verger.cloud.machine import LAB_PORT, READY_KEY, TOKEN_KEY
 
@@ -53,12 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
         _say("Copying STORE and PHOTOS to the server.")
         _copy(given.store, store)
         _copy(given.photos, photos)
+        saved = Saved(folder, f"{given.store.rstrip('/')}/notebook")
         if given.overwrite or not notebook.exists():
             _say("Running the notebook.")
             _execute(notebook, store, photos, given.language)
         else:
             _say(f"STORE has {notebook.name} already: it is opened as it is.")
-        saved = Saved(folder, f"{given.store.rstrip('/')}/notebook")
         saved.save()
         lab = Lab(folder, given.port, _token(given.scratch))
         with lab.running():
@@ -77,30 +79,50 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Saved:
-    """A folder of this machine, and where it is saved."""
+    """A folder of this machine that was copied from S3, and is saved there."""
 
     def __init__(self, folder: Path, to: str) -> None:
         self.to = to
         self._folder = folder
-        self._newest = 0.0
+        self._bucket, _, self._prefix = to.removeprefix("s3://").partition("/")
+        self._client = boto3.client("s3")
+        self._there = self._files()
 
     def changed(self) -> float:
         """Return when something in it was last changed, in seconds of Unix."""
-        files = (path for path in self._folder.rglob("*") if _ASIDE not in path.parts)
-        return max((_modified(path) for path in files), default=0.0)
+        return max((moment for moment, _ in self._files().values()), default=0.0)
 
     def save(self, *, insist: bool = False) -> None:
-        """Save what has changed; a failure is told, or raises `Failed` with `insist`."""
-        newest = self.changed()
-        if newest == self._newest and not insist:
-            return
+        """Send what is new or changed, and delete what is gone.
+
+        A failure is told, and made good by the next time; with `insist` it raises `Failed`.
+        """
+        now = self._files()
         try:
-            _aws("sync", str(self._folder), self.to, "--exclude", f"*{_ASIDE}/*")
-            self._newest = newest
-        except Failed as error:
+            for name in now:
+                if now[name] != self._there.get(name):
+                    path, key = str(self._folder / name), f"{self._prefix}/{name}"
+                    self._client.upload_file(path, self._bucket, key)
+                    self._there[name] = now[name]
+            for name in self._there.keys() - now.keys():
+                self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+                del self._there[name]
+        except (BotoCoreError, ClientError, Boto3Error, OSError) as error:
+            what = f"{self.to} cannot be written: {error}"
             if insist:
-                raise
-            _say(f"{error} Trying again in a minute.")
+                raise Failed(what) from None
+            _say(f"{what} Trying again in a minute.")
+
+    def _files(self) -> dict[str, tuple[float, int]]:
+        """Return when each file was changed, and its size, by its path in the folder."""
+        found = {}
+        for path in self._folder.rglob("*"):
+            with contextlib.suppress(OSError):  # it is gone
+                if path.is_file() and _ASIDE not in path.parts:
+                    state = path.stat()
+                    name = path.relative_to(self._folder).as_posix()
+                    found[name] = (state.st_mtime, state.st_size)
+        return found
 
 
 class Lab:
@@ -249,12 +271,6 @@ def _token(scratch: str) -> str:
 def _put(scratch: str, key: str, what: object) -> None:
     bucket = scratch.removeprefix("s3://").rstrip("/")
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(what).encode())
-
-
-def _modified(path: Path) -> float:
-    with contextlib.suppress(OSError):  # it is gone
-        return path.stat().st_mtime
-    return 0.0
 
 
 def _end(number: int, _frame: object) -> NoReturn:
