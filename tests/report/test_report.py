@@ -377,29 +377,6 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
     write_report(tmp_path / "store")
 
 
-@pytest.mark.slow
-def test_a_first_report_has_a_neighbour_map_where_that_is_quick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos = {f"{v}/{view}.jpg": jpeg(v, view) for v in VARIETIES[:2] for view in range(VIEWS)}
-    store = make_store(lay(tmp_path / "photos", photos), tmp_path / "store")
-
-    def kinds() -> list[str]:
-        return [one.kind for one in build(store).maps]
-
-    assert "neighbours" not in kinds()  # so few are seen at a glance
-    monkeypatch.setattr(positions, "QUICK", range(20, 6_001))
-    assert kinds()[0] == "neighbours"
-    monkeypatch.setattr(positions, "QUICK", range(20, 2 * VIEWS))
-    assert "neighbours" not in kinds()
-    monkeypatch.setattr(positions, "QUICK", range(20, 6_001))
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "openTSNE", None)
-        assert "neighbours" not in kinds()
-    write_report(store.root, "pca")
-    assert "neighbours" not in kinds()  # whoever gave it up is not given it again
-
-
 def test_the_neighbour_map_says_what_it_needs(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -325,8 +325,7 @@ def serve_command(store: str, **options: Any) -> None:
     type=click.Choice(["pca", "neighbours"]),
     help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`: "
     "pip install -e '.[map]' in the folder of Verger's sources. "
-    "[default: as on the page that is there; on a first one by neighbours, where the extra is "
-    "installed and it has 300 to 6,000 photos, else pca]",
+    "[default: as on the page that is there, or pca]",
 )
 @click.option(
     "--language",

@@ -61,12 +61,11 @@ def write_report(
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
     `map_kind` is one of `positions.MAPS`, or None for a map by neighbours where the page that is
-    there has one, or there is none and `positions.is_quick`; `language` one of
-    `translations.LANGUAGES`, or None for that of the page that is there; `gathered` is what the
-    run took along, where it has just been. What an earlier report left is replaced file by file,
-    each whole or not at all, the page last. Returns where the page is. Raises `StoreError` where
-    STORE has no finished run or cannot be written, and `UsageError` where the neighbour map's
-    library is missing.
+    there has one; `language` one of `translations.LANGUAGES`, or None for that of the page that is
+    there; `gathered` is what the run took along, where it has just been. What an earlier report
+    left is replaced file by file, each whole or not at all, the page last. Returns where the page
+    is. Raises `StoreError` where STORE has no finished run or cannot be written, and `UsageError`
+    where the neighbour map's library is missing.
     """
     store = Store(store_root)
     if map_kind == positions.NEIGHBOUR_MAP:

@@ -162,9 +162,6 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     corrections = Corrections.read(store.place)
     map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
     earlier = _earlier_neighbours(store, photos, sample.rows[map_rows])
-    is_first = not store.place.exists(f"{REPORT}/{positions.MAP}")
-    if map_kind is None and is_first and positions.is_quick(len(map_rows)):
-        map_kind = NEIGHBOUR_MAP
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,6 @@ PCA_MAP, LABEL_MAP, NEIGHBOUR_MAP = "pca", "labels", "neighbours"
 MAPS = (PCA_MAP, NEIGHBOUR_MAP)
 MAP = "map.parquet"
 _FEWEST = _NEAREST = 10
-# Photos for which a first report makes a map by neighbours unasked: more take over ten seconds.
-QUICK = range(300, 6_001)
 _COMPONENTS = 50
 
 
@@ -40,11 +37,6 @@ def by_components(projected: Floats) -> Positions:
 def by_labels(model: Discriminant, features: Floats) -> Positions:
     """Lay photos out by the first two directions of the discriminant projection."""
     return Positions(LABEL_MAP, _two(model.transform(features)))
-
-
-def is_quick(photos: int) -> bool:
-    """Say whether a map by neighbours of so many photos is made unasked."""
-    return photos in QUICK and find_spec("openTSNE") is not None
 
 
 def need_neighbour_map() -> None:
