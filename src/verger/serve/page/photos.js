@@ -7,7 +7,7 @@ import { png } from "./png.js";
 
 export const MOST = 5;
 const SIDE = 256; // pixels, where the server does not say how many it looks at
-const MOST_PIXELS = 2_000_000; // of what is sent
+const MOST_PIXELS = 4_000_000; // of what is sent
 
 // Returns { file, blob, url }: blob is what is sent. url is null where the browser cannot show the
 // file (HEIC in most), which is then sent as it is.
