@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 import nbformat
 import obstore
+import pytest
 
 from debian import Root
 from seaweed import S3
@@ -31,6 +32,7 @@ WORK = "/var/tmp/verger"  # noqa: S108 - of the server, and no temporary folder
 COMPILED = f"{WORK}/compiled"
 
 
+@pytest.mark.timeout(1500)  # a run and a notebook, on a machine that may be busy
 def test_the_servers_boot_script_makes_the_store(
     photos_in_s3: S3, root: Root, tmp_path: Path
 ) -> None:
