@@ -125,6 +125,7 @@ class CsvLabels(Labeller):
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
         self._are_names = not any("/" in path for path in self._rows)
+        self._whole: frozenset[str] = frozenset()  # rows that are no names, but whole paths
 
     def _read(self, text: str) -> dict[str, str]:
         if not text.strip():
@@ -171,8 +172,9 @@ class CsvLabels(Labeller):
         yield path
         yield path.strip()
         yield from (before + path for before in self._before)
-        if self._are_names:
-            yield path.rpartition("/")[2]
+        name = path.rpartition("/")[2]
+        if self._are_names and name not in self._whole:
+            yield name
 
     def check(self) -> None:
         """Refuse a file that names none of the photos, or one with two labels."""
@@ -221,6 +223,11 @@ class LabelSheet(CsvLabels):
 
     def _says(self, row: str) -> bool:
         return super()._says(row) or bool(self._decisions[row])
+
+    def prefer(self, paths: Iterable[str]) -> None:
+        """Have a row that is the whole path of one of these photos name no other photo."""
+        if self._are_names:
+            self._whole = frozenset(path for path in paths if path in self._rows)
 
     def decided(self, path: str) -> tuple[str, str | None] | None:
         """Return the decision on a photo, as it is written, and its label; None if it has no row.

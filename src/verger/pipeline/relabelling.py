@@ -83,7 +83,9 @@ def _applied(store: Store, sheet: str | Path, *, new_labels: bool) -> Relabellin
     read = LabelSheet(Path(sheet), top)
     labels: set[str] = set()
     asked: list[tuple[Known, Decision, str | None]] = []
-    for row in _photos(store.place, store.table(FEATURES), store.table(REJECTS)):
+    tables = store.table(FEATURES), store.table(REJECTS)
+    read.prefer(row.path for row in _photos(store.place, *tables))
+    for row in _photos(store.place, *tables):
         if row.label is not None:
             labels.add(row.label)
         if (decided := read.decided(row.path)) is not None:
