@@ -2,6 +2,7 @@
 
     --before SRC       src/ of an older checkout, measured in turn with this one
     --rows 1000000     a STORE of so many generated photos in place of STORE
+    --keep FOLDER      where that STORE is kept, and found again
     --engine spark     as `verger reduce` has it, where this checkout shall not choose
     --rounds 2
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("store", type=Path, nargs="?", help="a STORE on the disk, which stays")
     parser.add_argument("--before", type=Path, help="src/ of an older checkout")
     parser.add_argument("--rows", type=int, default=0, help="generate a STORE of so many rows")
+    parser.add_argument("--keep", type=Path, help="where the generated STORE is kept")
     parser.add_argument("--engine", help="of this checkout")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2)
@@ -68,7 +70,7 @@ def main() -> None:
     taken: dict[tuple[str, str], Taken] = {}
     with tempfile.TemporaryDirectory(prefix="verger-bench-") as name:
         scratch = Path(name)
-        store = options.store or _generated(scratch / "store", options.rows)
+        store = options.store or _generated(options.keep or scratch / "store", options.rows)
         for number in range(options.rounds):
             for who, source in sources.items() if number % 2 == 0 else reversed(sources.items()):
                 one = taken.setdefault(("disk", who), Taken())
@@ -146,6 +148,8 @@ def _served(store: Path, scratch: Path) -> Iterator[tuple[S3, Proxy]]:
 
 def _generated(root: Path, rows: int) -> Path:
     """Make a STORE of generated photos; files of features are in order of path, as a run's are."""
+    if (root / "run.json").exists():
+        return root
     report.generate(root, rows)
     first = 0
     for file in sorted((root / "features").iterdir()):

@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -72,11 +75,6 @@ def generate(root: Path, rows: int) -> None:
     rng = np.random.default_rng(0)
     means = rng.normal(0, 1, (_LABELS, 64)).astype(np.float32)
     mix = rng.normal(0, 0.2, (64, _FEATURES)).astype(np.float32)
-    bases = [
-        Image.fromarray(render_photo(variety, view, views=_VIEWS))
-        for variety in VARIETIES
-        for view in range(_VIEWS)
-    ]
     store = Store(root)
     backbone = {"name": "generated", "sha256": "generated", "features": _FEATURES,
                 "image_size": 224, "resize_shorter_side": 256}  # fmt: skip
@@ -85,12 +83,11 @@ def generate(root: Path, rows: int) -> None:
     for folder in parts.values():
         folder.mkdir(parents=True, exist_ok=True)
     files, moments, unit = [], [], []
-    for first in range(0, rows, _ROWS):
-        n = min(_ROWS, rows - first)
+    for first, (thumbnails, small) in _pictures_of(rows):
+        n = len(thumbnails)
         codes = rng.integers(0, _LABELS, n)
         block = np.abs((means[codes] + rng.normal(0, 0.7, (n, 64))) @ mix).astype(np.float32)
         labels = [f"label {code:03}" for code in codes]
-        thumbnails = _thumbnails(rng, bases, first, n)
         table = pa.table(
             {
                 "path": [f"{label}/{first + row}.jpg" for row, label in enumerate(labels)],
@@ -100,7 +97,7 @@ def generate(root: Path, rows: int) -> None:
                 "height": pa.array(np.full(n, 480, np.int32)),
                 "bytes": pa.array(rng.integers(20_000, 90_000, n)),
                 "thumbnail": thumbnails,
-                "picture": [small_picture(one) for one in thumbnails],
+                "picture": small,
             }
         )
         files.append(parts[FEATURES] / f"part-{first // _ROWS:05}.parquet")
@@ -190,10 +187,30 @@ def _lists(block: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> pa.ListA
     return pa.ListArray.from_arrays(offsets, pa.array(block.ravel()))
 
 
-def _thumbnails(
-    rng: np.random.Generator, bases: list[Image.Image], first: int, n: int
-) -> list[bytes]:
+def _pictures_of(rows: int) -> Iterator[tuple[int, tuple[list[bytes], list[bytes]]]]:
+    """Give each file's first row, thumbnails and small pictures, which all cores make."""
+    starts = range(0, rows, _ROWS)
+    with ProcessPoolExecutor() as pool:
+        yield from zip(starts, pool.map(_pictures, starts, [rows] * len(starts)), strict=True)
+
+
+def _pictures(first: int, rows: int) -> tuple[list[bytes], list[bytes]]:
+    thumbnails = _thumbnails(first, min(_ROWS, rows - first))
+    return thumbnails, [small_picture(one) for one in thumbnails]
+
+
+@cache
+def _bases() -> list[Image.Image]:
+    return [
+        Image.fromarray(render_photo(variety, view, views=_VIEWS))
+        for variety in VARIETIES
+        for view in range(_VIEWS)
+    ]
+
+
+def _thumbnails(first: int, n: int) -> list[bytes]:
     """Cut, mirror and light rendered photos anew for each row; every thousandth is a copy."""
+    rng, bases = np.random.default_rng(first), _bases()
     out: list[bytes] = []
     for row in range(first, first + n):
         if row % _COPIED == _COPIED - 1:
