@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +20,7 @@ from verger.cloud.plan import (
     estimate,
 )
 from verger.cloud.plan_lines import clock, plan_lines
+from verger.cloud.planning import plan_of
 from verger.cloud.prices import regions, table_prices
 from verger.cloud.sizes import FREE_PLAN
 from verger.errors import BudgetError, UsageError
@@ -247,3 +248,11 @@ def test_spot_servers_spare_half_of_what_servers_cost_and_nothing_else() -> None
         spared = sum(line.cost for line in works) / 2 * 1.25
         assert one.eur - one.spot_eur == pytest.approx(PRICES.euros(spared))
     assert any("With --spot it costs some" in line for line in plan_lines(plan, 10))
+
+
+def test_what_cannot_be_is_refused_before_photos_are_listed() -> None:
+    def measure() -> NoReturn:
+        raise AssertionError("millions were listed")
+
+    with pytest.raises(UsageError):
+        plan_of(measure, instance_type="c7g.xlarge", architecture="x86_64", live=False)

@@ -44,14 +44,18 @@ def plan_notebook(aws: Aws, photos: str, store: str, **sizes: Any) -> Plan:
     Raises what `record_of` raises, and `PhotosError` where there is no photo.
     """
     made = record_of(aws, store).get("backbone") or {}
-    count, size = _measured(aws, photos)
-    if not count:
-        raise PhotosError(f"No photo in {photos}.", hint="Say where they are: --photos.")
-    work = Workload(
-        photos=count, size=size, listed=count, csv=False,
-        views=len(views_of(made)) if made else 1, copied=size + count * _STORE_BYTES,
-    )  # fmt: skip
-    return plan_of(work, [], on="ec2", region=aws.region, **sizes)
+
+    def measure() -> tuple[Workload, list[str]]:
+        count, size = _measured(aws, photos)
+        if not count:
+            raise PhotosError(f"No photo in {photos}.", hint="Say where they are: --photos.")
+        work = Workload(
+            photos=count, size=size, listed=count, csv=False,
+            views=len(views_of(made)) if made else 1, copied=size + count * _STORE_BYTES,
+        )  # fmt: skip
+        return work, []
+
+    return plan_of(measure, on="ec2", region=aws.region, **sizes)
 
 
 def notebook_job(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 
 from verger.cloud.account import is_on_the_free_plan
 from verger.cloud.counting import check_store, count
@@ -41,27 +42,28 @@ def planned(
     table, with a note; True insists. `free_plan` None asks AWS there too. Raises what `count`,
     `estimate` and `live_prices` raise.
     """
-    notes: list[str] = []
-    if photos_count is not None:
-        if store is not None:
-            check_store(store)
-        size = round(photos_count * photo_kb * 1e3)
-        work = Workload(
-            photos=photos_count, size=size, listed=photos_count, csv=csv, views=views or 1
-        )
-    elif photos is None or store is None:
-        raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
-    else:
-        work, notes = count(photos, store, reporter, csv=csv, views=views)
+
+    def measure() -> tuple[Workload, list[str]]:
+        if photos_count is not None:
+            if store is not None:
+                check_store(store)
+            size = round(photos_count * photo_kb * 1e3)
+            work = Workload(
+                photos=photos_count, size=size, listed=photos_count, csv=csv, views=views or 1
+            )
+            return work, []
+        if photos is None or store is None:
+            raise UsageError("A plan needs PHOTOS and STORE, or --photos-count N.")
+        return count(photos, store, reporter, csv=csv, views=views)
+
     return plan_of(
-        work, notes, hours=hours, on=on, architecture=architecture, instance_type=instance_type,
+        measure, hours=hours, on=on, architecture=architecture, instance_type=instance_type,
         nodes=nodes, region=region, live=live, free_plan=free_plan,
     )  # fmt: skip
 
 
 def plan_of(
-    work: Workload,
-    notes: list[str],
+    measure: Callable[[], tuple[Workload, list[str]]],
     *,
     hours: float = DEFAULT_HOURS,
     on: Platform | None = None,
@@ -72,9 +74,13 @@ def plan_of(
     live: bool | None = None,
     free_plan: bool | None = None,
 ) -> Plan:
-    """Plan what there is to do; `notes` are told with it. The rest is as in `planned`."""
+    """Plan what `measure` finds to do; its notes are told with it. The rest is as in `planned`.
+
+    It may list millions of photos: what else can be wrong is looked at first.
+    """
     _check_names(instance_type, architecture, on, nodes)
     prices, price_notes = _prices(region, live)
+    work, notes = measure()
     if free_plan is None:
         free_plan = is_signed_in() and is_on_the_free_plan()
     plan = estimate(
