@@ -150,7 +150,9 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     finished, framing = str(record["finished"]), framing_of(record["backbone"])
     backbone, closest = f"{record['backbone']['sha256']} {framing}", max(framing.views)
     old = last_summary(store, finished)
-    sample = _sample(table, photos, duplicates, pca, old, gathered)
+    leaks = find_leaks(photos, duplicates)
+    twins = [*duplicates.in_order(photos.codes)[:MOST_GROUPS], *leaks[:MOST_GROUPS]]
+    sample = _sample(table, photos, [duplicates.rows[group] for group in twins], pca, old, gathered)
     codes = photos.codes[sample.rows]
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
@@ -184,7 +186,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         ),
         outliers=find_outliers(raw, codes),
         oddities=tuple(find_oddities(photos, sample)),
-        leaks=tuple(find_leaks(photos, duplicates)),
+        leaks=tuple(leaks),
         spellings=tuple(find_spellings(photos.names, photos.counts())),
         unbalanced=tuple(unbalanced(photos.counts())),
         formats=_formats(photos),
@@ -218,18 +220,14 @@ def _looked_over(table: Table, gathered: Gathered | None) -> tuple[Photos, Dupli
 def _sample(
     table: Table,
     photos: Photos,
-    duplicates: Duplicates,
+    groups: list[npt.NDArray[np.int64]],
     pca: PCA,
     old: Summary | None,
     gathered: Gathered | None,
 ) -> Sample:
     places = photos.places
     rows = looked_at(photos.codes[places], lambda: keys_of(photos.paths)[places])
-    groups = duplicates.in_order(photos.codes)[:MOST_GROUPS]
-    groups += find_leaks(photos, duplicates)[:MOST_GROUPS]
-    twins = np.concatenate(
-        [np.zeros(0, np.int64), *(duplicates.rows[group][:MOST_OF_A_GROUP] for group in groups)]
-    )
+    twins = np.concatenate([np.zeros(0, np.int64), *(group[:MOST_OF_A_GROUP] for group in groups)])
     besides = photos.rows[twins]
     directions, offset = _directions(pca, old)
     if gathered is None:
