@@ -11,7 +11,15 @@ import pyarrow as pa
 import pytest
 
 from verger.errors import StoreError
-from verger.report.drift import SUMMARY, Summary, compare, load_summaries, save_summaries, summarise
+from verger.report.drift import (
+    KEYS,
+    SUMMARY,
+    Summary,
+    compare,
+    load_summaries,
+    save_summaries,
+    summarise,
+)
 from verger.report.reading import Photos
 from verger.storage.place import place_of
 
@@ -145,3 +153,18 @@ def test_a_summary_with_a_wrong_field_is_none(old: Summary, tmp_path: Path, fiel
     for wrong in ([1.0], "x", None, {"a": 1}):
         (tmp_path / SUMMARY).write_text(json.dumps(raw | {field: wrong}))
         assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+
+
+def test_keys_that_ask_for_more_memory_than_there_is_are_no_keys(
+    old: Summary, tmp_path: Path
+) -> None:
+    """The header alone says so; a reader that trusts it runs out of memory."""
+    save_summaries(tmp_path, old, None)
+    file = tmp_path / KEYS
+    honest = file.read_bytes()
+    length = int.from_bytes(honest[8:10], "little")
+    header = f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({2**50},), }}"
+    file.write_bytes(honest[:10] + header.ljust(length - 1).encode() + b"\n" + honest[-8:])
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+    file.write_bytes(honest)
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is not None

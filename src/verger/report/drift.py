@@ -11,8 +11,6 @@ passes by chance happens less than once in a hundred runs.
 from __future__ import annotations
 
 import base64
-import binascii
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from verger.projections.model_files import count_of
+from verger.projections.npy import array_in
 from verger.projections.pca import PCA
 from verger.report.reading import Floats, Photos
 from verger.storage.place import Place
@@ -230,24 +230,28 @@ def _load(place: Place, prefix: str) -> Summary | None:
         raw = json.loads(place.read(f"{prefix}{SUMMARY}"))
         if raw["format"] != FORMAT:
             return None
-        keys = np.load(io.BytesIO(place.read(f"{prefix}{KEYS}")), allow_pickle=False)
+        photos = count_of(raw, "photos")
+        file = np.frombuffer(place.read(f"{prefix}{KEYS}"), np.uint8)
+        keys = array_in(file, KEYS, "<u8", (photos,)).astype(np.uint64, copy=False)
         shape = tuple(int(side) for side in raw["directions"]["shape"])
         packed = base64.b64decode(raw["directions"]["float32"], validate=True)
         directions = np.frombuffer(packed, "<f4").reshape(shape)
         q = len(directions)
-        if keys.dtype != np.uint64 or keys.ndim != 1 or directions.ndim != 2:
+        if directions.ndim != 2:
             return None
         return Summary(
-            str(raw["finished"]), str(raw["backbone"]), int(raw["photos"]),
+            str(raw["finished"]), str(raw["backbone"]), photos,
             _vector(raw["offset"], q).astype(np.float32), directions.astype(np.float32),
             _vector(raw["mean"], q), _vector(raw["spread"], q),
             {
-                str(name): (int(one["photos"]), _vector(one["mean"], q), _vector(one["spread"], q))
+                str(name): (
+                    count_of(one, "photos"), _vector(one["mean"], q), _vector(one["spread"], q),
+                )
                 for name, one in raw["labels"].items()
             },
             keys,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, binascii.Error):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
