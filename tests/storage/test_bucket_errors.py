@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,26 +72,60 @@ def test_a_body_that_breaks_off_for_ever(s3: S3) -> None:
         assert proxy.counts()["cut"] >= 2  # it was asked for again
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can leave the network out"
+@pytest.mark.parametrize(
+    ("url", "given", "says"),
+    [
+        (
+            "s3://fruit/p",
+            {"AWS_EC2_METADATA_DISABLED": "true"},  # the SDK asks no machine then
+            "no credentials were found. Set AWS_ACCESS_KEY_ID",
+        ),
+        ("gs://fruit/p", {}, "no credentials were found. Set GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://fruit/p", {"AZURE_STORAGE_ACCOUNT_NAME": "orchard"}, "no credentials were found."),
+        ("az://fruit/p", {}, "no storage account was named. Set AZURE_STORAGE_ACCOUNT_NAME."),
+        (
+            "gs://fruit/p",
+            {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"},
+            "the file with the service account's key cannot be read. Check GOOGLE_APPLICATION_",
+        ),
+    ],
 )
-def test_a_bucket_without_credentials(tmp_path: Path) -> None:
-    """A process of its own, where none are to be found, and no machine gives it a role."""
+def test_a_place_without_credentials(
+    tmp_path: Path, url: str, given: dict[str, str], says: str
+) -> None:
+    """A process of its own, where none are to be found, and no machine gives it a role.
+
+    The address at which a machine of a cloud would give one is asked through a proxy that is not
+    there, so that it does not answer, on whatever machine the test runs.
+    """
     script = (
-        "from verger.storage.place import place_of; from verger.errors import PhotosError;"
-        "place_of('s3://fruit/p', PhotosError).is_empty()"
+        "import sys; from verger.storage.place import place_of;"
+        "from verger.errors import PhotosError; place_of(sys.argv[1], PhotosError).is_empty()"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_MAX_ATTEMPTS": "1"}
-    done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-c", script],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    last = done.stderr.strip().splitlines()[-1]
-    assert "s3://fruit/p: no credentials were found. Set AWS_ACCESS_KEY_ID" in last
+    with socket.socket() as port:  # bound, and not listening: whoever calls is refused
+        port.bind(("127.0.0.1", 0))
+        done = subprocess.run(
+            [sys.executable, "-c", script, url],
+            env=env | given | {"HTTP_PROXY": f"http://127.0.0.1:{port.getsockname()[1]}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert f"{url}: {says}" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"],
+)
+def test_a_bucket_of_another_region(s3: S3, code: str) -> None:
+    with faulty(s3.endpoint, Faults(error=1, status=400, code=code)) as proxy:
+        given = s3.behind(proxy.endpoint).environment()
+        assert "the bucket lies in another region. Set AWS_REGION" in said(
+            "s3://fruit/p", given, proxy.endpoint
+        )
 
 
 def test_a_code_is_the_provider_s_own() -> None:
