@@ -21,6 +21,7 @@ ALWAYS, WHEN_IT_MATTERS = "always", "when-it-matters"
 # The settings that decide what is made of the features.
 OF_PROJECTION = ("components", "standardize", "shrinkage", "csv")
 ENGINES = ("auto", "spark", "process")
+WEB_PHOTO_BYTES = 64 * 2**20  # the most that is taken of a photo of a list on the web
 BATCH_SIZES = {"cpu": 4, "cuda": 64}  # by the device
 _VIEWS = re.compile(r"[0-9]+(,[0-9]+)*")
 _AS_VIEWS = "Write it like this: 224,420."
@@ -203,7 +204,7 @@ class RunSettings:
     max_bytes: int = _choice(
         256_000_000,
         "Files with more bytes are rejected before they are read; of a list on the web, those with "
-        "more than 67,108,864 at any rate.",
+        f"more than {WEB_PHOTO_BYTES:,} at any rate.",
         metavar="N",
     )
     max_rejects: float = _choice(

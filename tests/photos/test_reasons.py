@@ -67,9 +67,12 @@ def test_what_is_no_photo_stays_none(tmp_path: Path) -> None:
         (errno.EPERM, True),
         (None, True),
         (errno.ENXIO, False),
-        (errno.EFBIG, False),
     ],
 )
 def test_other_errors_by_their_number(code: int | None, passes: bool) -> None:
     error = OSError(code, "said") if code else OSError("said")
     assert reason_of(error).passes is passes
+
+
+def test_more_bytes_than_are_taken_is_too_large() -> None:
+    assert reason_of(OSError(errno.EFBIG, "longer than 67,108,864 bytes")) is Reason.TOO_LARGE

@@ -447,8 +447,9 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 
 def test_a_body_without_end_is_given_up(site: Site) -> None:
     site.pages["/photos/a.jpg"] = endless
-    with pytest.raises(OSError, match="longer than 67,108,864 bytes"):
+    with pytest.raises(OSError, match="longer than 67,108,864 bytes") as caught:
         photos_of(site, "a.jpg").read("a.jpg")
+    assert reason_of(caught.value) is Reason.TOO_LARGE
     assert site.asked["GET /photos/a.jpg"] == 1
 
 

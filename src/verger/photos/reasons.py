@@ -36,8 +36,8 @@ _MEANING = {
     Reason.NOT_AN_IMAGE: "The content is no image of a kind that Verger reads, whatever its name.",
     Reason.TRUNCATED: "The image ends too early. Copy it again from where it came.",
     Reason.DAMAGED: "The image is complete in length, but its content cannot be decoded.",
-    Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes, or so many "
-    "parts that decoding it would take far more work than a photo.",
+    Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes (or than a web "
+    "server may send), or so many parts that decoding it would take far more work than a photo.",
     Reason.UNSUPPORTED: "An image of a known kind, in a variant that cannot be shown as RGB.",
     Reason.UNREADABLE: "There is nothing to read: no such photo (404 or 410 on the web), a broken "
     "link, no regular file, an address that cannot be asked for.",
@@ -52,12 +52,14 @@ _MEANING = {
 # granted without a trace on the photo, and a server or a disk that fails says nothing of it.
 _FINAL = frozenset({
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL,
-    errno.ENXIO, errno.ENODEV, errno.EFBIG,
+    errno.ENXIO, errno.ENODEV,
 })  # fmt: skip
 
 
 def reason_of(error: OSError) -> Reason:
     """Say why a photo is rejected that could not be read: for good, or this time."""
+    if error.errno == errno.EFBIG:
+        return Reason.TOO_LARGE
     return Reason.UNREADABLE if error.errno in _FINAL else Reason.UNAVAILABLE
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from verger.settings import WEB_PHOTO_BYTES
+
 # Reading photos: how many at once.
 FOLDER_AT_ONCE = 8
 BUCKET_AT_ONCE = 64
 WEB_AT_ONCE = 16  # connections: more would be rude to a server that is somebody's own
 
-# Requests to a bucket. Seconds; a copy of more bytes than that is more than S3 does at once.
+# Requests to a bucket; times in seconds. COPIED_AT_MOST: the largest object that S3 copies in one
+# request.
 BUCKET_ATTEMPTS = 9  # of each request, unless AWS_MAX_ATTEMPTS says otherwise
 BUCKET_PATIENCE = 90.0  # for all attempts of a request together
 BUCKET_TIMEOUT, BUCKET_CONNECT_TIMEOUT = 60.0, 10.0
@@ -18,7 +21,7 @@ WEB_ATTEMPTS = 5
 WEB_REDIRECTS = 5
 WEB_RETRY_AFTER = 30.0  # seconds that a server may ask to wait; for more, no run waits
 WEB_TIMEOUT, WEB_CONNECT_TIMEOUT = 30.0, 10.0  # seconds
-PHOTO_BYTES, PHOTO_PATIENCE = 64 * 2**20, 60.0  # of one photo
+PHOTO_BYTES, PHOTO_PATIENCE = WEB_PHOTO_BYTES, 60.0  # of one photo
 LIST_BYTES, LIST_PATIENCE = 2**30, 600.0  # of the list of photos
 LIST_LINE = 16_384  # characters
 E_TAG = 256  # characters; a longer one is taken for none
