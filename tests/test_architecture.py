@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import textwrap
@@ -14,6 +15,44 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def test_nothing_above_storage_asks_what_kind_of_place_it_has() -> None:
+    """What a caller needs to know of a place is plain data of it, such as `folder`."""
+    source = REPOSITORY / "src" / "verger"
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in source.rglob("*.py")}
+    nodes = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
+    kinds = {
+        node.name
+        for path, node in nodes
+        if isinstance(node, ast.ClassDef)
+        and (path.parent.name == "storage" or {"list", "absolute"} <= _methods(node))
+    }
+    assert {"Source", "Place", "LocalPlace", "Bucket", "WebList", "KnownPhotos"} <= kinds
+    asked = [
+        f"{path.relative_to(source)}:{node.lineno}"
+        for path, node in nodes
+        if path.parent.name != "storage"
+        for what in _kinds_asked_by(node)
+        if kinds & {one.id for one in ast.walk(what) if isinstance(one, ast.Name)}
+    ]
+    assert asked == []
+
+
+def _methods(of: ast.ClassDef) -> set[str]:
+    return {one.name for one in of.body if isinstance(one, ast.FunctionDef)}
+
+
+def _kinds_asked_by(node: ast.AST) -> list[ast.expr]:
+    """Return the classes that an expression asks about: by isinstance, `type() is`, or a case."""
+    match node:
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, kinds]):
+            return [kinds]
+        case ast.Compare(left=ast.Call(func=ast.Name(id="type")), comparators=kinds):
+            return [*kinds]
+        case ast.MatchClass(cls=kind):
+            return [kind]
+    return []
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
 from verger.report.translations import LANGUAGES
-from verger.storage.folder import LocalPlace
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.log import note_drift
@@ -42,11 +41,11 @@ def language_of(store: Store) -> str:
 
 def _originals(store: Store, record: Mapping[str, Any]) -> str | None:
     """Return where PHOTOS lies as seen from the page, where both are on this machine."""
-    photos = Path(str(record.get("photos", "")))
-    if not isinstance(store.place, LocalPlace) or not photos.is_absolute() or not photos.is_dir():
+    photos, folder = Path(str(record.get("photos", ""))), store.place.folder
+    if folder is None or not photos.is_absolute() or not photos.is_dir():
         return None
     try:
-        seen = os.path.relpath(photos, store.place.root.resolve() / REPORT)
+        seen = os.path.relpath(photos, folder.resolve() / REPORT)
     except ValueError:  # another drive
         return None
     return quote(Path(seen).as_posix()) + "/"
