@@ -139,7 +139,7 @@ def tables() -> dict[str, pa.Schema]:
     """Return the Arrow schema of each Parquet table of a STORE."""
     features = SCHEMAS[FEATURES]
     components = features.field("features").with_name("components")
-    # Spark writes the matrix, from what `spark/reduction.py` makes of the features.
+    # `tasks/reduction.py` writes the matrix, from the features.
     matrix = pa.schema([features.field("path"), features.field("label"), components])
     return {**SCHEMAS, MATRIX: matrix}
 

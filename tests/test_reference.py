@@ -185,6 +185,7 @@ def rows_starting(page: Path, start: str) -> list[str]:
     return [line for line in lines if line.startswith(start)]
 
 
+CODE = ("src", "tests", "benchmarks", "scripts")
 PROSE = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 READMES = [REPOSITORY / "README.md", REPOSITORY / "README.fr.md"]
 
@@ -194,6 +195,21 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_a_module_that_a_text_names_is_there() -> None:
+    """Paths such as `photos/decode.py`, in pages and in the code; replaced decisions may be old."""
+    code = [file for name in CODE for file in (REPOSITORY / name).rglob("*.py")]
+    gone = ("has taken its place", "**Replaced.**")
+    pages = [page for page in PROSE if not any(word in page.read_text("utf-8") for word in gone)]
+    stale = {}
+    for file in [*pages, *code]:
+        named = re.findall(r"`((?:\w+/)+\w+\.py)`", file.read_text("utf-8"))
+        homes = [REPOSITORY, REPOSITORY / "src", REPOSITORY / "src" / "verger", file.parent]
+        for path in {*named} - {"scripts/entry.py"}:  # in a job's bucket
+            if not any((home / path).exists() for home in homes):
+                stale[path] = file.relative_to(REPOSITORY).as_posix()
+    assert stale == {}
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)

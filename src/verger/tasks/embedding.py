@@ -1,6 +1,6 @@
 """Embedding photos: one pass, in tasks that write their own parts and give nothing but counts.
 
-No photo and no feature passes through the engine (decision 13).
+No photo and no feature passes through the engine (decision 15).
 """
 
 from __future__ import annotations
