@@ -1,7 +1,7 @@
 """Reducing features: moments in one pass, and the matrix in another, in tasks.
 
-Only moments and counts travel to the driver: no row of features does. (What is rehearsed on, and
-what a report looks at, are read there from the STORE: of 6,000 photos at most.)
+While Spark runs, no row of features reaches the driver, only moments and counts; afterwards it
+reads at most 6,000 (rehearsal) and 12,000 (report), which these tasks gather.
 """
 
 from __future__ import annotations
