@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from benchmarks.contenders import HERE
 from benchmarks.table import machine
+from verger.pipeline.context import Job
 from verger.pipeline.finishing import finish
-from verger.pipeline.job import Job
 from verger.pipeline.reducing import Features, fit, project
 from verger.progress import Silent
 from verger.settings import ALWAYS, WHEN_IT_MATTERS, RunSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verger.cli.answers import verified_lines
-from verger.store.damage import finding
+from verger.store.defects import finding
 from verger.verify import Verified
 
 

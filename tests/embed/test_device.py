@@ -18,8 +18,8 @@ import pytest
 
 from onnx_bytes import pooled_floats
 from verger.embed import gpu, open_backbone
-from verger.embed import session as sessions
-from verger.embed.session import left_to_processor, open_session
+from verger.embed import onnx_session as sessions
+from verger.embed.onnx_session import left_to_processor, open_session
 from verger.errors import UsageError
 from verger.settings import GPU_BACKBONE
 

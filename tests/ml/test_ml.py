@@ -27,7 +27,7 @@ from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
 from verger.spark.ml.columns import width_ahead
-from verger.spark.packing import _partitions
+from verger.spark.moment_chunks import _partitions
 from verger.spark.session import session
 
 pytestmark = pytest.mark.spark

@@ -23,7 +23,7 @@ from verger.pipeline import run
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
-from verger.spark.gpu import Gpus
+from verger.spark.gpu_tasks import Gpus
 from whole_runs import NO_REPORT, Here
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from verger.pipeline.devices import chosen_device
 from verger.pipeline.engines import FEW, takes_spark
 from verger.progress import Silent
 from verger.settings import RunSettings
-from verger.spark.memory import threads_of
+from verger.spark.java_memory import threads_of
 from verger.tasks.embedding import network
 from verger.tasks.engine import Row, ThisProcess
 

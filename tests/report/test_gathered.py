@@ -18,7 +18,7 @@ from verger.report.findings import tables
 from verger.report.reading import read_photos
 from verger.storage.place import LocalPlace
 from verger.store.gathering import Gathered, Gathering, unpacked
-from verger.store.labels import encoded
+from verger.store.label_codes import encoded
 from verger.store.layout import FEATURES, PROJECTION
 from verger.store.matrix import ALL, groups_of, reader
 from verger.store.sampling import keys_of

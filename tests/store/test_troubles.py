@@ -16,7 +16,7 @@ from store.test_store import MADE_BY, claim
 from verger.errors import StoreError, VergerError
 from verger.spark.failures import translated
 from verger.storage.place import LocalPlace
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.store import Store
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from verger.app import runtime
-from verger.app.choosing import chosen
 from verger.app.packing import MOST_PICTURES, Packed, pack, picture
+from verger.app.photo_choice import chosen
 from verger.app.site import MARK, Data, Site, packed, site
 from verger.embed import Backbone
 from verger.errors import UsageError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verger.app.choosing import Ids, evenly, stands_for
+from verger.app.photo_choice import Ids, evenly, stands_for
 from verger.gallery import Gallery
 from verger.photos.decode import Framing
 from verger.projections.discriminant import Discriminant

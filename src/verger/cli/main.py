@@ -17,12 +17,12 @@ import click
 from click.core import ParameterSource
 
 import verger
-from verger.cli.app import app_command
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
 from verger.cli.history import checkout_command, export_command, log_command
 from verger.cli.rejects import rejects_command
 from verger.cli.relabel import relabel_command
+from verger.cli.static_app import app_command
 from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads, ends_soon
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed.card import Card, InputSpec, guessed_input
-from verger.embed.session import first_line, onnxruntime, open_session
+from verger.embed.onnx_session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
 
 

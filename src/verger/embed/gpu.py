@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 from verger.embed.backbone import open_backbone
-from verger.embed.session import no_gpu
+from verger.embed.onnx_session import no_gpu
 from verger.errors import UsageError, VergerError
 from verger.settings import BATCH_SIZES, GPU_BACKBONE
 

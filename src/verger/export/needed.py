@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from verger.embed.session import onnxruntime
+from verger.embed.onnx_session import onnxruntime
 from verger.errors import UsageError, to_add
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verger.embed.session import first_line, onnxruntime, open_session
+from verger.embed.onnx_session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
 from verger.export.needed import needed, quantization
 from verger.export.weights import rounded

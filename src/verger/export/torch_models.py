@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
-from verger.embed.session import first_line
+from verger.embed.onnx_session import first_line
 from verger.errors import BackboneError, UsageError
 from verger.export.needed import needed
 

@@ -33,7 +33,7 @@ from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import LocalPlace, Place
 from verger.store.blocks import matrix
 from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
-from verger.store.labels import Labels, labels_of
+from verger.store.label_codes import Labels, labels_of
 from verger.store.layout import GALLERY
 from verger.store.matrix import ALL, groups_of, reader, rows_of_files
 from verger.store.sampling import Keys, keys_of, stratified

@@ -28,7 +28,7 @@ from verger.gallery.verdict import Odds, Verdict, confidence_of, decide
 from verger.machine.folders import scratch_folder
 from verger.projections.moments import root_unit, unit_length
 from verger.storage.place import Place, store_place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.layout import FEATURES, GALLERY, PROJECTION
 from verger.store.tables import opened
 

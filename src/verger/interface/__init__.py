@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from verger.interface.opened import Store
-from verger.interface.results import Evaluation, Identification, Outcome, Photo, Plan
+from verger.interface.outcomes import Evaluation, Identification, Outcome, Photo, Plan
 from verger.progress import reporter
 from verger.settings import OF_PROJECTION, settings_from
 

@@ -14,7 +14,7 @@ from verger.errors import UsageError
 from verger.gallery.evaluate import evaluate
 from verger.gallery.gallery import Gallery, at_hand
 from verger.gallery.identify import Identifier, bytes_of
-from verger.interface.results import Evaluation, Identification, Photo
+from verger.interface.outcomes import Evaluation, Identification, Photo
 from verger.machine.cores import cores
 from verger.photos.reasons import Reject
 from verger.progress import reporter

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from verger.photos import damage, jpeg, limits, planes, strips, tiff
+from verger.photos import damage, decode_work, jpeg, planes, strips, tiff
 from verger.photos.colour import in_srgb
 from verger.photos.damage import Cut, Damage
 from verger.photos.declared import declared
@@ -125,7 +125,7 @@ def decode(
 
 def _check(data: bytes, kind: str | None, max_pixels: int) -> None:
     """Look at a file of another kind than JPEG before anything of it is decoded."""
-    limits.check(data, kind, max_pixels)
+    decode_work.check(data, kind, max_pixels)
     damage.check(data, kind)
     if kind == "TIFF":
         strips.check(data)
@@ -141,7 +141,7 @@ def _as_decoders_know_it(data: bytes, kind: str | None) -> bytes:
 def _decode_jpeg(data: bytes, framing: Framing, max_pixels: int, thumbnail: bool) -> Photo:
     """Decode a JPEG so that data that are missing or left over are noticed."""
     found = jpeg.layout(data)
-    limits.check_jpeg(data, found, max_pixels)
+    decode_work.check_jpeg(data, found, max_pixels)
     end = jpeg.end_of_data(data, found)
     end = jpeg.check(data, found, end)
     if end is None:
@@ -211,7 +211,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     if image.format in ("HEIF", "TIFF"):  # libheif and Pillow's TIFF reader turn the pixels
         return 1
     if "exif" in image.info:
-        if not limits.may_read_exif(image.info["exif"]):
+        if not decode_work.may_read_exif(image.info["exif"]):
             return 1
     elif image.format == "JPEG" and "xmp" not in image.info:
         return 1

@@ -17,11 +17,11 @@ from verger.errors import CountError, PhotosError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline.choosing import chosen_backbone
-from verger.pipeline.counting import count
+from verger.pipeline.context import Job
+from verger.pipeline.count_check import count
 from verger.pipeline.embedding import embed
 from verger.pipeline.engines import opened
 from verger.pipeline.finishing import finish
-from verger.pipeline.job import Job
 from verger.pipeline.listing import (
     as_made,
     is_fitted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verger.embed import Backbone
 from verger.embed.features import Embedder
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.pipeline.reducing import Features
 from verger.storage.place import Source
 from verger.store.inventory import sizes_of

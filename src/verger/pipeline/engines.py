@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from verger.machine.cores import cores
 from verger.machine.memory import memory_available
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.settings import RunSettings
 from verger.tasks.engine import Engine, ThisProcess
 
@@ -22,7 +22,7 @@ _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
     """Give the engine for so many photos, or rows of features, to work on; Spark ends with it."""
     if not takes_spark(job.settings, to_embed):
-        from verger.spark.memory import threads_of
+        from verger.spark.java_memory import threads_of
 
         yield ThisProcess(job.settings.cores or threads_of(memory_available(), cores()))
         return

@@ -14,7 +14,7 @@ from verger.gallery.build import (
     gathered_vectors,
     write_gallery,
 )
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.pipeline.reducing import Features, Fitted, Projected
 from verger.pipeline.rehearsing import rehearsed
 from verger.store.layout import GALLERY, MATRIX, MATRIX_CSV, PROJECTION

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from verger.errors import StoreError
 from verger.gallery.files import HEADER
 from verger.gallery.projector import Projector, open_projector
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.projections.change import Change, change_of
 from verger.projections.discriminant import ROOT_UNIT, Discriminant, separation_kept
 from verger.projections.feature_moments import FeatureMoments

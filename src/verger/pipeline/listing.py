@@ -8,7 +8,7 @@ from typing import Any
 
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.settings import ALWAYS, OF_PROJECTION, RunSettings
 from verger.storage.place import Source
 from verger.store.corrections import Corrections

@@ -12,8 +12,8 @@ import numpy as np
 from verger.errors import CountError
 from verger.gallery.build import Rehearsal, Vectors
 from verger.gallery.projector import Projector, open_projector
+from verger.pipeline.context import Job
 from verger.pipeline.holding import Compared, Held, compared
-from verger.pipeline.job import Job
 from verger.pipeline.rehearsing import Rehearsed, last_rehearsal
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
@@ -23,7 +23,7 @@ from verger.settings import WHEN_IT_MATTERS, parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
 from verger.store.inventory import edits_of
 from verger.store.kept_moments import KeptMoments, Rewrites, readings
-from verger.store.labels import Labels, labels_of
+from verger.store.label_codes import Labels, labels_of
 from verger.store.layout import PROJECTION
 from verger.store.matrix import Group, groups_of, ranges, rows_of_files
 from verger.store.sampling import Keys, keys_of

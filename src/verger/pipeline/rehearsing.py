@@ -12,9 +12,9 @@ from verger.gallery.build import Rehearsal, groups_of_labels
 from verger.gallery.calibration import Calibration
 from verger.gallery.files import HEADER
 from verger.machine.cores import cores
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.store.gathering import Gathered
-from verger.store.labels import Labels
+from verger.store.label_codes import Labels
 from verger.store.layout import GALLERY
 from verger.store.troubles import troubles_told
 

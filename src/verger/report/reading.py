@@ -19,7 +19,7 @@ from verger.errors import StoreError
 from verger.photos.small import WIDE, small_picture
 from verger.report.alike import Pictures
 from verger.store.gathering import Gathered, packed, unpacked
-from verger.store.labels import NO_LABEL, encoded
+from verger.store.label_codes import NO_LABEL, encoded
 from verger.store.matrix import ALL, groups_of, reader
 from verger.store.sampling import digests
 from verger.store.tables import Table

@@ -15,7 +15,7 @@ import uvicorn
 
 from verger.errors import UsageError
 from verger.serve.access import Access, api_key
-from verger.serve.app import build_app, new_service
+from verger.serve.asgi import build_app, new_service
 from verger.serve.connections import Connections
 from verger.serve.current import Current
 from verger.serve.workers import threads_alone

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 from verger.embed.features import Report
 from verger.projections.moment_bytes import Parts
 from verger.spark.failures import job_errors
-from verger.spark.gpu import Gpus
-from verger.spark.packing import reduced
+from verger.spark.gpu_tasks import Gpus
+from verger.spark.moment_chunks import reduced
 from verger.spark.session import versions
 from verger.spark.task_progress import Teller, listening
 from verger.tasks.engine import Row, Tell

@@ -35,9 +35,9 @@ from verger.spark.environment import (
     utf8_locale,
     without_name_server,
 )
-from verger.spark.gpu import CLUSTER_CONF
+from verger.spark.gpu_tasks import CLUSTER_CONF
 from verger.spark.java import archiving_flags, find_java, java_home, start_flags
-from verger.spark.memory import TIGHT_CONF, TIGHT_ENVIRONMENT, Share, share_of
+from verger.spark.java_memory import TIGHT_CONF, TIGHT_ENVIRONMENT, Share, share_of
 
 _SECONDS_TO_END = 20
 _SECONDS_TO_ANSWER = 20

@@ -15,7 +15,7 @@ from verger.progress import Reporter, Silent
 from verger.storage.checksum import Content
 from verger.storage.folder import LocalPlace
 from verger.storage.place import Place, address_of
-from verger.store.damage import MISSING, Finding, finding
+from verger.store.defects import MISSING, Finding, finding
 from verger.store.history import (
     entry,
     entry_of,

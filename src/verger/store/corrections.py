@@ -18,7 +18,7 @@ from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.layout import CORRECTIONS
 from verger.store.tables import TableWriter, batches
 from verger.store.work import Work

@@ -22,7 +22,7 @@ from typing import Any
 from verger.errors import StoreError
 from verger.storage.checksum import Content
 from verger.storage.place import Place
-from verger.store.damage import MISSING, Finding
+from verger.store.defects import MISSING, Finding
 from verger.store.layout import HISTORY, MATRIX, PROJECTION
 from verger.store.manifest import Files, as_listed, listed_in
 from verger.store.record_file import Record, is_as_written, read_record, sealed

@@ -23,7 +23,7 @@ from verger.errors import StoreError
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.storage.place import Place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.layout import WORK
 from verger.store.tables import batches, opened, there
 

@@ -25,7 +25,7 @@ from verger.errors import VergerError
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moment_bytes import from_bytes, pieces
 from verger.storage.place import Place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.layout import MOMENTS
 from verger.store.parts import Edits, edited, no_edits
 from verger.store.tables import ROWS_A_GROUP, batches, opened

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from verger.settings import OF_PROJECTION
-from verger.store.damage import Finding
+from verger.store.defects import Finding
 from verger.store.history import entry, files_of, kept_in, numbers, path_of, run_of
 from verger.store.record_file import sealed
 from verger.store.store import Store

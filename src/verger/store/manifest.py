@@ -13,7 +13,7 @@ from typing import Any
 from verger.errors import StoreError
 from verger.storage.checksum import Content
 from verger.storage.place import Place
-from verger.store.damage import MISSING, Finding, finding
+from verger.store.defects import MISSING, Finding, finding
 from verger.store.layout import RECORD, is_part
 
 Files = Mapping[str, Content]

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from verger.projections.pca import PCA
 from verger.store.blocks import matrix
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.gathering import Gathering, Ints
 from verger.store.tables import ROWS_A_GROUP, Table, TableWriter, opened, there
 

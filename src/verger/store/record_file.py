@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from verger.errors import StoreError
-from verger.store.damage import finding
+from verger.store.defects import finding
 from verger.store.layout import RECORD
 from verger.store.work import as_json
 

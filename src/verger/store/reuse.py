@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from verger.embed.features import Made, content_columns
 from verger.errors import VergerError
 from verger.storage.place import Place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 from verger.store.tables import TableWriter, batches, opened
 
 _GROUPS_HELD = 2  # of rows, 8 MB each: a folder that was moved lies in one after another

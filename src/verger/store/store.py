@@ -34,7 +34,7 @@ from verger.errors import StoreError, visible
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Lease, store_place
-from verger.store.damage import Finding
+from verger.store.defects import Finding
 from verger.store.layout import (
     FAILED_REJECTS,
     LOCK,

@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from verger.storage.place import Place
-from verger.store.damage import damage_told
+from verger.store.defects import damage_told
 
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
 _CSV_CELLS_A_BLOCK = 1_000_000

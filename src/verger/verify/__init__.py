@@ -14,7 +14,7 @@ from typing import Any
 from verger.errors import StoreError, VergerError
 from verger.progress import Reporter, Silent
 from verger.storage.place import source_of
-from verger.store.damage import Finding, finding
+from verger.store.defects import Finding, finding
 from verger.store.layout import FEATURES, GALLERY, MATRIX, PROJECTION, RECORD, REJECTS
 from verger.store.manifest import Files, altered, listed_in, missized
 from verger.store.record_file import Record, is_as_written

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from verger.storage.checksum import Content
-from verger.store.damage import Finding
+from verger.store.defects import Finding
 from verger.store.history import (
     MATRICES,
     PROJECTIONS,

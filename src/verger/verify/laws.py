@@ -14,9 +14,9 @@ from verger.gallery import Gallery
 from verger.gallery.gallery import at_hand
 from verger.projections.pca import load_pca
 from verger.store.blocks import matrix
-from verger.store.damage import Finding, finding
+from verger.store.defects import Finding, finding
 from verger.store.kept_moments import KeptMoments
-from verger.store.labels import labels_of
+from verger.store.label_codes import labels_of
 from verger.store.layout import FEATURES, GALLERY, MATRIX, MOMENTS, PROJECTION, RECORD, REJECTS
 from verger.store.matrix import ALL, SCHEMA, groups_of, in_order, projected, reader
 from verger.store.record_file import Record

@@ -19,7 +19,7 @@ from verger.photos.selection import Selection
 from verger.progress import Reporter
 from verger.settings import RunSettings
 from verger.storage.place import Source
-from verger.store.damage import Finding, finding
+from verger.store.defects import Finding, finding
 from verger.store.inventory import Known
 from verger.store.layout import FEATURES
 from verger.store.record_file import Record

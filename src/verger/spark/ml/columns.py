@@ -20,7 +20,7 @@ from pyspark.sql.types import ArrayType, DoubleType, FloatType
 from verger.errors import UsageError
 from verger.projections.moments import Moments, NotFinite, check_width, root_unit
 from verger.spark.failures import job_errors
-from verger.spark.packing import reduced
+from verger.spark.moment_chunks import reduced
 from verger.spark.session import choose_python
 from verger.store.blocks import UnlikeLengths, blocks, matrix
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from verger.store.damage import MISSING, finding
+from verger.store.defects import MISSING, finding
 
 
 @pytest.mark.parametrize(

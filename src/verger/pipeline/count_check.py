@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from verger.errors import CountError, PhotosError, TooManyRejects
-from verger.pipeline.job import Job
+from verger.pipeline.context import Job
 from verger.store.inventory import edits_of
 from verger.store.layout import REJECTS
 from verger.store.parts import all_denied, merge_rejects

@@ -7,7 +7,7 @@ import pytest
 
 from verger.errors import EngineError
 from verger.projections.moments import Moments
-from verger.spark.packing import _chunks, _merged
+from verger.spark.moment_chunks import _chunks, _merged
 
 ROWS = np.random.default_rng(0).normal(size=(50, 1100)).astype(np.float32)
 LABELS = ["a", "é", None, "b", "b"] * 10

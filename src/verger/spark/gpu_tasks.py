@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
-from verger.embed.session import no_gpu
+from verger.embed.onnx_session import no_gpu
 from verger.machine.cores import cores
 
 # Of a cluster's session, for a run on GPUs.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verger.app.choosing import chosen, evenly, most_each, stands_for
 from verger.app.packing import in_sixteen_bits
+from verger.app.photo_choice import chosen, evenly, most_each, stands_for
 
 
 @pytest.mark.parametrize("most", [0, 1, 5, 40, 1000])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from verger.spark.memory import Share, share_of
+from verger.spark.java_memory import Share, share_of
 
 MIB = 2**20
 
