@@ -16,12 +16,11 @@ from verger.embed import open_backbone
 from verger.errors import PhotosError, StoreError
 from verger.photos.labels import labeller_from
 from verger.progress import Silent
-from verger.storage.place import place_of
+from verger.storage.place import list_place, place_of
 from verger.store.layout import FEATURES
 from verger.store.parts import SCHEMAS
 from verger.store.publication import Publication
 from verger.store.record import backbone_record
-from verger.store.stock import list_place
 from verger.store.store import Store
 
 

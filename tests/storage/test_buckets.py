@@ -36,10 +36,9 @@ from verger.storage.bucket import Bucket
 from verger.storage.bucket_client import attempts_of
 from verger.storage.bucket_listing import refs_of_objects
 from verger.storage.lock import Lock, is_gone, this_machine
-from verger.storage.place import place_of
+from verger.storage.place import list_place, place_of
 from verger.store.inventory import Known
 from verger.store.publication import Publication
-from verger.store.stock import list_place
 from verger.store.store import Store
 
 if TYPE_CHECKING:

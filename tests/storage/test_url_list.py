@@ -21,10 +21,10 @@ from verger.photos.reasons import Reason, reason_of
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.storage import http, limits
-from verger.storage.place import source_of
+from verger.storage.place import list_place, source_of
 from verger.storage.url_list import WebList
 from verger.store.inventory import Known
-from verger.store.stock import label_notes, list_place
+from verger.store.stock import label_notes
 from webserver import Page, Site, serve
 
 WHEN = "Fri, 01 May 2026 10:00:00 GMT"

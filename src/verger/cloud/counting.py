@@ -10,10 +10,9 @@ from verger.errors import PhotosError, StoreError, UsageError
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS, PhotoRef
 from verger.progress import Reporter
-from verger.storage.place import Place, place_of
+from verger.storage.place import Place, list_place, place_of
 from verger.store.inventory import Known, Tally, compare, known_photos
 from verger.store.layout import FEATURES, REJECTS
-from verger.store.stock import list_place
 from verger.store.store import Store
 
 _UNCOUNTED = (

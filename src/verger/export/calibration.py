@@ -13,8 +13,7 @@ from verger.photos.decode import Framing, decode
 from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reject
 from verger.progress import Reporter
-from verger.storage.place import source_of
-from verger.store.stock import list_place
+from verger.storage.place import list_place, source_of
 
 Photos = npt.NDArray[np.uint8]
 

@@ -20,9 +20,8 @@ from verger.knowledge import group_of
 from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reject
 from verger.photos.references import PhotoRef
-from verger.storage.place import Source, source_of
+from verger.storage.place import Source, list_place, source_of
 from verger.storage.prefetch import ahead
-from verger.store.stock import list_place
 
 _AHEAD = 16
 BINS = 15

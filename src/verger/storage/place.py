@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from verger.errors import PhotosError, StoreError, VergerError
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
+from verger.progress import Reporter, Silent
 from verger.storage.checksum import Content
 from verger.storage.folder import LocalPlace as LocalPlace  # whoever names places finds it here
 from verger.storage.sorting import Hear, ignore
@@ -183,3 +185,21 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
     known = [f"{name}://" for name in bucket.SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
+
+
+def list_place(
+    photos: Source,
+    labeller: Labeller,
+    reporter: Reporter | None = None,
+    selection: Selection | None = None,
+) -> Iterator[PhotoRef]:
+    """List the photos of a place, in order of path.
+
+    Where all is found before the first comes in order, `reporter` is told how far that is.
+    """
+    if photos.streams:
+        return photos.list(labeller, selection=selection)
+    with (reporter or Silent()).stage("Listing", None, "files") as stage:
+        refs = photos.list(labeller, stage.update, selection=selection)
+        first = list(islice(refs, 1))
+    return chain(first, refs)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 
 from verger.errors import PhotosError
 from verger.photos.labels import Labeller
-from verger.photos.references import EXTENSIONS, PhotoRef
+from verger.photos.references import EXTENSIONS
 from verger.photos.selection import Selection
-from verger.progress import Reporter, Silent
-from verger.storage.place import Source
+from verger.progress import Reporter
+from verger.storage.place import Source, list_place
 from verger.store.corrections import CorrectedLabels, Corrections, without_left_out
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
 from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS, TABLES
@@ -83,24 +81,6 @@ def take_stock(
         )
     labeller.check()
     return Stock(tally, features, rejects, book.files | older)
-
-
-def list_place(
-    photos: Source,
-    labeller: Labeller,
-    reporter: Reporter | None = None,
-    selection: Selection | None = None,
-) -> Iterator[PhotoRef]:
-    """List the photos of a place, in order of path.
-
-    Where all is found before the first comes in order, `reporter` is told how far that is.
-    """
-    if photos.streams:
-        return photos.list(labeller, selection=selection)
-    with (reporter or Silent()).stage("Listing", None, "files") as stage:
-        refs = photos.list(labeller, stage.update, selection=selection)
-        first = list(islice(refs, 1))
-    return chain(first, refs)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:

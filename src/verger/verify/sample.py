@@ -18,12 +18,11 @@ from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.progress import Reporter
 from verger.settings import RunSettings
-from verger.storage.place import Source
+from verger.storage.place import Source, list_place
 from verger.store.defects import Finding, finding
 from verger.store.inventory import Known
 from verger.store.layout import FEATURES
 from verger.store.record_file import Record
-from verger.store.stock import list_place
 from verger.store.store import Store
 
 # How far features may be off, beside their length: another machine's arithmetic is well within.
