@@ -94,7 +94,7 @@ test-export: $(STAMP)
 	$(PYTHON) -m venv .venv-export
 	.venv-export/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -e '.[export]' pytest pytest-timeout pytest-xdist hypothesis
-	.venv-export/bin/python $(PYTEST) -m torch tests/export
+	.venv-export/bin/python $(PYTEST) -m torch tests/embed/test_torch_models.py
 
 bench: $(ARCHIVE)
 	$(BIN)/python -m benchmarks

@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 
 from verger.embed import open_backbone
-from verger.export.quantize import quantized
+from verger.embed.conversion.quantize import quantized
 from verger.photos.decode import decode
 from verger.settings import DEFAULT_BACKBONE
 

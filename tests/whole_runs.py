@@ -54,6 +54,7 @@ LONGEST = (
     "matrix",
     "buckets",
     "backbone_of_a_run",
+    "conversion",
     "export",
     "identify",
     "render",

@@ -117,7 +117,7 @@ def export_command(source: str, output: Path, quiet: bool, **options: typing.Any
     Needs the extra `export`: pip install -e '.[export]' in the folder of Verger's sources.
     """
     from verger.embed import Backbone
-    from verger.export import export
+    from verger.embed.conversion import export
 
     made = export(source, output, reporter(quiet=quiet), **options)
     for note in made.notes:

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Backbone, Card, Network, open_backbone
+from verger.embed.conversion.fidelity import check_same, drawn_photos, features_of, kept, speed
+from verger.embed.conversion.graph import as_backbone, pooled
+from verger.embed.conversion.needed import needed
+from verger.embed.conversion.quantize import in_eight_bits, quantized
+from verger.embed.conversion.sample_photos import choose
 from verger.errors import BackboneError, UsageError
-from verger.export.calibration import choose
-from verger.export.fidelity import check_same, drawn_photos, features_of, kept, speed
-from verger.export.graph import as_backbone, pooled
-from verger.export.needed import needed
-from verger.export.quantize import in_eight_bits, quantized
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE
 from verger.storage.place import LocalPlace
@@ -167,7 +167,7 @@ def _float32(
 ) -> _Made:
     is_weights = _is_weights(source)
     if source.startswith(_TIMM) or is_weights:
-        from verger.export.torch_models import from_timm, from_weights
+        from verger.embed.conversion.torch_models import from_timm, from_weights
 
         if is_weights:
             torch_model = from_weights(Path(source), architecture, image_size, pixels)

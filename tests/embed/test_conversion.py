@@ -22,10 +22,10 @@ from verger.cli.main import cli
 from verger.demo.render import render_photo
 from verger.embed import open_backbone
 from verger.embed.backbone import shipped_names
+from verger.embed.conversion import Exported, export
+from verger.embed.conversion.fidelity import check_same, drawn_photos, kept
+from verger.embed.conversion.weights import rounded
 from verger.errors import BackboneError, PhotosError, UsageError, VergerError
-from verger.export import Exported, export
-from verger.export.fidelity import check_same, drawn_photos, kept
-from verger.export.weights import rounded
 from verger.progress import Silent
 from verger.settings import DEFAULT_BACKBONE
 

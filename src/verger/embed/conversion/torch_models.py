@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
+from verger.embed.conversion.needed import needed
 from verger.embed.onnx_session import first_line
 from verger.errors import BackboneError, UsageError
-from verger.export.needed import needed
 
 _OPSET = 17
 _IN_A_TRAINER_S_FILE = ("state_dict_ema", "state_dict", "model_ema", "model")

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from verger.cli.main import cli
 from verger.demo.render import render_photo
 from verger.embed import open_backbone
+from verger.embed.conversion import Exported, export
+from verger.embed.conversion.fidelity import drawn_photos
 from verger.errors import BackboneError, VergerError
-from verger.export import Exported, export
-from verger.export.fidelity import drawn_photos
 from verger.progress import Silent
 
 pytestmark = pytest.mark.torch

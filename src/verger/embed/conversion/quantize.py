@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from verger.embed.conversion.needed import needed, quantization
+from verger.embed.conversion.weights import rounded
 from verger.embed.onnx_session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
-from verger.export.needed import needed, quantization
-from verger.export.weights import rounded
 
 Photos = npt.NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
+from verger.embed.conversion.needed import needed
 from verger.errors import BackboneError
-from verger.export.needed import needed
 
 _OPSET = 17  # older graphs are brought to it; quantisation by channels needs 13
 
