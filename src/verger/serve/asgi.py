@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import verger
-from verger.serve import api, pages
+from verger.serve import api, page_routes
 from verger.serve.access import Access
 from verger.serve.admission import Places, Rates
 from verger.serve.current import Current
@@ -62,7 +62,7 @@ def build_app(
 
     app = FastAPI(**_DESCRIPTION, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.include_router(api.router(service))
-    app.include_router(pages.router(app, current))
+    app.include_router(page_routes.router(app, current))
     metrics.gallery.set(current.shown.catalogue.gallery.photos)
     drain = 2 * service.limits.body
     app.add_middleware(Guard, hosts=hosts, access=access, drain=drain, metrics=metrics)
