@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
@@ -15,6 +16,32 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+# Where one name stands twice and means one thing. What means another gets another name.
+SAME = {
+    "cloud": "a room, and its commands in cli/",
+    "discriminant": "a projection, and its face in pyspark.ml, which saved pipelines name",
+    "embedding": "a step of the run, and its tasks",
+    "engine": "what carries out tasks, and Spark as one",
+    "gallery": "a room, and its main module",
+    "history": "the runs of a STORE, and the commands that tell of them",
+    "machine": "a computer: this one, and one of AWS's",
+    "ml": "the face of pyspark.ml, and what is behind it",
+    "page": "what a browser gets: of the report, of the server, of the app",
+    "pca": "as discriminant",
+    "store": "a room, and its main module",
+    "words": "texts in two languages: of the server, and of slides",
+}
+
+
+def test_no_name_of_a_file_or_a_folder_means_two_things() -> None:
+    source = REPOSITORY / "src" / "verger"
+    files = [path for path in source.rglob("*.py") if path.stem[0] != "_"]
+    folders = {folder for path in files for folder in path.parents if source in folder.parents}
+    folders |= {path for path in source.glob("*/page") if path.is_dir()}
+    names = Counter(path.stem for path in [*files, *folders])
+    assert {name for name, count in names.items() if count > 1} == set(SAME)
 
 
 def test_nothing_above_storage_asks_what_kind_of_place_it_has() -> None:
