@@ -17,11 +17,12 @@ from verger.errors import PhotosError, StoreError, VergerError
 from verger.gallery.identify import backbone_of
 from verger.machine.folders import cache_folder, scratch_folder
 from verger.machine.memory import memory_available, memory_limit
+from verger.photos.address import Address
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.progress import FAIL, OK, WARN, Check
 from verger.settings import DEFAULT_BACKBONE, RunSettings
-from verger.storage.place import Place, Source, address_of, source_of, store_place
+from verger.storage.place import Place, Source, source_of, store_place
 from verger.store.store import Store
 
 _GB = 10**9
@@ -47,9 +48,8 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
         yield _told("PHOTOS", lambda: _photos(source_of(photos)))
     if store is not None:
         yield _told("STORE", lambda: _store(store_place(store)))
-        scheme, folder = address_of(store)
-        if scheme == "file":
-            yield _disk("STORE", _nearest(Path(folder)), "Make room, or choose another disk.")
+        if (folder := Address.of(store).file) is not None:
+            yield _disk("STORE", _nearest(folder), "Make room, or choose another disk.")
     yield _told("Spark", _spark)
 
 

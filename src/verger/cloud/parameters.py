@@ -15,8 +15,8 @@ from verger.cloud.job import Job, Network
 from verger.cloud.regions import check_region
 from verger.cloud.stack import MINUTES_TO_CREATE
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
+from verger.photos.address import Address
 from verger.settings import RunSettings
-from verger.storage.place import address_of
 
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
@@ -41,8 +41,7 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
 
     Raises `error` where it is no folder in S3 that a policy can name.
     """
-    scheme, rest = address_of(url)
-    bucket, _, prefix = rest.partition("/")
+    scheme, bucket, prefix, _ = Address.of(url)
     if scheme != "s3" or not bucket:
         raise error(f"{url}: on AWS this is a folder in S3.", hint="Give s3://bucket/folder.")
     if not _BUCKET.fullmatch(bucket):

@@ -10,10 +10,11 @@ from pathlib import Path
 from verger.cloud.aws import Aws, told
 from verger.cloud.parameters import s3_folder
 from verger.errors import PhotosError
+from verger.photos.address import Address
 from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reason
 from verger.progress import Reporter
-from verger.storage.place import LocalPlace, address_of
+from verger.storage.place import LocalPlace
 
 _AT_ONCE = 16
 _TAKE_OUT = "Take it out of the folder, or make it readable; what was sent is not sent again."
@@ -21,7 +22,7 @@ _TAKE_OUT = "Take it out of the folder, or make it readable; what was sent is no
 
 def is_local(photos: str) -> bool:
     """Whether PHOTOS is a folder of this machine."""
-    return address_of(photos)[0] == "file"
+    return Address.of(photos).file is not None
 
 
 def refuse_local(photos: str) -> None:
@@ -39,7 +40,7 @@ def upload(aws: Aws, photos: str, to: str, reporter: Reporter) -> int:
 
     Raises `PhotosError` for no such folder or no photo in it, or where `to` is no folder in S3.
     """
-    folder = Path(address_of(photos)[1])
+    folder = Path(Address.of(photos).path)
     bucket, prefix = s3_folder(to, PhotosError)
     files = {prefix + path: folder / path for path in _photos(folder)}
     if not files:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from verger.embed.card import views_of
 from verger.errors import PhotosError, StoreError, UsageError, to_add
 from verger.machine.folders import scratch_folder
-from verger.storage.place import address_of, place_of, source_of
+from verger.photos.address import WEB, Address
+from verger.storage.place import place_of, source_of
 from verger.store.store import Store
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _parameters(
 ) -> dict[str, object]:
     """Return what is known of a run; folders of this machine from the root on."""
     given = photos or str(record["photos"])
-    if address_of(given)[0] in ("http", "https"):
+    if Address.of(given).scheme in WEB:
         source_of(given)  # refuses what can be no address of a list
         where = given  # a query is part of it, where one is given here
     else:

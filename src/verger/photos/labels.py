@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from verger.errors import UsageError
+from verger.photos.address import WEB, Address, without_query
 from verger.photos.cells import unquoted
 from verger.photos.references import escaped
 
@@ -80,8 +81,8 @@ class ParentLabels(Labeller):
 
     def _folder_of(self, path: str) -> str:
         """Return the name of the folder; of a whole URL, as a person reads it."""
-        if "://" in path:
-            path = unquote(path.partition("?")[0])
+        if Address.of(path).scheme in WEB:
+            path = unquote(without_query(path))
         return path.rsplit("/", 2)[-2] if "/" in path else self._top
 
     def given(self, path: str, label: str) -> str | None:  # noqa: ARG002

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from urllib.parse import unquote
 
+from verger.photos.address import Address
 from verger.photos.references import EXTENSIONS
 
 # What systems and tools leave beside photos: trash, thumbnails, snapshots, and halves of files.
@@ -39,8 +40,8 @@ class Selection:
 
     def is_litter(self, path: str) -> bool:
         """Say whether a file is a system's, or hidden, by its path or its URL."""
-        if "://" in path:
-            path = unquote(path.partition("?")[0].partition("://")[2].partition("/")[2])
+        at = Address.of(path)
+        path = at.path if at.scheme == "file" else unquote(at.path)
         return bool(_IS_LITTER.search(path) or (not self._hidden and _HIDDEN.search(path)))
 
     def takes(self, path: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from verger.errors import StoreError, UsageError
+from verger.photos.address import Address
 from verger.photos.labels import Labeller, LabelSheet
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
@@ -79,7 +80,7 @@ def _applied(store: Store, sheet: str | Path, *, new_labels: bool) -> Relabellin
     Raises `UsageError` where it names photos or, unless `new_labels`, labels that STORE has not.
     """
     there = Corrections.read(store.place)
-    top = str(store.run_as_it_is()["photos"]).rstrip("/").rpartition("/")[2]
+    top = Address.of(str(store.run_as_it_is()["photos"])).name
     read = LabelSheet(Path(sheet), top)
     labels: set[str] = set()
     asked: list[tuple[Known, Decision, str | None]] = []

@@ -25,6 +25,7 @@ from obstore.exceptions import (
 
 from verger.errors import PhotosError, VergerError
 from verger.machine.folders import scratch_folder
+from verger.photos.address import Address
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
@@ -65,10 +66,10 @@ class Bucket(Client):
     @classmethod
     def of(cls, url: str, error: type[VergerError]) -> Bucket:
         """Take a URL as a user writes it. Raises `error` if it names no bucket."""
-        scheme, _, place = url.rstrip("/").partition("://")
-        bucket, *names = place.split("/")
+        at = Address.of(url.rstrip("/"))
+        names = at.path.split("/") if at.path else []
         shown = repr(re.sub(r"//[^/]*@", "//…@", url))  # what stands there may be a secret
-        if scheme not in SCHEMES or not re.fullmatch(r"[\w.-]+", bucket):
+        if at.scheme not in SCHEMES or not re.fullmatch(r"[\w.-]+", at.host):
             raise error(f"{shown} names no bucket.", hint="Write s3://bucket/folder.")
         if any(name in ("", ".", "..") or re.search(r"[\0-\x1f\x7f?#]", name) for name in names):
             raise error(
@@ -80,12 +81,12 @@ class Bucket(Client):
             for name, value in os.environ.items()
             if name.startswith(_PASSED_ON) and not name.startswith(_OF_ONE_MACHINE)
         }
-        return cls(url.rstrip("/"), error, tuple(sorted(settings.items())))
+        return cls(f"{at.scheme}://{at.rest}", error, tuple(sorted(settings.items())))
 
     @property
     def name(self) -> str:
         """The last part of the path, or the bucket's name."""
-        return self.url.rpartition("/")[2]
+        return Address.of(self.url).name
 
     def absolute(self) -> Bucket:
         """Return itself: a URL is the same everywhere."""

@@ -27,6 +27,7 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, from_url
 
 from verger.errors import VergerError
+from verger.photos.address import Address
 from verger.storage import limits
 from verger.storage.bucket_errors import (
     as_obstore_has_it,
@@ -76,7 +77,7 @@ class Client:
     @property
     def scheme(self) -> str:
         """The scheme of the URL."""
-        return self.url.partition("://")[0]
+        return Address.of(self.url).scheme
 
     @property
     def store(self) -> ObjectStore:
@@ -141,8 +142,7 @@ def _plain_client(url: str, settings: tuple[tuple[str, str], ...]) -> tuple[Any,
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    given = dict(settings)
-    bucket, _, base = url.partition("://")[2].partition("/")
+    given, at = dict(settings), Address.of(url)
     endpoint = given.get("AWS_ENDPOINT_URL")
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts_of(given)},
@@ -159,7 +159,7 @@ def _plain_client(url: str, settings: tuple[tuple[str, str], ...]) -> tuple[Any,
             aws_session_token=given.get("AWS_SESSION_TOKEN"),
             config=config,
         )
-    return client, bucket, f"{base}/" if base else ""
+    return client, at.host, f"{at.path}/" if at.path else ""
 
 
 def attempts_of(settings: Mapping[str, str]) -> int:
@@ -173,11 +173,11 @@ def attempts_of(settings: Mapping[str, str]) -> int:
 @cache
 def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     """Open a store once a process."""
-    given = dict(settings)
-    config = {key.lower(): given[key] for key in _CONFIG[url.partition("://")[0]] if key in given}
-    client = {**_CLIENT, "allow_http": any(v.startswith("http://") for v in config.values())}
+    given, at = dict(settings), Address.of(url)
+    config = {key.lower(): given[key] for key in _CONFIG[at.scheme] if key in given}
+    client = {**_CLIENT, "allow_http": any(map(_is_plain_http, config.values()))}
     options: dict[str, Any] = {}
-    if url.startswith("s3://") and _has_no_keys(given):
+    if at.scheme == "s3" and _has_no_keys(given):
         options["credential_provider"] = _OfTheSdk()
     retry = {
         "max_retries": attempts_of(given) - 1,
@@ -185,11 +185,9 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
         "backoff": _BACKOFF,
     }
     options |= {"client_options": client, "retry_config": retry}
-    scheme, _, place = url.partition("://")
     # A key is meant as it is written: `%20` is three characters of it.
-    return cast(
-        ObjectStore, cast(Any, from_url)(f"{scheme}://{quote(place)}", config=config, **options)
-    )
+    quoted = f"{at.scheme}://{quote(at.rest)}"
+    return cast(ObjectStore, cast(Any, from_url)(quoted, config=config, **options))
 
 
 # What obstore is told, for a worker on another machine has not the environment that this one has.
@@ -214,6 +212,10 @@ _CONFIG = {
 def _has_no_keys(settings: Mapping[str, str]) -> bool:
     """Say whether credentials are wanted, and do not stand in the environment itself."""
     return "AWS_ACCESS_KEY_ID" not in settings and not is_set(settings, "AWS_SKIP_SIGNATURE")
+
+
+def _is_plain_http(value: str) -> bool:
+    return Address.of(value).scheme == "http"
 
 
 class _OfTheSdk:

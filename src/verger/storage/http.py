@@ -34,6 +34,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as NoAnswer
 
 import verger
+from verger.photos.address import Address, without_query
 from verger.storage import limits
 from verger.storage.retry import repeated
 
@@ -158,7 +159,7 @@ def _answer(method: str, url: str) -> BaseHTTPResponse:
 
 def _patiently(action: Callable[[], _T], url: str, patience: float) -> _T:
     """Do again what may pass, as long as the server is worth waiting for."""
-    host = urlsplit(url).netloc
+    host = Address.of(url).host
 
     def passes(error: Exception) -> bool:
         if not isinstance(error, _Busy):  # a request that got no whole answer may get one later
@@ -216,7 +217,7 @@ def _utc(when: datetime) -> datetime:
 
 def _shown(url: str) -> str:
     """A URL without its query, in which a signature may stand."""
-    return url.partition("?")[0]
+    return without_query(url)
 
 
 @cache
@@ -235,7 +236,7 @@ def _pool(proxy: str | None) -> urllib3.PoolManager:
 
 def _client(url: str) -> urllib3.PoolManager:
     """Return a client for a URL, by way of the proxy that the environment names, if any."""
-    parts = urlsplit(url)
+    parts = urlsplit(url)  # the host without its port, as NO_PROXY names it
     proxy = getproxies().get(parts.scheme)
     if proxy and parts.hostname and not proxy_bypass(parts.hostname):
         return _pool(proxy if "://" in proxy else f"http://{proxy}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from verger.errors import PhotosError, StoreError, VergerError
+from verger.photos.address import WEB, Address
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
@@ -142,17 +143,13 @@ class Place(Source, Protocol):
 
 def address_of(where: str | Path) -> tuple[str, str]:
     """Return the scheme of a path or a URL, and what follows it: of a path, `file` and itself."""
-    if isinstance(where, Path) or "://" not in where:
-        return "file", str(where)
-    scheme, _, rest = where.partition("://")
-    if scheme == "file":
-        return "file", "/" + rest.lstrip("/")
-    return "s3" if scheme in ("s3a", "s3n") else scheme, rest  # Hadoop's names for it
+    at = Address.of(where)
+    return at.scheme, at.rest
 
 
 def source_of(where: str | Path) -> Source:
     """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
-    if address_of(where)[0] in ("http", "https"):
+    if Address.of(where).scheme in WEB:
         from verger.storage.url_list import WebList
 
         return WebList.of(str(where), PhotosError)
@@ -175,13 +172,13 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
 
     `error` is what is raised where it names nothing that can be, or where a bucket cannot be used.
     """
-    scheme, rest = address_of(where)
-    if scheme == "file":
-        return LocalPlace(Path(rest))
+    at = Address.of(where)
+    if at.file is not None:
+        return LocalPlace(at.file)
     from verger.storage import bucket
 
-    if scheme in bucket.SCHEMES:
-        return bucket.Bucket.of(f"{scheme}://{rest}", error)
+    if at.scheme in bucket.SCHEMES:
+        return bucket.Bucket.of(str(where), error)
     known = [f"{name}://" for name in bucket.SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")

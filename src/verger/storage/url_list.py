@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import pyarrow as pa
 
 from verger.errors import VergerError
+from verger.photos.address import WEB, Address, without_query
 from verger.photos.cells import unquoted
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
@@ -32,7 +33,6 @@ from verger.storage.prefetch import ahead
 from verger.storage.sorting import Hear, counted, ignore
 from verger.storage.sorting import in_order as by_path
 
-SCHEMES = ("http", "https")
 _IN_A_PATH = "/!$&'()*+,;=:@"  # what RFC 3986 allows there as it is, beside letters and digits
 _IN_A_QUERY = _IN_A_PATH + "?%"
 
@@ -78,7 +78,7 @@ class WebList:
     @property
     def scheme(self) -> str:
         """The scheme of the URL."""
-        return self.url.partition("://")[0]
+        return Address.of(self.url).scheme
 
     @property
     def name(self) -> str:
@@ -137,10 +137,10 @@ class WebList:
     @property
     def _base(self) -> str:
         """The folder of the list."""
-        return self.url.partition("?")[0].rpartition("/")[0] + "/"
+        return without_query(self.url).rpartition("/")[0] + "/"
 
     def _url_of(self, path: str) -> str:
-        if path.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
+        if Address.of(path).scheme in WEB:
             return path
         return self._base + quote(path, safe=_IN_A_PATH)
 
@@ -240,9 +240,10 @@ def _address(url: str, base: str = "") -> str:
     """Write a URL, relative to another one, as it is asked for. Raises ValueError if it is none."""
     if re.search(r"[\0-\x1f\x7f]", url):
         raise ValueError("it holds a control character")
+    # By RFC 3986, as browsers read a page's links: that is urllib's, not `Address`'s.
     has_scheme = re.match(r"[A-Za-z][\w+.-]*:", url)
     parts = urlsplit(url if has_scheme else urljoin(base, url))
-    if parts.scheme.lower() not in SCHEMES or not parts.hostname:
+    if parts.scheme.lower() not in WEB or not parts.hostname:
         raise ValueError("it begins with neither http:// nor https:// and a host")
     if "@" in parts.netloc:
         raise ValueError("it holds a user or a password")
@@ -256,4 +257,4 @@ def _address(url: str, base: str = "") -> str:
 
 def _without_secrets(url: str) -> str:
     """A URL without its query, and without a user and a password."""
-    return re.sub(r"//[^/]*@", "//…@", url.partition("?")[0])
+    return re.sub(r"//[^/]*@", "//…@", without_query(url))

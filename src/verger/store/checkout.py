@@ -11,10 +11,11 @@ from itertools import chain
 from pathlib import Path
 
 from verger.errors import StoreError, UsageError
+from verger.photos.address import Address
 from verger.progress import Reporter, Silent
 from verger.storage.checksum import Content
 from verger.storage.folder import LocalPlace
-from verger.storage.place import Place, address_of
+from verger.storage.place import Place
 from verger.store.defects import MISSING, Finding, finding
 from verger.store.history import (
     entry,
@@ -81,10 +82,10 @@ def checkout(
     Raises `StoreError` where there is no such run, where its files are kept no longer, and where
     one is damaged; `UsageError` for an output that is none. Whatever is raised, nothing is left.
     """
-    scheme, rest = address_of(output)
-    if scheme != "file":
+    folder = Address.of(output).file
+    if folder is None:
         raise UsageError(f"--output {output} is no folder of this machine.")
-    to = LocalPlace(Path(rest)).absolute()
+    to = LocalPlace(folder).absolute()
     with troubles_told(store.root, str(to)):
         _refuse(to.root, store.place)
         now = store.run_as_it_is()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from verger.errors import StoreError, UsageError
+from verger.photos.address import Address
 from verger.progress import Reporter, Silent
 from verger.storage.folder import LocalPlace
-from verger.storage.place import address_of
 from verger.store.layout import MATRIX
 from verger.store.store import Store
 from verger.store.tables import write_csv
@@ -21,11 +21,11 @@ def export_csv(store: Store, output: str | Path, reporter: Reporter | None = Non
     nothing in STORE is changed. Raises `UsageError` for an output that is there already or is no
     file of this machine, and `StoreError` where there is no finished run in STORE.
     """
-    scheme, rest = address_of(output)
-    if scheme != "file" or rest == "-":
+    given = Address.of(output).file
+    if given is None or str(output) == "-":
         hint = "Name a file to write, such as matrix.csv."
         raise UsageError(f"{output} is not a file on this machine.", hint=hint)
-    file = Path(rest).absolute()
+    file = given.absolute()
     if file.exists():
         raise UsageError(f"{output} is there already.", hint="Name another file, or remove it.")
     if not file.parent.is_dir():

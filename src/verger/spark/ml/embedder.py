@@ -22,6 +22,7 @@ from verger.embed import open_backbone
 from verger.embed.card import views_of
 from verger.embed.features import Embedder, embed
 from verger.errors import UsageError
+from verger.photos.address import Address
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
 from verger.settings import DEFAULT_BACKBONE
@@ -162,7 +163,9 @@ def _embedded(values: list[Any], embedder: Embedder) -> pd.DataFrame:
 
     def read(at: str) -> bytes:
         value = values[int(at)]
-        return bytes(value) if isinstance(value, bytes | bytearray) else read_file(_file(value))
+        if isinstance(value, bytes | bytearray):
+            return bytes(value)
+        return read_file(Address.of(value).file or Path(value))
 
     features: list[Any] = [None] * len(values)
     reasons: list[str | None] = [None] * len(values)
@@ -186,7 +189,3 @@ def _reference(at: int, value: Any) -> PhotoRef:
     if value is None:
         return PhotoRef(str(at), None, 0, epoch, Reason.UNREADABLE, "null")
     return PhotoRef(str(at), None, len(value) if isinstance(value, bytes) else 0, epoch)
-
-
-def _file(path: str) -> Path:
-    return Path(path.removeprefix("file://")) if path.startswith("file:///") else Path(path)
