@@ -7,7 +7,7 @@ import sys
 import pytest
 from py4j.protocol import Py4JError
 
-from verger.errors import BackboneError, EngineError, PhotosError, StoreError, VergerError
+from verger.errors import BackboneError, EngineError, StoreError, VergerError
 from verger.spark.failures import job_errors, translated
 
 _STACK = "\n\tat java.base/java.lang.Thread.run(Thread.java:840)\n"
@@ -63,15 +63,9 @@ def test_an_error_of_java_alone_is_an_error_of_the_engine() -> None:
         (f"{_CALL}x: verger.errors.BackboneError: It is bent.{_STACK}", BackboneError, "It is"),
         (f"{_CALL}java.io.IOException: No space left on device{_STACK}", StoreError, "The disk"),
         (
-            f"{_CALL}x.AccessControlException: Permission denied: user=me, access=READ, "
-            f'inode="/a.jpg":root:root:-rw-------{_STACK}',
-            PhotosError,
-            "A photo may not be read: user=me, access=READ",
-        ),
-        (
-            f"{_CALL}x.AccessControlException: Permission denied: user=me, access=WRITE{_STACK}",
+            f"{_CALL}java.nio.file.AccessDeniedException: /x/part-0{_STACK}",
             StoreError,
-            "No permission to write: user=me, access=WRITE",
+            "No permission to write: /x/part-0",
         ),
         ("", EngineError, "A Spark job failed: no reason given"),
     ],

@@ -12,7 +12,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
 import verger.errors
-from verger.errors import EngineError, PhotosError, StoreError, VergerError
+from verger.errors import EngineError, StoreError, VergerError
 
 _THIS_PYTHON = f"Set PYSPARK_PYTHON={sys.executable} before Spark starts."
 
@@ -51,10 +51,6 @@ def translated(text: str, *, alone: bool = False) -> VergerError:
             return kind(ours.group(2))
     if re.search(r"No space left on device|Disk quota exceeded|ENOSPC", text):
         return StoreError("The disk is full.", hint="Free some space, and run again.")
-    if denied := re.search(r"Permission denied: (user=.*access=READ.*)", text):  # as HDFS says it
-        return PhotosError(
-            f"A photo may not be read: {denied.group(1)[:200]}", hint="Mend its permissions."
-        )
     if denied := re.search(r"AccessDeniedException: (.+)|Permission denied: (.+)", text):
         return StoreError(f"No permission to write: {denied.group(1) or denied.group(2)}")
     if unknown := re.search(r'Cannot run program "(.+?)"', text):
