@@ -37,7 +37,7 @@ from verger.embed.features import features_schema
 from verger.photos.labels import Labeller
 from verger.photos.references import PhotoRef
 from verger.storage.bucket_listing import LISTED, Listed
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.storage.sorting import in_order
 from verger.store.inventory import OrderBook, compare, known_photos, sizes_of
 from verger.store.tables import TableWriter

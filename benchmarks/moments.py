@@ -27,7 +27,7 @@ from benchmarks.table import machine
 from verger.settings import RunSettings
 from verger.spark.engine import SparkEngine
 from verger.spark.session import session
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.kept_moments import KeptMoments, Reading, readings
 from verger.store.parts import SCHEMAS, Edits, no_edits
 from verger.store.tables import TableWriter

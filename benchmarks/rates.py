@@ -32,7 +32,7 @@ from verger.photos.decode import Photo, decode
 from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca, save_pca
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.tables import write_csv
 
 # Pixels of a side, and how far the noise is softened: what a photo has of detail is its bytes.

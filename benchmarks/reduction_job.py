@@ -25,7 +25,7 @@ from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
 from verger.spark.engine import SparkEngine
 from verger.spark.session import session
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.kept_moments import Reading
 from verger.store.parts import no_edits
 from verger.store.tables import rows_of

@@ -27,7 +27,7 @@ from verger.gallery.projector import open_projector
 from verger.pipeline.rehearsing import MOST_CHANGED
 from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.blocks import matrix
 from verger.store.layout import FEATURES, GALLERY, PROJECTION
 

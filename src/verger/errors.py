@@ -26,6 +26,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 
 
@@ -162,3 +163,20 @@ def named(file: str | PathLike[str]) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(file)
         raise
+
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, what was found, and what to do if it is not well."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"

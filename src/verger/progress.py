@@ -1,4 +1,4 @@
-"""Progress of long work, and checks: a bar, plain lines, or nothing when quiet."""
+"""Progress of long work: a bar, plain lines, or nothing when quiet."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from io import TextIOWrapper
 
 import click
 from rich.console import Console
@@ -214,24 +212,6 @@ def show(text: str, *, err: bool = False, nl: bool = True) -> None:
         raise VergerError(f"Standard output cannot be written: {said}.") from None
 
 
-def open_closed_streams() -> None:
-    """Make standard streams take whatever is written.
-
-    One that was closed (`>&-`, as daemons do) gets a way to nowhere.
-
-    What is not there cannot be flushed; and the next file to be opened would take its number, and
-    get what the programs that are started here print.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-            os.set_inheritable(nowhere, True)
-            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
-        elif mode == "w" and isinstance(stream := getattr(sys, name), TextIOWrapper):
-            # What a terminal has no letters for is no reason to end. A notebook's streams have all.
-            stream.reconfigure(errors="backslashreplace")
-
-
 def _clock(seconds: float) -> str:
     """Write a duration as a person does: 8.4 s, 3 min 05 s, 2 h 10 min."""
     if round(seconds) < 60:
@@ -240,20 +220,3 @@ def _clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {left:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-OK, WARN, FAIL = "OK", "WARN", "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, how it is, what was found, and what to do if it is not well."""
-
-    name: str
-    state: str
-    found: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{self.state:<4} {self.name:<9} {self.found}{remedy}"

@@ -13,8 +13,7 @@ from pictures import encoded, smooth
 from seaweed import S3
 from verger.cli import doctor
 from verger.embed import backbone
-from verger.errors import PhotosError, StoreError
-from verger.progress import FAIL, OK, WARN, Check
+from verger.errors import FAIL, OK, WARN, Check, PhotosError, StoreError
 from verger.storage.place import place_of
 
 PHOTO = encoded(smooth(40, 30), "JPEG")

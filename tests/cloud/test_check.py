@@ -14,8 +14,7 @@ from verger.cli.main import cli
 from verger.cloud import check, policy
 from verger.cloud.job import Platform
 from verger.cloud.life import Life
-from verger.errors import CloudError, RegionError, VergerError
-from verger.progress import FAIL, OK, WARN, Check
+from verger.errors import FAIL, OK, WARN, Check, CloudError, RegionError, VergerError
 
 from . import rules
 from .policies import allows

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from verger.cli.main import cli
 from verger.cloud import check, life, ship
 from verger.cloud.prices import table_prices
-from verger.progress import OK, Check
+from verger.errors import OK, Check
 
 from .pretended import ACCOUNT, RECORD, RESULT, Account
 

@@ -18,7 +18,7 @@ from verger.errors import PhotosError, UsageError
 from verger.photos.labels import CsvLabels, labeller_from, normalised
 from verger.photos.reasons import Reason
 from verger.photos.references import EXTENSIONS, PhotoRef
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 
 
 def put(file: Path, data: bytes = b"photo") -> Path:
@@ -235,7 +235,7 @@ import json, os, sys
 from pathlib import Path
 from verger.errors import PhotosError
 from verger.photos.labels import labeller_from
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 root = Path(sys.argv[1])

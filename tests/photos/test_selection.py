@@ -9,7 +9,7 @@ import pytest
 from names import HIDDEN, SYSTEMS
 from verger.photos.labels import labeller_from
 from verger.photos.selection import Selection
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 
 PHOTOS = [
     "Plum/1.jpg", "_1.jpg", "Plum.d/1.jpeg", "a.b/@e/1.jpg", "MACOSX/1.jpg", "Trash/1.jpg",

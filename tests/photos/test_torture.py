@@ -16,7 +16,7 @@ from verger.photos.reasons import Reject
 from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.settings import RunSettings
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(r"ignore::Warning:PIL\..*")]
 

@@ -14,9 +14,9 @@ import pytest
 from onnx_bytes import pooled_bytes
 from verger.cli import doctor
 from verger.embed import open_backbone
+from verger.errors import FAIL
 from verger.gallery.identify import Identifier
 from verger.photos.decode import Framing, decode
-from verger.progress import FAIL
 from whole_runs import Here
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from verger.report import data
 from verger.report.data import Report, build
 from verger.report.findings import tables
 from verger.report.reading import read_photos
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.gathering import Gathered, Gathering, unpacked
 from verger.store.label_codes import encoded
 from verger.store.layout import FEATURES, PROJECTION

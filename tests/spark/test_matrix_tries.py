@@ -29,7 +29,7 @@ from verger.projections.pca import fit_pca
 from verger.settings import RunSettings
 from verger.spark.engine import SparkEngine
 from verger.spark.session import session
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.gathering import Gathering
 from verger.store.matrix import groups_of, ranges
 from verger.store.publication import Publication

@@ -23,7 +23,8 @@ from names import ODD
 from seaweed import S3
 from verger.errors import PhotosError, StoreError
 from verger.storage.bucket import Bucket
-from verger.storage.place import LocalPlace, place_of, store_place
+from verger.storage.folder import LocalPlace
+from verger.storage.place import place_of, store_place
 
 if TYPE_CHECKING:
     from verger.storage.place import Place
@@ -324,7 +325,7 @@ def test_nothing_is_written_by_looking(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 with LocalPlace(Path(sys.argv[1])).lock("deep/lock"):
     print("held", flush=True)
     sys.stdin.readline()

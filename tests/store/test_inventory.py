@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from verger.errors import StoreError
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.inventory import (
     Known,
     OrderBook,
@@ -483,7 +483,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from verger.store.inventory import Known, OrderBook, edits_of
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 folder = Path(sys.argv[1])
 with OrderBook(folder / "refs", folder / "edits") as book:
     book.drop(Known("a", None, 1, 2, "file", False))

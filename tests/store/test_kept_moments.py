@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verger.projections.feature_moments import FeatureMoments
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.kept_moments import KeptMoments, Reading, readings, rows_changed
 from verger.store.layout import MOMENTS
 from verger.store.parts import SCHEMAS, Edits, no_edits, rewrite_part

@@ -12,7 +12,7 @@ import pytest
 from verger.embed.features import features_schema
 from verger.projections.moments import Moments
 from verger.projections.pca import PCA, fit_pca
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.blocks import matrix
 from verger.store.gathering import Gathered, Gathering, packed, unpacked
 from verger.store.matrix import SCHEMA, Files, groups_of, in_order, ranges, write_range

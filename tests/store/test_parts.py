@@ -23,7 +23,7 @@ from verger.embed.features import DENIED, Embedded
 from verger.errors import StoreError
 from verger.photos.decode import decode
 from verger.photos.small import WIDE, small_picture
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.parts import (
     SCHEMAS,
@@ -180,7 +180,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_parts
 from verger.store.parts import write_part
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.work import Work
 place = LocalPlace(Path(sys.argv[1]))
 work = Work(place, "run", "made-by", Path(sys.argv[1]))

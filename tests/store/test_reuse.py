@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from verger.embed.features import content_columns, features_schema
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.reuse import Contents, Sizes, alike, write_known
 from verger.store.tables import TableWriter
 

@@ -17,7 +17,7 @@ from verger.photos.labels import Labeller, labeller_from
 from verger.pipeline import plan, run
 from verger.progress import Silent
 from verger.settings import DEFAULT_BACKBONE, RunSettings
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.inventory import Tally, edits_of, refs_of
 from verger.store.layout import FEATURES, RECORD, REJECTS
 from verger.store.parts import SCHEMAS

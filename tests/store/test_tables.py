@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from verger.errors import StoreError
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.tables import ROWS_A_GROUP, TableWriter, batches, rows_of, write_csv
 
 if TYPE_CHECKING:

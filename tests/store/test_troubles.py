@@ -15,7 +15,7 @@ import pytest
 from store.test_store import MADE_BY, claim
 from verger.errors import StoreError, VergerError
 from verger.spark.failures import translated
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 from verger.store.defects import damage_told
 from verger.store.store import Store
 

@@ -8,8 +8,8 @@ import json
 import click
 
 from verger.cli.cloud_options import OUTSIDE_EU, REGION, ROLE_PREFIX
-from verger.errors import CloudError, UsageError
-from verger.progress import FAIL, show, tell
+from verger.errors import FAIL, CloudError, UsageError
+from verger.progress import show, tell
 
 
 @click.command("check")

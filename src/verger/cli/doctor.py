@@ -13,14 +13,13 @@ from typing import Any
 import platformdirs
 
 from verger.embed import gpu, open_backbone
-from verger.errors import PhotosError, StoreError, VergerError
+from verger.errors import FAIL, OK, WARN, Check, PhotosError, StoreError, VergerError
 from verger.gallery.identify import backbone_of
 from verger.machine.folders import cache_folder, scratch_folder
 from verger.machine.memory import memory_available, memory_limit
 from verger.photos.address import Address
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
-from verger.progress import FAIL, OK, WARN, Check
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.place import Place, Source, source_of, store_place
 from verger.store.store import Store

@@ -24,10 +24,11 @@ from verger.cli.rejects import rejects_command
 from verger.cli.relabel import relabel_command
 from verger.cli.static_app import app_command
 from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads, ends_soon
-from verger.errors import PhotosError, StoreError, UsageError, VergerError
+from verger.errors import FAIL, PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
-from verger.progress import FAIL, open_closed_streams, reporter, show, tell
+from verger.machine.streams import open_closed_streams
+from verger.progress import reporter, show, tell
 from verger.settings import RunSettings, ServeSettings
 from verger.store.summary import opening, planned, summary
 

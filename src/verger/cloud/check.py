@@ -14,8 +14,8 @@ from verger.cloud.parameters import s3_folder
 from verger.cloud.prices import regions
 from verger.cloud.regions import IN_THE_EU, check_region
 from verger.cloud.sizes import FREE_PLAN
-from verger.errors import CloudError, SignInError, StoreError, VergerError
-from verger.progress import FAIL, OK, WARN, Check, Reporter
+from verger.errors import FAIL, OK, WARN, Check, CloudError, SignInError, StoreError, VergerError
+from verger.progress import Reporter
 
 _SERVER, _SERVER_VCPUS, _CLUSTER_VCPUS = "c7i.xlarge", 4, 8
 _MORE = "Ask for more in the console: Service Quotas, {}."

@@ -14,7 +14,7 @@ from verger.photos.address import Address
 from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reason
 from verger.progress import Reporter
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 
 _AT_ONCE = 16
 _TAKE_OUT = "Take it out of the folder, or make it readable; what was sent is not sent again."

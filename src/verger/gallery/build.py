@@ -30,7 +30,8 @@ from verger.machine.blas import on_one_thread
 from verger.machine.folders import scratch_folder
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import root_unit, unit_length
-from verger.storage.place import LocalPlace, Place
+from verger.storage.folder import LocalPlace
+from verger.storage.place import Place
 from verger.store.blocks import matrix
 from verger.store.gathering import Gathered, Gathering, Ints, packed, unpacked
 from verger.store.label_codes import Labels, labels_of

@@ -1,1 +1,1 @@
-"""What this machine lets a process use: cores, and folders of its own."""
+"""What this machine lets a process use: cores, memory, threads of NumPy, folders, streams."""

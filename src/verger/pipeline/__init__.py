@@ -34,7 +34,8 @@ from verger.pipeline.relabelling import Relabelling, corrected
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
 from verger.settings import OF_PROJECTION, RunSettings
-from verger.storage.place import LocalPlace, Source, source_of
+from verger.storage.folder import LocalPlace
+from verger.storage.place import Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally, sizes_of
 from verger.store.layout import CORRECTIONS, FEATURES, MATRIX_CSV, REDUCED, REJECTS, TABLES

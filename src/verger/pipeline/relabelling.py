@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,14 +11,10 @@ from typing import Any
 
 from verger.errors import StoreError, UsageError
 from verger.photos.address import Address
-from verger.photos.labels import Labeller, LabelSheet
-from verger.photos.reasons import Reason
-from verger.photos.references import PhotoRef
-from verger.photos.selection import Selection
-from verger.storage.place import Place
-from verger.storage.sorting import Hear, ignore
+from verger.photos.labels import LabelSheet
 from verger.store.corrections import Correction, Corrections, Decision
-from verger.store.inventory import EPOCH, Known, known_photos
+from verger.store.inventory import Known
+from verger.store.known_photos import KnownPhotos, each_once
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.store import Store
 
@@ -85,8 +81,8 @@ def _applied(store: Store, sheet: str | Path, *, new_labels: bool) -> Relabellin
     labels: set[str] = set()
     asked: list[tuple[Known, Decision, str | None]] = []
     tables = store.table(FEATURES), store.table(REJECTS)
-    read.prefer(row.path for row in _photos(store.place, *tables))
-    for row in _photos(store.place, *tables):
+    read.prefer(row.path for row in each_once(store.place, *tables))
+    for row in each_once(store.place, *tables):
         if row.label is not None:
             labels.add(row.label)
         if (decided := read.decided(row.path)) is not None:
@@ -119,7 +115,7 @@ def _undone(store: Store) -> Relabelling:
     if not there.made:
         raise StoreError(f"{store.root} has no corrections to undo.")
     paths = {one.path for one in there.made if one.batch == there.batches}
-    found = _photos(store.place, store.table(FEATURES), store.table(REJECTS))
+    found = each_once(store.place, store.table(FEATURES), store.table(REJECTS))
     rows = {row.path: row for row in found if row.path in paths}
     return _compared(there, there.without_the_last(), rows)
 
@@ -154,56 +150,3 @@ def _check_labels(sheet: str | Path, known: set[str], given: Iterable[str]) -> N
         f"{sheet}: no photo of STORE has the label {unknown[0]}{more}{meant}",
         hint="--new-labels allows labels that STORE does not have yet.",
     )
-
-
-def _photos(place: Place, features: list[str], rejects: list[str]) -> Iterator[Known]:
-    """Give the photos that tables know, each once, in order of path."""
-    last = None
-    for row in known_photos(place, features, rejects, set()):
-        if row.path != last:
-            yield row
-        last = row.path
-
-
-@dataclass(frozen=True, slots=True)
-class KnownPhotos:
-    """The photos of a STORE as a source of photos, with other labels. None of them can be read."""
-
-    place: Place
-    features: tuple[str, ...]
-    rejects: tuple[str, ...]
-    labels: dict[str, str | None]
-
-    name = scheme = "known"
-    folder = None
-    reads_at_once = 1
-    streams = True
-
-    def list(
-        self,
-        labeller: Labeller,  # noqa: ARG002
-        hear: Hear = ignore,  # noqa: ARG002
-        *,
-        selection: Selection | None = None,  # noqa: ARG002
-        in_order: bool = True,  # noqa: ARG002
-    ) -> Generator[PhotoRef, None, None]:
-        """List the photos in order of path; what was rejected stays so."""
-        for row in _photos(self.place, [*self.features], [*self.rejects]):
-            when = EPOCH + dt.timedelta(microseconds=row.modified)
-            yield PhotoRef(
-                row.path,
-                self.labels.get(row.path, row.label),
-                row.bytes,
-                when,
-                Reason.UNREADABLE.value if row.rejected else None,
-                None,
-                row.e_tag,
-            )
-
-    def read(self, path: str) -> bytes:
-        """Refuse: relabelling opens no photo."""
-        raise FileNotFoundError(path)
-
-    def absolute(self) -> KnownPhotos:
-        """Return it as it is: its place is named so already."""
-        return self

@@ -27,7 +27,7 @@ from verger.errors import EngineError
 from verger.machine.cores import cores
 from verger.machine.folders import scratch_folder
 from verger.machine.memory import memory_available
-from verger.progress import open_closed_streams
+from verger.machine.streams import open_closed_streams
 from verger.settings import RunSettings
 from verger.spark.environment import (
     check_the_users,

@@ -18,7 +18,7 @@ from verger.photos.references import PhotoRef
 from verger.photos.selection import Selection
 from verger.progress import Reporter, Silent
 from verger.storage.checksum import Content
-from verger.storage.folder import LocalPlace as LocalPlace  # whoever names places finds it here
+from verger.storage.folder import LocalPlace
 from verger.storage.sorting import Hear, ignore
 
 

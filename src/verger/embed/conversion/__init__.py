@@ -23,7 +23,7 @@ from verger.embed.conversion.sample_photos import choose
 from verger.errors import BackboneError, UsageError
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE
-from verger.storage.place import LocalPlace
+from verger.storage.folder import LocalPlace
 
 __all__ = ["Exported", "export"]
 
