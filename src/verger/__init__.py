@@ -51,7 +51,7 @@ __all__ = [
 
 
 class _Verger(ModuleType):
-    """The package: an old path that is imported puts no module in the place of a function."""
+    """Keeps `verger.evaluate` a function when the old submodule of that name is imported."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "ml" or name not in __all__ or not isinstance(value, ModuleType):

@@ -110,7 +110,7 @@ NAMES = {
 
 
 class _Moved:
-    """Finds and loads what moved. First in line: a package's path would give a second copy."""
+    """Import hook, first in sys.meta_path: else the package path loads a second copy."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -88,7 +88,7 @@ def run_command(
     parameters.check_email(email)
     settings = _settings(photos, store, options)
     life = _life(sizes["region"], told)
-    _ = life.aws.account  # who is not signed in shall know it first
+    _ = life.aws.account  # tells first whoever is not signed in
     job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
     parameters.check(job)
     if subnets:
@@ -101,7 +101,7 @@ def run_command(
         f"ended after {job.limit_minutes} minutes."
     )
     with scratch_folder() as folder:
-        files = ship.artefacts(job, folder)  # first what may fail here: then is time for sending
+        files = ship.artefacts(job, folder)  # before sending anything: this may fail
         if upload and sync.is_local(photos):
             sync.upload(life.aws, photos, upload, told)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur

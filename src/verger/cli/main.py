@@ -88,7 +88,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
-    # Who asks again does not disturb the ending in good order. Not SIG_IGN: children inherit that.
+    # A second signal does not disturb the shutdown. Not SIG_IGN, which children would inherit.
     signal.signal(signal.SIGTERM, lambda *_: None)
     raise _Terminated
 

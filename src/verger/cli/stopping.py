@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends in good order, and else soon."""
+"""Ctrl-C and SIGTERM: a run shuts down cleanly, or is ended after a few seconds."""
 
 from __future__ import annotations
 

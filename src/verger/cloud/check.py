@@ -199,7 +199,7 @@ def _denied(aws: Aws, wanted: dict[str, Any]) -> Iterator[str]:
     client = aws.client("iam")
     who = _policy_source(aws)
     if not who:
-        return  # who is the account itself may all
+        return  # the account's root user may do everything
     with told("ask what is allowed"):
         for asked in policy.questions(wanted, aws.account):
             entries = [

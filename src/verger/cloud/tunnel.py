@@ -1,4 +1,4 @@
-"""Ways to the Spark UI: SSM's port forwarding; for who keeps the old way, SSH and FoxyProxy.
+"""Ways to the Spark UI: SSM's port forwarding; or, for those who prefer it, SSH and FoxyProxy.
 
 No port is open on any server. A session of SSM is a connection that the server itself made, and
 IAM says who may join it; SSH goes through such a session too, with a key that holds for a minute.
@@ -16,11 +16,11 @@ from verger.cloud.machine import LAB_PORT, TOKEN_KEY
 from verger.cloud.scratch import Scratch
 from verger.errors import CloudError
 
-# What listens where, on the server or on the node that leads.
+# What listens where, on the server or on the primary node.
 PORTS = {"ec2": 4040, "emr": 18080, "notebook": LAB_PORT}
 SPARK_UI = ("--spark-conf", "spark.ui.enabled=true")
 """Options of a run whose Spark, the server's own, shows its page."""
-SOCKS_PORT = 8157  # AWS's own instructions for EMR have used it since ever
+SOCKS_PORT = 8157  # the port of AWS's own instructions for EMR
 _USERS = {"ec2": "ec2-user", "emr": "hadoop"}
 
 

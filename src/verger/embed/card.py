@@ -68,7 +68,7 @@ class InputSpec:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Loses:
+class QuantizationLoss:
     """What a network in eight bits keeps of the float32 one, on photos it was not calibrated on.
 
     measured_on:                those photos, in words
@@ -100,7 +100,7 @@ class Card:
     features: int
     license: str = "unknown"
     description: str = ""
-    loses: Loses | None = None
+    loses: QuantizationLoss | None = None
     speed: float | None = None
     trained_on: str = ""
     source: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
@@ -230,12 +230,12 @@ def _are_views(views: Sequence[int], size: int) -> bool:
     return fit and 1 <= len(views) <= MOST_VIEWS
 
 
-def _loses(quantized: Any) -> Loses | None:
+def _loses(quantized: Any) -> QuantizationLoss | None:
     if quantized is None:
         return None
     loses = quantized["loses"]
     shares = ("mean_cosine", "least_cosine", "nearest_neighbours_kept")
-    return Loses(str(loses["measured_on"]), *(float(loses[name]) for name in shares))
+    return QuantizationLoss(str(loses["measured_on"]), *(float(loses[name]) for name in shares))
 
 
 def _three(values: Any) -> tuple[float, float, float] | None:

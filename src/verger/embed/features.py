@@ -39,13 +39,13 @@ DECODE_AHEAD_BYTES = 128 * 2**20  # of what they, and those that wait for it, ar
 
 MAX_BYTES = RunSettings().max_bytes
 
-DENIED = "Permission denied"  # the detail of a photo that may not be read, wherever it lies
+DENIED = "Permission denied"  # a photo's detail, the same in a folder, a bucket and on the web
 
 _OF_THE_REFERENCE = ("path", "label", "bytes", "modified", "e_tag")  # columns of both tables
 _NO_PIXELS = np.empty((0, 0, 0, 3), dtype=np.uint8)
 
 Read = Callable[[str], bytes]  # path relative to PHOTOS → the file's bytes
-Report = Callable[[int, int], None]  # photos embedded and rejected so far
+Progress = Callable[[int, int], None]  # photos embedded and rejected so far
 # uint8 (N, views, size, size, 3) → float32 (N, features)
 Infer = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
@@ -137,7 +137,7 @@ def embed(
     embedder: Embedder,
     read: Read,
     infer: Infer,
-    report: Report = lambda _embedded, _rejected: None,
+    report: Progress = lambda _embedded, _rejected: None,
     *,
     reads_at_once: int = READ_THREADS,
     recall: Recall = lambda _sha256: None,

@@ -191,7 +191,7 @@ def _only_this_user_replaces(folder: Path, links: int = 0) -> bool:
 
 
 def _others_write(status: os.stat_result) -> bool:
-    """Say whether others may write; a group of this user alone is no other."""
+    """Say whether others may write; a group whose only member is this user does not count."""
     if status.st_mode & stat.S_IWGRP and not _is_alone_in(status.st_gid):
         return True
     return bool(status.st_mode & stat.S_IWOTH)

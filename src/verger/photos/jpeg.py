@@ -41,15 +41,15 @@ class Segment(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """A scan: the colours and coefficients that it brings, and where its data begin."""
+    """A scan: the components and coefficients that it codes, and where its data begin."""
 
     components: tuple[int, ...]
     dc: tuple[int, ...]  # tables, one a component
     ac: tuple[int, ...]
     first: int  # coefficient
     last: int
-    shifted: int  # bits that were missing before, of a scan that brings one more of each value
-    shift: int  # bits that later scans bring
+    shifted: int  # of a refinement scan: the low bits still missing before it ("Ah")
+    shift: int  # the low bits left to later scans ("Al")
     start: int
 
 

@@ -176,15 +176,15 @@ def reduce(
 ) -> Outcome:
     """Fit to the stored features, and write projection, matrix and CSV anew; no photo is opened.
 
-    left_out: the settings that nobody asked for, all where there are none: of components,
-              standardize, shrinkage, csv and refit, these are as STORE was made
+    left_out: the settings the user did not give (without `settings`, all): of components,
+              standardize, shrinkage, csv and refit, STORE's own are used
     Raises `StoreError` where STORE has no finished run.
     """
     left_out = left_out if settings else _EVERY_SETTING
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     store = Store(store_root)
-    store.whole_run(TABLES)  # before the lock, which a folder that is no STORE has no place for
+    store.whole_run(TABLES)  # before locking: a folder that is no STORE has nowhere to put a lock
     with store.working() as work:
         record: dict[str, Any] = store.whole_run(TABLES)
         settings = as_made(record, settings, left_out)

@@ -56,13 +56,13 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The models, and what they were fitted to: labels, and the mean features of each.
+    """The models, and what they were fitted to: the labels, and the mean features of each label.
 
-    files:    those to publish; none where what STORE has is held
+    files:    the model files to publish; none where STORE's projection is held
     read:     how many rows of features were read for it
-    changed:  how many photos had come or gone since the last fit, whichever were more: a changed or
-              relabelled one is both. All, if that is not known
-    compared: what came of comparing them with those of the run before, if that was done
+    changed:  how many photos came, or went, since the last fit, whichever is more; a changed or
+              relabelled photo did both. All photos, if that is not known
+    compared: the comparison with the projection of the run before, if there was one
     """
 
     pca: PCA
@@ -77,7 +77,7 @@ class Fitted:
 
     @property
     def held(self) -> Held | None:
-        """What STORE has, where that is held."""
+        """STORE's projection, where it is held."""
         return self.compared.held if self.compared else None
 
 

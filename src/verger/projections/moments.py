@@ -130,10 +130,10 @@ class Moments:
         return type(self)(n, mean, scatter, labels, counts, means)
 
     def shrinks_by(self, left: Self) -> float:
-        """Say how much less is `left` of these rows: the largest ratio of all features and labels.
+        """Return by how much subtracting magnifies rounding errors: the largest ratio to `left`.
 
-        Of scatters, of counts and of counts by label; at least 1, and infinite where a feature is
-        left without any spread. What these moments are inexact by, those are by so much more.
+        Of scatters by feature, of counts, and of counts by label; at least 1, and infinite where a
+        feature of `left` has no spread.
         """
         if not left.n:
             return 1.0

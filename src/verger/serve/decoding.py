@@ -119,7 +119,7 @@ def _decode_all(server: socket.socket) -> NoReturn:
         while True:
             size, *views, most, seconds, length = PHOTO.unpack(receive(server, PHOTO.size))
             photo = bytes(receive(server, length))
-            # At its end the system ends this process: the signal's handler is nobody's.
+            # When the time is over, SIGALRM's default action ends this process.
             signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST_SECONDS))
             framing = Framing(size, tuple(view for view in views if view))
             outcome, said = _decoded(photo, framing, most)

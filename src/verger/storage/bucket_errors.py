@@ -103,7 +103,7 @@ def meaning(error: Exception) -> str:
 
 
 def is_denied(error: Exception) -> bool:
-    """Say whether it is one object that may not be read; else no credentials are right."""
+    """Say whether one object may not be read, as opposed to credentials wrong for everything."""
     return isinstance(error, PermissionDeniedError) and code_of(error) in ("", "AccessDenied")
 
 
@@ -116,12 +116,12 @@ def is_of_the_place(error: Exception) -> bool:
 def breaks_off(error: Exception) -> bool:
     """Say whether an answer broke off, which the client does not ask for again by itself.
 
-    What it repeated in vain is no such thing; but it may have repeated a request that was reset,
-    and then not one whose answer broke off.
+    Errors already retried to the limit do not count; an answer that breaks off after a retried
+    reset does.
     """
     said = str(error).partition("\n")[0]
-    in_vain = re.search(r"after (\d+) retries, max_retries: \1\b", said)
-    return isinstance(error, GenericError) and "HTTP error" in said and not in_vain
+    to_the_limit = re.search(r"after (\d+) retries, max_retries: \1\b", said)
+    return isinstance(error, GenericError) and "HTTP error" in said and not to_the_limit
 
 
 def is_set(settings: Mapping[str, str], name: str) -> bool:

@@ -34,10 +34,7 @@ _BYTES_A_PIECE = 2**20
 
 
 def read_file(path: Path) -> bytes:
-    """Return all of a file.
-
-    Raises OSError, also where it is none but a pipe or a device, which might never end.
-    """
+    """Return all of a file. Raises OSError, also for a pipe or device, which might never end."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
     with io.FileIO(handle) as file:
         mode = os.fstat(handle).st_mode

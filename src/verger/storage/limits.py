@@ -9,8 +9,7 @@ FOLDER_AT_ONCE = 8
 BUCKET_AT_ONCE = 64
 WEB_AT_ONCE = 16  # connections: more would be rude to a server that is somebody's own
 
-# Requests to a bucket; times in seconds. COPIED_AT_MOST: the largest object that S3 copies in one
-# request.
+# Requests to a bucket. Times in seconds. COPIED_AT_MOST: largest object S3 copies in one request.
 BUCKET_ATTEMPTS = 9  # of each request, unless AWS_MAX_ATTEMPTS says otherwise
 BUCKET_PATIENCE = 90.0  # for all attempts of a request together
 BUCKET_TIMEOUT, BUCKET_CONNECT_TIMEOUT = 60.0, 10.0

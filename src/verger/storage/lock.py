@@ -1,7 +1,7 @@
 """The lock of a bucket: an object that says who holds it, renewed for as long as it is held.
 
-Each renewal changes the object, and is written only over the one before it: whoever takes over what
-seems to be left takes it from a state that a living owner has changed since, and is refused.
+A takeover writes only over the version it read; a living owner has renewed it since, so the write
+fails. Renewals are written in the same way.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def entry_of(record: Mapping[str, Any]) -> bytes:
 
 
 @dataclass
-class Turn:
+class HistoryChange:
     """What becomes of the history as a run publishes.
 
     says:  what the record of that run says of it
@@ -126,27 +126,27 @@ class Turn:
         self.moves.append((source, to, Content(len(data), hashlib.sha256(data).hexdigest())))
 
 
-def turned(
+def plan_history(
     work: Work,
     before: Mapping[str, Any],
     record: Mapping[str, Any],
     after: Files,
     *,
     found_new: bool,
-) -> Turn:
+) -> HistoryChange:
     """Decide which runs' files are kept from now on, and prepare what is to be moved.
 
     `before` is the record that there was, `record` the new one, and `after` the files that there
     will be. A run that found nothing new is none of the history. One of which a file is missing is
     kept no longer.
     """
-    turn, place, run = Turn(), work.place, run_of(before)
+    change, place, run = HistoryChange(), work.place, run_of(before)
     if not found_new and run is None:
-        return turn
+        return change
     last = max([run or 0, *numbers(place)])
     if before and run is None:  # an older Verger's: its place in the history is here
         run = last = last + 1
-        turn.put(work, path_of(run), entry_of({**before, "run": run}))
+        change.put(work, path_of(run), entry_of({**before, "run": run}))
         candidates = [(run, files_of(before))]
     else:
         entries = [(number, entry(place, number)) for number in kept_in(before)]
@@ -161,16 +161,16 @@ def turned(
         if files and shelf.keep(files):
             matrices.add(_matrix(files))
             kept.append(number)
-    turn.gone = shelf.left_over()
+    change.gone = shelf.left_over()
     for to, what in shelf.wanted.items():
         if isinstance(what, bytes):
-            turn.put(work, to, what)
+            change.put(work, to, what)
         elif what is not None:
-            turn.moves.append((what, to, Content(shelf.sizes[what], None)))
-    turn.says = {"run": last + 1 if found_new else run, "kept": kept}
+            change.moves.append((what, to, Content(shelf.sizes[what], None)))
+    change.says = {"run": last + 1 if found_new else run, "kept": kept}
     if "settings" in record:
-        turn.says["settings"] = {**record["settings"], "keep": keep}
-    return turn
+        change.says["settings"] = {**record["settings"], "keep": keep}
+    return change
 
 
 def _keep(record: Mapping[str, Any], before: Mapping[str, Any]) -> int:

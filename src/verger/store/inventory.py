@@ -239,7 +239,7 @@ def known_photos(
 
 
 def _first(place: Place, file: str) -> str:
-    """Return a path that none in a file comes before, by its footer; an empty one says nothing."""
+    """Return a lower bound of the paths in a file, from its footer; "" where it gives none."""
     with damage_told(place, file), opened(place, file, ["path"]) as parquet:
         at = parquet.schema.names.index("path")
         said = [

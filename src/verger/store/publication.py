@@ -29,7 +29,7 @@ from verger.errors import StoreError
 from verger.photos.references import STORE_MARK
 from verger.storage.checksum import Content
 from verger.storage.place import Lease, Place
-from verger.store.history import Turn, entry_of, path_of, turned
+from verger.store.history import HistoryChange, entry_of, path_of, plan_history
 from verger.store.layout import (
     CORRECTIONS,
     DRAFTS,
@@ -113,12 +113,12 @@ def publish(
         if moves or gone:
             files = _files(place, publication, moves, gone, files)
         found_new = bool(publication.folders or publication.files)
-        turn = turned(work, before, record, files, found_new=found_new)
-        record = {**record, **turn.says, **({"manifest": as_listed(files)} if files else {})}
+        change = plan_history(work, before, record, files, found_new=found_new)
+        record = {**record, **change.says, **({"manifest": as_listed(files)} if files else {})}
         if found_new:
-            turn.put(work, path_of(record["run"]), entry_of(record))
+            change.put(work, path_of(record["run"]), entry_of(record))
         text = as_json(record := sealed(record))
-        journal = Journal(*_turning(turn, moves, gone), json.loads(text), work.built(RECORD))
+        journal = Journal(*_with_history(change, moves, gone), json.loads(text), work.built(RECORD))
         place.put(journal.record_from, text)
         place.put(draft, as_json(journal.as_dict() | {"run": work.run}))
         if not lease.renew():
@@ -273,7 +273,7 @@ class Journal:
         check_held(lease)
         try:
             place.move(mark, path)
-        except FileNotFoundError:  # who stood still in this very move has made it
+        except FileNotFoundError:  # a run that stalled in this move has already made it
             if not lease.renew():
                 raise LockLost from None
 
@@ -313,13 +313,13 @@ class Journal:
         )
 
 
-def _turning(
-    turn: Turn, moves: list[Move], gone: list[str]
+def _with_history(
+    change: HistoryChange, moves: list[Move], gone: list[str]
 ) -> tuple[tuple[Move, ...], tuple[str, ...]]:
     """Return all moves and all that goes: what stays in the history is there before what is new."""
-    kept = [Move(*move) for move in turn.moves]
+    kept = [Move(*move) for move in change.moves]
     moved = {move.source for move in kept}
-    return (*kept, *moves), tuple(path for path in [*gone, *turn.gone] if path not in moved)
+    return (*kept, *moves), tuple(path for path in [*gone, *change.gone] if path not in moved)
 
 
 def _files(

@@ -43,7 +43,7 @@ _HELD = _SCHEMA.remove(0).set(1, pa.field("file", pa.dictionary(pa.int32(), pa.s
 
 
 class Sizes:
-    """A set of sizes in bytes, in 4 MB however many they are: it may take one for another."""
+    """An approximate set of sizes in bytes (4 MB): false positives, never false negatives."""
 
     _PLACES = 2**22
 

@@ -1,4 +1,4 @@
-"""What the system refuses in the midst of a run, told of the file and the disk that it befell."""
+"""OSErrors in the middle of a run, told in a line that names the file or the disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAILING = {getattr(errno, name, None) for name in ("EIO", "ENXIO", "ESTALE", "E
 
 @contextmanager
 def troubles_told(store: str, scratch: str = "") -> Iterator[None]:
-    """Tell an OSError in a line; one of standard output, say, is nobody's here and goes on."""
+    """Tell an OSError in a line; one of no file (a broken pipe, a lock) passes through."""
     try:
         yield
     except (BrokenPipeError, BlockingIOError):
@@ -28,7 +28,7 @@ def troubles_told(store: str, scratch: str = "") -> Iterator[None]:
 
 
 def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
-    """Say which file or disk it was: STORE's is a `StoreError`, any other one is not."""
+    """Name the file or disk that failed: a `StoreError` if it is STORE's, else a `VergerError`."""
     path = str(error.filename or "")
     if error.filename2 and error.errno in _FULL:  # a copy: it is the target's disk
         path = str(error.filename2)
@@ -52,10 +52,7 @@ def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
 
 
 def _fullest(places: list[str]) -> str:
-    """Return that of some places whose disk has the least room; a call that filled one is silent.
-
-    A write says that there is no room, and not where.
-    """
+    """Return the place whose disk has least room: a failed write does not say which was full."""
     return min(places, key=_free)
 
 

@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from verger.embed import Backbone, Network
-from verger.embed.features import Embedder, Recall, Report, embed
+from verger.embed.features import Embedder, Progress, Recall, embed
 from verger.storage.place import Source
 from verger.store.inventory import edits_of, refs_of
 from verger.store.layout import FEATURES
@@ -48,7 +48,7 @@ def embed_photos(
     spans: list[Span],
     rewrites: list[Rewrite],
     embedder: Embedder,
-    hear: Report,
+    hear: Progress,
     *,
     reuse: bool,
 ) -> Parts:

@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
-from verger.embed.features import Report
+from verger.embed.features import Progress
 from verger.errors import EngineError
 from verger.machine.blas import on_one_thread
 from verger.projections.moment_bytes import Parts, merged
 
 Row = dict[str, Any]
 # The number of a task → what it reports to while it is under way.
-Tell = Callable[[int], AbstractContextManager[Report]]
+Tell = Callable[[int], AbstractContextManager[Progress]]
 _T = TypeVar("_T")
 _NO_MEMORY = "There is not enough memory for what this process does at once."
 
@@ -65,7 +65,7 @@ class Engine(Protocol):
     def moments(self, count: int, task: Callable[[int], Parts]) -> Parts:
         """Carry out tasks 0 to `count`, and merge what they give. Raises as `rows` does."""
 
-    def telling(self, hear: Report) -> AbstractContextManager[Tell]:
+    def telling(self, hear: Progress) -> AbstractContextManager[Tell]:
         """Have `hear` told what all tasks together report, (done, rejected), now and then."""
 
 
@@ -98,13 +98,13 @@ class ThisProcess:
         return merged(self._all(count, task))
 
     @contextmanager
-    def telling(self, hear: Report) -> Iterator[Tell]:
+    def telling(self, hear: Progress) -> Iterator[Tell]:
         """Add up what tasks report; see `Engine`. A task that reports after a stop ends there."""
         told: dict[int, tuple[int, int]] = {}
         door = threading.Lock()
 
         @contextmanager
-        def tell(number: int) -> Iterator[Report]:
+        def tell(number: int) -> Iterator[Progress]:
             def report(embedded: int, rejected: int) -> None:
                 if self._stopped.is_set():
                     raise _Stopped

@@ -174,7 +174,7 @@ def _named(work: Work, number: int) -> str:
 
 
 def _tasks(engine: Engine, readings: list[Reading]) -> int:
-    """Say how many tasks do all readings: what each gives is worth that of many small files."""
+    """Say how many tasks share the readings; small files are grouped."""
     rows = sum(reading.rows for reading in readings)
     most = _TASKS_A_CORE * engine.cores
     return max(min(most, len(readings), -(-rows // _ROWS_A_TASK)), 1)
@@ -183,12 +183,12 @@ def _tasks(engine: Engine, readings: list[Reading]) -> int:
 def _changed(
     place: Place, readings: list[Reading], edits: Callable[[str], Edits]
 ) -> Iterator[Changed]:
-    """Read what one task is dealt; like cards, as the first files are the largest."""
+    """Read this task's share, dealt round-robin because the first files are the largest."""
     return chain.from_iterable(rows_changed(place, one, edits) for one in readings)
 
 
 def summed_up(changed: Iterable[Changed], width: int) -> Parts:
-    """Sum up rows that are there and rows that are gone, each for themselves; none is no part."""
+    """Sum up present and gone rows separately; a side without rows gets no entry."""
     made: dict[str, FeatureMoments] = {}
     held: dict[str, list[pa.RecordBatch]] = {_MORE: [], _FEWER: []}
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Network
-from verger.embed.card import Loses
+from verger.embed.card import QuantizationLoss
 from verger.errors import BackboneError
 
 Features = npt.NDArray[np.float32]
@@ -30,13 +30,13 @@ def check_same(name: str, ours: Features, theirs: Features) -> float:
     return difference
 
 
-def kept(ours: Features, theirs: Features) -> Loses:
+def kept(ours: Features, theirs: Features) -> QuantizationLoss:
     """Compare the features of some photos that a network was not calibrated on, (N, features)."""
     mine, original = _unit(ours), _unit(theirs)
     cosines = (mine * original).sum(axis=1)
     same = _nearest(mine) == _nearest(original)
     shares = (round(float(share), 4) for share in (cosines.mean(), cosines.min(), same.mean()))
-    return Loses(f"{len(ours)} photos that it was not calibrated on", *shares)
+    return QuantizationLoss(f"{len(ours)} photos that it was not calibrated on", *shares)
 
 
 def features_of(network: Network, photos: Photos) -> Features:
