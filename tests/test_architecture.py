@@ -57,7 +57,7 @@ def test_nothing_above_storage_asks_what_kind_of_place_it_has() -> None:
     }
     assert {"Source", "Place", "LocalPlace", "Bucket", "WebList", "KnownPhotos"} <= kinds
     asked = [
-        f"{path.relative_to(source)}:{node.lineno}"
+        f"{path.relative_to(source)}: {ast.unparse(node)}"
         for path, node in nodes
         if path.parent.name != "storage"
         for what in _kinds_asked_by(node)
