@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from verger.embed.features import Report
+from verger.embed.features import Progress
 from verger.projections.moment_bytes import Parts
 from verger.spark.failures import job_errors
 from verger.spark.gpu_tasks import Gpus
@@ -52,7 +52,7 @@ class SparkEngine:
         return reduced(self.spark.range(0, count, 1, count), run)
 
     @contextmanager
-    def telling(self, hear: Report) -> Iterator[Tell]:
+    def telling(self, hear: Progress) -> Iterator[Tell]:
         """Listen to what workers tell."""
         host = self.spark.conf.get("spark.driver.host") or "127.0.0.1"
         bind = self.spark.conf.get("spark.driver.bindAddress", None)
