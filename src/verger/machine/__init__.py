@@ -1,1 +1,1 @@
-"""What this machine lets a process use: cores, memory, threads of NumPy, folders, streams."""
+"""What this machine lets a process use: cores, memory, BLAS, folders, streams."""
