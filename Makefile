@@ -27,7 +27,7 @@ test-quick test-unit test-serve test-cloud test-spark test-spark35: export OPENB
 # Compiled once, not by each of the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-peers docs format clean
+.PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-peers docs site format clean
 
 demo: $(STAMP)
 	$(BIN)/verger demo verger-demo
@@ -113,6 +113,10 @@ docs: $(STAMP)
 	$(BIN)/python scripts/cloud_costs.py
 	$(BIN)/python scripts/draw_cloud.py
 	$(BIN)/python scripts/draw_architecture.py
+
+site: $(STAMP)
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees -b html . build/site
+	@echo "build/site/docs/index.html"
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

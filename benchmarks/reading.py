@@ -4,6 +4,8 @@
     --rows 1000000     a STORE of so many generated photos in place of STORE
     --keep FOLDER      where that STORE is kept, and found again
     --engine spark     as `verger reduce` has it, where this checkout shall not choose
+    --places disk,s3   one of them alone
+    --no-csv           no CSV: a million rows are 9 GB
     --rounds 2
 
 Each reduces a copy of STORE, without the moments that it keeps, to matrix, CSV, gallery and report,
@@ -61,6 +63,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0, help="generate a STORE of so many rows")
     parser.add_argument("--keep", type=Path, help="where the generated STORE is kept")
     parser.add_argument("--engine", help="of this checkout")
+    parser.add_argument("--places", default="disk,s3")
+    parser.add_argument("--no-csv", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
@@ -73,15 +77,17 @@ def main() -> None:
         store = options.store or _generated(options.keep or scratch / "store", options.rows)
         for number in range(options.rounds):
             for who, source in sources.items() if number % 2 == 0 else reversed(sources.items()):
-                one = taken.setdefault(("disk", who), Taken())
-                how = ["--cores", str(options.cores)]
+                how = ["--cores", str(options.cores)] + ["--csv"] * (not options.no_csv)
                 if options.engine and who == "now":
                     how += ["--engine", options.engine]
-                with _copied(store, scratch, keep=options.rows > 0) as copy:
-                    _reduce(one, str(copy), source, how)
-                one = taken.setdefault(("S3 at 25 ms", who), Taken())
-                with _served(store, scratch) as (server, proxy):
-                    _reduce(one, f"s3://{_BUCKET}/store", source, how, server, proxy)
+                if "disk" in options.places:
+                    one = taken.setdefault(("disk", who), Taken())
+                    with _copied(store, scratch, keep=options.rows > 0) as copy:
+                        _reduce(one, str(copy), source, how)
+                if "s3" in options.places:
+                    one = taken.setdefault(("S3 at 25 ms", who), Taken())
+                    with _served(store, scratch) as (server, proxy):
+                        _reduce(one, f"s3://{_BUCKET}/store", source, how, server, proxy)
     print("| STORE | | seconds | driver, MiB | all processes, MiB | read, MB | requests |")
     print("|---|---|---|---|---|---|---|")
     for (where, who), one in sorted(taken.items()):
@@ -102,7 +108,7 @@ def _reduce(
     proxy: Proxy | None = None,
 ) -> None:
     env = {"PYTHONPATH": str(source)} | (server.environment() if server else {})
-    line = [*VERGER, "reduce", store, "--csv", "--report", *how]
+    line = [*VERGER, "reduce", store, "--report", *how]
     if proxy:
         proxy.set(Faults(latency=_LATENCY))
     took = measure(line, cwd=HERE, env=env, memory=True)
@@ -113,7 +119,12 @@ def _reduce(
         counts = proxy.counts()
         one.read.append(counts["bytes"] / 1e6)
         one.requests.append(counts["requests"])
-    print(f"{source} {store}: {took.seconds:.1f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    read = f", {one.read[-1]:,.0f} MB in {one.requests[-1]:,} requests" if proxy else ""
+    print(
+        f"{source} {store}: {took.seconds:.1f} s, driver {one.driver[-1]:,.0f} MiB, "
+        f"all {one.total[-1]:,.0f} MiB{read}, load {os.getloadavg()[0]:.1f}",
+        file=sys.stderr,
+    )
 
 
 @contextmanager
@@ -139,8 +150,9 @@ def _served(store: Path, scratch: Path) -> Iterator[tuple[S3, Proxy]]:
         bucket = server.make_bucket(_BUCKET)
         for file in sorted(store.rglob("*")):
             name = file.relative_to(store).as_posix()
-            kept = not name.startswith("report/") and file.name not in ("lock", "moments")
-            if file.is_file() and kept:
+            # What is made anew is not read, and a million rows of it are gigabytes.
+            read = name.startswith(("features/", "rejects/")) or name == "run.json"
+            if file.is_file() and read:
                 obstore.put(bucket, f"store/{name}", file)
         yield server.behind(proxy.endpoint), proxy
     shutil.rmtree(folder)

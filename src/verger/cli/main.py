@@ -200,11 +200,19 @@ def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> No
     _tell(outcome, store, as_json=as_json, quiet=quiet)
 
 
-def _tell(outcome: Outcome, store: str, *, as_json: bool = False, quiet: bool = False) -> None:
+def _tell(
+    outcome: Outcome,
+    store: str,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    photo: str = "PHOTO.jpg",
+) -> None:
     if as_json:
         show(json.dumps(outcome.record, indent=2))
     elif not quiet:
-        tell(summary(outcome.record, store, has_report=outcome.report is not None))
+        has_report = outcome.report is not None
+        tell(summary(outcome.record, store, has_report=has_report, photo=photo))
     if outcome.warning:
         tell(f"verger: {outcome.warning}", err=True)
 
@@ -398,11 +406,14 @@ def slides_command(store: str, language: str, output: str | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @_settings_options("cores")
 def demo_command(folder: Path, cores: int | None) -> None:
-    """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store."""
+    """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store.
+
+    FOLDER/new has a few photos that the run has not seen, to try `verger identify` with.
+    """
     from verger.demo import demo
 
-    outcome = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
-    _tell(outcome, str(folder / "store"))
+    outcome, new = demo(folder, reporter(quiet=False), RunSettings(cores=cores, overwrite=True))
+    _tell(outcome, str(folder / "store"), photo=str(new[0]))
 
 
 @cli.command("doctor")

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verger.demo.render import render_orchard
+from verger.demo.render import render_new, render_orchard
 from verger.pipeline import Outcome, run
 from verger.progress import Reporter
 from verger.settings import RunSettings
 
 
-def demo(folder: Path, reporter: Reporter, settings: RunSettings) -> Outcome:
-    """Render an orchard into `folder/photos`, and run the chain on it into `folder/store`."""
+def demo(folder: Path, reporter: Reporter, settings: RunSettings) -> tuple[Outcome, list[Path]]:
+    """Render an orchard into `folder/photos`, and run the chain on it into `folder/store`.
+
+    Returns the outcome, and photos in `folder/new` that the run has not seen.
+    """
     with reporter.stage("Rendering", None, "photos") as stage:
         render_orchard(folder / "photos", on_photo=stage.update)
-    return run(folder / "photos", folder / "store", settings, reporter)
+        new = render_new(folder / "new")
+    return run(folder / "photos", folder / "store", settings, reporter), new
 
 
 def prepare(folder: Path, reporter: Reporter) -> None:

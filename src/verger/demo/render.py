@@ -235,3 +235,17 @@ def render_orchard(
             done += 1
             on_photo(done)
     return done
+
+
+def render_new(folder: Path) -> list[Path]:
+    """Write a photo each of a few varieties, of sides that no orchard shows; return their paths.
+
+    They are 200 x 200 px JPEG files, named by variety: ``lemon.jpg``.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name in ("Lemon", "Pomegranate", "Banana", "Strawberry"):
+        path = Path(folder) / f"{name.lower()}.jpg"
+        _save(render_photo(name, 7, views=29, size=200), path)
+        paths.append(path)
+    return paths

@@ -33,8 +33,13 @@ if TYPE_CHECKING:
 _FOUND = ("new", "changed", "retried", "kept", "relabelled", "gone")
 
 
-def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) -> str:
-    """Write what was done, where it is, and what to do next; a line, where there was nothing."""
+def summary(
+    record: Mapping[str, Any], store: str, *, has_report: bool = False, photo: str = "PHOTO.jpg"
+) -> str:
+    """Write what was done, where it is, and what to do next; a line, where there was nothing.
+
+    `photo` is the one that the next command names.
+    """
     if found_nothing(record):
         counts = record["counts"]
         rejects = f" ({counts['rejected']:,} of them rejects)" if counts["rejected"] else ""
@@ -42,7 +47,7 @@ def summary(record: Mapping[str, Any], store: str, *, has_report: bool = False) 
         return "\n".join(map(visible, [nothing, *(f"Note: {note}" for note in record["notes"])]))
     lines = ["", *_done(record), "", f"In {store}:"]
     lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
-    lines += ["", "Next:", *(f"  {line}" for line in _next(store))]
+    lines += ["", "Next:", *(f"  {line}" for line in _next(store, photo))]
     return "\n".join(map(visible, lines))
 
 
@@ -103,13 +108,13 @@ def _there(record: Mapping[str, Any], has_report: bool) -> list[tuple[str, str]]
     ]
 
 
-def _next(store: str) -> list[str]:
+def _next(store: str, photo: str) -> list[str]:
     """Write the commands that a person may want now."""
     show = f"import pandas; print(pandas.read_parquet({f'{store}/{MATRIX}'!r}))"
     verger = _beside("verger")
     return [
         f"{_beside('python')} -c {_quoted(show)}",
-        f"{verger} identify {shlex.quote(store)} PHOTO.jpg",
+        f"{verger} identify {shlex.quote(store)} {shlex.quote(photo)}",
         f"{verger} reduce {shlex.quote(store)} --components 50",
     ]
 
