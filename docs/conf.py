@@ -1,4 +1,4 @@
-"""How `make site` makes a site of the pages: Sphinx reads them where they lie, from the repository's root."""
+"""Sphinx makes a site of the pages (`make site`), from the repository's root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ project = "Verger"
 version = release = __version__
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["README*.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "benchmarks/*.md"]
+include_patterns = [
+    "README*.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/**.md",
+    "benchmarks/*.md",
+]
 myst_heading_anchors = 4  # links name headings as GitHub does
 html_theme = "furo"
 html_title = "Verger"

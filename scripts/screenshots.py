@@ -35,7 +35,7 @@ MOST_BYTES = 150_000
 _SHOWN = (4, 6, 7, 8, 9, 10)  # slides, as a sheet of two columns
 _VARIETY, _VIEW, _VIEWS = "Pomegranate", 7, 29  # a side that no photo of the demo shows
 _PATIENCE = 120_000  # milliseconds
-_GROUND = (225, 221, 209)
+GROUND = (225, 221, 209)
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def _slides(store: Path, language: str, scratch: Path, folder: Path) -> None:
     images = [Image.open(files[number - 1]) for number in _SHOWN]
     across, down, gap = *images[0].size, 8
     rows = len(images) // 2
-    sheet = Image.new("RGB", (2 * across + 3 * gap, rows * (down + gap) + gap), _GROUND)
+    sheet = Image.new("RGB", (2 * across + 3 * gap, rows * (down + gap) + gap), GROUND)
     for at, image in enumerate(images):
         row, column = divmod(at, 2)
         sheet.paste(image, (gap + column * (across + gap), gap + row * (down + gap)))
@@ -102,7 +102,7 @@ def _pages(store: Path, folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     report = Path(_verger("report", str(store)).split("\n")[0])
-    with sync_playwright() as driver, _served(store) as address:
+    with sync_playwright() as driver, served(store) as address:
         browser = driver.chromium.launch(executable_path=found(), args=["--no-sandbox"])
         _report(browser, report, folder)
         for language, name in (("en-GB", "page.webp"), ("fr-FR", "page-fr.webp")):
@@ -111,7 +111,7 @@ def _pages(store: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _served(store: Path) -> Iterator[str]:
+def served(store: Path) -> Iterator[str]:
     """Serve a STORE; give the address."""
     command = [sys.executable, "-m", "verger", "serve", str(store), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -126,17 +126,17 @@ def _served(store: Path) -> Iterator[str]:
 
 
 def _report(browser: Browser, report: Path, folder: Path) -> None:
-    page = _open(browser, report.absolute().as_uri(), width=1180, height=900)
-    _save(_shot(page), folder / "report.webp")
+    page = opened(browser, report.absolute().as_uri(), width=1180, height=900)
+    _save(shot(page), folder / "report.webp")
     page.locator("#map .maplayout").scroll_into_view_if_needed()
     page.locator("#photos").check()
     page.wait_for_timeout(1500)
-    _save(_shot(page.locator("#map .maplayout")), folder / "report-map.webp")
+    _save(shot(page.locator("#map .maplayout")), folder / "report-map.webp")
     page.context.close()
 
 
 def _page(browser: Browser, address: str, language: str, file: Path) -> None:
-    page = _open(browser, address, width=1000, height=1000, locale=language)
+    page = opened(browser, address, width=1000, height=1000, locale=language)
     out = io.BytesIO()
     photo = render_photo(_VARIETY, _VIEW, views=_VIEWS, size=320)
     Image.fromarray(photo).save(out, "JPEG", quality=92)
@@ -145,13 +145,14 @@ def _page(browser: Browser, address: str, language: str, file: Path) -> None:
     page.locator(".answer").wait_for()
     page.locator(".near img").first.wait_for()
     page.wait_for_timeout(1000)
-    _save(_shot(page), file)
+    _save(shot(page), file)
     page.context.close()
 
 
-def _open(
+def opened(
     browser: Browser, address: str, *, width: int, height: int, locale: str = "en-GB"
 ) -> Page:
+    """Open an address in a window of this size, and wait until it has been drawn."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, locale=locale, color_scheme="light"
     )
@@ -163,7 +164,8 @@ def _open(
     return page
 
 
-def _shot(what: Any) -> Image.Image:
+def shot(what: Any) -> Image.Image:
+    """Take a picture of a page, or of a part of one."""
     return Image.open(io.BytesIO(what.screenshot(animations="disabled"))).convert("RGB")
 
 

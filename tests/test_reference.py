@@ -216,7 +216,7 @@ def test_a_module_that_a_text_names_is_there() -> None:
 def test_the_readme_names_only_options_that_there_are(readme: Path) -> None:
     code = "\n".join(re.findall(r"`[^`\n]+`", readme.read_text(encoding="utf-8")))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
-    assert "--max-rejects" in named
+    assert "--components" in named
     known = set(re.findall(r"--[a-z-]+", (PAGES / "cli.md").read_text(encoding="utf-8")))
     assert named - known - {"--install"} == set()  # the last is one of `wsl`
 
@@ -239,6 +239,19 @@ def test_every_page_is_in_the_index() -> None:
         if "docs" in str(page.relative_to(REPOSITORY))
     ]
     assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
+
+
+def test_every_benchmark_is_in_the_table() -> None:
+    folder = REPOSITORY / "benchmarks"
+    table = (folder / "README.md").read_text(encoding="utf-8")
+    names = {
+        file.stem
+        for file in folder.glob("*.py")
+        if file.read_text(encoding="utf-8").startswith('"""`python -m benchmarks.')
+    }
+    assert {name for name in names if f"`benchmarks.{name}" not in table} == set()
+    pages = {file.name for file in folder.glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"]({page})" not in table} == set()
 
 
 def test_every_room_is_on_the_page_of_architecture() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def test_demo(tmp_path: Path) -> None:
     assert record["counts"]["rejected"] == 0
     assert len(pd.read_parquet(store / "matrix")) == record["counts"]["embedded"]
     assert "an orchard/store" in ended.out
-    assert "Next:" in ended.out
+    (line,) = re.findall(r"(verger identify .*)", ended.out)
+    assert line == "verger identify 'an orchard/store' 'an orchard/new/lemon.jpg'"
+    named = verger("identify", str(store), str(tmp_path / "an orchard" / "new" / "lemon.jpg"))
+    assert "Lemon" in named.out
     assert "\x1b" not in ended.out + ended.err
     folders = {photo.parent.parent.name for photo in tmp_path.rglob("*_100.jpg")}
     assert folders == {"Training", "Test"}
