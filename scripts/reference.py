@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 import verger
+from verger.cli.helping import full_help
 from verger.cli.main import cli
 from verger.cli.stopping import CTRL_C, TERMINATED
 from verger.errors import VergerError
@@ -176,7 +177,7 @@ def _cli() -> str:
 
 def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
     command = context.command
-    yield context.command_path, command.get_help(context)
+    yield context.command_path, full_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)

@@ -59,13 +59,26 @@ def _check_views(views: str) -> None:
 
 
 def _choice(
-    default: Any, help_: str, *, metavar: str | None = None, short: str = "", undo: bool = False
+    default: Any,
+    help_: str,
+    *,
+    metavar: str | None = None,
+    short: str = "",
+    undo: bool = False,
+    rare: bool = False,
 ) -> Any:
     """Declare one setting: its default, its help, and how the command line shows it.
 
     undo: what is switched on can be switched off by an option, too
+    rare: few need it, and `--help` leaves it to `--help-all`
     """
-    metadata = {"help": help_, "metavar": metavar, "short": short, "undo": undo or default is True}
+    metadata = {
+        "help": help_,
+        "metavar": metavar,
+        "short": short,
+        "undo": undo or default is True,
+        "rare": rare,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -136,128 +149,139 @@ class RunSettings:
 
     label_from: str = _choice(
         "parent",
-        "Where labels come from: 'parent' (the photo's folder), 'none', 'regex:…' with one group "
-        "searched in the path, or a CSV file with the columns path,label.",
+        "Where labels come from: 'parent' (the photo's folder), 'none', 'regex:…' (its one group, "
+        "searched in the path), or a CSV file with the columns path,label.",
         metavar="parent|none|regex:…|FILE.csv",
     )
     components: str = _choice(
         "0.95",
-        "Components to keep: a whole number, or the share of variance that they must reach.",
+        "Components to keep: a whole number, or the share of variance to reach.",
         metavar="K|SHARE",
         short="-k",
     )
     standardize: bool = _choice(
-        False, "Divide each feature by its spread first (PCA of the correlation matrix).", undo=True
+        False,
+        "Divide each feature by its standard deviation first (PCA of the correlation matrix).",
+        undo=True,
+        rare=True,
     )
     refit: str = _choice(
         ALWAYS,
-        "When the projections are fitted anew: 'always', or 'when-it-matters'; till then those of "
-        "the run before are held, and only new photos are projected.",
+        "When to fit the projections anew. 'when-it-matters' keeps those of the last run, and "
+        "projects new photos only, as long as they change little.",
         metavar=f"{ALWAYS}|{WHEN_IT_MATTERS}",
+        rare=True,
     )
     shrinkage: float = _choice(
         0.3,
-        "Shrinkage of the discriminant projection: 0 trusts the spread within labels as it is, "
-        "1 not at all.",
+        "Shrinkage of the covariance within labels, for the discriminant projection: 0 (none) to "
+        "1 (only its average variance).",
         metavar="SHARE",
+        rare=True,
     )
     backbone: str | None = _choice(
         None,
-        "The pretrained network: a name, or an ONNX file (default: the one that STORE was made "
-        f"with; {DEFAULT_BACKBONE} for a new one, {GPU_BACKBONE} on a GPU).",
+        "The pretrained network: a name, or an ONNX file (default: that of STORE; for a new one "
+        f"{DEFAULT_BACKBONE}, on a GPU {GPU_BACKBONE}).",
         metavar="NAME|FILE.onnx",
     )
     image_size: int | None = _choice(
         None,
-        "Side of the square that the network sees, in pixels, for networks that take any "
-        "(default: as STORE was made; what the backbone's card says for a new one).",
+        "Side of the square that the network sees, for networks that take any size (default: that "
+        "of STORE; for a new one, what the backbone's card says).",
         metavar="PIXELS",
+        rare=True,
     )
     views: str | None = _choice(
         None,
-        "How the network sees a photo: to how many pixels its shorter side is brought before the "
-        "square of --image-size is cut from its middle; one number for each view, whose features "
-        "are averaged; 1 to 4, of 4,096 pixels at most (default: as for --image-size). "
-        "Messages write both, 224/224,420.",
+        "Resize the shorter side of a photo to so many pixels before the square of --image-size is "
+        "cut from its middle. One number per view, up to 4; the features of the views are averaged "
+        "(default: as for --image-size).",
         metavar="PIXELS[,PIXELS…]",
+        rare=True,
     )
     accurate: bool = _choice(
         False,
-        "Show the network two views of each photo, the whole square and its middle: more phone "
-        "photos are named right, and each photo takes twice the time.",
+        "Show the network each photo twice, whole and from closer: more phone photos are named "
+        "right, at half the speed.",
     )
     device: str = _choice(
         "cpu",
-        "What the network computes on: 'cpu'; 'cuda', a GPU, which is refused where none works; or "
-        "'auto', which says whether a GPU works, and takes it or else the CPU.",
+        "What the network computes on. 'cuda' fails where no GPU works; 'auto' takes a GPU if one "
+        "works, and says so.",
         metavar="cpu|cuda|auto",
+        rare=True,
     )
     batch_size: int | None = _choice(
         None,
         f"Photos per batch of the network (default: {BATCH_SIZES['cpu']}; {BATCH_SIZES['cuda']} on "
         "a GPU).",
         metavar="N",
+        rare=True,
     )
     max_pixels: int = _choice(
-        100_000_000, "Photos with more pixels are rejected before they are decoded.", metavar="N"
+        100_000_000, "Reject photos with more pixels, before decoding them.", metavar="N", rare=True
     )
     max_bytes: int = _choice(
         256_000_000,
-        "Files with more bytes are rejected before they are read; of a list on the web, those with "
-        f"more than {WEB_PHOTO_BYTES:,} at any rate.",
+        "Reject larger files, before reading them; of a list on the web, always those of more than "
+        f"{WEB_PHOTO_BYTES:,} bytes.",
         metavar="N",
+        rare=True,
     )
     max_rejects: float = _choice(
         0.5,
-        "Share of rejected photos above which the run fails, after the rejects are written.",
+        "Fail if more than this share of the photos is rejected (the rejects are written first).",
         metavar="SHARE",
     )
     csv: bool = _choice(True, "Write matrix.csv beside the Parquet matrix.")
     report: bool = _choice(
-        True, "Look at the run at its end, and write report/report.html: one file to open."
+        True, "Write report/report.html: the run in one file, to open in a browser."
     )
     keep: int | None = _choice(
         None,
-        "How many matrices STORE keeps for verger checkout, the present one included (default: as "
-        "the run before; 2 for a new STORE).",
+        "How many matrices STORE keeps for `verger checkout`, the present one included (default: "
+        "as the last run; for a new STORE 2).",
         metavar="N",
+        rare=True,
     )
-    overwrite: bool = _choice(
-        False, "Embed all photos again, and replace what an earlier run left in STORE."
-    )
+    overwrite: bool = _choice(False, "Start again: embed all photos, and replace what is in STORE.")
     retry_rejects: bool = _choice(
-        False, "Try photos again that an earlier run rejected, though they have not changed."
+        False, "Try rejected photos again, even if they have not changed."
     )
-    hidden: bool = _choice(False, "Take hidden files, and those in hidden folders, too.")
+    hidden: bool = _choice(False, "Take hidden files, and those in hidden folders, too.", rare=True)
     master: str | None = _choice(
-        None, "Spark master (default: the one that spark-submit gives, else local).", metavar="URL"
+        None, "Spark master (default: that of spark-submit, else this machine).", metavar="URL"
     )
-    cores: int | None = _choice(None, "Cores to use (default: all that it may).", metavar="N")
+    cores: int | None = _choice(None, "Cores to use (default: all).", metavar="N")
     engine: str = _choice(
         "auto",
-        "What carries out the work: 'spark', 'process' (threads of this command, which start at "
-        "once), or 'auto': 'process' for up to 1,000 new photos, 'spark' for more, or where a "
-        "setting of Spark's, a GPU or a running session asks for it.",
+        "'process' works with threads of this command, which start at once. 'auto' does so for up "
+        "to 1,000 new photos, and takes Spark for more, on a GPU, and where an option needs it.",
         metavar="auto|spark|process",
+        rare=True,
     )
     memory: str = _choice(
         "auto",
-        "Memory of the Java process, such as 800m or 2g; 'auto' is 1g, less on a small machine, "
-        "where it takes fewer cores too. Takes Spark.",
+        "Memory of Spark's Java process, such as 800m or 2g. 'auto' is 1g; on a small machine "
+        "less, and fewer cores.",
         metavar="SIZE",
+        rare=True,
     )
     spark_conf: tuple[str, ...] = _choice(
         (),
-        "One more Spark setting; may be given several times. Secrets among them are not recorded.",
+        "A Spark setting; may be repeated. Secrets are not recorded.",
         metavar="KEY=VALUE",
+        rare=True,
     )
     price: str | None = _choice(
         None,
-        "What the machines of this run cost, in euros: '0.05 + 0.21/h on ec2, 1 × c7i.xlarge'. The "
-        "run record and the report then say what the run cost; verger cloud run gives it.",
+        "What the machines cost, in euros: '0.05 + 0.21/h on ec2, 1 × c7i.xlarge'. Record and "
+        "report then say what the run cost; `verger cloud run` gives it.",
         metavar="'ONCE + HOUR/h on WHERE'",
+        rare=True,
     )
-    verbose: bool = _choice(False, "Show what Spark and Java print.")
+    verbose: bool = _choice(False, "Show what Spark and Java print.", rare=True)
 
     def __post_init__(self) -> None:
         parse_components(self.components)

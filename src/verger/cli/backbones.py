@@ -25,7 +25,7 @@ if typing.TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON, on stdout.")
 @click.pass_context
 def backbones(context: click.Context, folder: Path | None, as_json: bool) -> None:
-    """List the networks that `run --backbone` takes by name, with what their cards say.
+    """List the networks for `run --backbone`, with their cards.
 
     Told are the size of the file, the length of a row of features, the views of a photo (224/256 is
     a square of 224 pixels, of the photo brought to a shorter side of 256), the licence; how fast

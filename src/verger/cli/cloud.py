@@ -15,7 +15,7 @@ from verger.progress import reporter, show, tell
 
 @click.group("cloud")
 def cloud() -> None:
-    """Run Verger on AWS, for cents, and switch everything off after.
+    """Run Verger on AWS, and switch everything off afterwards.
 
     `verger cloud plan` says what a run takes and costs, before anything is spent; it needs no
     account.

@@ -26,7 +26,7 @@ _NONE = "-"
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON, on stdout.")
 def log_command(store: str, last: int | None, as_json: bool) -> None:
-    """List the runs of STORE, the last one first.
+    """List the runs of STORE, latest first.
 
     A line is a run: its number, when it ended, the photos of its matrix and how many were rejected,
     the components and the share of variance that they keep, what its report says of new photos
@@ -66,7 +66,7 @@ def log_command(store: str, last: int | None, as_json: bool) -> None:
 def checkout_command(
     store: str, run: int | None, as_of: str | None, output: str, quiet: bool
 ) -> None:
-    """Write the matrix of an earlier run of STORE into a folder.
+    """Write the matrix of an earlier run into a folder.
 
     RUN is its number, as `verger log` tells it. Written are matrix/ and projection/, compared with
     their checksums, and at last run.json, the record of that run. Nothing in STORE is changed.
@@ -97,7 +97,7 @@ def checkout_command(
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def export_command(store: str, file: str, quiet: bool) -> None:
-    """Write the matrix of STORE to a file of another format.
+    """Write the matrix to a file of another format.
 
     It is the file that a run leaves as matrix.csv. --no-csv spares a large STORE a file rewritten
     every day; this command writes it when it is wanted. Nothing in STORE is changed.

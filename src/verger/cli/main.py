@@ -19,6 +19,7 @@ from click.core import ParameterSource
 import verger
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
+from verger.cli.helping import Sections, help_all
 from verger.cli.history import checkout_command, export_command, log_command
 from verger.cli.rejects import rejects_command
 from verger.cli.relabel import relabel_command
@@ -113,7 +114,11 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
     names = [flag, setting.name]
     if setting.metadata["short"]:
         names.insert(0, setting.metadata["short"])
-    kind: dict[str, Any] = {"help": setting.metadata["help"], "default": setting.default}
+    kind: dict[str, Any] = {
+        "help": setting.metadata["help"],
+        "default": setting.default,
+        "hidden": setting.metadata["rare"],
+    }
     if hint is bool:
         names[-2] = f"{flag}/--no-{setting.name}" if setting.metadata["undo"] else flag
         return click.option(*names, is_flag=True, **kind)
@@ -135,10 +140,13 @@ _language = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(verger.__version__, prog_name="verger")
 def cli() -> None:
-    """Turn a folder of labelled fruit photos into a reduced feature matrix."""
+    """Turn labelled fruit photos into a feature matrix, a map, and an app that names the fruit."""
 
 
 @cli.command("run")
@@ -146,26 +154,23 @@ def cli() -> None:
 @click.argument("store")
 @_settings_options()
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@help_all
 def run_command(
     photos: str, store: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any
 ) -> None:
-    """Embed the photos of PHOTOS and write the matrix into STORE.
+    """Turn the photos of PHOTOS into a matrix and a report.
 
-    PHOTOS and STORE are folders, or s3://bucket/folder; PHOTOS may also be gs:// or
-    az://, or the http(s):// address of a list of photos. PHOTOS is searched in any depth for
-    .jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .tif .tiff .gif .heic .heif .hif .avif; the photos of
-    a list may have any name. Hidden files, and what systems leave beside photos, are no photos.
+    PHOTOS and STORE are folders, or s3://bucket/folder. PHOTOS may also be gs:// or az://, or the
+    https:// address of a list of photos. It is searched in any depth for .jpg .jpeg .jpe .jfif .mpo
+    .png .webp .bmp .tif .tiff .gif .heic .heif .hif .avif.
 
-    Run again on the same STORE, it embeds only photos that are new or have changed, drops those
-    that are gone, and makes the matrix anew from all of them. A run that was stopped is continued.
+    Run again on the same STORE, it works on new and changed photos only, and drops those that are
+    gone. A run that was stopped goes on where it was.
 
-    STORE then holds features/, rejects/ and matrix/ (Parquet), matrix.csv, projection/ and
-    run.json.
-
-    Exit codes: 0 done, 2 a wrong option, 3 PHOTOS, 4 STORE, 5 the backbone, 6 Java or Spark,
-    7 counts that do not add up, 8 too many rejects, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    Exit codes: 0 done, 2 wrong option, 3 PHOTOS, 4 STORE, 5 backbone, 6 Java or Spark, 7 counts do
+    not add up, 8 too many rejects, 130 Ctrl-C, 143 SIGTERM.
     """
     from verger.pipeline import plan, run
 
@@ -183,13 +188,14 @@ def run_command(
 @cli.command("reduce")
 @click.argument("store")
 @_settings_options(*_OF_REDUCING)
-@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@help_all
 def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Fit again to the features in STORE and rewrite projection, matrix and CSV.
+    """Fit again to the features in STORE; no photo is opened.
 
-    No photo is opened, and the features stay as they are. Of --components, --standardize, --refit,
-    --shrinkage and --csv, those that are left out are as STORE was made.
+    Projection, matrix, CSV, gallery and report are made anew. Of --components, --standardize,
+    --refit, --shrinkage and --csv, those left out stay as STORE was made.
     """
     from verger.pipeline import reduce
 
@@ -231,15 +237,14 @@ def _tell(
 def verify_command(
     store: str, photos: str | None, sample: int | None, as_json: bool, quiet: bool
 ) -> int:
-    """Check that all in STORE is what its run left; nothing there is changed.
+    """Check that everything in STORE is as its run left it.
 
-    Each file is read and compared with its size and SHA-256 in run.json. Then the laws between the
-    tables: photos listed are embedded or rejected, no path is there twice, the matrix is features
-    times projection, and the gallery belongs to the projection. With PHOTOS, some of them, chosen
-    at random, are embedded again with the backbone of STORE, and their features compared.
+    Nothing is changed. Each file is compared with its size and SHA-256 in run.json. Then the rules
+    between the tables: each photo listed is embedded or rejected, no path occurs twice, the matrix
+    is features times projection, and the gallery belongs to the projection. With PHOTOS, some of
+    them, chosen at random, are embedded again, and their features compared.
 
-    Each finding is a line: where, what, and what mends it. Ends with 0 where there is none, else
-    with 4.
+    Each finding is a line: where, what, and what mends it. Exit code 0 if there is none, else 4.
     """
     from verger.cli.answers import verified_lines
     from verger.verify import SAMPLE, verify
@@ -260,7 +265,7 @@ def verify_command(
 @click.option("--together", is_flag=True, help="The photos all show one fruit: one better answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON, on stdout.")
 def identify_command(store: str, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
-    """Say what fruit is in each PHOTO, by the photos of the run in STORE.
+    """Name the fruit in each PHOTO, by the photos in STORE.
 
     The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
     sure", where the photo is unlike all that was run on. A photo that cannot be read is told with
@@ -293,11 +298,11 @@ def identify_command(store: str, photos: tuple[str, ...], together: bool, as_jso
 def evaluate_command(
     store: str, photos: str, label_from: str, cores: int | None, as_json: bool, quiet: bool
 ) -> None:
-    """Identify every labelled photo of PHOTOS, a folder or a bucket, and measure the answers.
+    """Measure how often `identify` is right, on labelled photos.
 
-    Told are the share of right answers (the first, and among the first five) by label and by
-    species or group, each verdict and how often it was right, how far confidences are from what
-    came true, and what was said of labels that the run in STORE has never seen.
+    PHOTOS is a folder or a bucket. Prints the share of right answers (the first, and among the
+    first five) by label and by species or group, each verdict and how often it was right, the
+    calibration error, and what was said of labels that STORE does not have.
     """
     from verger.cli.answers import evaluation_lines
     from verger.gallery.evaluate import evaluate
@@ -315,7 +320,7 @@ def evaluate_command(
 @click.argument("store")
 @_settings_options(of=ServeSettings)
 def serve_command(store: str, **options: Any) -> None:
-    """Serve the page that names the fruit in a photo, and its HTTP API, from STORE.
+    """Serve the page that names a fruit, and its HTTP API.
 
     The API is described at /docs. Uploads stay in memory until they are answered, and are not
     kept. Ctrl-C or SIGTERM ends the server; requests under way have two seconds more, and the exit
@@ -342,10 +347,10 @@ def serve_command(store: str, **options: Any) -> None:
     help="English or French. [default: that of the page that is there, or en]",
 )
 def report_command(store: str, map_kind: str | None, language: str | None) -> None:
-    """Look at the run in STORE and write report/report.html, one file that opens offline.
+    """Write the report: one HTML file that opens offline.
 
-    The findings (duplicates, photos that look mislabelled, outliers, and more) are beside it as
-    Parquet and CSV.
+    It is STORE/report/report.html. What it found (duplicates, photos that look mislabelled,
+    outliers, and more) is beside it as Parquet and CSV.
     """
     from verger.report import write_report
 
@@ -367,7 +372,7 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
 @click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
 @click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
 def notebook_command(store: str, file: Path | None, language: str, **options: Any) -> None:
-    """Write a Jupyter notebook that does the run in STORE step by step, for you to change.
+    """Write a notebook that does the run again, step by step.
 
     Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
     step; in Jupyter, on EMR, or in an editor. Needs pip install -e '.[notebook]' in the folder of
@@ -390,10 +395,11 @@ def notebook_command(store: str, file: Path | None, language: str, **options: An
     help="Where to write them (default: STORE/slides/slides-LANGUAGE.pptx).",
 )
 def slides_command(store: str, language: str, output: str | None) -> None:
-    """Make a presentation of the run in STORE: about 15 slides with charts and speaker notes.
+    """Make a presentation of the run, with speaker notes.
 
-    It is a PowerPoint file whose charts and diagrams can be edited. Where LibreOffice is there, a
-    PDF lies beside it. A file that was edited since, or that Verger did not write, is not replaced.
+    It is a PowerPoint file of about 15 slides, whose charts and diagrams can be edited, and a PDF
+    if LibreOffice is installed. A file that was edited since, or that Verger did not write, is not
+    replaced.
     """
     from verger.slides import write_slides
 
@@ -406,9 +412,10 @@ def slides_command(store: str, language: str, output: str | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @_settings_options("cores")
 def demo_command(folder: Path, cores: int | None) -> None:
-    """Render a small orchard into FOLDER/photos and run the chain on it, into FOLDER/store.
+    """Render a small orchard, and run the whole chain on it.
 
-    FOLDER/new has a few photos that the run has not seen, to try `verger identify` with.
+    Photos are in FOLDER/photos, results in FOLDER/store. FOLDER/new has a few photos that the run
+    has not seen, to try `verger identify` with.
     """
     from verger.demo import demo
 
@@ -421,9 +428,10 @@ def demo_command(folder: Path, cores: int | None) -> None:
 @click.argument("store", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
 def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
-    """Check that all is here that a run needs: Java, Spark, memory, disk, the backbone.
+    """Check that everything is in place.
 
-    Also that the folder PHOTOS can be read and the folder STORE written, where they are given.
+    Java, Spark, memory, disk, the backbone and, where they are given, that PHOTOS can be read and
+    STORE written.
     Ends with 0, or with 1 if a check failed; a warning is no failure.
     """
     from verger.cli.doctor import examine
@@ -440,7 +448,10 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
 
 @cli.command("prepare")
 def prepare_command() -> None:
-    """Make Spark start faster on this machine, once and for all (200 MB in the cache folder)."""
+    """Make Spark start faster on this machine.
+
+    It takes half a minute, and 200 MB of the cache folder.
+    """
     from verger.demo import prepare
 
     with scratch_folder() as folder:

@@ -14,7 +14,7 @@ from verger.progress import show, tell
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON, on stdout.")
 def rejects_command(store: str, as_json: bool) -> None:
-    """List the photos that STORE could not use, each with the reason.
+    """List the photos that could not be used, and why.
 
     A line is a reject: the reason, the path of the photo, and details. Then come the counts, and
     what each reason means. Nothing in STORE is changed.

@@ -34,7 +34,7 @@ def relabel_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Correct labels of single photos of STORE, as the CSV file LABELS says.
+    """Correct labels of single photos, from a CSV file.
 
     Its columns are path and label, and perhaps decision: 'label' (or nothing), 'leave out' for what
     is not a fruit, 'fine' for a suspect whose label is right: the report then no longer lists it.

@@ -27,7 +27,7 @@ from verger.progress import reporter, tell
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
-    """Write the app that names fruit without a server, from STORE.
+    """Write the app that names a fruit without a server.
 
     FOLDER then holds static files that any web host can serve: the page, the network of STORE, what
     computes it in a browser, and the gallery. Photos are looked at on the phone and never leave it;
