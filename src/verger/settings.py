@@ -47,7 +47,7 @@ def without_secrets(text: str) -> str:
 
 def _check_views(views: str) -> None:
     if not _VIEWS.fullmatch(views):
-        raise UsageError(f"--views {views} is no list of whole numbers.", hint=_AS_VIEWS)
+        raise UsageError(f"--views {views} is not a list of whole numbers.", hint=_AS_VIEWS)
     for side in views.split(","):
         digits = side.lstrip("0")
         if len(digits) > len(str(LARGEST_IMAGE)) or not 1 <= int(digits or 0) <= LARGEST_IMAGE:
@@ -84,14 +84,14 @@ def _choice(
 
 def _check_words(settings: RunSettings) -> None:
     if settings.device not in (*BATCH_SIZES, "auto"):
-        raise UsageError(f"--device {settings.device} is none of cpu, cuda, auto.")
+        raise UsageError(f"--device {settings.device} is not one of cpu, cuda, auto.")
     if settings.refit not in (ALWAYS, WHEN_IT_MATTERS):
         raise UsageError(f"--refit {settings.refit} is neither {ALWAYS} nor {WHEN_IT_MATTERS}.")
 
 
 def _check_engine(settings: RunSettings) -> None:
     if settings.engine not in ENGINES:
-        raise UsageError(f"--engine {settings.engine} is none of {', '.join(ENGINES)}.")
+        raise UsageError(f"--engine {settings.engine} is not one of {', '.join(ENGINES)}.")
     of_spark = {
         "--master": settings.master is not None,
         "--spark-conf": settings.spark_conf != (),
@@ -130,7 +130,8 @@ class Price:
         found = _PRICE.fullmatch(text.strip())
         if not found:
             raise UsageError(
-                f"--price {text} is no price.", hint="Write it like this: '0.05 + 0.21/h on ec2'."
+                f"--price {text} is not a price.",
+                hint="Write it like this: '0.05 + 0.21/h on ec2'.",
             )
         return cls(float(found[1]), float(found[2]), found[3])
 
@@ -420,7 +421,7 @@ class ServeSettings:
         for origin in self.allow_origin:
             if not _ORIGIN.fullmatch(origin):
                 raise UsageError(
-                    f"--allow-origin {visible(origin)} is no origin.",
+                    f"--allow-origin {visible(origin)} is not an origin.",
                     hint="It is a scheme, a host and, unless usual, a port, in small letters and "
                     "without a slash at its end: https://fruit.example.org.",
                 )
@@ -438,7 +439,7 @@ def parse_components(text: str) -> int | float:
     """
     refusal = UsageError(
         f"--components {text} is neither a whole number of at least 1 "
-        "nor a share of variance between 0 and 1, such as 0.95."
+        "nor a share of variance between 0 and 1, such as 0.95 or 95%."
     )
     text = text.strip()
     if re.fullmatch(r"\+?[0-9]{1,18}", text):
@@ -446,10 +447,16 @@ def parse_components(text: str) -> int | float:
         if number < 1:
             raise refusal
         return number
-    try:
-        share = float(text)
-    except ValueError:
-        raise refusal from None
-    if not 0 < share < 1:
+    share = parse_share(text)
+    if share is None or not 0 < share < 1:
         raise refusal
     return share
+
+
+def parse_share(text: str) -> float | None:
+    """Read a share, `0.95` or `95%`; None if it is neither."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        return float(number) / 100 if percent else float(number)
+    except ValueError:
+        return None

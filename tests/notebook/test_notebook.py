@@ -127,7 +127,7 @@ def test_what_is_there_is_not_replaced_unless_asked(store: Path, tmp_path: Path)
         ("nowhere/notebook.py", {}, 4, "Cannot write"),
         ("notebook.py", {"photos": "gone"}, 3, "does not exist"),
         ("notebook.py", {"photos": "ftp://photos"}, 3, "no such kind of place"),
-        ("notebook.py", {"photos": "http://me:x@host/list"}, 3, "is no address of a list"),
+        ("notebook.py", {"photos": "http://me:x@host/list"}, 3, "is not the address of a list"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(

@@ -191,7 +191,7 @@ def test_an_onnx_file_whose_input_is_no_image(
     (tmp_path / "net.onnx").write_bytes(identity_model(dims=(1, 7)))
     ended = without_spark("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
     assert ended.code == 5
-    assert "is no batch of RGB images" in ended.error
+    assert "is not a batch of RGB images" in ended.error
     assert not (tmp_path / "store").exists()
 
 

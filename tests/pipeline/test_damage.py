@@ -118,7 +118,7 @@ def test_whoever_opens_it_refuses_it(
             assert SAYS[how] in ended.error
             assert "verger " in ended.error  # what to do
         else:
-            assert ("No finished run in" if how == "gone" else "is no run record") in ended.error
+            assert ("No finished run in" if how == "gone" else "is not a run record") in ended.error
     ended = here("verify", store, "--json", "--quiet")
     assert ended.code == 4
     if part != RECORD:

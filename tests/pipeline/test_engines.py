@@ -119,7 +119,7 @@ def test_a_session_that_is_there_is_joined(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_only_spark_has_is_refused_without_it(option: str, given: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"--engine process and {option} exclude each other"):
         RunSettings(engine="process", **given)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--engine ray is none of auto, spark, process"):
+    with pytest.raises(UsageError, match="--engine ray is not one of auto, spark, process"):
         RunSettings(engine="ray")
 
 

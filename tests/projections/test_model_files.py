@@ -113,7 +113,7 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_header_that_is_no_model_is_refused(saved: Path, text: bytes) -> None:
     (saved / "pca.json").write_bytes(text)
-    assert "pca.json is no saved pca model" in refusal(saved)
+    assert "pca.json is not a saved pca model" in refusal(saved)
 
 
 def test_a_header_cut_anywhere_is_refused(saved: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_name_that_leaves_the_folder_is_never_opened(saved: Path, name: str) -
     (saved / "sub").mkdir()
     (saved / "sub" / "pca.mean.npy").write_bytes(content)
     rewrite(saved, lambda h: h["arrays"]["mean"].update(file=name))
-    assert "is no name of an array file" in refusal(saved)
+    assert "is not the name of an array file" in refusal(saved)
 
 
 class Bomb:

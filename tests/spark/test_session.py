@@ -26,8 +26,8 @@ def nobody() -> Iterator[str]:
         ("{nobody}", "Connection refused"),
         ("{nobody},{nobody}", "Connection refused"),
         ("nowhere.invalid:7077", "not known|resolution"),
-        ("somewhere", "that is no HOST:PORT"),
-        ("somewhere:port", "that is no HOST:PORT"),
+        ("somewhere", "that is not HOST:PORT"),
+        ("somewhere:port", "that is not HOST:PORT"),
     ],
 )
 def test_a_master_that_nobody_reaches(nobody: str, addresses: str, reason: str) -> None:

@@ -247,7 +247,7 @@ def unused() -> str:
     "url", ["http://", "https://user:hunter2@host/x", "http://h:99999/x", "http://[::1/x"]
 )
 def test_a_url_that_can_be_none(url: str) -> None:
-    with pytest.raises(PhotosError, match="is no address of a list") as caught:
+    with pytest.raises(PhotosError, match="is not the address of a list") as caught:
         source_of(url)
     assert "hunter2" not in str(caught.value)
 

@@ -240,7 +240,9 @@ def test_a_journal_that_no_run_wrote_is_refused_and_nothing_is_done(
     (tmp_path / "store" / JOURNAL).write_bytes(journal.replace(b"RECORD", record))
     before = snapshot(tmp_path)
     for look in (Store(store.root).record, Store(store.root).record_to_grow):
-        with pytest.raises(StoreError, match=r"publish\.json (does not say what|is no run record)"):
+        with pytest.raises(
+            StoreError, match=r"publish\.json (does not say what|is not a run record)"
+        ):
             look()
     assert snapshot(tmp_path) == before
 

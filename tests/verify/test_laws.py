@@ -183,7 +183,7 @@ def test_a_change_by_hand_is_found(root: Path, caplog: pytest.LogCaptureFixture)
 def test_a_file_that_no_run_left_is_found(root: Path) -> None:
     (file,) = (root / FEATURES).iterdir()
     (root / FEATURES / "z.parquet").write_bytes(file.read_bytes())
-    assert told(root)[0] == "features/z.parquet is no file that a run left"
+    assert told(root)[0] == "features/z.parquet is not a file that a run left"
 
 
 def test_all_damage_is_named(root: Path) -> None:

@@ -30,7 +30,7 @@ from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
 from verger.machine.streams import open_closed_streams
 from verger.progress import reporter, show, tell
-from verger.settings import RunSettings, ServeSettings
+from verger.settings import RunSettings, ServeSettings, parse_share
 from verger.store.summary import opening, planned, summary
 
 if typing.TYPE_CHECKING:

@@ -46,7 +46,7 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
         raise error(f"{url}: on AWS this is a folder in S3.", hint="Give s3://bucket/folder.")
     if not _BUCKET.fullmatch(bucket):
         raise error(
-            f"{url}: {bucket} is no name of a bucket.",
+            f"{url}: {bucket} is not a bucket name.",
             hint="S3 has names of 3 to 63 small letters, digits, dots and hyphens.",
         )
     prefix = prefix.strip("/")
@@ -111,13 +111,13 @@ def check_role_prefix(prefix: str) -> None:
 
 
 def check_email(email: str) -> None:
-    """Raise `UsageError` for what is no address, before a stack is made that would fail."""
+    """Raise `UsageError` for what is not an address, before a stack is made that would fail."""
     if email and not _EMAIL.fullmatch(email):
         raise UsageError(f"--email {email}: no address.", hint="Give one such as you@example.org.")
 
 
 def check_account(account: str) -> None:
-    """Raise `UsageError` for what is no number of an account."""
+    """Raise `UsageError` for what is not an account number."""
     if account and not re.fullmatch("[0-9]{12}", account):
         raise UsageError(
             f"--account {account}: no number of an account, which has 12 digits.",
@@ -144,7 +144,7 @@ def check_settings(settings: RunSettings) -> None:
 
 
 def check_id(job: str) -> None:
-    """Raise `UsageError` for what is no name of a job."""
+    """Raise `UsageError` for what is not the name of a job."""
     if not _ID.fullmatch(job):
         raise UsageError(
             f"{job}: no name of a job.", hint="verger cloud status lists those that there are."

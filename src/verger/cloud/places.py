@@ -114,7 +114,7 @@ def record_of(aws: Aws, store: str) -> dict[str, Any]:
         except aws.client("s3").exceptions.NoSuchKey:
             raise StoreError(f"{store}: it holds no {RECORD}, which every run leaves.") from None
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{store}: {RECORD} is no record of a run.") from None
+            raise StoreError(f"{store}: {RECORD} is not the record of a run.") from None
     if numbers[0] != numbers[1] + numbers[2]:
         raise CountError.of(*numbers)
     return record

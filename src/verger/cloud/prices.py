@@ -89,7 +89,7 @@ def vcpus(instance_type: str) -> int:
     if size.endswith(_UNIT) and re.fullmatch(r"([1-9][0-9]?)?", times):
         return _UNIT_VCPUS * int(times or 1)
     raise UsageError(
-        f"{instance_type!r} is no size of server that a plan knows.",
+        f"{instance_type!r} is not an instance type that a plan knows.",
         hint="Give one from large on, such as c7i.xlarge; of a smaller one no speed is known.",
     )
 

@@ -127,7 +127,7 @@ class Card:
         except (
             OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
         ) as error:  # fmt: skip
-            raise BackboneError(f"{file} is no backbone card ({error!r}).") from None
+            raise BackboneError(f"{file} is not a backbone card ({error!r}).") from None
 
     @classmethod
     def _parse(cls, raw: dict[str, Any]) -> Self:
@@ -181,7 +181,7 @@ def guessed_input(name: str, shape: list[Any], dtype: str) -> InputSpec:
     }
     if dtype not in dtypes or len(shape) != 4 or 3 not in (shape[1], shape[3]):
         raise BackboneError(
-            f"its input {name!r} ({dtype}, shape {shape}) is no batch of RGB images",
+            f"its input {name!r} ({dtype}, shape {shape}) is not a batch of RGB images",
             hint="It must be uint8 or float32, (N, 3, H, W) or (N, H, W, 3).",
         )
     layout: Literal["NHWC", "NCHW"] = "NCHW" if shape[1] == 3 else "NHWC"

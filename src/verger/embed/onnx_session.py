@@ -43,7 +43,7 @@ def open_session(model: bytes, name: str, gpu: int | None = None, threads: int =
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
         raise BackboneError(
-            f"{name} is no ONNX model that can be run: {first_line(error)}"
+            f"{name} is not an ONNX model that can be run: {first_line(error)}"
         ) from None
 
 

@@ -67,13 +67,13 @@ def read_contents(folder: Path, header: Mapping[str, Any], projector: Projector)
 
 def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number of photos")
+        raise ValueError(f"{value!r} is not a number of photos")
     return value
 
 
 def _names(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("its labels and groups are no lists of names")
+        raise ValueError("its labels and groups are not lists of names")
     return tuple(values)
 
 
@@ -81,7 +81,7 @@ def _tables(values: Any, photos: int) -> tuple[tuple[str, int], ...]:
     """Read which files of the features hold how many photos."""
     tables = tuple((str(value["file"]), _count(value["rows"])) for value in values)
     if any(Path(file).name != file or not file.endswith(".parquet") for file, _ in tables):
-        raise ValueError("its tables are no names of Parquet files")
+        raise ValueError("its tables are not names of Parquet files")
     if sum(rows for _, rows in tables) != photos:
         raise ValueError("its tables do not hold its photos")
     return tables

@@ -57,9 +57,11 @@ def read_header(folder: Path, store: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise StoreError(f"There is no gallery in {store}.", hint=AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{file} is no gallery ({error!r}).", hint=AGAIN) from None
+        raise StoreError(f"{file} is not a gallery ({error!r}).", hint=AGAIN) from None
     if kind != KIND or type(version) is not int or version < 1:
-        raise StoreError(f"{file} is no gallery (kind {kind!r}, format {version!r}).", hint=AGAIN)
+        raise StoreError(
+            f"{file} is not a gallery (kind {kind!r}, format {version!r}).", hint=AGAIN
+        )
     if version > FORMAT:
         raise StoreError(
             f"{file} has format {version}; this version of Verger reads up to {FORMAT}.",
@@ -95,7 +97,7 @@ def array_of(
     dtype = _DTYPES[name]
     array = array_in(data, file, dtype, shape)
     if dtype == "<f4" and not _all_finite(array):
-        raise ValueError(f"{file} holds values that are no numbers")
+        raise ValueError(f"{file} holds values that are not numbers")
     return array
 
 

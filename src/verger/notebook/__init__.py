@@ -64,7 +64,7 @@ def write_notebook(
     missing library, or a cell that fails.
     """
     if file.suffix not in SUFFIXES:
-        raise UsageError(f"{file} is no name for a notebook: it ends in {' or '.join(SUFFIXES)}.")
+        raise UsageError(f"{file}: a notebook's name ends in {' or '.join(SUFFIXES)}.")
     if execute and file.suffix != ".ipynb":
         raise UsageError(f"{file} cannot hold what cells give.", hint="Name a file in .ipynb.")
     if file.exists() and not overwrite:

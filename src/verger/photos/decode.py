@@ -103,7 +103,7 @@ def decode(
     _prepare_pillow()
     kind = kind_of(data)
     if kind == "HEIF" and not heif_items_are_text(data):
-        raise _why_not_decoded(data, ValueError("an item's name is no text"))
+        raise _why_not_decoded(data, ValueError("an item's name is not text"))
     try:
         if kind == "JPEG":
             return _decode_jpeg(data, framing, max_pixels, thumbnail)

@@ -143,7 +143,7 @@ def load_discriminant(folder: Path) -> Discriminant:
             input=header["input"],
         )
     except (KeyError, ValueError) as error:
-        raise StoreError(f"{folder}/{KIND}.json is no saved {KIND} model ({error!r}).") from None
+        raise StoreError(f"{folder}/{KIND}.json is not a saved {KIND} model ({error!r}).") from None
 
 
 def _between_and_within(moments: Moments, shrinkage: float) -> tuple[Matrix, Matrix]:
@@ -169,6 +169,6 @@ def _cholesky(covariance: Matrix) -> Matrix:
     except np.linalg.LinAlgError:
         raise UsageError(
             "The features do not spread in every direction within labels; without shrinkage there "
-            "is no discriminant projection.",
+            "is not a discriminant projection.",
             hint="Give a shrinkage above 0, such as 0.3.",
         ) from None

@@ -71,7 +71,7 @@ def load_model(
     except FileNotFoundError:
         raise StoreError(f"No {kind} model in {folder}: {file.name} is missing.") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{file} is no saved {kind} model ({error}).") from None
+        raise StoreError(f"{file} is not a saved {kind} model ({error}).") from None
     if version > FORMAT:
         raise StoreError(
             f"{file} has format {version}; this version of Verger reads up to {FORMAT}.",
@@ -120,7 +120,7 @@ def _load_array(
 ) -> npt.NDArray[np.float64]:
     name = str(entry["file"])
     if Path(name).name != name or not all(_NAME.fullmatch(p) for p in name.split(".")):
-        raise ValueError(f"{name!r} is no name of an array file")
+        raise ValueError(f"{name!r} is not the name of an array file")
     if (folder / name).stat().st_size > _MOST_BYTES:
         raise ValueError(f"{name} is too large")
     data = (folder / name).read_bytes()
@@ -136,5 +136,5 @@ def _load_array(
         if sizes.setdefault(dim, size) != size:
             raise ValueError(f"{name} has shape {shape}, which does not fit the other arrays")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds values that are no numbers")
+        raise ValueError(f"{name} holds values that are not numbers")
     return array

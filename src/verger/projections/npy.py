@@ -22,7 +22,7 @@ def array_in(
     any other, and for data of another length; `name` is the file's.
     """
     if data[: len(_MAGIC)].tobytes() != _MAGIC or len(data) < _HEADER_AT:
-        raise ValueError(f"{name} is no .npy file of version 1.0")
+        raise ValueError(f"{name} is not a .npy file of version 1.0")
     start = _HEADER_AT + int.from_bytes(data[len(_MAGIC) : _HEADER_AT].tobytes(), "little")
     header = data[_HEADER_AT:start].tobytes().decode("latin-1").rstrip()
     wanted = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"

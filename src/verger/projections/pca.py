@@ -171,7 +171,7 @@ def load_pca(folder: Path) -> PCA:
             standardized=flag_of(header, "standardized"),
         )
     except (KeyError, ValueError) as error:
-        raise StoreError(f"{folder / 'pca.json'} is no saved pca model ({error!r}).") from None
+        raise StoreError(f"{folder / 'pca.json'} is not a saved pca model ({error!r}).") from None
 
 
 def _float32_noise(mean: Vector) -> Vector:

@@ -29,7 +29,7 @@ class Kind(Enum):
     TOO_LARGE = ("too-large", 413, "The upload is too large.")
     TOO_MANY_PIXELS = ("too-many-pixels", 413, "The photo has too many pixels.")
     NOT_MULTIPART = ("not-multipart", 415, "Photos are sent as multipart/form-data.")
-    NOT_A_PHOTO = ("not-a-photo", 415, "This is no photo of a kind that is read.")
+    NOT_A_PHOTO = ("not-a-photo", 415, "This is not a photo of a supported kind.")
     NO_KEY = ("no-key", 401, "This server asks for a key.")
     WRONG_HOST = ("wrong-host", 421, "This server does not go by that name.")
     INVALID = ("invalid", 422, "The request is understood, but not right.")

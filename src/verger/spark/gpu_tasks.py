@@ -63,5 +63,5 @@ class Gpus:
             raise no_gpu("Spark gives its tasks none", f"Start the session with {asked}.")
         address = found.addresses[0]
         if not address.isdecimal():
-            raise no_gpu(f"Spark calls it {address!r}, which is no index")
+            raise no_gpu(f"Spark calls it {address!r}, which is not an index")
         return int(address)

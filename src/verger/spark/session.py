@@ -214,7 +214,7 @@ def _find_master(master: str | None) -> None:
                 return
         except (OSError, ValueError) as error:
             said = error
-    reason = said.strerror or said if isinstance(said, OSError) else "that is no HOST:PORT"
+    reason = said.strerror or said if isinstance(said, OSError) else "that is not HOST:PORT"
     raise EngineError(
         f"No Spark master answers at {master}: {reason}.",
         hint="Check the address, and that it runs.",

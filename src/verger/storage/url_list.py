@@ -68,7 +68,7 @@ class WebList:
             return cls(_address(url), error)
         except ValueError as reason:
             raise error(
-                f"{_without_secrets(url)!r} is no address of a list: {reason}.",
+                f"{_without_secrets(url)!r} is not the address of a list: {reason}.",
                 hint="Write https://host/folder/list.csv.",
             ) from None
 
@@ -188,7 +188,7 @@ class WebList:
                     written = quoted if quoted.startswith("/") else f"./{quoted}"
                 yield self._row(written, label)
         except csv.Error as error:
-            raise self.error(f"Line {rows.line_num + 1} of {self} is no CSV ({error}).") from None
+            raise self.error(f"Line {rows.line_num + 1} of {self} is not CSV ({error}).") from None
 
     def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
         number = 0
@@ -203,7 +203,7 @@ class WebList:
                 yield line
         except UnicodeDecodeError:
             raise self.error(
-                f"{self} is no text in UTF-8, so it is no list of photos.",
+                f"{self} is not text in UTF-8, so it is not a list of photos.",
                 hint="Give the address of a text file of one URL a line, or of CSV.",
             ) from None
 

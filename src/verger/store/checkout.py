@@ -84,7 +84,7 @@ def checkout(
     """
     folder = Address.of(output).file
     if folder is None:
-        raise UsageError(f"--output {output} is no folder of this machine.")
+        raise UsageError(f"--output {output} is not a folder of this machine.")
     to = LocalPlace(folder).absolute()
     with troubles_told(store.root, str(to)):
         _refuse(to.root, store.place)

@@ -73,7 +73,7 @@ def entry(place: Place, run: int) -> Record | Finding:
     try:
         record = read_record(text, f"{place}/{path}")
     except StoreError:
-        return Finding(path, "is no run record", remedy)
+        return Finding(path, "is not a run record", remedy)
     if not is_as_written(record) or run_of(record) != run:
         return Finding(path, "was changed since the run wrote it", remedy)
     return record

@@ -215,7 +215,7 @@ class Journal:
             sources += filter(None, [journal.record_from])
             allowed = all(is_part(path) or is_kept(path) for path in targets)
             if not (allowed and all(lies_in(path, {STORE_MARK}) for path in sources)):
-                raise ValueError("it names what is no part of a STORE")
+                raise ValueError("it names what is not part of a STORE")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"{place}/{JOURNAL} does not say what a run was about to publish ({error}).",

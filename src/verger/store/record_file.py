@@ -46,7 +46,7 @@ def read_record(text: bytes, file: str) -> Record:
             raise _damaged(file, f"its {name} is not what it should be")
     counts = record.get("counts", {})
     if not all(type(counts[n]) is int for n in ("listed", "embedded", "rejected") if n in counts):
-        raise _damaged(file, "its counts are no numbers")
+        raise _damaged(file, "its counts are not numbers")
     return record
 
 
@@ -62,4 +62,4 @@ def is_as_written(record: Mapping[str, Any]) -> bool:
 
 
 def _damaged(file: str, why: str) -> StoreError:
-    return StoreError(f"{file} is no run record ({why}).", hint=finding(RECORD, "").remedy)
+    return StoreError(f"{file} is not a run record ({why}).", hint=finding(RECORD, "").remedy)

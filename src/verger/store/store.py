@@ -62,6 +62,7 @@ from verger.store.work import LockLost, Work, put_whole, run_name
 
 RECORD_FORMAT = 3  # 1 had no ETags, 2 no small pictures
 _LOG = logging.getLogger("verger")
+_STORE_FIRST = "STORE comes first, as in `verger identify STORE PHOTO`."
 _COMPLETED = "A run was stopped as it put its files into place in %s: that is done now."
 
 
@@ -138,10 +139,19 @@ class Store:
             )
         record = record or self._read_record()  # a run may have ended its publication just now
         if record is None:
-            raise StoreError(
-                f"No finished run in {self.root}.", hint="`verger run PHOTOS STORE` makes one."
-            )
+            raise self._without_a_run()
         return record
+
+    def _without_a_run(self) -> StoreError:
+        """Tell a place that is no STORE yet from one that cannot become one."""
+        try:
+            empty = self.place.is_empty()
+        except NotADirectoryError:
+            return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
+        why = {None: ": it does not exist", True: ": it is empty", False: ""}[empty]
+        return StoreError(
+            f"No finished run in {self.root}{why}.", hint="`verger run PHOTOS STORE` makes one."
+        )
 
     def claim(self, *, backbone: Mapping[str, Any], overwrite: bool) -> bool:
         """Make the place a STORE that this run may write; say whether it is new.
@@ -170,7 +180,7 @@ class Store:
         # An empty mark is what a claim leaves that was killed as it began.
         if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
-                f"{self.root} holds something that is no STORE of Verger; nothing was touched.",
+                f"{self.root} holds something other than a Verger STORE; nothing was touched.",
                 hint="Name an empty or a new folder.",
             )
         if not empty and not overwrite:

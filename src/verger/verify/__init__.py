@@ -89,7 +89,7 @@ def _look_at_files(store: Store, record: Record, made: Verified, reporter: Repor
     made.findings += _altered(store, fit, reporter)
     made.files, made.bytes = len(files), sum(content.bytes for content in files.values())
     made.findings += [
-        Finding(path, "is no file that a run left", "Move it out of the STORE.")
+        Finding(path, "is not a file that a run left", "Move it out of the STORE.")
         for table in (FEATURES, REJECTS, MATRIX)
         for path in place.files(table, ".parquet")
         if path not in files

@@ -102,7 +102,7 @@ def _scale(pixels: str) -> tuple[Any, ...]:
         mean, spread = [], []
     if not mean or min(spread) <= 0:
         raise UsageError(
-            f"--pixels {pixels} is no mean and spread.",
+            f"--pixels {pixels} is not a mean and a standard deviation.",
             hint="Write it like this: 127/128, of 0 to 255.",
         )
     return mean, spread
@@ -118,7 +118,7 @@ def _read(file: Path) -> dict[Any, Any]:
     except pickle.UnpicklingError as error:
         said = str(error)
         if "weights_only" in said:  # torch tells at length how to run the code in it
-            said = "it is no file of torch, or has code in it, which is not run"
+            said = "it is not a torch file, or contains code, which is never run"
         raise BackboneError(f"{file} holds no weights of torch: {said[:200]}.") from None
     except Exception as error:  # noqa: BLE001 - unpickling hostile bytes raises anything
         raise BackboneError(f"{file} holds no weights of torch: {first_line(error)}") from None
