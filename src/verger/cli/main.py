@@ -50,7 +50,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _need_unicode_names()
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="verger", standalone_mode=False)
     except VergerError as error:
         tell(f"verger: {error}", err=True)
         code = error.exit_code
