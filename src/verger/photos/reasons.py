@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 _MEANING = {
     Reason.EMPTY: "The file holds no byte. Copy it again from where it came.",
-    Reason.NOT_AN_IMAGE: "The content is not an image of a kind that Verger reads, whatever its name.",
+    Reason.NOT_AN_IMAGE: "The content is not an image that Verger can read, whatever its name.",
     Reason.TRUNCATED: "The image ends too early. Copy it again from where it came.",
     Reason.DAMAGED: "The image is complete in length, but its content cannot be decoded.",
     Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes (or than a web "
