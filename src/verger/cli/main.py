@@ -62,6 +62,9 @@ def main() -> NoReturn:
             # As it ends, Python puts back the default of what has a function: it would end by 15.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_without_threads(code)
+    except click.exceptions.NoArgsIsHelpError as bare:
+        show(bare.ctx.get_help())
+        code = 0
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help." if context else ""
@@ -109,6 +112,19 @@ def _settings_options(
     return decorate
 
 
+class _Share(click.ParamType[float]):
+    """A share, as a number or in percent."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return a float."""
+        share = parse_share(value) if isinstance(value, str) else value
+        return self.fail(f"{value} is not a share.", param, ctx) if share is None else share
+
+
 def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
     flag = "--" + setting.name.replace("_", "-")
     names = [flag, setting.name]
@@ -125,6 +141,8 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
     if typing.get_origin(hint) is tuple:
         return click.option(*names, multiple=True, metavar=setting.metadata["metavar"], **kind)
     plain = next((t for t in typing.get_args(hint) if t is not type(None)), hint)
+    if setting.metadata["metavar"] == "SHARE":
+        plain = _Share()
     shown = setting.default is not None
     return click.option(
         *names, type=plain, metavar=setting.metadata["metavar"], show_default=shown, **kind
