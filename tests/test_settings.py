@@ -52,7 +52,7 @@ def test_components_that_are_neither_are_refused(text: str) -> None:
         ({"batch_size": 0}, "--batch-size 0"),
         ({"batch_size": -1}, "--batch-size -1"),
         ({"batch_size": 1025}, "--batch-size 1025"),
-        ({"device": "gpu"}, "--device gpu is none of cpu, cuda, auto"),
+        ({"device": "gpu"}, "--device gpu is not one of cpu, cuda, auto"),
         ({"refit": "sometimes"}, "--refit sometimes is neither always nor when-it-matters"),
         ({"max_pixels": 0}, "--max-pixels 0"),
         ({"max_bytes": 0}, "--max-bytes 0"),
@@ -145,7 +145,7 @@ def test_a_price_is_read_as_it_is_written_and_reckons_by_the_hour() -> None:
         "amount": 0.15, "currency": "EUR", "where": "ec2, 1 × c7i.xlarge",
     }  # fmt: skip
     for wrong in ("", "0.05", "-1 + 2/h on ec2", "1 + nan/h on ec2", "1 + 2/h on ", "1 + 2/h"):
-        with pytest.raises(UsageError, match="is no price"):
+        with pytest.raises(UsageError, match="is not a price"):
             RunSettings(price=wrong)
 
 

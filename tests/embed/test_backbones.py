@@ -277,7 +277,7 @@ def test_image_size_is_refused_where_the_model_is_of_one_size(tmp_path: Path) ->
     "content", [b"", b"no model at all", b"\x89PNG\r\n\x1a\n", bytes(1000), pooled_floats()[:60]]
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
-    assert "net.onnx is no ONNX model that can be run" in refusal(put(tmp_path, content))
+    assert "net.onnx is not an ONNX model that can be run" in refusal(put(tmp_path, content))
 
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_card_that_names_what_the_model_lacks_is_refused(tmp_path: Path, name:
 )
 def test_a_card_that_says_nonsense_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     reply = refusal(put(tmp_path, pooled_floats(), **changes))
-    assert "net.json is no backbone card" in reply
+    assert "net.json is not a backbone card" in reply
 
 
 @pytest.mark.parametrize("key", ["format", "name", "sha256", "input", "output"])
@@ -418,7 +418,7 @@ def test_a_card_that_lacks_something_is_refused(tmp_path: Path, key: str) -> Non
 def test_a_card_that_is_no_card_is_refused(tmp_path: Path, text: bytes) -> None:
     file = put(tmp_path, pooled_floats())
     file.with_suffix(".json").write_bytes(text)
-    assert "net.json is no backbone card" in refusal(file)
+    assert "net.json is not a backbone card" in refusal(file)
 
 
 def test_a_card_that_is_not_there() -> None:

@@ -364,7 +364,7 @@ def test_photos_to_quantise_by_that_are_none_or_too_few(tmp_path: Path, photos: 
 @pytest.mark.parametrize("content", [b"", b"no model", bytes(1000), network()[:500]])
 def test_a_file_that_is_no_model(tmp_path: Path, content: bytes) -> None:
     said = refusal(BackboneError, put(tmp_path, content), tmp_path / "out.onnx")
-    assert "is no ONNX model that can be run" in said
+    assert "is not an ONNX model that can be run" in said
 
 
 def test_models_that_cannot_be_a_backbone(tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_places_and_sources_that_cannot_be(tmp_path: Path) -> None:
 def test_pixels_that_are_none_are_refused(tmp_path: Path, wrong: str) -> None:
     weights = put(tmp_path, b"", "weights.pth")
     said = refusal(UsageError, weights, tmp_path / "out.onnx", pixels=wrong)
-    assert "is no mean and spread" in said
+    assert "is not a mean and a standard deviation" in said
 
 
 def test_networks_of_torch_need_torch_and_the_refusal_says_how_to_get_it(tmp_path: Path) -> None:

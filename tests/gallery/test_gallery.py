@@ -252,7 +252,7 @@ def test_a_newer_format_is_said(store: Path) -> None:
 )  # fmt: skip
 def test_a_header_that_is_none_is_refused(store: Path, content: bytes) -> None:
     (store / "gallery" / "gallery.json").write_bytes(content)
-    assert "is no gallery" in refusal(store)
+    assert "is not a gallery" in refusal(store)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_what_is_there_is_not_replaced_unless_asked(store: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "options", "code", "said"),
     [
-        ("notebook.txt", {}, 2, "no name for a notebook"),
+        ("notebook.txt", {}, 2, "a notebook's name ends in"),
         ("notebook.py", {"execute": True}, 2, "cannot hold what cells give"),
         ("nowhere/notebook.py", {}, 4, "Cannot write"),
         ("notebook.py", {"photos": "gone"}, 3, "does not exist"),

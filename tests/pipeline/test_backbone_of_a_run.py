@@ -134,8 +134,8 @@ def test_a_network_of_one_s_own_is_found_again_or_asked_for(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (["--views", "224;420"], "--views 224;420 is no list of whole numbers"),
-        (["--views", "nonsense"], "--views nonsense is no list of whole numbers"),
+        (["--views", "224;420"], "--views 224;420 is not a list of whole numbers"),
+        (["--views", "nonsense"], "--views nonsense is not a list of whole numbers"),
         (["--views", "224,0"], "a side of 0 is not between 1 and 4,096 pixels"),
         (["--views", "224,9999"], "a side of 9999 is not between 1 and 4,096 pixels"),
         (["--views", "9" * 5000], f"a side of {'9' * 12}… is not between 1 and 4,096 pixels"),

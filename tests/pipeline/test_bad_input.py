@@ -17,7 +17,7 @@ import pytest
 from program import ON_SPARK, command, execute, ordinary_user, verger
 from whole_runs import NO_REPORT, Here
 
-COMPONENTS = ("0", "1.5", "-3", "abc", "1.0", "0.0", "nan", "inf", "", "1e3", "95%")
+COMPONENTS = ("0", "1.5", "-3", "abc", "1.0", "0.0", "nan", "inf", "", "1e3", "120%")
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_an_onnx_file_that_is_none(without_spark: Here, tmp_path: Path, orchard:
     (tmp_path / "net.onnx").write_bytes(b"not a network" * 100)
     ended = without_spark("run", orchard, tmp_path / "store", "--backbone", tmp_path / "net.onnx")
     assert ended.code == 5
-    assert "net.onnx is no ONNX model" in ended.error
+    assert "net.onnx is not an ONNX model" in ended.error
     assert not (tmp_path / "store").exists()
 
 

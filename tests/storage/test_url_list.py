@@ -199,12 +199,12 @@ def test_a_long_list_is_sorted_on_the_disk(site: Site, monkeypatch: pytest.Monke
     ("body", "says"),
     [
         (b"<!DOCTYPE html><html>", "is a web page"),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "is no text in UTF-8"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "is not text in UTF-8"),
         (b"x" * 20_000, "Line 1 of .* is longer than 16,384 characters"),
         (b"path,label\na.jpg,x\n,y\n", "Line 3 of .* has no path"),
         (b"path,label\na.jpg,x\na.jpg,y\n", "gives a.jpg two labels: 'x' and 'y'"),
         (b"url\n\n" + b"y" * 20_000, "is longer than"),
-        (b"a.jpg\n\xe9.jpg", "is no text in UTF-8"),
+        (b"a.jpg\n\xe9.jpg", "is not text in UTF-8"),
     ],
 )
 def test_what_is_no_list_is_refused_in_a_line(site: Site, body: bytes, says: str) -> None:

@@ -104,7 +104,7 @@ def test_before_the_first_run(folder: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-28T25:00", "1"])
 def test_what_is_no_date(text: str) -> None:
-    with pytest.raises(UsageError, match="is no date"):
+    with pytest.raises(UsageError, match="is not a date"):
         moment(text)
 
 
@@ -132,7 +132,7 @@ def test_an_output_is_new_or_empty_and_elsewhere(folder: Store, tmp_path: Path) 
     }
     for output, why in refused.items():
         assert why in refusal(folder, output, 1)
-    with pytest.raises(UsageError, match="is no folder of this machine"):
+    with pytest.raises(UsageError, match="is not a folder of this machine"):
         checkout(folder, "s3://bucket/folder", 1)
 
 
