@@ -289,9 +289,9 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        (["n", 10], "no batch of RGB images"),
-        (["n", 1, 32, 32], "no batch of RGB images"),
-        ([3], "no batch of RGB images"),
+        (["n", 10], "not a batch of RGB images"),
+        (["n", 1, 32, 32], "not a batch of RGB images"),
+        ([3], "not a batch of RGB images"),
         (["n", 3, 32, 48], "not square"),
     ],
 )
@@ -308,7 +308,7 @@ def test_a_model_of_whole_numbers_or_of_two_inputs_is_refused(tmp_path: Path) ->
     integers = model(
         [Node("Identity", ["x"], ["y"])], [Value("x", INT64, image)], [Value("y", INT64, image)]
     )
-    assert "no batch of RGB images" in refusal(put(tmp_path, integers))
+    assert "not a batch of RGB images" in refusal(put(tmp_path, integers))
     two = model(
         [Node("Add", ["a", "b"], ["y"])],
         [Value("a", FLOAT, image), Value("b", FLOAT, image)],

@@ -377,7 +377,7 @@ def test_models_that_cannot_be_a_backbone(tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
     assert "2 inputs, not one" in refusal(BackboneError, put(tmp_path, two), out)
     flat = one_node("Relu", ["n", 10], ["n", 10])
-    assert "no batch of RGB images" in refusal(BackboneError, put(tmp_path, flat), out)
+    assert "not a batch of RGB images" in refusal(BackboneError, put(tmp_path, flat), out)
     tokens = model(
         [Node("ReduceMean", ["x"], ["y"], {"axes": [1], "keepdims": 0})],
         [Value("x", FLOAT, image)],

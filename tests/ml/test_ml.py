@@ -430,7 +430,7 @@ def test_a_saved_model_that_cannot_be_used_is_a_line(table: DataFrame, tmp_path:
     rewritten(copy("newer"), "pca.json", lambda b: b.replace(b'"format": 2', b'"format": 3'))
     assert said_of("newer").endswith("Upgrade Verger.")
     rewritten(copy("text"), "pca.json", lambda _: b"GIF89a")
-    assert "no saved pca model" in said_of("text")
+    assert "not a saved pca model" in said_of("text")
     shutil.rmtree(copy("half") / "data")
     assert "not all of it" in said_of("half")
     assert "no saved model" in said_of("nothing")

@@ -120,7 +120,7 @@ def test_a_header_cut_anywhere_is_refused(saved: Path) -> None:
     whole = (saved / "pca.json").read_bytes().rstrip()
     for length in range(0, len(whole), 7):
         (saved / "pca.json").write_bytes(whole[:length])
-        assert "no saved pca model" in refusal(saved)
+        assert "not a saved pca model" in refusal(saved)
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:

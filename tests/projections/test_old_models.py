@@ -74,7 +74,7 @@ def test_a_pca_that_contradicts_itself_is_refused(
     copy = Path(shutil.copytree(MODELS, tmp_path / "models"))
     header = json.loads((copy / "pca.json").read_text())
     (copy / "pca.json").write_text(json.dumps({**header, field: wrong}))
-    with pytest.raises(StoreError, match="no saved pca model"):
+    with pytest.raises(StoreError, match="not a saved pca model"):
         load_pca(copy)
 
 
