@@ -2,12 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MADE := $(VENV)/.made
+# Verger and all its extras: what the README shows.
+ALL := $(VENV)/.installed
+# The tools for development too.
 STAMP := $(VENV)/.ready
 # Half a minute, for what starts Spark again and again.
 ARCHIVE := $(VENV)/.archived
 # Spark 3.5, as EMR 7 has it, beside the newest; it knows no Python newer than 3.11.
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
+ARCHIVE35 := $(VENV35)/.archived
+# uv where it is there, else pip. Neither compiles what it installs: what is used is compiled then.
+UV := $(shell command -v uv)
+ifdef UV
+environment = $(UV) venv --quiet --seed --allow-existing --python $(PYTHON) $(1)
+install = $(UV) pip install --quiet --python $(1)/bin/python
+else
+environment = $(PYTHON) -m venv $(1)
+install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+endif
+packages = $$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
 # Three processes on two cores: servers and those who are killed wait as often as they compute; and
@@ -29,12 +44,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-peers docs site format clean
 
-demo: $(STAMP)
+demo: $(ALL)
 	$(BIN)/verger demo verger-demo
 
 # What the tests need waits for the network as often as it computes: side by side with the linters.
 test:
-	$(MAKE) --jobs=3 chromium $(ARCHIVE) $(and $(OLD_ENOUGH),$(STAMP35)) debian lint
+	$(MAKE) --jobs=3 chromium $(and $(OLD_ENOUGH),$(ARCHIVE35)) $(ARCHIVE) debian lint
 	$(MAKE) test-unit test-spark test-spark35
 
 chromium:
@@ -44,7 +59,7 @@ test-serve: $(STAMP) chromium
 	$(BIN)/python $(PYTEST) tests/serve
 
 # After Chromium: apt does one thing at a time.
-debian: $(STAMP) chromium
+debian: $(MADE) chromium
 	$(BIN)/python scripts/install_debian_root.py
 
 test-cloud: $(STAMP) debian
@@ -54,7 +69,7 @@ test-spark: $(ARCHIVE)
 	$(BIN)/python $(PYTEST) -n 4 -m spark $(WITH_SPARK)
 
 ifdef OLD_ENOUGH
-test-spark35: $(STAMP35)
+test-spark35: $(ARCHIVE35)
 	$(VENV35)/bin/python $(PYTEST) -n 4 -m any_spark $(WITH_SPARK)
 else
 test-spark35:
@@ -91,9 +106,9 @@ test-long: $(STAMP)
 
 # Networks of timm: torch weighs some GB, and has an environment of its own.
 test-export: $(STAMP)
-	$(PYTHON) -m venv .venv-export
-	.venv-export/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt -e '.[export]' pytest pytest-timeout pytest-xdist hypothesis
+	$(call environment,.venv-export)
+	$(call install,.venv-export) -c constraints.txt -e '.[export]' \
+	  pytest pytest-timeout pytest-xdist hypothesis
 	.venv-export/bin/python $(PYTEST) -m torch tests/embed/test_torch_models.py
 
 bench: $(ARCHIVE)
@@ -122,27 +137,41 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(STAMP): pyproject.toml constraints.txt
+$(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Verger needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+ifndef UV
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "This Python has no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+endif
+	@$(call environment,$(VENV))
 	@touch $@
+
+$(ALL): pyproject.toml constraints.txt | $(MADE)
+	@echo "Installing Verger with Spark, Java and all its libraries into $(VENV): a minute or two, once."
+	@$(call install,$(VENV)) -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(STAMP): pyproject.toml constraints.txt | $(MADE)
+	@echo "Installing Verger and the tools for development into $(VENV): some minutes, once."
+	@$(call install,$(VENV)) -c constraints.txt -e '.[dev]'
+	@touch $(ALL) $@
 
 $(ARCHIVE): $(STAMP)
 	$(BIN)/verger prepare
 	@touch $@
 
 # It has Spark and its Java; all else is that of .venv, which comes after it on the path.
-$(STAMP35): $(STAMP) constraints-spark35.txt
-	$(PYTHON) -m venv $(VENV35)
-	$(VENV35)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  -r constraints-spark35.txt -e .
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-	  > $$($(VENV35)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shared.pth
-	$(VENV35)/bin/verger prepare
+$(STAMP35): constraints-spark35.txt | $(MADE)
+	@echo "Installing Spark 3.5 into $(VENV35), for the tests."
+	@$(call environment,$(VENV35))
+	@$(call install,$(VENV35)) --no-deps -r constraints-spark35.txt
+	@printf '%s\n' "$(call packages,$(VENV))" "$(CURDIR)/src" \
+	  > "$(call packages,$(VENV35))/shared.pth"
+	@touch $@
+
+$(ARCHIVE35): $(STAMP) $(STAMP35)
+	$(VENV35)/bin/python -m verger prepare
 	@touch $@
 
 clean:

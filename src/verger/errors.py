@@ -21,8 +21,6 @@ What a message quotes (names of files, labels, answers of a server) is anybody's
 
 from __future__ import annotations
 
-import shlex
-import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,12 +41,6 @@ def _is_plain(character: str) -> bool:
     if character.isprintable() or character in "\u200c\u200d":
         return True
     return unicodedata.category(character) == "Zs"
-
-
-def to_add(extra: str) -> str:
-    """Say how libraries that few need are added, which no index of packages offers yet."""
-    python = shlex.quote(sys.executable)
-    return f"In the folder of Verger's sources: {python} -m pip install -e '.[{extra}]'"
 
 
 class VergerError(Exception):

@@ -26,6 +26,7 @@ from verger.embed.conversion import Exported, export
 from verger.embed.conversion.fidelity import check_same, drawn_photos, kept
 from verger.embed.conversion.weights import rounded
 from verger.errors import BackboneError, PhotosError, UsageError, VergerError
+from verger.machine.extras import install_line
 from verger.progress import Silent
 from verger.settings import DEFAULT_BACKBONE
 
@@ -427,7 +428,7 @@ def test_networks_of_torch_need_torch_and_the_refusal_says_how_to_get_it(tmp_pat
         return
     for source in ("timm:resnet18", put(tmp_path, b"", "weights.pth")):
         said = refusal(UsageError, source, tmp_path / "out.onnx", image_size=None)
-        assert said.endswith(f"{sys.executable} -m pip install -e '.[export]'")
+        assert said.endswith(f"not installed. Install: {install_line('export')}")
 
 
 @pytest.mark.parametrize("name", ["gone.pth", "gone.onnx"])

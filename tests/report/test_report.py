@@ -21,7 +21,7 @@ from report_orchard import IMAGE, NAMES, QUOTE, SCRIPT, VIEWS, Orchard, jpeg
 from report_stores import lay, make_store
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
-from verger.errors import StoreError, UsageError
+from verger.errors import StoreError
 from verger.pipeline import run
 from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
@@ -375,14 +375,6 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
         laid()
     (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
-
-
-def test_the_neighbour_map_says_what_it_needs(
-    orchard: Orchard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openTSNE", None)
-    with pytest.raises(UsageError, match=r"pip install -e '\.\[map\]'"):
-        write_report(orchard.store.root, positions.NEIGHBOUR_MAP)
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def export_command(source: str, output: Path, quiet: bool, **options: typing.Any
     size. Of PHOTOS, up to 400 are taken to calibrate it, and up to 300 others to measure what it
     keeps, which its card tells.
 
-    Needs the extra `export`: pip install -e '.[export]' in the folder of Verger's sources.
+    Needs the extra `export`.
     """
     from verger.embed import Backbone
     from verger.embed.conversion import export

@@ -15,6 +15,7 @@ import platformdirs
 from verger.embed import gpu, open_backbone
 from verger.errors import FAIL, OK, WARN, Check, PhotosError, StoreError, VergerError
 from verger.gallery.identify import backbone_of
+from verger.machine.extras import need
 from verger.machine.folders import cache_folder, scratch_folder
 from verger.machine.memory import memory_available, memory_limit
 from verger.photos.address import Address
@@ -71,6 +72,7 @@ def _python() -> Check:
 
 
 def _java() -> str:
+    need("", "Spark", "pyspark")
     from verger.spark.java import find_java
 
     java = find_java()
@@ -192,6 +194,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _spark() -> str:
+    need("", "Spark", "pyspark", "pandas")
     from verger.spark.session import session, versions
 
     with scratch_folder() as folder, session(RunSettings(cores=1), short=True) as spark:

@@ -344,6 +344,9 @@ def serve_command(store: str, **options: Any) -> None:
     kept. Ctrl-C or SIGTERM ends the server; requests under way have two seconds more, and the exit
     code is 0.
     """
+    from verger.machine.extras import need
+
+    need("serve", "verger serve")
     from verger.serve.server import serve
 
     serve(store, ServeSettings(**options), tell)
@@ -355,8 +358,7 @@ def serve_command(store: str, **options: Any) -> None:
     "--map",
     "map_kind",
     type=click.Choice(["pca", "neighbours"]),
-    help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`: "
-    "pip install -e '.[map]' in the folder of Verger's sources. "
+    help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`. "
     "[default: as on the page that is there, or pca]",
 )
 @click.option(
@@ -393,8 +395,7 @@ def notebook_command(store: str, file: Path | None, language: str, **options: An
     """Write a notebook that does the run again, step by step.
 
     Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
-    step; in Jupyter, on EMR, or in an editor. Needs pip install -e '.[notebook]' in the folder of
-    Verger's sources.
+    step; in Jupyter, on EMR, or in an editor. Needs the extra `notebook`.
     """
     from verger.notebook import write_notebook
 
@@ -419,6 +420,9 @@ def slides_command(store: str, language: str, output: str | None) -> None:
     if LibreOffice is installed. A file that was edited since, or that Verger did not write, is not
     replaced.
     """
+    from verger.machine.extras import need
+
+    need("slides", "verger slides")
     from verger.slides import write_slides
 
     written = write_slides(store, language, output)

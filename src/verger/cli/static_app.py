@@ -34,6 +34,9 @@ def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
     after the first visit the app works without a network. It holds labels and small pictures of the
     gallery, and no path of any photo.
     """
+    from verger.machine.extras import need
+
+    need("serve", "verger app")
     from verger.app import export_app
 
     made = export_app(store, output, budget, reporter(quiet=quiet))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from verger.errors import CloudError, NetworkError, SignInError
+from verger.machine.extras import need
 
 # Codes of the services that mean: these credentials are none, or no longer.
 _SIGNED_OUT = frozenset(
@@ -44,9 +45,11 @@ class Aws:
     """One region of the account that this machine is signed in to.
 
     One that is asked quickly is for what may do without the answer: it does not wait for a network.
+    Raises `UsageError` where the client of AWS is not installed.
     """
 
     def __init__(self, region: str, *, quick: bool = False) -> None:
+        need("aws", "verger cloud")
         self.region = region
         self._quick = quick
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from verger.cloud.aws import code_of
 from verger.errors import CloudError, UsageError
+from verger.machine.extras import absent, need
 
 # AWS tells prices in a few regions alone, of all regions.
 _TOLD_IN = "us-east-1"
@@ -127,8 +128,10 @@ def live_prices(region: str, client: Any = None) -> Prices:
     """Return the table's prices with those of computing as AWS tells them today.
 
     Requests, disks and addresses stay the table's: they are a few cents, and change once in years.
-    `client` is boto3's for `pricing`. Raises `CloudError` where AWS does not tell.
+    `client` is boto3's for `pricing`. Raises `CloudError` where AWS does not tell, and `UsageError`
+    where its client is not installed.
     """
+    need("aws", "--live-prices")
     from botocore.exceptions import BotoCoreError, ClientError
 
     prices = table_prices(region)
@@ -150,7 +153,12 @@ def live_prices(region: str, client: Any = None) -> Prices:
 
 
 def is_signed_in() -> bool:
-    """Say whether this machine holds credentials for AWS; the role of a server is not asked for."""
+    """Say whether this machine holds credentials for AWS; the role of a server is not asked for.
+
+    Without the client of AWS it holds none that are of use.
+    """
+    if absent("boto3"):
+        return False
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 

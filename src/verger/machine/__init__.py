@@ -1,1 +1,1 @@
-"""What this machine lets a process use: cores, memory, BLAS, folders, streams."""
+"""What this machine lets a process use: cores, memory, folders, streams, extras."""

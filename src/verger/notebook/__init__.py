@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.embed.card import views_of
-from verger.errors import PhotosError, StoreError, UsageError, to_add
+from verger.errors import PhotosError, StoreError, UsageError
+from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
 from verger.photos.address import WEB, Address
 from verger.storage.place import place_of, source_of
@@ -69,6 +70,7 @@ def write_notebook(
         raise UsageError(f"{file} cannot hold what cells give.", hint="Name a file in .ipynb.")
     if file.exists() and not overwrite:
         raise UsageError(f"{file} is there already.", hint="--overwrite replaces it, or use --to.")
+    _need()
     record = Store(store_root).whole_run()
     notebook = filled(language, _parameters(record, store_root, photos))
     if execute:
@@ -125,13 +127,12 @@ def run_cells(notebook: NotebookNode) -> None:
 
     Raises `UsageError` where a cell fails, and where a library is missing.
     """
-    try:
-        from jupyter_client.kernelspec import KernelSpecManager
-        from jupyter_client.manager import AsyncKernelManager
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
-    except ImportError:
-        raise _missing("nbclient") from None
+    _need()
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     with scratch_folder() as folder:
         manager = AsyncKernelManager(
             kernel_name="python3",
@@ -149,15 +150,11 @@ def run_cells(notebook: NotebookNode) -> None:
 
 
 def _jupytext() -> Any:
-    try:
-        import jupytext
-    except ImportError:
-        raise _missing("jupytext") from None
+    _need()
+    import jupytext
+
     return jupytext
 
 
-def _missing(library: str) -> UsageError:
-    return UsageError(
-        f"A notebook needs the library {library}, which is not installed.",
-        hint=to_add("notebook"),
-    )
+def _need() -> None:
+    need("notebook", "A notebook")

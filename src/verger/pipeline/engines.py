@@ -26,6 +26,9 @@ def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
 
         yield ThisProcess(job.settings.cores or threads_of(memory_available(), cores()))
         return
+    from verger.machine.extras import need
+
+    need("", "Spark", "pyspark", "pandas")
     from verger.spark import executors, session
     from verger.spark.engine import SparkEngine
 

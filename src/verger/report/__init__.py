@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from verger.errors import StoreError
+from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
 from verger.report import drift, positions
 from verger.report.data import build as build_report
@@ -68,7 +69,7 @@ def write_report(
     """
     store = Store(store_root)
     if map_kind == positions.NEIGHBOUR_MAP:
-        positions.need_neighbour_map()
+        need("map", "--map neighbours")
     report = build_report(store, map_kind, gathered)
     name, language = store.place.name, language or language_of(store)
     try:

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verger.errors import UsageError, to_add
 from verger.projections.discriminant import Discriminant
 from verger.report.reading import Floats
 from verger.storage.place import Place
@@ -37,17 +36,6 @@ def by_components(projected: Floats) -> Positions:
 def by_labels(model: Discriminant, features: Floats) -> Positions:
     """Lay photos out by the first two directions of the discriminant projection."""
     return Positions(LABEL_MAP, _two(model.transform(features)))
-
-
-def need_neighbour_map() -> None:
-    """Raise `UsageError` where the library of the neighbour map is not installed."""
-    try:
-        import openTSNE  # noqa: F401
-    except ImportError:
-        raise UsageError(
-            "--map neighbours needs the library openTSNE, which is not installed.",
-            hint=to_add("map"),
-        ) from None
 
 
 def by_neighbours(projected: Floats, seed: int = 0) -> Positions:

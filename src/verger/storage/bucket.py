@@ -24,6 +24,7 @@ from obstore.exceptions import (
 )
 
 from verger.errors import PhotosError, VergerError
+from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
 from verger.photos.address import Address
 from verger.photos.labels import Labeller
@@ -65,7 +66,10 @@ class Bucket(Client):
 
     @classmethod
     def of(cls, url: str, error: type[VergerError]) -> Bucket:
-        """Take a URL as a user writes it. Raises `error` if it names no bucket."""
+        """Take a URL as a user writes it. Raises `error` if it names no bucket.
+
+        Raises `UsageError` where the client of AWS is not installed, which finds credentials.
+        """
         at = Address.of(url.rstrip("/"))
         names = at.path.split("/") if at.path else []
         shown = repr(re.sub(r"//[^/]*@", "//…@", url))  # what stands there may be a secret
@@ -76,6 +80,8 @@ class Bucket(Client):
                 f"{shown} names no folder that can be used.",
                 hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
             )
+        if at.scheme == "s3":
+            need("aws", "s3://")
         settings = {
             name: value
             for name, value in os.environ.items()

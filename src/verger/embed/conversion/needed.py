@@ -6,23 +6,17 @@ import importlib
 from typing import Any
 
 from verger.embed.onnx_session import onnxruntime
-from verger.errors import UsageError, to_add
+from verger.machine.extras import need
 
 
 def needed(library: str) -> Any:
     """Import a library or a module of it. Raises `UsageError` where it is not installed."""
-    try:
-        return importlib.import_module(library)
-    except ImportError as error:
-        missing = (error.name or library).partition(".")[0]
-        raise UsageError(
-            f"verger backbones export needs the library {missing}, which is not installed.",
-            hint=to_add("export"),
-        ) from None
+    need("export", "verger backbones export", library.partition(".")[0])
+    return importlib.import_module(library)
 
 
 def quantization() -> Any:
     """Import ONNX Runtime's quantisation, which needs the library `onnx`."""
     needed("onnx")
     onnxruntime()
-    return needed("onnxruntime.quantization")
+    return importlib.import_module("onnxruntime.quantization")
