@@ -42,7 +42,7 @@ test-quick test-unit test-serve test-cloud test-spark test-spark35: export OPENB
 # Compiled once, not by each of the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-peers docs site format clean
+.PHONY: demo test check lint test-quick test-unit test-long test-export debian chromium test-serve test-cloud test-spark test-spark35 bench bench-installs bench-peers docs site dist format clean
 
 demo: $(ALL)
 	$(BIN)/verger demo verger-demo
@@ -121,6 +121,15 @@ bench: $(ARCHIVE)
 # Daft, Ray and TensorFlow, in environments of their own. Less: make bench-peers ARGS='--peers daft'
 bench-peers: $(ARCHIVE)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+# An installation of each kind, with nothing cached: minutes, and the network.
+bench-installs: $(STAMP)
+	$(BIN)/python -m benchmarks.installs $(ARGS)
+
+# What a release consists of: sdist and wheel.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 docs: $(STAMP)
 	$(BIN)/python scripts/reference.py

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email
 import re
+import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
+import verger
 from installed import REPOSITORY, SPARK, distributions, environment
 from program import Ended, execute, start
 from verger.errors import UsageError
@@ -19,8 +26,14 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return distributions(tmp_path_factory.mktemp("distributions"))[1]
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The sdist, and the wheel."""
+    return distributions(tmp_path_factory.mktemp("distributions"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: tuple[Path, Path]) -> Path:
+    return built[1]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +51,68 @@ def demo(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return empty / "verger-demo"
 
 
-def run(verger: Path, *words: object, cwd: Path | None = None) -> Ended:
-    return execute([str(verger), *map(str, words)], cwd=cwd)
+def run(program: Path, *words: object, cwd: Path | None = None) -> Ended:
+    return execute([str(program), *map(str, words)], cwd=cwd)
+
+
+# A release ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_hold_the_package_whole(built: tuple[Path, Path]) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src/verger"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout.split("\n")  # fmt: skip
+    package = {name for name in listed if (REPOSITORY / name).is_file()}
+    sdist, wheel = built
+    with zipfile.ZipFile(wheel) as opened:
+        inside = set(opened.namelist())
+    info = f"verger-{verger.__version__}.dist-info"
+    assert {f"src/{name}" for name in inside if not name.startswith(info)} == package
+    assert f"{info}/licenses/LICENSE" in inside
+    with tarfile.open(sdist) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert package | {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"} <= names
+    assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks", "."))]
+
+
+@pytest.mark.slow
+def test_the_metadata_are_the_project_s(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        text = opened.read(f"verger-{verger.__version__}.dist-info/METADATA").decode()
+    said = email.message_from_string(text)
+    assert wheel.name == f"verger-{verger.__version__}-py3-none-any.whl"
+    assert (said["Name"], said["Version"]) == ("verger", verger.__version__)
+    assert said["Author"] == "Verger contributors"
+    assert said["License-Expression"] == "Apache-2.0"
+    assert said["Requires-Python"] == "<3.14,>=3.11"
+    assert set(said.get_all("Provides-Extra", [])) == set(PROJECT["optional-dependencies"])
+    assert "@" not in "".join(said.get_all("Requires-Dist", []))
+    assert str(said.get_payload()).startswith("# Verger\n")
+
+
+def test_the_changelog_begins_with_this_version_and_its_date() -> None:
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[([\d.]+)\] - (.*)$", text, re.MULTILINE)
+    assert newest
+    assert newest[1] == verger.__version__
+    assert dt.date.fromisoformat(newest[2]) >= dt.date(2026, 11, 29)
+
+
+def test_github_runs_what_ci_runs_on_each_python_that_is_named() -> None:
+    file = REPOSITORY / ".github" / "workflows" / "tests.yml"
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+    named = [line.rpartition(":: ")[2] for line in PROJECT["classifiers"] if ":: 3." in line]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == named
+    commands = {
+        name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()
+    }
+    assert [line.split()[-1] for line in commands["test"]] == [".ci/run"]
+    assert (commands["macos"], commands["distributions"]) == (["make check"], ["make dist"])
+
+
+# Extras -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -87,8 +160,8 @@ def test_a_plain_installation_does_the_main_job(plain: Path, demo: Path, tmp_pat
 
 @pytest.mark.slow
 def test_the_container_serves_without_spark(wheel: Path, demo: Path, tmp_path: Path) -> None:
-    verger = environment(tmp_path / "container", wheel, "serve", without=SPARK)
-    server = start([str(verger), "serve", str(demo / "store"), "--port", "0"])
+    container = environment(tmp_path / "container", wheel, "serve", without=SPARK)
+    server = start([str(container), "serve", str(demo / "store"), "--port", "0"])
     try:
         assert server.stdout is not None
         address = re.search(r"http://[\w.:]+", server.stdout.readline())
@@ -98,7 +171,7 @@ def test_the_container_serves_without_spark(wheel: Path, demo: Path, tmp_path: P
         server.terminate()
         server.communicate()
 
-    ended = run(verger, "run", demo / "photos", tmp_path / "store", "--engine", "spark")
+    ended = run(container, "run", demo / "photos", tmp_path / "store", "--engine", "spark")
     assert ended.code == UsageError.exit_code
     assert "Spark needs pyspark, pandas, which are not installed. Install: " in ended.error
 
