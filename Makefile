@@ -13,15 +13,9 @@ ARCHIVE := $(VENV)/.archived
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 ARCHIVE35 := $(VENV35)/.archived
-# uv where it is there, else pip. Neither compiles what it installs: what is used is compiled then.
+# uv where it is there, else pip; `make UV= …` insists on pip.
 UV := $(shell command -v uv)
-ifdef UV
-environment = $(UV) venv --quiet --seed --allow-existing --python $(PYTHON) $(1)
-install = $(UV) pip install --quiet --python $(1)/bin/python
-else
-environment = $(PYTHON) -m venv $(1)
-install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
-endif
+set_up = $(PYTHON) scripts/set_up.py --uv "$(UV)"
 packages = $$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')
 
@@ -106,8 +100,8 @@ test-long: $(STAMP)
 
 # Networks of timm: torch weighs some GB, and has an environment of its own.
 test-export: $(STAMP)
-	$(call environment,.venv-export)
-	$(call install,.venv-export) -c constraints.txt -e '.[export]' \
+	$(set_up) .venv-export
+	$(set_up) .venv-export -- -c constraints.txt -e '.[export]' \
 	  pytest pytest-timeout pytest-xdist hypothesis
 	.venv-export/bin/python $(PYTEST) -m torch tests/embed/test_torch_models.py
 
@@ -147,23 +141,15 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 $(MADE):
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Verger needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-ifndef UV
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	  { echo "This Python has no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-endif
-	@$(call environment,$(VENV))
+	@$(set_up) $(VENV)
 	@touch $@
 
 $(ALL): pyproject.toml constraints.txt | $(MADE)
-	@echo "Installing Verger with Spark, Java and all its libraries into $(VENV): a minute or two, once."
-	@$(call install,$(VENV)) -c constraints.txt -e '.[all]'
+	@$(set_up) $(VENV) -- -c constraints.txt -e '.[all]'
 	@touch $@
 
 $(STAMP): pyproject.toml constraints.txt | $(MADE)
-	@echo "Installing Verger and the tools for development into $(VENV): some minutes, once."
-	@$(call install,$(VENV)) -c constraints.txt -e '.[dev]'
+	@$(set_up) $(VENV) -- -c constraints.txt -e '.[dev]'
 	@touch $(ALL) $@
 
 $(ARCHIVE): $(STAMP)
@@ -172,9 +158,8 @@ $(ARCHIVE): $(STAMP)
 
 # It has Spark and its Java; all else is that of .venv, which comes after it on the path.
 $(STAMP35): constraints-spark35.txt | $(MADE)
-	@echo "Installing Spark 3.5 into $(VENV35), for the tests."
-	@$(call environment,$(VENV35))
-	@$(call install,$(VENV35)) --no-deps -r constraints-spark35.txt
+	@$(set_up) $(VENV35)
+	@$(set_up) $(VENV35) -- --no-deps -r constraints-spark35.txt
 	@printf '%s\n' "$(call packages,$(VENV))" "$(CURDIR)/src" \
 	  > "$(call packages,$(VENV35))/shared.pth"
 	@touch $@

@@ -112,6 +112,23 @@ def test_github_runs_what_ci_runs_on_each_python_that_is_named() -> None:
     assert (commands["macos"], commands["distributions"]) == (["make check"], ["make dist"])
 
 
+@pytest.mark.slow
+def test_setting_up_says_what_it_does_and_why_it_failed(wheel: Path, tmp_path: Path) -> None:
+    script = [sys.executable, str(REPOSITORY / "scripts" / "set_up.py"), str(tmp_path / "venv")]
+    assert execute(script).code == 0
+    install = [*script, "--", "--no-index", "--no-deps"]
+    done = execute([*install, str(wheel)])
+    assert done.code == 0
+    first, *_, last = done.out.splitlines()
+    assert first == f"Installing into {tmp_path / 'venv'} by pip, this once: a minute or two."
+    assert last.startswith(f"Installed into {tmp_path / 'venv'} in ")
+    assert (tmp_path / "venv" / "bin" / "verger").exists()
+
+    failed = execute([*install, "verger-needs-no-such-thing"])
+    assert failed.code == 1
+    assert "No matching distribution found for verger-needs-no-such-thing" in failed.err
+
+
 # Extras -------------------------------------------------------------------------------------------
 
 
