@@ -11,6 +11,15 @@ from pathlib import Path
 
 import pytest
 
+# `verger demo` with 3 views of a fruit; that there are 16 by default is tested by itself.
+DEMO = """
+import verger.demo as demo
+from verger.cli.main import main
+render = demo.render_orchard
+demo.render_orchard = lambda to, **how: render(to, views=2, test_views=1, **how)
+main()
+"""
+
 PATIENCE = 300  # seconds; a slow machine with other work must not fail a test
 
 # In a Linux container tests often run as root, whom no file mode stops. These two capabilities

@@ -18,7 +18,7 @@ import yaml
 
 import verger
 from installed import REPOSITORY, SPARK, distributions, environment
-from program import Ended, execute, start
+from program import DEMO, Ended, execute, start
 from verger.errors import UsageError
 from verger.machine import extras
 
@@ -46,7 +46,7 @@ def plain(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `verger demo` leaves in an empty folder."""
     empty = tmp_path_factory.mktemp("empty")
-    ended = run(plain, "demo", cwd=empty)
+    ended = execute([str(plain.with_name("python")), "-P", "-c", DEMO, "demo"], cwd=empty)
     assert ended.code == 0, ended.err
     return empty / "verger-demo"
 

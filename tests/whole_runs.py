@@ -47,6 +47,7 @@ LONGEST = (
     "on_a_phone",
     "one_answer",
     "slow_clients",
+    "packages",
     "damage",
     "stopping",
     "bucket_runs",

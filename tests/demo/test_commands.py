@@ -11,16 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from program import execute, verger
+from program import DEMO, execute, verger
 
-# `verger demo` with 3 views of a fruit; that there are 16 by default is tested without Spark.
-DEMO = """
-import verger.demo as demo
-from verger.cli.main import main
-render = demo.render_orchard
-demo.render_orchard = lambda to, **how: render(to, views=2, test_views=1, **how)
-main()
-"""
 # argv: a setting of Spark's.
 SESSION = """
 import sys
