@@ -104,7 +104,7 @@ def _listed(what: str, names: set[str], python: str) -> str:
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         name, _, version = line.partition("==")
         pins[canonicalize_name(name)] = version.partition(" ")[0]
-    lines = [f"{name}=={pins[name]}" for name in sorted(names)]
+    lines = [f"{name}=={pins[canonicalize_name(name)]}" for name in sorted(names)]
     return _HEAD.format(what=what, python=python) + "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -219,5 +220,5 @@ def test_an_extra_comes_from_where_verger_came_from(
         def read_text(self, name: str) -> str:
             return origin if name == "direct_url.json" else ""
 
-    monkeypatch.setattr(extras.metadata, "distribution", lambda _: Installed())
+    monkeypatch.setattr(metadata, "distribution", lambda _: Installed())
     assert extras.install_line("map") == f"{sys.executable} -m pip install {asked}"
