@@ -1,6 +1,7 @@
-"""Count the lines of src/verger by room, now and at a commit.
+"""Count the lines of src/verger by room, at commits and now.
 
-    python scripts/count_lines.py aeb4257      before the rooms
+    python scripts/count_lines.py aeb4257 02e9167     before the rooms, and when they stood
+    python scripts/count_lines.py --rooms             what the commits of rooms.txt added and took
 
 Python alone, blank lines and comments too. A module that has moved since is counted in the room
 where it is now; what is gone from the code has a row of its own.
@@ -44,13 +45,27 @@ def lines(commit: str) -> Counter[str]:
     return counted
 
 
+def by_rooms_alone() -> tuple[int, int]:
+    """Return the lines that the commits of rooms.txt added, and those that they took away."""
+    listed = (REPOSITORY / "scripts" / "rooms.txt").read_text(encoding="utf-8").splitlines()
+    commits = [line.split()[0] for line in listed if not line.startswith("#")]
+    shown = git("show", "--numstat", "--format=", *commits, "--", "src/verger/*.py")
+    rows = [line.split("\t") for line in shown.splitlines() if line]
+    return sum(int(row[0]) for row in rows), sum(int(row[1]) for row in rows)
+
+
 def main() -> None:
-    """Print a table for Markdown."""
-    before, after = lines(sys.argv[1]), lines("HEAD")
-    print("| room | before | now |\n| --- | ---: | ---: |")
-    for room in sorted(before | after):
-        print(f"| `{room}` | {before[room]:,} | {after[room]:,} |")
-    print(f"| all | {before.total():,} | {after.total():,} |")
+    """Print a table for Markdown, or a line."""
+    if sys.argv[1:] == ["--rooms"]:
+        more, fewer = by_rooms_alone()
+        print(f"{more:,} added, {fewer:,} taken away: {more - fewer:+,}")
+        return
+    commits = [*sys.argv[1:], "HEAD"]
+    counted = [lines(commit) for commit in commits]
+    print(f"| room | {' | '.join(commits)} |\n| --- |{' ---: |' * len(commits)}")
+    for room in sorted(set().union(*counted)):
+        print(f"| `{room}` | {' | '.join(f'{one[room]:,}' for one in counted)} |")
+    print(f"| all | {' | '.join(f'{one.total():,}' for one in counted)} |")
 
 
 if __name__ == "__main__":
