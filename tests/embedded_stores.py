@@ -18,8 +18,8 @@ from verger.projections.moments import Moments, root_unit
 from verger.projections.pca import fit_pca, save_pca
 from verger.settings import RunSettings
 from verger.storage.folder import LocalPlace
+from verger.store.reader import RECORD_FORMAT
 from verger.store.record import backbone_record
-from verger.store.store import RECORD_FORMAT
 
 
 def build_store(

@@ -100,7 +100,7 @@ NAMES = {
     "store": {
         "FAILED_REJECTS": "store.layout",
         "Publication": "store.publication",
-        "RECORD_FORMAT": "store.store",
+        "RECORD_FORMAT": "store.reader",
         "Store": "store.store",
         "Work": "store.work",
         "fingerprint": "store.store",

@@ -25,8 +25,8 @@ from verger.photos.decode import decode
 from verger.photos.reasons import Reason, Reject
 from verger.settings import RunSettings
 from verger.store.layout import RECORD
+from verger.store.reader import RECORD_FORMAT
 from verger.store.record import backbone_record
-from verger.store.store import RECORD_FORMAT
 
 
 @pytest.fixture(scope="module")

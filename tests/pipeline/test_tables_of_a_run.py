@@ -28,7 +28,7 @@ from verger.photos.decode import decode
 from verger.photos.reasons import Reason
 from verger.projections.pca import load_pca
 from verger.settings import DEFAULT_BACKBONE
-from verger.store.store import RECORD_FORMAT
+from verger.store.reader import RECORD_FORMAT
 from whole_runs import Whole
 
 if TYPE_CHECKING:

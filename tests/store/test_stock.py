@@ -22,9 +22,10 @@ from verger.store.inventory import Tally, edits_of, refs_of
 from verger.store.layout import FEATURES, RECORD, REJECTS
 from verger.store.parts import SCHEMAS
 from verger.store.publication import Publication
+from verger.store.reader import RECORD_FORMAT
 from verger.store.record import backbone_record
 from verger.store.stock import label_notes, take_stock
-from verger.store.store import RECORD_FORMAT, Store, fingerprint
+from verger.store.store import Store, fingerprint
 from verger.store.summary import planned
 from verger.store.work import as_json
 

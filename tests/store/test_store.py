@@ -16,7 +16,8 @@ import pytest
 from verger.errors import StoreError
 from verger.store.layout import FEATURES, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.store.publication import Publication
-from verger.store.store import RECORD_FORMAT, Store, fingerprint
+from verger.store.reader import RECORD_FORMAT
+from verger.store.store import Store, fingerprint
 from verger.store.work import Work
 
 BACKBONE = {"name": "lite", "sha256": "sha", "image_size": 224, "resize_shorter_side": 256}

@@ -23,135 +23,43 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from verger.embed.card import framing_of, views_of
-from verger.errors import StoreError, visible
+from verger.errors import StoreError
 from verger.machine.folders import scratch_folder
 from verger.photos.references import STORE_MARK
-from verger.storage.place import Lease, store_place
-from verger.store.defects import Finding
+from verger.storage.place import Lease
 from verger.store.layout import (
     FAILED_REJECTS,
     LOCK,
     MARK,
     RECORD,
-    REDUCED,
     REJECTS,
-    TABLES,
     WORK,
 )
-from verger.store.manifest import listed_in, looked_over
-from verger.store.no_links import refuse_links
+from verger.store.manifest import listed_in
 from verger.store.publication import (
-    Incomplete,
-    Journal,
     Publication,
     carry_out,
     clear_drafts,
-    is_pending,
     publish,
 )
-from verger.store.record_file import Record, is_as_written, read_record
+from verger.store.reader import RECORD_FORMAT, StoreReader
+from verger.store.record_file import read_record
 from verger.store.troubles import told_of, troubles_told
 from verger.store.work import LockLost, Work, put_whole, run_name
 
-RECORD_FORMAT = 3  # 1 had no ETags, 2 no small pictures
-_LOG = logging.getLogger("verger")
-_STORE_FIRST = "STORE comes first, as in `verger identify STORE PHOTO`."
-_COMPLETED = "A run was stopped as it put its files into place in %s: that is done now."
 
-
-class Store:
-    """A STORE."""
+class Store(StoreReader):
+    """A STORE, to read and for one run to write."""
 
     def __init__(self, root: str | Path) -> None:
-        place = store_place(root)
-        self.root = str(place)
-        self.place = place.absolute()
-        refuse_links(self.place)
+        super().__init__(root)
         self._lease: Lease | None = None
-
-    def table(self, name: str) -> list[str]:
-        """Return the files of a table, in order."""
-        return self.place.files(name, ".parquet")
-
-    def record(self) -> Record | None:
-        """Return the record of the whole run that the STORE holds, or None; look at nothing else.
-
-        A run that was killed while it put its files into place is completed first, and a line of
-        the log says so. Raises `StoreError` for a record that is none, or of a newer Verger.
-        """
-        if is_pending(self.place):
-            self._complete()
-        return self._read_record()
-
-    def _complete(self) -> None:
-        try:
-            with self.place.lock(LOCK) as lease:
-                if carry_out(self.place, lease):
-                    _LOG.warning(_COMPLETED, self.root)
-        except (OSError, LockLost):
-            pass  # another does it now, or this user may not
-        except Incomplete as error:
-            if not self.place.exists(RECORD):
-                raise
-            _LOG.warning("%s", error)  # of all that, nothing was done: the last whole run is here
-
-    def whole_run(self, tops: Iterable[str] = (*TABLES, *REDUCED)) -> Record:
-        """Return the record of the whole run that is here, whose files below `tops` are looked at.
-
-        Raises `StoreError` if there is none, and where a file is missing, or not as large as it
-        was; or not what it was, if it is small.
-        """
-        while True:
-            record = self._need(self.record())
-            found = self.damage(record, tops)
-            if not found:
-                break
-            if self.record() == record:  # else a run has published meanwhile
-                raise found[0].error(str(self.place), len(found) - 1)
-        if not is_as_written(record):
-            self.warn(f"{RECORD} was changed since the run wrote it.")
-        return record
-
-    def run_as_it_is(self) -> Record:
-        """Return the record of the whole run that is here; look at no file, and mend nothing."""
-        return self._need(None if is_pending(self.place) else self._read_record())
-
-    def damage(self, record: Record, tops: Iterable[str]) -> list[Finding]:
-        """Look over the files below `tops` that a record lists."""
-        return looked_over(self.place, listed_in(record), tops)
-
-    def warn(self, what: str) -> None:
-        """Say what was found here in a line of the log."""
-        _LOG.warning("%s", visible(f"{self.root}: {what}"))
-
-    def _need(self, record: Record | None) -> Record:
-        if record is None and is_pending(self.place):
-            raise StoreError(
-                f"A run is putting its files into place in {self.root}, or was stopped as it did.",
-                hint="Try again in a moment. If it stays so, `verger reduce` completes it.",
-            )
-        record = record or self._read_record()  # a run may have ended its publication just now
-        if record is None:
-            raise self._without_a_run()
-        return record
-
-    def _without_a_run(self) -> StoreError:
-        """Tell a place that is no STORE yet from one that cannot become one."""
-        try:
-            empty = self.place.is_empty()
-        except NotADirectoryError:
-            return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
-        why = {None: ": it does not exist", True: ": it is empty", False: ""}[empty]
-        return StoreError(
-            f"No finished run in {self.root}{why}.", hint="`verger run PHOTOS STORE` makes one."
-        )
 
     def claim(self, *, backbone: Mapping[str, Any], overwrite: bool) -> bool:
         """Make the place a STORE that this run may write; say whether it is new.
@@ -187,21 +95,8 @@ class Store:
             self._refuse_to_mix(backbone)
         return empty is None
 
-    def record_to_grow(self) -> Mapping[str, Any] | None:
-        """Return the record of the run that the next one goes on from; leave no trace."""
-        try:
-            return self._decided_record() if self.is_marked() else None
-        except NotADirectoryError:  # `check` tells
-            return None
-        except OSError as error:
-            raise told_of(error, self.root) from None
-
-    def is_marked(self) -> bool:
-        """Say whether the place is a STORE, or was meant to become one."""
-        return bool(self.place.entries(STORE_MARK))
-
     def _refuse_to_mix(self, backbone: Mapping[str, Any]) -> None:
-        record = self._decided_record()
+        record = self.decided_record()
         if record is None:
             return
         made = record["backbone"]
@@ -313,30 +208,6 @@ class Store:
             "published nothing.",
             hint="Wait until that run has ended, and run again.",
         )
-
-    def _decided_record(self) -> Mapping[str, Any] | None:
-        """Return the record that there is or is about to be, and leave no trace."""
-        with suppress(FileNotFoundError):  # carried out just now
-            if is_pending(self.place):
-                return Journal.read(self.place).record
-        return self._read_record()
-
-    def _read_record(self) -> Record | None:
-        file = f"{self.place}/{RECORD}"
-        try:
-            record = read_record(self.place.read(RECORD), file)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            error.filename = error.filename or file
-            raise told_of(error, self.root) from None
-        version = record["format"]
-        if not isinstance(version, int) or version > RECORD_FORMAT:
-            raise StoreError(
-                f"{self.root} was written by a newer Verger (record format {version}).",
-                hint="Upgrade Verger, or name another STORE.",
-            )
-        return record
 
 
 def _decides(backbone: Mapping[str, Any]) -> dict[str, Any]:
