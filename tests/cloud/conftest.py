@@ -101,6 +101,7 @@ def life(account: Account, said: Said, naps: Naps) -> Life:
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
+        account.pass_time(seconds)
         if naps:
             naps.pop(0)()
         assert now[0] < 100_000, "it never ends"

@@ -12,13 +12,13 @@ What moto 5.2 lacks, and what stands for it here:
     AWS::EC2::InternetGateway       made, and not deleted: by EC2 here
     AWS::EC2::RouteTable            made, and not deleted, so that no network goes: by EC2 here
     AWS::EC2::SubnetRouteTableAssociation  the same
-    AWS::EC2::Instance              its launch template is left out: made by RunInstances here
-    AWS::EMR::Cluster               steps, bootstrap, auto-termination left out: by RunJobFlow here
+    AWS::StepFunctions::StateMachine  its definition is no text, and is not run: `keeping` runs it
     AWS::EMR::SecurityConfiguration made, and not deleted: by EMR here
     policies of a role              made in a form that its authorisation cannot read: made again by
                                     IAM in `Account.keep_policies`
     a stack that fails half-way     there is none: `Account.fail` makes one, taken back as AWS does
-    time                            no schedule goes off: `Account.run_schedules` sets one off
+    time                            no schedule goes off, no machine goes on: `Account.pass_time`
+    the nodes of a cluster          a cluster of fleets has none: one is told of here
     the machines                    nothing runs: `Account.end_server` and so on end one
     conditions in policies          not looked at: test_templates.py and test_permissions.py are
 
@@ -28,6 +28,7 @@ that call. What a template says beyond that, tests read from the template itself
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import functools
@@ -42,15 +43,20 @@ from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend, Event, Stack
 from moto.core.common_models import CloudFormationModel
+from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.emr.models import emr_backends
+from moto.emr.responses import ElasticMapReduceResponse
 from moto.emrserverless.models import emrserverless_backends
 from moto.iam.models import iam_backends
+from moto.scheduler.models import scheduler_backends
+from moto.stepfunctions.models import stepfunctions_backends
 
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
 from verger.progress import Reporter
 
-from . import rules
+from . import keeping, rules
 
 __all__ = ["rules"]  # which are in force from here on
 
@@ -73,6 +79,10 @@ failing: dict[str, list[str]] = {}
 """By logical id: why AWS does not make it, once for each reason."""
 slow = {"looks": 0}
 """At how many looks a job's second stack is still being made."""
+running: dict[str, keeping.Execution] = {}
+"""What runs a state machine, by the ARN of its execution."""
+passed = {"seconds": 0.0}
+"""How long it is since a test began, beside the clock of this machine."""
 
 
 def _model(
@@ -112,6 +122,12 @@ def _model(
 
         def is_created(self) -> bool:
             return True
+
+        def get_cfn_attribute(self, attribute_name: str) -> str:
+            """Return the ARN, the one attribute that a template asks for."""
+            assert (kind, attribute_name) == ("AWS::EMRServerless::Application", "Arn")
+            place = f"{REGION}:{ACCOUNT}"
+            return f"arn:aws:emr-serverless:{place}:/applications/{self.physical_resource_id}"
 
     return Model
 
@@ -189,52 +205,54 @@ def _disassociate(association: str) -> None:
     _client("ec2").disassociate_route_table(AssociationId=association)
 
 
-def _server(given: Properties) -> str:
-    launch = {**given["LaunchTemplate"], "Version": str(given["LaunchTemplate"]["Version"])}
-    made = _client("ec2").run_instances(
-        ImageId=given["ImageId"],
-        SubnetId=given["SubnetId"],
-        LaunchTemplate=launch,
-        MinCount=1,
-        MaxCount=1,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": given["Tags"]}],
+def _machine(given: Properties) -> str:
+    made = _client("stepfunctions").create_state_machine(
+        name=given["StateMachineName"],
+        definition=json.dumps(_without_none(given["Definition"])),
+        roleArn=given["RoleArn"],
+        tags=[{"key": tag["Key"], "value": tag["Value"]} for tag in given["Tags"]],
     )
-    return str(made["Instances"][0]["InstanceId"])
+    return str(made["stateMachineArn"])
 
 
-_INTEGERS = {
-    "IdleTimeout",
-    "StepConcurrencyLevel",
-    "TargetOnDemandCapacity",
-    "TargetSpotCapacity",
-    "TimeoutDurationMinutes",
-    "WeightedCapacity",
-}
-
-
-def _numbers(value: Any, name: str = "") -> Any:
-    """Turn a template's numbers, which moto has as text, into numbers."""
-    if isinstance(value, dict):
-        return {key: _numbers(each, key) for key, each in value.items()}
+def _without_none(value: Any) -> Any:
+    """Leave out what is AWS::NoValue, as CloudFormation does, in lists too."""
     if isinstance(value, list):
-        return [_numbers(each, name) for each in value]
-    return int(value) if name in _INTEGERS else value
+        return [_without_none(each) for each in value if each is not None]
+    if isinstance(value, dict):
+        return {key: _without_none(each) for key, each in value.items() if each is not None}
+    return value
 
 
-def _cluster(given: Properties) -> str:
-    given = _numbers(given)
-    instances = given["Instances"]
-    instances["InstanceFleets"] = [
-        {**instances.pop(f"{role}InstanceFleet"), "InstanceFleetType": role.upper()}
-        for role in ("Master", "Core")
-    ]
-    rules.clock["ahead"] += dt.timedelta(minutes=9)  # and more (docs/cloud-costs.md)
-    cluster = _client("emr").run_job_flow(**given)["JobFlowId"]
-    state = emr_backends[ACCOUNT][REGION].clusters[cluster]
-    state.state = "RUNNING"
-    for step in state.steps:
-        step.state = "RUNNING"
-    return str(cluster)
+def _delete_machine(arn: str) -> None:
+    _client("stepfunctions").delete_state_machine(stateMachineArn=arn)
+
+
+def _list_instances(self: Any) -> Any:
+    """Tell of one node, of a cluster that had room."""
+    cluster = self.backend.clusters[self._get_param("ClusterId")]
+    had = not cluster.last_state_change_reason
+    return ActionResult({"Instances": [{"Id": "ci-1", "Ec2InstanceId": "i-1"}] if had else []})
+
+
+ElasticMapReduceResponse.list_instances = _list_instances
+_MADE_BY_A_KEEPER = {"runInstances": "Server", "runJobFlow": "Cluster", "startJobRun": "JobRun"}
+
+
+def _of_a_keeper(service: str, action: str, given: Properties) -> Any:
+    """Do what the keeper of a job asks for, unless AWS is to refuse it."""
+    logical = _MADE_BY_A_KEEPER.get(action, "")
+    why = reasons.pop(0) if (reasons := failing.get(logical)) else ""
+    if why and logical != "Cluster":
+        raise keeping.Failed(f"{service}.Exception", why)
+    made = keeping.boto3_call(_client)(service, action, given)
+    if logical == "Cluster":  # AWS takes the request, and tells later what becomes of it
+        cluster = emr_backends[ACCOUNT][REGION].clusters[made["JobFlowId"]]
+        cluster.state = "TERMINATED_WITH_ERRORS" if why else "RUNNING"
+        cluster.last_state_change_reason = why or None
+        for step in cluster.steps:
+            step.state = "CANCELLED" if why else "RUNNING"
+    return made
 
 
 def _configuration(given: Properties) -> str:
@@ -249,15 +267,8 @@ def _delete_configuration(name: str) -> None:
 
 
 def _delete_schedule(name: str) -> None:
-    _client("scheduler").delete_schedule(Name=name)
-
-
-def _terminate_server(server: str) -> None:
-    _client("ec2").terminate_instances(InstanceIds=[server])
-
-
-def _terminate_cluster(cluster: str) -> None:
-    _client("emr").terminate_job_flows(JobFlowIds=[cluster])
+    with contextlib.suppress(ClientError):  # what is gone is no error of CloudFormation's
+        _client("scheduler").delete_schedule(Name=name)
 
 
 def _delete_application(application: str) -> None:
@@ -265,15 +276,14 @@ def _delete_application(application: str) -> None:
 
 
 _KINDS: dict[str, tuple[Callable[[Properties], str], Callable[[str], object]]] = {
-    "AWS::EC2::Instance": (_server, _terminate_server),
     "AWS::EC2::InternetGateway": (_gateway, _delete_gateway),
     "AWS::EC2::RouteTable": (_routes, _delete_routes),
     "AWS::EC2::SubnetRouteTableAssociation": (_association, _disassociate),
-    "AWS::EMR::Cluster": (_cluster, _terminate_cluster),
     "AWS::EMR::SecurityConfiguration": (_configuration, _delete_configuration),
     "AWS::EMRServerless::Application": (_application, _delete_application),
     "AWS::S3::BucketPolicy": (_policy, lambda _: None),
     "AWS::Scheduler::Schedule": (_schedule, _delete_schedule),
+    "AWS::StepFunctions::StateMachine": (_machine, _delete_machine),
 }
 # moto finds them among the classes that there are.
 MODELS = [_model(kind, *how) for kind, how in _KINDS.items()]
@@ -366,15 +376,45 @@ class Account:
         """Have AWS refuse to make one resource of a template, the next time."""
         failing.setdefault(logical, []).append(why)
 
-    def take_time(self, looks: int) -> None:
-        """Have AWS be at the next second stack for so many looks."""
+    def take_time(self, looks: int, seconds: float = 0.0) -> None:
+        """Have AWS be at the next second stack for so many looks, and for so long besides."""
         slow["looks"] = looks
+        passed["seconds"] += seconds
+
+    def pass_time(self, seconds: float = 0.0) -> None:
+        """Let schedules at a rate go off, and state machines go on.
+
+        A schedule without a start date begins at once:
+        https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+        """
+        passed["seconds"] += seconds
+        machines = stepfunctions_backends[ACCOUNT][REGION].state_machines
+        for name in scheduler_backends[ACCOUNT][REGION].schedule_groups["default"].schedules:
+            if not any(
+                name == f"{machine.name}-start" and machine.executions for machine in machines
+            ):
+                target = self.client("scheduler").get_schedule(Name=name)["Target"]
+                asked = json.loads(target["Input"])
+                self.client("stepfunctions").start_execution(
+                    stateMachineArn=asked["StateMachineArn"], name=asked["Name"]
+                )
+        now = dt.datetime.now(dt.UTC).timestamp() + passed["seconds"]
+        for machine in machines:
+            for known in machine.executions:
+                mine = running.setdefault(
+                    known.execution_arn,
+                    keeping.Execution(machine.definition, known.name, _of_a_keeper),
+                )
+                if known.status == "RUNNING":
+                    mine.go_on(now)
+                    known.status, known.error, known.cause = mine.status, mine.error, mine.cause
 
     def mend(self) -> None:
         """Have AWS refuse nothing any more, and take no time."""
         failing.clear()
+        running.clear()
+        passed["seconds"] = 0.0
         slow["looks"] = 0
-        rules.clock["ahead"] = dt.timedelta(0)
         rules.tokens.clear()
         rules.quotas.clear()
         rules.quotas.update(rules.NEW_ACCOUNT)
@@ -388,17 +428,6 @@ class Account:
                 RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy)
             )
 
-    def run_schedules(self) -> list[str]:
-        """Set off all schedules, as if their time had come; return what was called."""
-        called = []
-        for each in self.client("scheduler").list_schedules()["Schedules"]:
-            target = self.client("scheduler").get_schedule(Name=each["Name"])["Target"]
-            service, action = target["Arn"].rsplit(":", 2)[1:]
-            method = "".join(f"_{c.lower()}" if c.isupper() else c for c in action)
-            getattr(self.client(service), method)(**json.loads(target["Input"]))
-            called.append(f"{service}:{action}")
-        return called
-
     def servers(self) -> list[Any]:
         """Return the servers that are not terminated."""
         found = self.client("ec2").describe_instances()["Reservations"]
@@ -409,6 +438,16 @@ class Account:
         """Shut the servers down, as they do themselves: they are set to be terminated by that."""
         for server in self.servers():
             self.client("ec2").terminate_instances(InstanceIds=[server["InstanceId"]])
+
+    def take_back_servers(self) -> None:
+        """Take spot servers back, as AWS does; its word for it is in the reason of their state.
+
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html
+        """
+        self.end_servers()
+        for server in ec2_backends[ACCOUNT][REGION].all_instances():
+            if server.lifecycle == "spot":
+                server.state_reason.code = "Server.SpotInstanceTermination"
 
     def clusters(self) -> list[str]:
         """Return the clusters that are not terminated."""

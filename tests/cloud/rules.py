@@ -5,9 +5,7 @@ Importing this puts the rules in force for all that moto pretends in this proces
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import re
 from typing import Any
 
 from moto.cloudformation.exceptions import ValidationError
@@ -15,8 +13,6 @@ from moto.cloudformation.responses import CloudFormationResponse
 from moto.emrserverless import models as serverless
 from moto.emrserverless.exceptions import ValidationException
 from moto.emrserverless.models import Application, EMRServerlessBackend, JobRun
-from moto.scheduler import exceptions as scheduler
-from moto.scheduler.models import EventBridgeSchedulerBackend
 from moto.servicequotas.models import ServiceQuotasBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
 
@@ -95,26 +91,6 @@ def _create_stack(self: Any) -> Any:
 
 _plain_create_stack = CloudFormationResponse.create_stack
 CloudFormationResponse.create_stack = _create_stack
-
-
-# EventBridge Scheduler ---------------------------------------------------------------------------
-# "AWS rejects a fire time in the past at create" (DefangLabs/pulumi-defang#425).
-
-clock = {"ahead": dt.timedelta(0)}
-"""How much later it is in the account than on this machine: what is made there takes its time."""
-
-
-def _create_schedule(self: Any, *given: Any, **named: Any) -> Any:
-    said = named["schedule_expression"]
-    if found := re.fullmatch(r"at\((.*)\)", said):
-        when = dt.datetime.fromisoformat(found[1]).replace(tzinfo=dt.UTC)
-        if when <= dt.datetime.now(dt.UTC) + clock["ahead"]:
-            raise scheduler.ValidationException(f"Invalid Schedule Expression {said}.")
-    return _plain_create_schedule(self, *given, **named)
-
-
-_plain_create_schedule = EventBridgeSchedulerBackend.create_schedule
-EventBridgeSchedulerBackend.create_schedule = _create_schedule
 
 
 # Service Quotas ----------------------------------------------------------------------------------

@@ -123,11 +123,11 @@ HERE = {"aws:RequestedRegion": "eu-west-1"}
 
 
 @pytest.mark.parametrize("action", [
-    "ec2:CreateTags", "ec2:CreateVpc", "ec2:CreateLaunchTemplate", "ec2:RunInstances",
-    "ec2:AuthorizeSecurityGroupIngress", "elasticmapreduce:RunJobFlow",
-    "elasticmapreduce:AddTags", "emr-serverless:CreateApplication", "emr-serverless:TagResource",
+    "ec2:CreateTags", "ec2:CreateVpc", "ec2:CreateLaunchTemplate",
+    "ec2:AuthorizeSecurityGroupIngress", "emr-serverless:CreateApplication",
+    "emr-serverless:TagResource",
 ])  # fmt: skip
-def test_what_costs_money_is_made_by_stacks_alone_and_nothing_else_gets_a_job_s_tag(
+def test_what_a_job_has_is_made_by_stacks_alone_and_nothing_else_gets_a_job_s_tag(
     action: str,
 ) -> None:
     """Who could tag what is there as a job's could delete it."""
@@ -136,6 +136,14 @@ def test_what_costs_money_is_made_by_stacks_alone_and_nothing_else_gets_a_job_s_
     assert allows(policy, action, ANY, HERE | BY_A_STACK)
     assert not allows(policy, action, ANY, HERE)
     assert not allows(policy, action, ANY, {"aws:RequestedRegion": "us-east-1"} | BY_A_STACK)
+
+
+@pytest.mark.parametrize("action", [
+    "ec2:RunInstances", "elasticmapreduce:RunJobFlow", "emr-serverless:StartJobRun",
+    "states:StartExecution",
+])  # fmt: skip
+def test_what_costs_money_is_started_by_a_job_s_keeper_alone(action: str) -> None:
+    assert not allows(template(), action, ANY, HERE | BY_A_STACK | MINE)
 
 
 def test_a_stack_has_a_job_s_name_and_its_tag() -> None:

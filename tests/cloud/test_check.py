@@ -128,6 +128,17 @@ def test_all_that_is_looked_at_is_in_the_policy(
     assert {action for action in asked if not permitted(action)} == set()
 
 
+def test_roles_are_asked_about_by_the_names_that_they_will_have(life: Life) -> None:
+    simulate(life, policy.user_policy(["orchard"], REGION, "app-"))
+
+    def found(prefix: str) -> Check:
+        return list(check.examine(life.aws, None, None, role_prefix=prefix))[-1]
+
+    assert found("app-").state == OK
+    assert found("").state == FAIL
+    assert "iam:CreateRole" in found("").found
+
+
 @pytest.mark.parametrize("sid", ["Scratch", "RolesOfJobs", "EndOnlyWhatIsAJobs", "Fences"])
 def test_what_is_denied_is_named(sid: str, life: Life) -> None:
     allowed = policy.user_policy(["orchard", "results"], REGION)

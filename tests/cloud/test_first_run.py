@@ -33,7 +33,8 @@ def hour_old(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         (tmp_path / "photos" / "pear" / f"{number}.jpg").write_bytes(b"x" * 5_000)
     monkeypatch.chdir(tmp_path)
 
-    def ends(_: float) -> None:
+    def ends(seconds: float) -> None:
+        account.pass_time(seconds)
         for bucket in account.client("s3").list_buckets()["Buckets"]:
             name = bucket["Name"]
             if name.startswith("verger-2") and name.endswith(ACCOUNT):

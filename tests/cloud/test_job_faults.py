@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import gzip
 from collections.abc import Callable
 from pathlib import Path, PosixPath
@@ -13,8 +12,10 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
+from click.testing import CliRunner
 
-from verger.cloud import parameters, runs
+from verger.cli.main import cli
+from verger.cloud import parameters, runs, watch
 from verger.cloud.following import follow, last_lines
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
@@ -29,7 +30,7 @@ from verger.errors import (
     VergerError,
 )
 
-from . import pretended, rules
+from . import pretended
 from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, MakeJob, Naps, Said
 from .refusing import refuse
 
@@ -43,10 +44,9 @@ class Bench(pretended.Bench):
         return runs.run_to_end(self.life, job, self.files, budget_usd=11.5, email="", keep=False)
 
     def start(self, job: Job) -> None:
-        """Start a job and follow it until it works."""
+        """Start a job, and leave it to itself until it works."""
         self.life.start(job, self.files, budget_usd=1.0)
-        if job.on == "serverless":
-            self.life.go_on(job, "start")
+        self.account.pass_time()
 
     def kept(self) -> str:
         """Return what is kept beside STORE of a job that failed."""
@@ -80,7 +80,7 @@ def test_a_stack_that_fails_half_way_is_taken_back(
     with pytest.raises(CloudError) as caught:
         bench.run(job(on))
 
-    assert f"{COMPUTE[on]}: Your quota of vCPU is 0" in one_line(caught.value)
+    assert "Your quota of vCPU is 0" in one_line(caught.value)
     assert caught.value.exit_code == 9
     assert bench.account.left() == []
     assert "Your quota of vCPU is 0" in bench.kept()
@@ -172,7 +172,7 @@ def test_a_step_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -> 
 def test_a_server_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -> None:
     bench.naps += [bench.account.end_servers]
 
-    with pytest.raises(CloudError, match="is terminated and wrote no result"):
+    with pytest.raises(CloudError, match=r"is terminated .*wrote no result"):
         bench.run(job("ec2"))
 
     assert bench.running() == []
@@ -182,13 +182,13 @@ def test_a_server_that_dies_without_a_word_is_told(bench: Bench, job: MakeJob) -
 def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     on: Platform, bench: Bench, job: MakeJob
 ) -> None:
-    bench.life.start(job(on), bench.files, budget_usd=1.0)
+    bench.start(job(on))
+    bench.account.pass_time(119 * 60)
     assert len(bench.running()) == 1
 
-    # The laptop is off; the schedule's time comes.
-    called = bench.account.run_schedules()
+    # The laptop is off; its time comes.
+    bench.account.pass_time(17 * 60)
 
-    assert called == [{"ec2": "ec2:terminateInstances", "emr": "emr:terminateJobFlows"}[on]]
     assert bench.running() == []
     with pytest.raises(CloudError, match="wrote no result"):
         runs.finish(bench.life, job(on), follow(bench.life, job(on)), keep=False)
@@ -196,33 +196,13 @@ def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     assert bench.account.left() == []
 
 
-def test_a_short_limit_is_not_past_before_the_cluster_is_there(
-    bench: Bench, job: MakeJob, finished: Callable[[], None]
-) -> None:
-    """The schedule is made after the cluster, and AWS makes none whose time is past."""
-    rules.clock["ahead"] = dt.timedelta(minutes=5)  # for security groups, roles and the rest
-    bench.naps += [finished]
+def test_a_job_whose_time_is_past_starts_nothing(bench: Bench, job: MakeJob) -> None:
+    bench.account.take_time(looks=1, seconds=9 * 3600)
 
-    bench.run(dataclasses.replace(job("emr"), limit_minutes=10))
-
-    assert bench.account.left() == []
-
-
-def test_a_schedule_whose_time_is_past_is_refused(bench: Bench, job: MakeJob) -> None:
-    rules.clock["ahead"] = dt.timedelta(hours=9)
-
-    with pytest.raises(CloudError, match=r"End: .*Invalid Schedule Expression at"):
+    with pytest.raises(CloudError, match=r"AWS started no server \(Its time was up"):
         bench.run(job("ec2"))
 
     assert bench.account.left() == []
-
-
-def test_serverless_carries_its_wall_clock_itself(bench: Bench, job: MakeJob) -> None:
-    bench.start(job("serverless"))
-
-    (run,) = bench.account.job_runs()
-
-    assert run.execution_timeout_minutes == 120
 
 
 def test_an_application_that_does_not_stop_is_named(
@@ -351,7 +331,8 @@ def test_a_connection_lost_while_the_stack_is_made_is_waited_for(
 
 def test_a_job_run_that_is_refused_leaves_nothing(bench: Bench, job: MakeJob) -> None:
     why = "Local disk exceeds the account's limit."
-    refuse(bench.life, "emr-serverless", "StartJobRun", "ValidationException", why)
+    for _ in range(9):
+        bench.account.fail("JobRun", why)
 
     with pytest.raises(CloudError, match="Local disk exceeds") as caught:
         bench.run(job("serverless"))
@@ -383,10 +364,13 @@ def test_a_bootstrap_that_fails_is_told_with_its_last_lines(bench: Bench, job: M
     assert any("verger cloud logs" in line for line in bench.said.lines)
 
 
-def test_a_cluster_s_own_logs_are_waited_for_a_little(bench: Bench, job: MakeJob) -> None:
-    log = "logs/j-1/steps/s-1/stderr.gz"
+def test_a_cluster_s_own_logs_are_waited_for(bench: Bench, job: MakeJob) -> None:
+    """They come minutes after its nodes have ended, and one after the other."""
+    log = "logs/j-1/steps/s-1/{}.gz"
     late: Naps = [
-        lambda: bench.account.put(SCRATCH, log, gzip.compress(b"python3.11: not found\n"))
+        *[lambda: None] * 9,
+        lambda: bench.account.put(SCRATCH, log.format("stdout"), gzip.compress(b"")),
+        lambda: bench.account.put(SCRATCH, log.format("stderr"), gzip.compress(b"not found\n")),
     ]
     bench.naps += [lambda: bench.account.end_step("FAILED")]
     bench.life.sleep = sleeps(bench.life.sleep, then=late)
@@ -394,8 +378,27 @@ def test_a_cluster_s_own_logs_are_waited_for_a_little(bench: Bench, job: MakeJob
     with pytest.raises(CloudError, match="step FAILED"):
         bench.run(job("emr"))
 
-    assert any("python3.11: not found" in line for line in bench.said.lines)
-    assert "python3.11: not found" in bench.kept()
+    assert any("| not found" in line for line in bench.said.lines)
+    assert "not found" in bench.kept()
+
+
+def test_logs_that_come_later_still_are_kept_when_they_are_read(
+    bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.naps += [lambda: bench.account.end_step("FAILED")]
+    with pytest.raises(CloudError, match="step FAILED"):
+        bench.run(job("emr"))
+    assert any("No log of the cluster has come yet" in line for line in bench.said.lines)
+    assert bench.kept().count("\n") == 1
+
+    bench.account.put(SCRATCH, "logs/j-1/steps/s-1/stderr.gz", gzip.compress(b"not found\n"))
+    monkeypatch.setattr("verger.cli.cloud_jobs._life", lambda _: bench.life)
+    told = CliRunner().invoke(cli, ["cloud", "logs", NAME])
+
+    assert told.output.endswith("not found\n")
+    why, line = bench.kept().splitlines()
+    assert "step FAILED" in why
+    assert line == "not found"
 
 
 def sleeps(sleep: Callable[[float], None], then: Naps) -> Callable[[float], None]:
@@ -487,31 +490,54 @@ def test_a_store_that_is_not_there_is_refused_before_anything_is_made(
     assert bench.account.left() == []
 
 
-def test_where_a_zone_has_no_room_the_next_is_tried_and_then_another_type(
-    bench: Bench, job: MakeJob, finished: Callable[[], None]
+NO_ROOM = "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone."
+
+
+def test_without_a_laptop_the_next_zone_is_tried_and_then_another_type(
+    bench: Bench, job: MakeJob
 ) -> None:
-    why = "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone."
     for _ in range(2):
-        bench.account.fail("Server", why)
-    bench.naps += [lambda: None, lambda: None, finished]
-    asked = dataclasses.replace(
-        job("ec2"), zones=("eu-west-1a", "eu-west-1b"), other_types=("m7i.xlarge",)
-    )
+        bench.account.fail("Server", NO_ROOM)
+    zones = ("eu-west-1a", "eu-west-1b")
+    bench.start(dataclasses.replace(job("ec2"), zones=zones, other_types=("m7i.xlarge",)))
 
-    bench.run(asked)
+    (server,) = bench.account.servers()
 
-    told = [line for line in bench.said.lines if "has no room" in line]
-    assert "trying c7i.xlarge in eu-west-1b" in told[0]
-    assert "trying m7i.xlarge in eu-west-1a" in told[1]
+    assert server["InstanceType"] == "m7i.xlarge"
+    assert server["Placement"]["AvailabilityZone"] == "eu-west-1a"
+    bench.life.down(NAME)
     assert bench.account.left() == []
 
 
-def test_where_no_zone_and_no_type_is_left_the_reason_is_told(bench: Bench, job: MakeJob) -> None:
-    bench.account.fail("Server", "We currently do not have sufficient c7i.xlarge capacity.")
+@pytest.mark.parametrize("on", ["ec2", "emr"])
+def test_where_there_is_no_room_at_all_it_is_tried_again_and_again(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    for _ in range(2):
+        bench.account.fail(COMPUTE[on], NO_ROOM)
+    bench.start(job(on))
+    for _ in range(6):
+        bench.account.pass_time(60)
+        assert bench.running() == []
+        assert watch.look(bench.life.aws, job(on), bench.life.scratch(NAME)).phase == "starting"
 
-    with pytest.raises(CloudError, match="not have sufficient c7i"):
-        bench.run(job("ec2"))
+    for _ in range(7):
+        bench.account.pass_time(60)
 
+    assert len(bench.running()) == 1
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_a_job_that_is_stopped_before_it_began_never_begins(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    bench.life.start(job(on), bench.files, budget_usd=1.0)
+    bench.life.stop(NAME)
+
+    bench.account.pass_time(600)
+
+    assert bench.running() == []
+    bench.life.down(NAME)
     assert bench.account.left() == []
 
 
@@ -586,39 +612,51 @@ def test_the_record_of_an_earlier_run_is_not_believed(bench: Bench, job: MakeJob
     assert bench.running() == []
 
 
-def test_without_a_spot_server_one_is_taken_that_is_none(
+def test_without_a_spot_server_one_is_taken_that_lasts(bench: Bench, job: MakeJob) -> None:
+    bench.account.fail("Server", "There is no Spot capacity available that matches your request.")
+    bench.start(dataclasses.replace(job("ec2"), spot=True))
+
+    (server,) = bench.account.servers()
+
+    assert "InstanceLifecycle" not in server
+
+
+def test_without_a_laptop_a_spot_server_that_is_taken_back_is_replaced(
     bench: Bench, job: MakeJob, finished: Callable[[], None]
 ) -> None:
-    bench.account.fail("Server", "There is no Spot capacity available that matches your request.")
-    bench.naps += [finished]
+    asked = dataclasses.replace(job("ec2"), spot=True)
+    bench.start(asked)
+    (spot,) = bench.account.servers()
+    assert spot["InstanceLifecycle"] == "spot"
 
-    bench.run(dataclasses.replace(job("ec2"), spot=True))
+    # AWS switches it off, and Verger ends in good order: what it says then is not the end.
+    bench.account.take_back_servers()
+    bench.account.put(SCRATCH, "result.json", {**RESULT, "exit_code": 143})
+    assert not watch.look(bench.life.aws, asked, bench.life.scratch(NAME)).is_over
+    bench.account.pass_time(61)
 
-    assert any("no spot server" in line for line in bench.said.lines)
+    (other,) = bench.account.servers()
+    assert "InstanceLifecycle" not in other
+    finished()
+    assert runs.finish(bench.life, asked, follow(bench.life, bench.life.job(NAME)), keep=False)
     assert bench.account.left() == []
 
 
-def test_a_spot_server_that_is_taken_back_is_replaced(
-    bench: Bench, job: MakeJob, finished: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+def test_a_job_run_begins_without_a_laptop(
+    bench: Bench, job: MakeJob, finished: Callable[[], None]
 ) -> None:
-    from moto.ec2.models.instances import Instance
+    bench.account.fail("JobRun", "The execution role cannot be assumed")  # it is new
+    bench.life.start(job("serverless"), bench.files, budget_usd=1.0)
+    bench.account.pass_time()
+    assert bench.account.job_runs() == []
 
-    def take_back() -> None:
-        terminate = Instance.terminate
+    bench.account.pass_time(16)
+    bench.account.pass_time(600)
 
-        def by_spot(self: Instance, *args: Any, **kwargs: Any) -> Any:
-            ended = terminate(self, *args, **kwargs)
-            self.state_reason.message = "Server.SpotInstanceTermination: Spot instance termination"
-            return ended
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Instance, "terminate", by_spot)
-            bench.account.end_servers()
-
-    bench.naps += [take_back, lambda: None, finished]
-
-    bench.run(dataclasses.replace(job("ec2"), spot=True))
-
-    assert any("or took it back" in line for line in bench.said.lines)
-    assert not bench.naps
+    (run,) = bench.account.job_runs()
+    assert run.execution_timeout_minutes == 120
+    assert run.job_driver["sparkSubmit"]["entryPoint"] == f"s3://{SCRATCH}/scripts/entry.py"
+    finished()
+    assert runs.finish(bench.life, job("serverless"), follow(bench.life, bench.life.job(NAME)),
+                       keep=False)  # fmt: skip
     assert bench.account.left() == []

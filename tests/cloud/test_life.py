@@ -24,6 +24,7 @@ SERVICES = {
     "emr": "elasticmapreduce",
     "service-quotas": "servicequotas",
     "resource-groups-tagging-api": "tag",
+    "sfn": "states",
 }
 ACTIONS = {
     "budgets:CreateBudget": "budgets:ModifyBudget",
@@ -84,7 +85,7 @@ def test_a_network_of_one_s_own_is_used_and_left(
         assert len(groups["SecurityGroups"]) > 1  # those of the job beside the default one
         roles = [role["RoleName"] for role in account.client("iam").list_roles()["Roles"]]
         assert {role.removeprefix(f"app-{NAME}-") for role in roles} == (
-            {"server", "end"} if on == "ec2" else {"service", "node", "end"}
+            {"keeper", "start"} | ({"server"} if on == "ec2" else {"service", "node"})
         )
         assert max(map(len, roles)) <= 64
         if on == "ec2":

@@ -75,17 +75,14 @@ def test_the_step_is_the_platform_s_own_spark() -> None:
     assert step[at + 1 : at + 5] == ["--job", "verger-1", "--scratch", "s3://scratch"]
 
 
-def test_serverless_takes_the_archive_and_the_same_entry() -> None:
-    driver = machine.serverless_driver(JOB, "scratch")["sparkSubmit"]
-    assert driver["entryPoint"] == "s3://scratch/scripts/entry.py"
-    words = shlex.split(driver["sparkSubmitParameters"])
+def test_serverless_takes_the_archive_and_the_same_arguments() -> None:
+    words = shlex.split(machine.spark_parameters(JOB, "scratch"))
     assert words[::2] == ["--conf"] * (len(words) // 2)
     conf = dict(word.split("=", 1) for word in words[1::2])
     assert conf["spark.archives"] == "s3://scratch/archive/verger-env.tar.gz#verger-env"
     assert conf["spark.executorEnv.PYTHONPATH"] == "./verger-env"
-    assert driver["entryPointArguments"] == machine.emr_step(JOB, "scratch")[-len(
-        driver["entryPointArguments"]
-    ) :]  # fmt: skip
+    given = machine.entry_arguments(JOB, "scratch")
+    assert given == machine.emr_step(JOB, "scratch")[-len(given) :]
 
 
 def test_a_topic_is_handed_on_where_there_is_one() -> None:

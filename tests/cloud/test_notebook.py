@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from verger.cli import cloud_notebook
 from verger.cli.main import cli
-from verger.cloud import lab, life, machine, notebooks, ship
+from verger.cloud import lab, life, machine, notebooks, ship, tunnel
 from verger.cloud.aws import Aws
 from verger.cloud.job import Job
+from verger.cloud.objects import Objects
 from verger.cloud.plan import Plan
 from verger.cloud.prices import table_prices
 from verger.errors import BudgetError, PhotosError, StoreError, UsageError, VergerError
@@ -36,7 +36,7 @@ def happens(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     """What AWS does while the command sleeps, given the scratch bucket; after a run into STORE."""
     monkeypatch.setattr("verger.cloud.account.account_plan", lambda: "PAID")
     monkeypatch.setattr("verger.cloud.planning.live_prices", table_prices)
-    monkeypatch.setattr(cloud_notebook, "can_forward", lambda: False)
+    monkeypatch.setattr(tunnel, "can_forward", lambda: False)
     wheel = tmp_path / "verger.whl"
     wheel.write_bytes(b"wheel")
     monkeypatch.setattr(ship, "artefacts", lambda *_: {"wheels/verger.whl": wheel})
@@ -46,7 +46,8 @@ def happens(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     account.put("orchard", "photos/notes.txt", b"no photo")
     todo: Happens = []
 
-    def sleep(_: float) -> None:
+    def sleep(seconds: float) -> None:
+        account.pass_time(seconds)
         found = account.client("s3").list_buckets()["Buckets"]
         names = [one["Name"] for one in found if one["Name"].startswith("verger-2")]
         if todo and names:
@@ -230,7 +231,7 @@ def test_what_was_changed_is_saved_and_what_is_gone_is_deleted(
     for name in ("verger.en.ipynb", "features/part 0.parquet"):
         (tmp_path / name).write_text("copied from there")
         account.put("results", f"store/notebook/{name}", b"copied from there")
-    saved = lab.Saved(tmp_path, "s3://results/store/notebook")
+    saved = lab.Saved(tmp_path, Objects("s3://results/store/notebook"))
 
     def there() -> dict[str, int]:
         found = account.client("s3").list_objects_v2(Bucket="results")["Contents"]
@@ -250,7 +251,7 @@ def test_what_was_changed_is_saved_and_what_is_gone_is_deleted(
     assert time.time() - saved.changed() < 60
 
     (tmp_path / "verger.en.ipynb").write_text("changed again")
-    monkeypatch.setattr(saved, "_bucket", "gone")
+    monkeypatch.setattr(saved.to, "_bucket", "gone")
     saved.save()  # is said, and tried again
     with pytest.raises(lab.Failed, match="s3://results/store/notebook cannot be written"):
         saved.save(insist=True)

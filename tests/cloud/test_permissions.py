@@ -168,31 +168,61 @@ def test_a_role_is_denied_all_else(on: str) -> None:
     assert [each for each in DENIED if allows(allowed, *each)] == []
 
 
+def test_a_keeper_makes_and_ends_clusters_of_its_job_and_no_other() -> None:
+    allowed = policy("emr", "KeeperRole")
+    cluster = "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-1"
+    for action, key, resource in (
+        ("RunJobFlow", "aws:RequestTag/verger:job", "*"),
+        ("AddTags", "aws:RequestTag/verger:job", cluster),
+        ("DescribeCluster", "aws:ResourceTag/verger:job", cluster),
+        ("TerminateJobFlows", "aws:ResourceTag/verger:job", cluster),
+    ):
+        asked = f"elasticmapreduce:{action}"
+        assert allows(allowed, asked, resource, {key: "verger-pears"})
+        assert not allows(allowed, asked, resource, {key: "verger-apples"})
+        assert not allows(allowed, asked, resource)
+
+
+def test_a_keeper_starts_servers_of_its_template_and_ends_those_of_its_job() -> None:
+    allowed = policy("ec2", "KeeperRole")
+    arn = "arn:aws:ec2:eu-west-1:123456789012"
+    own = {"ec2:LaunchTemplate": f"{arn}:launch-template/lt-0123456789abcdef0"}
+    other = {"ec2:LaunchTemplate": f"{arn}:launch-template/lt-00000000000000000"}
+    for kind in ("instance/i-1", "volume/vol-1", "subnet/subnet-1", "network-interface/eni-1"):
+        assert allows(allowed, "ec2:RunInstances", f"{arn}:{kind}", own)
+        assert not allows(allowed, "ec2:RunInstances", f"{arn}:{kind}", other)
+        assert not allows(allowed, "ec2:RunInstances", f"{arn}:{kind}")
+    assert allows(
+        allowed, "ec2:CreateTags", f"{arn}:instance/i-1", {"ec2:CreateAction": "RunInstances"}
+    )
+    assert not allows(allowed, "ec2:CreateTags", f"{arn}:instance/i-1")
+    tag = "aws:ResourceTag/verger:job"
+    assert allows(allowed, "ec2:TerminateInstances", f"{arn}:instance/i-1", {tag: "verger-pears"})
+    assert not allows(allowed, "ec2:TerminateInstances", f"{arn}:instance/i-1", {tag: "verger-x"})
+
+
 @pytest.mark.parametrize(
-    ("on", "action", "own", "other"),
+    ("on", "service", "role"),
     [
-        (
-            "ec2",
-            "ec2:TerminateInstances",
-            "arn:aws:ec2:eu-west-1:123456789012:instance/i-0123456789abcdef0",
-            "arn:aws:ec2:eu-west-1:123456789012:instance/i-00000000000000000",
-        ),
-        (
-            "emr",
-            "elasticmapreduce:TerminateJobFlows",
-            "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-0123456789ABC",
-            "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-000000000000A",
-        ),
+        ("ec2", "ec2", "ServerRole"),
+        ("emr", "ec2", "NodeRole"),
+        ("emr", "elasticmapreduce", "ServiceRole"),
+        ("serverless", "emr-serverless", "JobRole"),
     ],
 )
-def test_the_wall_clock_may_end_its_own_and_no_other(
-    on: str, action: str, own: str, other: str
+def test_a_keeper_hands_a_role_to_the_service_that_it_is_for(
+    on: str, service: str, role: str
 ) -> None:
-    allowed = policy(on, "EndRole")
+    allowed = policy(on, "KeeperRole")
+    to = {"iam:PassedToService": f"{service}.amazonaws.com"}
 
-    assert allows(allowed, action, own)
-    assert not allows(allowed, action, other)
-    assert [s["Action"] for s in allowed["Statement"]] == [action]
+    assert allows(allowed, "iam:PassRole", NAMES[f"{role}.Arn"], to)
+    assert not allows(allowed, "iam:PassRole", NAMES[f"{role}.Arn"], {"iam:PassedToService": "x"})
+    assert not allows(allowed, "iam:PassRole", "arn:aws:iam::123456789012:role/admin", to)
+    begins = policy(on, "StartRole")["Statement"]
+    assert [(each["Action"], each["Resource"]) for each in begins] == [
+        ("states:StartExecution", NAMES["Keeper"])
+    ]
 
 
 def test_emr_may_hand_on_one_role_and_to_servers_only() -> None:
@@ -213,7 +243,8 @@ def test_only_the_service_itself_may_take_a_role() -> None:
         "NodeRole": "ec2.amazonaws.com",
         "JobRole": "emr-serverless.amazonaws.com",
         "ServiceRole": "elasticmapreduce.amazonaws.com",
-        "EndRole": "scheduler.amazonaws.com",
+        "KeeperRole": "states.amazonaws.com",
+        "StartRole": "scheduler.amazonaws.com",
     }
     from .policies import resources
 

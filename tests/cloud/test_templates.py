@@ -13,7 +13,7 @@ from cfnlint.config import ManualArgs
 from verger.cloud import alarm
 from verger.cloud.stack import TAG, template
 
-from .policies import TEMPLATES, filled, policies, resources
+from .policies import NAMES, TEMPLATES, filled, policies, resources
 
 # What has no tags in CloudFormation, or passes those of its owner on.
 WITHOUT_TAGS = {
@@ -66,9 +66,13 @@ def test_a_star_stands_only_where_aws_names_no_resource() -> None:
         for statement in policy["Statement"]:
             assert "*" not in statement["Action"], (name, role)
             if statement["Resource"] == "*":
-                assert (name, role) in (("ec2", "ServerRole"), ("emr", "NodeRole"))
-                assert statement["Sid"] == "Session"
-                assert all(_kinds(action) == {""} for action in statement["Action"])
+                assert (role, statement["Sid"]) in (
+                    ("ServerRole", "Session"), ("NodeRole", "Session"), ("KeeperRole", "Look"),
+                    ("KeeperRole", "MakeClusters"),
+                )  # fmt: skip
+                listed = statement["Action"]
+                listed = [listed] if isinstance(listed, str) else listed
+                assert all(_kinds(action) == {""} for action in listed)
 
 
 def _kinds(action: str) -> set[str]:
@@ -165,14 +169,13 @@ def test_a_server_keeps_its_secrets_and_ends_for_good() -> None:
     (disk,) = launch["BlockDeviceMappings"]
     assert disk["Ebs"]["Encrypted"] is True
     assert disk["Ebs"]["DeleteOnTermination"] is True
-    _, spot, none = launch["InstanceMarketOptions"]["Fn::If"]
+    spot = keeper("ec2")["TakeSpot"]["Parameters"]["InstanceMarketOptions"]
     assert spot["SpotOptions"]["InstanceInterruptionBehavior"] == "terminate"
-    assert none == {"Ref": "AWS::NoValue"}
     assert "KeyName" not in launch
 
 
 def test_a_cluster_keeps_its_secrets_and_ends_for_good() -> None:
-    cluster = only("emr", "AWS::EMR::Cluster")
+    cluster = keeper("emr")["TakeCluster"]["Parameters"]
     metadata = only("emr", "AWS::EMR::SecurityConfiguration")["SecurityConfiguration"]
 
     assert metadata["InstanceMetadataServiceConfiguration"] == {
@@ -183,13 +186,15 @@ def test_a_cluster_keeps_its_secrets_and_ends_for_good() -> None:
     assert cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] is False
     assert cluster["Instances"]["TerminationProtected"] is False
     assert "Ec2KeyName" not in cluster["Instances"]
-    assert cluster["AutoTerminationPolicy"]["IdleTimeout"] == {"Ref": "IdleSeconds"}
+    idle = cluster["AutoTerminationPolicy"]["IdleTimeout.$"]
+    assert idle == {"Fn::Sub": "States.StringToJson('${IdleSeconds}')"}
     (step,) = cluster["Steps"]
     assert step["ActionOnFailure"] == "TERMINATE_CLUSTER"
     assert cluster["Applications"] == [{"Name": "Spark"}]
-    spot = cluster["Instances"]["CoreInstanceFleet"]["LaunchSpecifications"]["Fn::If"][1]
-    assert spot["SpotSpecification"]["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
-    assert "TargetSpotCapacity" not in cluster["Instances"]["MasterInstanceFleet"]
+    leads, works = cluster["Instances"]["InstanceFleets"]
+    spot = works["LaunchSpecifications"]["SpotSpecification"]["Fn::If"][1]
+    assert spot["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
+    assert not any("Spot" in key for key in leads)
     # No committer is set, and Spark is EMR's own.
     assert "Configurations" not in cluster
 
@@ -205,22 +210,51 @@ def test_a_serverless_application_stops_by_itself_and_cannot_grow_without_end() 
     assert "InitialCapacity" not in application
 
 
-@pytest.mark.parametrize(
-    ("name", "target", "argument"),
-    [
-        ("ec2", "ec2:terminateInstances", {"InstanceIds": ["i-0123456789abcdef0"]}),
-        ("emr", "emr:terminateJobFlows", {"JobFlowIds": ["j-0123456789ABC"]}),
-    ],
-)
-def test_the_wall_clock_is_aws_own(name: str, target: str, argument: dict[str, Any]) -> None:
+def keeper(name: str) -> dict[str, Any]:
+    states: dict[str, Any] = only(name, "AWS::StepFunctions::StateMachine")["Definition"]["States"]
+    return states
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_looks_after_a_job_begins_at_once_and_once(name: str) -> None:
+    """A rate without a start date begins at once, and an execution that has a name is one."""
     schedule = only(name, "AWS::Scheduler::Schedule")
 
-    assert filled(schedule["Target"]["Arn"]) == f"arn:aws:scheduler:::aws-sdk:{target}"
-    assert json.loads(filled(schedule["Target"]["Input"])) == argument
-    assert schedule["ScheduleExpression"] == {"Fn::Sub": "at(${EndAt})"}
-    assert schedule["ScheduleExpressionTimezone"] == "UTC"
-    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    assert schedule["ScheduleExpression"].startswith("rate(")
+    assert "StartDate" not in schedule
+    assert filled(schedule["Target"]["Arn"]) == "arn:aws:scheduler:::aws-sdk:sfn:startExecution"
+    asked = json.loads(filled(schedule["Target"]["Input"]))
+    assert asked == {"StateMachineArn": NAMES["Keeper"], "Name": NAMES["Job"]}
+
+
+@pytest.mark.parametrize("name", ["ec2", "emr"])
+def test_the_wall_clock_is_aws_own(name: str) -> None:
+    """Nothing is started when the time is up, and what works is ended then."""
+    states = keeper(name)
+    late = {"Fn::Sub": "${EndAt}Z"}
+    is_late = [
+        rule["Next"]
+        for state in states.values()
+        for rule in state.get("Choices", [])
+        if rule.get("TimestampGreaterThanEquals") == late
+    ]
+
+    assert sorted(is_late) == ["End", "TooLate"]
+    assert states["End"]["Retry"][0]["MaxAttempts"] >= 20
+    assert states["End"]["Next"] == "TooLate"
+
+
+def test_a_cluster_takes_the_first_type_that_has_room_in_any_of_its_zones() -> None:
+    instances = keeper("emr")["TakeCluster"]["Parameters"]["Instances"]
+
+    for fleet, others in zip(instances["InstanceFleets"], (1, 2), strict=True):
+        first, *more = fleet["InstanceTypeConfigs"]
+        kinds = [first, *(each["Fn::If"][1] for each in more)]
+        assert [kind["Priority"] for kind in kinds] == list(range(1 + others))
+        on_demand = fleet["LaunchSpecifications"]["OnDemandSpecification"]
+        assert on_demand == {"AllocationStrategy": "prioritized"}
+    zones = instances["Ec2SubnetIds"]["Fn::If"][1]["Fn::If"]
+    assert [len(subnets) for subnets in zones[1:]] == [3, 2]
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -7,7 +7,6 @@ particular, test_job_faults.py looks at.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +35,11 @@ class Bench(pretended.Bench):
         """Have AWS not make something, so many times."""
         for _ in range(times):
             self.account.fail(logical, why)
-        self.naps += [self.finished] if times == 1 else []
+
+    def fail_once(self, logical: str, why: str) -> None:
+        """Have AWS not make something, and make it when it is asked again."""
+        self.fail(logical, why)
+        self.naps += [*[lambda: None] * 40, self.finished]
 
     def refuse(self, service: str, call: str, code: str, message: str, times: int = 99) -> None:
         refuse(self.life, service, call, code, message, times)
@@ -113,10 +116,11 @@ FAULTS = [
     Fault("looking at budgets", "emr", lambda b: b.refuse(
         "budgets", "DescribeBudget", "AccessDeniedException", "is a linked account"), well=True),
     # Capacity, of one zone and of all.
-    Fault("room in a zone", "ec2", lambda b: b.fail("Server", ROOM), well=True),
-    Fault("room anywhere", "ec2", lambda b: b.fail("Server", ROOM, times=9)),
-    Fault("room for a cluster", "emr", lambda b: b.fail("Cluster", "EC2 is out of capacity"), True),
-    Fault("spot servers", "ec2", lambda b: b.fail(
+    Fault("room in a zone", "ec2", lambda b: b.fail_once("Server", ROOM), well=True),
+    Fault("room anywhere", "ec2", lambda b: b.fail("Server", ROOM, times=99)),
+    Fault("room for a cluster", "emr", lambda b: b.fail_once(
+        "Cluster", "EC2 is out of capacity"), well=True),
+    Fault("spot servers", "ec2", lambda b: b.fail_once(
         "Server", "There is no Spot capacity available"), well=True, spot=True),
     # S3 Block Public Access, encryption: an organisation's policy refuses a bucket.
     Fault("a scratch bucket", "ec2", lambda b: b.fail("Scratch", "explicit deny in an SCP")),
@@ -129,11 +133,11 @@ FAULTS = [
     Fault("a customer's key", "ec2", lambda b: b.end(exit_code=3, error="PHOTOS: access denied.")),
     # IAM is eventually consistent:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
-    Fault("a role that is new", "serverless", lambda b: b.refuse(
-        "emr-serverless", "StartJobRun", "ValidationException",
-        "The execution role cannot be assumed", times=2), well=True),
-    Fault("a job run", "serverless", lambda b: b.refuse(
-        "emr-serverless", "StartJobRun", "ValidationException", "no such release")),
+    Fault("a role that is new", "serverless", lambda b: b.fail_once(
+        "JobRun", "The execution role cannot be assumed"), well=True),
+    Fault("a profile that is new", "ec2", lambda b: b.fail_once(
+        "Server", "Invalid IAM Instance Profile name"), well=True),
+    Fault("a job run", "serverless", lambda b: b.fail("JobRun", "no such release", times=9)),
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
     Fault("throttling", "ec2", lambda b: b.refuse(
         "cloudformation", "DescribeStacks", "Throttling", "Rate exceeded", times=3), well=True),
@@ -147,9 +151,8 @@ FAULTS = [
     Fault("a step without a word", "emr", lambda b: b.naps.append(
         lambda: b.account.end_step("FAILED"))),
     Fault("a server without a word", "ec2", lambda b: b.naps.append(b.account.end_servers)),
-    Fault("the wall clock", "emr", lambda b: b.naps.append(b.account.run_schedules)),
-    Fault("a clock that is past", "ec2", lambda b: rules.clock.update(
-        ahead=dt.timedelta(hours=9))),
+    Fault("the wall clock", "emr", lambda b: b.naps.append(lambda: b.account.pass_time(3600))),
+    Fault("a clock that is past", "ec2", lambda b: b.account.take_time(looks=1, seconds=9 * 3600)),
     # What is found in STORE, and what hinders taking down.
     Fault("no record", "ec2", lambda b: b.end()),
     Fault("counts", "serverless", lambda b: b.record(listed=9, embedded=1, rejected=1)),
@@ -181,7 +184,7 @@ def test_after_each_nothing_runs_and_the_reason_is_told(
 ) -> None:
     rules.quotas.update({key: (name, 99.0) for key, (name, _) in rules.quotas.items()})
     asked = dataclasses.replace(check.prepare(bench.life.aws, job(fault.on), bench.said),
-                                spot=fault.spot)  # fmt: skip
+                                spot=fault.spot, limit_minutes=10)  # fmt: skip
     fault.befalls(bench)
     error: BaseException | None = None
     try:

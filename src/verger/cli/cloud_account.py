@@ -17,9 +17,15 @@ from verger.progress import show, tell
 @click.argument("store", required=False)
 @REGION
 @OUTSIDE_EU
+@ROLE_PREFIX
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
 def check_command(
-    photos: str | None, store: str | None, region: str, outside_eu: bool, as_json: bool
+    photos: str | None,
+    store: str | None,
+    region: str,
+    outside_eu: bool,
+    role_prefix: str,
+    as_json: bool,
 ) -> int:
     """Check what AWS would refuse a run: nothing is made, and it costs nothing.
 
@@ -28,9 +34,12 @@ def check_command(
     """
     from verger.cloud.aws import Aws
     from verger.cloud.check import examine
+    from verger.cloud.parameters import check_role_prefix
 
+    check_role_prefix(role_prefix)
     checks = []
-    for check in examine(Aws(region), photos, store, outside_eu=outside_eu):
+    found = examine(Aws(region), photos, store, outside_eu=outside_eu, role_prefix=role_prefix)
+    for check in found:
         checks.append(check)
         if not as_json:
             tell(str(check))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verger.cli.cloud_notebook import can_forward, notebook_command
+from verger.cli.cloud_notebook import notebook_command
 from verger.cli.cloud_options import (
     ARCHITECTURE,
     BUDGET,
@@ -217,13 +217,15 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
 @click.option("--lines", type=click.IntRange(1), default=40, show_default=True, metavar="N")
 @REGION
 def logs_command(job_id: str, lines: int, region: str) -> None:
-    """Print the last lines of a job's logs."""
+    """Print the last lines of a job's logs; of one that failed they are kept beside STORE too."""
     from verger.cloud.following import last_lines
+    from verger.cloud.runs import keep_late_logs
 
     life = _life(region)
     job = life.job(job_id)
     for line in last_lines(life.scratch(job.id), lines):
         tell(line)
+    keep_late_logs(life, job)
 
 
 @click.command("stop")
@@ -286,7 +288,7 @@ def ui_command(
         tell(f"AWS's own page, for a short while: {way.url}")
     if not way.forward:
         return
-    if only_print or not can_forward():
+    if only_print or not tunnel.can_forward():
         tell(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
         return
     tell(f"Open {way.local}; Ctrl-C ends it.")
@@ -354,6 +356,7 @@ def _planned(
     """Plan what is asked for; refuse what exceeds the budget."""
     from verger.cloud.planning import planned
     from verger.cloud.runs import job_of
+    from verger.cloud.sizes import types_of
     from verger.pipeline.engines import takes_spark
 
     csv, views = settings.csv, settings.views_a_photo
@@ -374,6 +377,6 @@ def _planned(
         boundary=boundary,
         role_prefix=role_prefix,
         notify=notify,
-        other_types=() if sizes["instance_type"] else None,
+        other_types=types_of(sizes["instance_type"])[1:] if sizes["instance_type"] else None,
     )
     return job, plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import shutil
 import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -101,6 +100,7 @@ def notebook_command(
     from verger.cloud import check, notebooks, parameters, places, runs, ship, tunnel
     from verger.cloud.aws import Aws
     from verger.cloud.life import Life
+    from verger.cloud.sizes import types_of
 
     told = reporter(quiet=False)
     parameters.s3_folder(store, StoreError)
@@ -110,6 +110,8 @@ def notebook_command(
     sizes = {name: options.pop(name) for name in _SIZES}
     photos = photos or notebooks.photos_of(life.aws, store)
     plan = notebooks.plan_notebook(life.aws, photos, store, **sizes)
+    if types := types_of(sizes["instance_type"]):
+        options["other_types"] = types[1:]
     job = notebooks.notebook_job(plan, photos, store, budget_eur=budget, **options)
     job = dataclasses.replace(job, on=on)
     parameters.check(job)
@@ -123,7 +125,7 @@ def notebook_command(
         files = ship.artefacts(job, folder) | notebooks.token_file(folder)
 
         def when_ready() -> None:
-            _open(tunnel.way(life.aws, job, port), open_ways)
+            _open(tunnel.way(life.aws, job, port), tunnel.can_forward(), open_ways)
 
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         runs.run_to_end(
@@ -135,17 +137,12 @@ def notebook_command(
 _SIZES = ("hours", "architecture", "instance_type", "free_plan")
 
 
-def _open(way: Way, open_ways: ExitStack) -> None:
+def _open(way: Way, can_forward: bool, open_ways: ExitStack) -> None:
     """Bring a page to this machine until `open_ways` is left; where that cannot be, say how."""
-    if not can_forward():
+    if not can_forward:
         tell(f"Say this in another window, and open {way.local}:\n{shlex.join(way.forward)}")
         return
     process = subprocess.Popen(way.forward, stdout=subprocess.DEVNULL)  # noqa: S603 - no shell
     open_ways.callback(process.wait)
     open_ways.callback(process.terminate)
     tell(f"Open {way.local}")
-
-
-def can_forward() -> bool:
-    """Say whether this machine has what a session of SSM takes."""
-    return bool(shutil.which("aws") and shutil.which("session-manager-plugin"))

@@ -48,7 +48,11 @@ WITHIN: Option = click.option(
     help="Choose the cheapest that is done in so many hours.",
 )
 INSTANCE_TYPE: Option = click.option(
-    "--instance-type", default="", metavar="TYPE", help="Such as c7i.xlarge."
+    "--instance-type",
+    default="",
+    metavar="TYPE,...",
+    help="Type of server, such as c7i.xlarge. Of several, with commas, the next is tried where "
+    "AWS has no room for one.",
 )
 FREE_PLAN: Option = click.option(
     "--free-plan/--no-free-plan",

@@ -67,7 +67,12 @@ def _zones(aws: Aws, job: Job) -> tuple[str, ...]:
 
 
 def examine(
-    aws: Aws, photos: str | None, store: str | None, *, outside_eu: bool = False
+    aws: Aws,
+    photos: str | None,
+    store: str | None,
+    *,
+    outside_eu: bool = False,
+    role_prefix: str = "",
 ) -> Iterator[Check]:
     """Yield one check of the account after another, each as soon as it is known.
 
@@ -87,7 +92,8 @@ def examine(
         if url is not None:
             buckets.append(s3_folder(url, StoreError)[0])
             yield _told(what, functools.partial(_bucket, aws, url, outside_eu))
-    yield _allowed(aws, sorted(set(buckets)))
+    names = sorted(set(buckets)) or ["verger-check"]
+    yield _allowed(aws, policy.user_policy(names, aws.region, role_prefix))
 
 
 def _told(name: str, look: Callable[[], str], otherwise: str = FAIL) -> Check:
@@ -184,10 +190,10 @@ def _bucket(aws: Aws, url: str, outside_eu: bool) -> str:
     return f"{bucket} is in {aws.region}, {how}."
 
 
-def _allowed(aws: Aws, buckets: list[str]) -> Check:
+def _allowed(aws: Aws, wanted: dict[str, Any]) -> Check:
     """Ask IAM about each permission that a run will use, where it lets itself be asked."""
     try:
-        denied = sorted(_denied(aws, policy.user_policy(buckets or ["verger-check"], aws.region)))
+        denied = sorted(_denied(aws, wanted))
     except CloudError as error:
         return Check("allowed", WARN, f"IAM cannot be asked: {error.what}", _POLICY)
     if denied:

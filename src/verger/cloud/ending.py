@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from verger.cloud.aws import Aws, absent, told
-from verger.cloud.watch import applications, clusters, instances
+from verger.cloud.parameters import start_schedule
+from verger.cloud.watch import applications, clusters, instances, keeper
 from verger.errors import CloudError
 
 _SECONDS_BETWEEN_LOOKS = 5.0
@@ -20,6 +21,7 @@ def end(aws: Aws, job: str, sleep: Callable[[float], None]) -> list[str]:
     Servers and clusters end by themselves from here on. An application is waited for: whoever
     deletes it next may. Raises `CloudError` where one does not stop.
     """
+    _end_keeper(aws, job)
     ended = []
     for cluster in clusters(aws, job):
         with told(f"terminate {cluster}"):
@@ -32,6 +34,15 @@ def end(aws: Aws, job: str, sleep: Callable[[float], None]) -> list[str]:
     for application in applications(aws, job):
         ended += _end_application(aws, application, sleep)
     return ended
+
+
+def _end_keeper(aws: Aws, job: str) -> None:
+    """End what starts servers and job runs, so that it starts none any more."""
+    with told("delete the schedule"), absent("ResourceNotFoundException"):
+        aws.client("scheduler").delete_schedule(Name=start_schedule(job))
+    if (kept := keeper(aws, job)) and kept["status"] == "RUNNING":
+        with told("stop what looks after the job"):
+            aws.client("stepfunctions").stop_execution(executionArn=kept["executionArn"])
 
 
 def _end_application(aws: Aws, application: str, sleep: Callable[[float], None]) -> list[str]:

@@ -34,6 +34,7 @@ from urllib.parse import unquote
 import boto3
 
 import verger
+from verger.cloud.objects import Objects
 from verger.machine.cores import cores
 from verger.store.summary import summary
 
@@ -225,14 +226,13 @@ def _uploading(log: Path, put: Put) -> Iterator[None]:
 
 def _putter(scratch: str) -> Put:
     """Return what puts an object into the scratch bucket; a failure is told, and ends nothing."""
-    bucket = scratch.removeprefix("s3://").rstrip("/")
-    client = boto3.client("s3")
+    objects = Objects(scratch)
 
     def put(key: str, body: bytes) -> None:
         try:
-            client.put_object(Bucket=bucket, Key=key, Body=body)
+            objects.put(key, body)
         except Exception as error:  # noqa: BLE001 - the run matters more than its log
-            sys.stderr.write(f"s3://{bucket}/{key} was not written: {error}\n")
+            sys.stderr.write(f"{objects.url}/{key} was not written: {error}\n")
 
     return put
 

@@ -8,7 +8,7 @@ from verger.cloud import watch
 from verger.cloud.job import Job
 from verger.cloud.life import Life
 from verger.cloud.scratch import Scratch
-from verger.errors import CloudError, NetworkError, SignInError, VergerError
+from verger.errors import NetworkError, SignInError, VergerError
 from verger.progress import Reporter
 
 SECONDS_BETWEEN_LOOKS = 10.0
@@ -40,10 +40,9 @@ def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.Sta
     goes on.
     """
     scratch, reporter, said = life.scratch(job.id), life.reporter, ""
-    state = watch.State("creating", "")
     seen: dict[str, tuple[str, str]] = {}
     lost: float | None = None
-    announce = _announcer(when_ready)
+    is_told = False
     while True:
         try:
             state = watch.look(life.aws, job, scratch)
@@ -54,9 +53,9 @@ def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.Sta
             lost = None
             if state.is_over:
                 return state
-            announce(state)
-            if state.todo:
-                job = life.go_on(job, state.todo)
+            if state.is_ready and not is_told:
+                is_told = True
+                when_ready()
         except NetworkError as error:
             lost = life.clock() if lost is None else lost
             if life.clock() - lost >= _PATIENCE:
@@ -64,22 +63,7 @@ def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.Sta
             reporter.say(f"{error.what} Trying again.")
         except SignInError as error:
             raise _goes_on(error, job) from error
-        except CloudError as error:
-            if not state.todo:
-                raise
-            return watch.State("failed", error.what.rstrip("."))
         life.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _announcer(when_ready: Callable[[], None]) -> Callable[[watch.State], None]:
-    """Return what is told of each state, and calls `when_ready` at the first that is ready."""
-    todo = [when_ready]
-
-    def announce(state: watch.State) -> None:
-        if state.is_ready and todo:
-            todo.pop()()
-
-    return announce
 
 
 def last_lines(scratch: Scratch, lines: int = _TAIL, *, of_the_platform: bool = False) -> list[str]:

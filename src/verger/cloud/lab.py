@@ -26,11 +26,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from verger.cloud.machine import LAB_PORT, READY_KEY, TOKEN_KEY
+from verger.cloud.objects import Objects
 
 _SECONDS_TO_START = 180.0
 _SECONDS_TO_END = 30.0
@@ -51,27 +51,29 @@ def main(arguments: list[str] | None = None) -> int:
     store = Path.cwd() / "store"
     folder = store / "notebook"
     notebook = folder / f"verger.{given.language}.ipynb"
+    scratch = Objects(given.scratch)
     try:
         _say("Copying STORE and PHOTOS to the server.")
         _copy(given.store, store)
         _copy(given.photos, photos)
-        saved = Saved(folder, f"{given.store.rstrip('/')}/notebook")
+        saved = Saved(folder, Objects(f"{given.store.rstrip('/')}/notebook"))
         if given.overwrite or not notebook.exists():
             _say("Running the notebook.")
             _execute(notebook, store, photos, given.language)
         else:
             _say(f"STORE has {notebook.name} already: it is opened as it is.")
         saved.save()
-        lab = Lab(folder, given.port, _token(given.scratch))
+        # Whoever asked for the notebook made it. Nobody else may read the bucket.
+        lab = Lab(folder, given.port, scratch.read(TOKEN_KEY).decode().strip())
         with lab.running():
-            _put(given.scratch, READY_KEY, {"notebook": notebook.name})
+            scratch.put(READY_KEY, json.dumps({"notebook": notebook.name}).encode())
             _say(f"JupyterLab answers. It ends after {given.idle_minutes:g} idle minutes.")
             try:
                 lab.wait(given.idle_minutes * 60, saved)
             finally:
                 lab.stop()
                 saved.save(insist=True)
-        _say(f"Saved in {saved.to}.")
+        _say(f"Saved in {saved.to.url}.")
     except Failed as error:
         _say(f"verger: {error}")
         return 1
@@ -81,11 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
 class Saved:
     """A folder of this machine that was copied from S3, and is saved there."""
 
-    def __init__(self, folder: Path, to: str) -> None:
+    def __init__(self, folder: Path, to: Objects) -> None:
         self.to = to
         self._folder = folder
-        self._bucket, _, self._prefix = to.removeprefix("s3://").partition("/")
-        self._client = boto3.client("s3")
         self._there = self._files()
 
     def changed(self) -> float:
@@ -101,14 +101,13 @@ class Saved:
         try:
             for name in now:
                 if now[name] != self._there.get(name):
-                    path, key = str(self._folder / name), f"{self._prefix}/{name}"
-                    self._client.upload_file(path, self._bucket, key)
+                    self.to.send(self._folder / name, name)
                     self._there[name] = now[name]
             for name in self._there.keys() - now.keys():
-                self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+                self.to.delete(name)
                 del self._there[name]
         except (BotoCoreError, ClientError, Boto3Error, OSError) as error:
-            what = f"{self.to} cannot be written: {error}"
+            what = f"{self.to.url} cannot be written: {error}"
             if insist:
                 raise Failed(what) from None
             _say(f"{what} Trying again in a minute.")
@@ -259,18 +258,6 @@ def _called(line: list[str]) -> int:
         except BaseException:
             process.terminate()
             raise
-
-
-def _token(scratch: str) -> str:
-    """Read the token that whoever asked for the notebook made. Nobody else may read the bucket."""
-    bucket = scratch.removeprefix("s3://").rstrip("/")
-    body = boto3.client("s3").get_object(Bucket=bucket, Key=TOKEN_KEY)["Body"]
-    return str(body.read().decode().strip())
-
-
-def _put(scratch: str, key: str, what: object) -> None:
-    bucket = scratch.removeprefix("s3://").rstrip("/")
-    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(what).encode())
 
 
 def _end(number: int, _frame: object) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verger.cloud import alarm, stack, watch
 from verger.cloud.aws import Aws, told
-from verger.cloud.parameters import base_stack, job_stack
+from verger.cloud.parameters import base_stack, job_stack, start_schedule
 from verger.cloud.scratch import Scratch
 
 # Kinds that are asked of their own service above, and that the index forgets late.
@@ -29,8 +29,8 @@ def leftovers(aws: Aws, job: str) -> list[str]:
     found += [f"cluster {cluster}" for cluster in watch.clusters(aws, job)]
     found += [f"application {application}" for application in watch.applications(aws, job)]
     with told("list the schedules"):
-        schedules = aws.client("scheduler").list_schedules(NamePrefix=job)["Schedules"]
-    found += [f"schedule {job}" for each in schedules if each["Name"] == job]
+        schedules = aws.client("scheduler").list_schedules(NamePrefix=start_schedule(job))
+    found += [f"schedule {each['Name']}" for each in schedules["Schedules"]]
     scratch = Scratch(aws, job)
     if scratch.exists():
         found.append(f"bucket {scratch.name}")

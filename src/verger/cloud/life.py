@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from verger.cloud import alarm, ending, machine, parameters, stack
-from verger.cloud.account import zones_of
+from verger.cloud import alarm, ending, parameters, stack
 from verger.cloud.aws import Aws, told
 from verger.cloud.cache import LEAST_BYTES, Cache
 from verger.cloud.job import Job
 from verger.cloud.leftovers import leftovers, tagged
 from verger.cloud.places import check_places
-from verger.cloud.scratch import JOB, LOGS, Scratch
+from verger.cloud.scratch import JOB, Scratch
 from verger.errors import CloudError, VergerError
 from verger.progress import Reporter
 
@@ -83,39 +79,6 @@ class Life:
             self._take_back(job.id, error)
             raise
 
-    def go_on(self, job: Job, todo: str) -> Job:
-        """Do what AWS does not do by itself, as `State.todo` has it; return the job as it is then.
-
-        Raises what AWS answers; nothing of the job runs then.
-        """
-        if todo == "start":
-            self._start_job_run(job)
-            return job
-        if todo == "elsewhere":
-            job = self._elsewhere(job)
-        else:
-            self.reporter.say("AWS has no spot server, or took it back: taking one that stays.")
-            job = dataclasses.replace(job, spot=False)
-        ending.end(self.aws, job.id, self.sleep)
-        self._delete_job_stack(job.id)
-        self.scratch(job.id).put(JOB, parameters.as_json(job).encode())
-        self._submit(job)
-        return job
-
-    def _elsewhere(self, job: Job) -> Job:
-        """Return the job in the next zone, or where all were tried on the next type of server."""
-        if job.zones[1:]:
-            there = dataclasses.replace(job, zones=job.zones[1:])
-        else:
-            kind, *others = job.other_types
-            zones = zones_of(self.aws, kind) or ()
-            there = dataclasses.replace(
-                job, instance_type=kind, other_types=tuple(others), zones=zones
-            )
-        place = f"{there.instance_type} in {there.zones[0] if there.zones else job.region}"
-        self.reporter.say(f"AWS has no room for {job.instance_type} here now: trying {place}.")
-        return there
-
     def stop(self, job: str) -> list[str]:
         """Terminate what works for a job; its logs and its stacks stay. Return what was ended."""
         return ending.end(self.aws, self.job(job).id, self.sleep)
@@ -166,21 +129,6 @@ class Life:
         end = parameters.ends(job, dt.datetime.now(dt.UTC))
         given = parameters.job_parameters(job, self.scratch(job.id).name, end)
         stack.submit(self.aws, job.id, parameters.job_stack(job.id), job.on, given)
-
-    def _start_job_run(self, job: Job) -> None:
-        made = stack.outputs_of(stack.describe(self.aws, parameters.job_stack(job.id)) or {})
-        scratch = self.scratch(job.id).name
-        asked = job_run(job, scratch, made["Compute"], made["JobRole"])
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                with told("start the job run"):
-                    self.aws.client("emr-serverless").start_job_run(**asked)
-                return
-            except CloudError as error:
-                # A role that was made a moment ago is not known everywhere at once.
-                if not tries_left or not re.search("assum|trust", error.what):
-                    raise
-                self.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _take_back(self, job: str, error: BaseException) -> None:
         """Take down what was half-made; what hinders that is said beside the error."""
@@ -235,24 +183,6 @@ class Life:
         return [
             f"AWS's index of tags still lists {arn}; it forgets some minutes late." for arn in late
         ]
-
-
-def job_run(job: Job, scratch: str, application: str, role: str) -> dict[str, Any]:
-    """Return the request that starts an EMR Serverless job run, its own wall clock in it."""
-    return {
-        "applicationId": application,
-        "executionRoleArn": role,
-        "name": job.id,
-        "clientToken": job.id,
-        "jobDriver": machine.serverless_driver(job, scratch),
-        "configurationOverrides": {
-            "monitoringConfiguration": {
-                "s3MonitoringConfiguration": {"logUri": f"s3://{scratch}/{LOGS}"}
-            }
-        },
-        "executionTimeoutMinutes": job.limit_minutes,
-        "tags": {stack.TAG: job.id},
-    }
 
 
 def _revoke_rules(aws: Aws, job: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shlex
 from importlib import resources
-from typing import Any
 from urllib.parse import quote
 
 from verger.cloud.job import Job
@@ -99,12 +98,12 @@ def emr_step(job: Job, scratch: str) -> list[str]:
     }
     return [
         "spark-submit", "--deploy-mode", "client", "--name", job.id, *_conf(conf),
-        f"{HOME}/entry.py", *_entry(job, scratch),
+        f"{HOME}/entry.py", *entry_arguments(job, scratch),
     ]  # fmt: skip
 
 
-def serverless_driver(job: Job, scratch: str) -> dict[str, Any]:
-    """Return `jobDriver` of EMR Serverless's StartJobRun."""
+def spark_parameters(job: Job, scratch: str) -> str:
+    """Return `sparkSubmitParameters` of EMR Serverless's StartJobRun, in one line."""
     address = f"s3://{scratch}"
     python, unpacked = f"python{PYTHON}", "./verger-env"
     size = _ON_SERVERLESS
@@ -122,13 +121,7 @@ def serverless_driver(job: Job, scratch: str) -> dict[str, Any]:
         conf[f"spark.{role}.cores"] = str(size["cores"])
         conf[f"spark.{role}.memory"] = str(size["memory"])
         conf[f"spark.{role}.memoryOverhead"] = str(size["overhead"])
-    return {
-        "sparkSubmit": {
-            "entryPoint": f"{address}/{ENTRY_KEY}",
-            "entryPointArguments": _entry(job, scratch),
-            "sparkSubmitParameters": shlex.join(_conf(conf)),
-        }
-    }
+    return shlex.join(_conf(conf))
 
 
 def executors(job: Job) -> int:
@@ -136,7 +129,8 @@ def executors(job: Job) -> int:
     return max(job.nodes, 1) * max(vcpus(job.instance_type) // _EXECUTOR_CORES, 1)
 
 
-def _entry(job: Job, scratch: str) -> list[str]:
+def entry_arguments(job: Job, scratch: str) -> list[str]:
+    """Return the arguments of `entry.py`: ASCII words without spaces and commas."""
     told = ["--job", job.id, "--scratch", f"s3://{scratch}", "--region", job.region]
     told += ["--notify", job.notify] if job.notify else []
     return [*told, "--", *_quoted(arguments(job))]

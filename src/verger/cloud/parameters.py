@@ -13,14 +13,14 @@ from typing import Any
 from verger.cloud import machine
 from verger.cloud.job import Job, Network
 from verger.cloud.regions import check_region
-from verger.cloud.stack import MINUTES_TO_CREATE
 from verger.errors import PhotosError, StoreError, UsageError, VergerError
 from verger.photos.address import Address
 from verger.settings import RunSettings
 
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
-_GRACE_MINUTES = 5
+# What AWS takes until a limit is counted, and something more.
+_GRACE_MINUTES = {"ec2": 5, "emr": 15, "serverless": 0}
 _LISTS = ("options", "other_types", "zones", "kms_keys")  # of a job, which JSON has as lists
 _PARAMETER_BYTES = 4096
 _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
@@ -33,6 +33,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Of a bucket as a whole; what else is empty is left to the template.
 _MAY_BE_EMPTY = ("PhotosPrefix", "StorePrefix")
 _EMR_PRIMARY = {"x86_64": "m5.xlarge", "arm64": "m6g.xlarge"}
+_ZONES = ("Zone", "SecondZone", "ThirdZone")
 _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
 
@@ -166,6 +167,11 @@ def job_stack(job: str) -> str:
     return f"{job}-job"
 
 
+def start_schedule(job: str) -> str:
+    """Return the name of the schedule that starts what looks after a job."""
+    return f"{job}-start"
+
+
 def base_parameters(job: Job) -> dict[str, str]:
     """Return the parameters of `base.yaml`."""
     return {"Job": job.id}
@@ -196,12 +202,12 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         chosen = {
             "EndAt": moment(end),
             "UserData": encoded(machine.user_data(job, scratch)),
-            "InstanceType": job.instance_type,
+            "Tries": ",".join(tries(job)),
+            "SpotTries": str(sum(one.endswith("/spot") for one in tries(job))),
             "Image": _IMAGE.format(job.architecture),
-            "Spot": "yes" if job.spot else "no",
             "VolumeGib": str(job.disk_gb),
-            "Zone": job.zones[0] if job.zones else "",
-            "OfVpc": job.network.subnets[0] if job.network else "",
+            **dict(zip(_ZONES, job.zones, strict=False)),
+            "Subnets": ",".join(job.network.subnets) if job.network else "",
             # The others of its files, nobody who works in a notebook changes.
             "Within": "notebook/" if job.notebook else "",
         }
@@ -211,18 +217,23 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
             "LimitMinutes": str(job.limit_minutes),
             "Release": job.release,
             "InstanceType": job.instance_type,
-            "PrimaryType": job.primary_type or _EMR_PRIMARY[job.architecture],
+            **dict(zip(("SecondType", "ThirdType"), job.other_types, strict=False)),
+            **_leads(job),
             "Nodes": str(job.nodes),
             # No word has a comma: `emr_step` writes them as in URLs.
             "StepArguments": ",".join(machine.emr_step(job, scratch)),
             "Spot": "yes" if job.spot else "no",
             "Zones": ",".join(job.zones[:2]) if len(job.zones) > 1 else "",
+            "ThirdZone": job.zones[2] if len(job.zones) > 2 else "",
             "VpcAddresses": job.network.cidr if job.network else "",
             "Subnets": ",".join(job.network.subnets) if job.network else "",
         }
     else:
         # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
         chosen = {
+            "Arguments": ",".join(machine.entry_arguments(job, scratch)),
+            "SparkParameters": machine.spark_parameters(job, scratch),
+            "LimitMinutes": str(job.limit_minutes),
             "Release": job.release,
             "Architecture": {"x86_64": "X86_64", "arm64": "ARM64"}[job.architecture],
             "MaximumCpu": f"{4 * (job.nodes + 1)} vCPU",
@@ -233,19 +244,31 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     }
 
 
+def _leads(job: Job) -> dict[str, str]:
+    """Return the kinds of node that may lead a cluster: the second where the first has no room."""
+    usual = _EMR_PRIMARY[job.architecture]
+    first = job.primary_type or usual
+    return {"PrimaryType": first, "SecondPrimary": usual if first != usual else ""}
+
+
+def tries(job: Job) -> list[str]:
+    """Return what is tried until there is a server: type, number of the subnet, spot or lasting.
+
+    A type in each zone, then the next; as spot servers first, where those are asked for.
+    """
+    subnets = len(job.network.subnets) if job.network else min(len(job.zones), len(_ZONES)) or 1
+    kinds = (["spot"] if job.spot else []) + ["lasting"]
+    types = (job.instance_type, *job.other_types)
+    return [f"{a_type}/{n}/{kind}" for kind in kinds for a_type in types for n in range(subnets)]
+
+
 def ends(job: Job, now: dt.datetime) -> dt.datetime:
     """Return when everything of a job that begins now is terminated, whatever happens.
 
     A server and a cluster end by themselves at their limit, counted from their boot; this is for
-    those that cannot. AWS makes the schedule after the cluster, and none whose time is past: its
-    time is after the last minute at which the stack may still be under way.
+    those that cannot.
     """
-    minutes = job.limit_minutes
-    if job.on != "serverless":
-        minutes += _GRACE_MINUTES
-    if job.on == "emr":
-        minutes = max(minutes, MINUTES_TO_CREATE + _GRACE_MINUTES)
-    return now + dt.timedelta(minutes=minutes)
+    return now + dt.timedelta(minutes=job.limit_minutes + _GRACE_MINUTES[job.on])
 
 
 def moment(when: dt.datetime) -> str:

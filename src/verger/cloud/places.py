@@ -122,9 +122,22 @@ def record_of(aws: Aws, store: str) -> dict[str, Any]:
 
 def keep_log(aws: Aws, job: Job, text: str) -> str:
     """Keep what a failed job said beside STORE; return where. Raises what AWS answers."""
-    bucket, prefix = s3_folder(job.store, StoreError)
-    key = f"{prefix.rstrip('/')}.{job.id}.log" if prefix else f"{job.id}.log"
+    bucket, key = _of_log(job)
     where = f"s3://{bucket}/{key}"
     with told(f"write {where}"):
         aws.client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode())
     return where
+
+
+def kept_log(aws: Aws, job: Job) -> str:
+    """Return what is kept beside STORE of a job that failed; empty of one that did not."""
+    bucket, key = _of_log(job)
+    with told(f"read s3://{bucket}/{key}"), absent("NoSuchKey"):
+        body = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        return str(body.read().decode("utf-8", "replace"))
+    return ""
+
+
+def _of_log(job: Job) -> tuple[str, str]:
+    bucket, prefix = s3_folder(job.store, StoreError)
+    return bucket, f"{prefix.rstrip('/')}.{job.id}.log" if prefix else f"{job.id}.log"

@@ -12,6 +12,7 @@ from verger.cloud.job import DEFAULT_REGION, Architecture, Platform
 from verger.cloud.plan import DEFAULT_HOURS, Plan, Workload, estimate
 from verger.cloud.prices import Prices, is_signed_in, live_prices, table_prices
 from verger.cloud.regions import is_in_the_eu
+from verger.cloud.sizes import check_dearest_first, types_of
 from verger.errors import CloudError, UsageError
 from verger.progress import Reporter
 
@@ -76,10 +77,14 @@ def plan_of(
 ) -> Plan:
     """Plan what `measure` finds to do; its notes are told with it. The rest is as in `planned`.
 
-    It may list millions of photos: what else can be wrong is looked at first.
+    Of several types of server, with commas between, the first is planned. It may list millions of
+    photos: what else can be wrong is looked at first.
     """
-    _check_names(instance_type, architecture, on, nodes)
+    types = types_of(instance_type)
+    for kind in types or ("",):
+        _check_names(kind, architecture, on, nodes)
     prices, price_notes = _prices(region, live)
+    check_dearest_first(types, prices)
     work, notes = measure()
     if free_plan is None:
         free_plan = is_signed_in() and is_on_the_free_plan()
@@ -89,7 +94,7 @@ def plan_of(
         architecture=architecture,
         hours=hours,
         on=on,
-        instance_type=instance_type,
+        instance_type=types[0] if types else "",
         nodes=nodes or 0,
         free_plan=free_plan,
     )

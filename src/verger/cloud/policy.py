@@ -24,6 +24,7 @@ _OF_EACH = {"ec2:Describe*": "ec2:DescribeInstances",
             "iam:Get*": "iam:GetRole",
             "iam:List*": "iam:ListRolePolicies",
             "servicequotas:Get*": "servicequotas:GetServiceQuota",
+            "states:Describe*": "states:DescribeExecution",
             "s3:*": "s3:CreateBucket"}  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,18 +11,21 @@ from typing import Any
 from verger.cloud.following import follow, last_lines
 from verger.cloud.job import Job, new_id
 from verger.cloud.life import Life
-from verger.cloud.places import keep_log, verify
+from verger.cloud.places import keep_log, kept_log, verify
 from verger.cloud.plan import Estimate, check_budget
+from verger.cloud.scratch import Key
 from verger.cloud.sizes import instead_of
 from verger.cloud.tunnel import SPARK_UI
-from verger.cloud.watch import State, log_keys
+from verger.cloud.watch import State, had_nodes, log_keys
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
 
 # Long-term support, until September 2029; Spark 4.1.1, Python 3.11 and 3.13, Java 17
 # (https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark810-release.html).
 DEFAULT_RELEASE = "emr-spark-8.1.0"
 _KEPT_LINES, _SAID_LINES = 200, 20
-_LOG_LOOKS, _SECONDS_BETWEEN_LOOKS = 3, 20.0
+# A cluster's logs are sent each five minutes, and once more when its nodes end
+# (https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html).
+_LOG_LOOKS, _SECONDS_BETWEEN_LOOKS = 18, 20.0
 
 
 def job_of(
@@ -103,9 +107,8 @@ def run_to_end(
     """
     life.start(job, files, budget_usd=budget_usd, email=email)
     life.reporter.say(
-        f"{job.id} is under way, for {job.limit_minutes} minutes at most. Once it is starting it "
-        f"needs this machine no more; verger cloud status {job.id} --region {job.region} --follow "
-        "comes back to it."
+        f"{job.id} is under way, for {job.limit_minutes} minutes at most, and no longer needs this "
+        f"machine. To come back to it: verger cloud status {job.id} --region {job.region} --follow"
     )
     return finish(life, job, follow(life, job, when_ready), keep=keep)
 
@@ -134,18 +137,23 @@ def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
 
 def _keep_reason(life: Life, job: Job, state: State, error: VergerError) -> None:
     """Say why a job failed as its logs have it, and keep that beside STORE."""
-    scratch, say = life.scratch(job.id), life.reporter.say
+    scratch, say, kept = life.scratch(job.id), life.reporter.say, 0
+    may_log = state.result is not None
     try:
-        _await_logs(life, job, state)
-        lines = last_lines(scratch, _KEPT_LINES)
+        where = keep_log(life.aws, job, f"{error.what}\n")
+        say(f"Why it failed is kept in {where}.")
+        if job.on == "emr" and not may_log:
+            may_log = had_nodes(life.aws, job.id)
+            if may_log:
+                _await_logs(life, job)
         for line in last_lines(scratch, _SAID_LINES, of_the_platform=True):
             say(f"| {line}")
-        text = "\n".join([error.what, *lines]) + "\n"
-        say(f"Why, and its last lines, are in {keep_log(life.aws, job, text)}.")
+        if kept := keep_late_logs(life, job):
+            say(f"So are the last lines of its logs ({kept:,}).")
     except VergerError as second:
-        say(f"{second.what} Nothing is kept beside STORE.")
-        lines = [""]
-    if not lines and state.result is None:
+        say(f"{second.what} Nothing more is kept beside STORE.")
+        may_log = True
+    if not kept and not may_log:
         life.down(job.id)  # nothing ran, and nothing was logged
         say(f"Nothing of {job.id} is left on AWS.")
         return
@@ -155,12 +163,37 @@ def _keep_reason(life: Life, job: Job, state: State, error: VergerError) -> None
     )
 
 
-def _await_logs(life: Life, job: Job, state: State) -> None:
-    """Wait a little for a cluster's logs, which reach S3 when its nodes have ended, or never."""
-    for _ in range(_LOG_LOOKS if job.on == "emr" and not state.result else 0):
-        if log_keys(life.scratch(job.id)):
-            return
-        life.sleep(_SECONDS_BETWEEN_LOOKS)
+def keep_late_logs(life: Life, job: Job) -> int:
+    """Keep the last lines of a job that failed beside STORE, below why; return how many.
+
+    May be said again, when more have come. Of a job that did not fail nothing is kept.
+    """
+    lines = last_lines(life.scratch(job.id), _KEPT_LINES)
+    why = kept_log(life.aws, job).partition("\n")[0]
+    if lines and why:
+        keep_log(life.aws, job, "\n".join([why, *lines]) + "\n")
+    return len(lines) if why else 0
+
+
+def _await_logs(life: Life, job: Job) -> None:
+    """Wait for a cluster's own logs, which come when its nodes have ended: late, or never.
+
+    They are read once they change no more. Ctrl-C waits no longer.
+    """
+    life.reporter.say("Waiting for the logs of the cluster, for six minutes at most.")
+    seen: list[Key] = []
+    with contextlib.suppress(KeyboardInterrupt):
+        for _ in range(_LOG_LOOKS):
+            there = log_keys(life.scratch(job.id))
+            if there and there == seen:
+                return
+            seen = there
+            life.sleep(_SECONDS_BETWEEN_LOOKS)
+    if not seen:
+        life.reporter.say(
+            f"No log of the cluster has come yet. verger cloud logs {job.id} --region "
+            f"{job.region}, later, prints what has, and keeps it beside STORE too."
+        )
 
 
 def _check_is_of(job: Job, state: State, record: dict[str, Any]) -> None:

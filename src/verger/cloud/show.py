@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from verger.cloud import alarm, machine, parameters, stack
 from verger.cloud.job import Job
-from verger.cloud.life import job_run
 
 # Stands where the number of the account comes; there is none in a dry run.
 ACCOUNT = "ACCOUNT"
@@ -46,9 +45,6 @@ def dry_run(
     elif job.on == "emr":
         files["step.txt"] = shlex.join(machine.emr_step(job, scratch)) + "\n"
         files[f"scratch/{machine.BOOTSTRAP_KEY}"] = machine.script("bootstrap.sh")
-    else:
-        request = job_run(job, scratch, "APPLICATION", "ROLE")
-        files["job-run.json"] = json.dumps(request, indent=2) + "\n"
     return files
 
 

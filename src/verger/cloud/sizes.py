@@ -9,6 +9,7 @@ from verger.cloud import rates
 from verger.cloud.bill import WORKER_GB, WORKER_VCPUS, Estimate, Line, Workload
 from verger.cloud.job import Architecture, Platform
 from verger.cloud.prices import Prices, vcpus
+from verger.errors import UsageError
 
 # What a plan chooses among. One server needs little memory; a node shares its own with YARN.
 _SERVER: dict[Architecture, str] = {"x86_64": "c7i", "arm64": "c7g"}
@@ -167,7 +168,32 @@ def instead_of(chosen: Estimate) -> tuple[str, ...]:
     Their price is within the margin of the estimate.
     """
     family, _, size = chosen.instance_type.partition(".")
-    return (f"{_INSTEAD[family]}.{size}",) if chosen.on == "ec2" and family in _INSTEAD else ()
+    return (f"{_INSTEAD[family]}.{size}",) if family in _INSTEAD else ()
+
+
+def types_of(asked: str) -> tuple[str, ...]:
+    """Return the types of server in `--instance-type`, in the order in which they are tried.
+
+    Raises `UsageError` where one is no type, or they differ in the number of processors.
+    """
+    types = tuple(asked.split(",")) if asked else ()
+    if len({vcpus(kind) for kind in types}) > 1:
+        raise UsageError(
+            f"--instance-type {asked}: not all have the same number of processors.",
+            hint="Give types of one size, such as c7i.xlarge,m7i.xlarge.",
+        )
+    return types
+
+
+def check_dearest_first(types: tuple[str, ...], prices: Prices) -> None:
+    """Raise `UsageError` where another type costs more than the first, whose price is planned."""
+    most = prices.server_hour(types[0]) * (1 + prices.margin) if types else 0
+    for kind in types[1:]:
+        if prices.server_hour(kind) > most:
+            raise UsageError(
+                f"--instance-type: {kind} costs more than {types[0]}, which the plan is made of.",
+                hint=f"Begin with {kind}.",
+            )
 
 
 def csv_bytes(work: Workload) -> float:

@@ -14,9 +14,8 @@ from verger.progress import Reporter
 
 TAG = "verger:job"
 SECONDS_BETWEEN_LOOKS = 5.0
-MINUTES_TO_CREATE = 40
-"""After so long AWS gives up, and takes all back. A cluster takes some ten."""
-_LONGEST = MINUTES_TO_CREATE + 20
+_MINUTES_TO_CREATE = 40  # after so long AWS gives up, and takes all back
+_LONGEST = _MINUTES_TO_CREATE + 20
 _PATIENCE = 12  # looks in vain, before a network that is gone is given up on
 
 
@@ -45,7 +44,7 @@ def submit(
                 Capabilities=["CAPABILITY_NAMED_IAM"],
                 Tags=[{"Key": TAG, "Value": job}],
                 OnFailure="ROLLBACK" if keep else "DELETE",
-                TimeoutInMinutes=MINUTES_TO_CREATE,
+                TimeoutInMinutes=_MINUTES_TO_CREATE,
                 # Asked again by the SDK, where the answer was lost, it is the same request; asked
                 # for by a later try, it is another.
                 ClientRequestToken=f"{name}-{secrets.token_hex(4)}",
@@ -61,21 +60,19 @@ def create(
     parameters: Mapping[str, str],
     reporter: Reporter,
     sleep: Callable[[float], None],
-) -> dict[str, str]:
-    """Create a stack of a template, wait for it, and return its outputs.
+) -> None:
+    """Create a stack of a template, and wait for it.
 
     Raises `CloudError`, which names the resource and the reason, where AWS could not make it.
     """
     stack = submit(aws, job, name, of, parameters, keep=False)
     with reporter.stage(f"Stack {name}", None, "resources") as stage:
         found = _settled(aws, stack, sleep, lambda: stage.update(len(_made(aws, stack))))
-    status = found["StackStatus"]
-    if status == "CREATE_COMPLETE":
-        return outputs_of(found)
-    raise CloudError(
-        f"The stack {name} could not be created: {reason(aws, stack) or status}.",
-        hint="AWS has taken back what it had made of it.",
-    )
+    if (status := found["StackStatus"]) != "CREATE_COMPLETE":
+        raise CloudError(
+            f"The stack {name} could not be created: {reason(aws, stack) or status}.",
+            hint="AWS has taken back what it had made of it.",
+        )
 
 
 def describe(aws: Aws, name: str) -> dict[str, Any] | None:
@@ -84,11 +81,6 @@ def describe(aws: Aws, name: str) -> dict[str, Any] | None:
     with told(f"look at the stack {name}"), absent("ValidationError"):  # its word for it
         stacks = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return next((found for found in stacks if found["StackStatus"] != "DELETE_COMPLETE"), None)
-
-
-def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return the outputs of a stack as `describe` gives it."""
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
 def delete(aws: Aws, name: str, reporter: Reporter, sleep: Callable[[float], None]) -> None:

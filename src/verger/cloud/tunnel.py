@@ -7,6 +7,7 @@ IAM says who may join it; SSH goes through such a session too, with a key that h
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 
 from verger.cloud import watch
@@ -75,6 +76,11 @@ def server_of(aws: Aws, job: Job, compute: str) -> str:
     return str(nodes[0]["Ec2InstanceId"])
 
 
+def can_forward() -> bool:
+    """Say whether this machine has what a session of SSM takes."""
+    return bool(shutil.which("aws") and shutil.which("session-manager-plugin"))
+
+
 def forward(region: str, server: str, remote: int, local: int) -> list[str]:
     """Return the command that forwards a port of a server to this machine, through SSM."""
     return [
@@ -104,7 +110,7 @@ def ssh(region: str, server: str, on: str, key: str) -> list[list[str]]:
 def foxyproxy(region: str) -> str:
     """Return settings for FoxyProxy 8 and later: names inside AWS go through the SSH tunnel."""
     suffix = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
-    patterns = [f"*://*.{suffix}:*/*", f"*://*.{suffix}/*", "*://10.20.0.*:*/*"]
+    patterns = [f"*://*.{suffix}:*/*", f"*://*.{suffix}/*", "*://10.20.*:*/*"]
     settings = {
         "mode": "pattern",
         "sync": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,26 +14,13 @@ from verger.cloud.job import Job
 from verger.cloud.machine import READY_KEY
 from verger.cloud.parameters import job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
-from verger.cloud.stack import TAG, describe, outputs_of, reason
+from verger.cloud.stack import TAG, describe, reason
 from verger.errors import visible
 
 Phase = Literal["absent", "creating", "starting", "running", "done", "failed"]
-_NOT_STARTED = "its application is there, and no job was started on it"
-# What AWS says when it has no spot server, or takes one back.
-_NO_SPOT = ("capacity", "spot")
-# What it says when a zone has no such server at the moment, or never
-# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html; of EMR
-# https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-events-response-insuff-capacity.html).
-_NO_ROOM = (
-    "not have sufficient",
-    "insufficient capacity",
-    "insufficientinstancecapacity",
-    "out of capacity",
-    "not supported in your requested",
-    "not supported in the requested",
-)
+_NO_KEEPER = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
 _ENDED = ("shutting-down", "terminated", "stopping", "stopped")
-_LOGICAL = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
+_TAKEN_BACK = 128 + signal.SIGTERM  # how a run ends whose server is
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +29,6 @@ class State:
 
     phase:    absent (no compute, no result), creating, starting, running, done or failed
     line:     the same in AWS's words
-    todo:     what AWS does not do by itself, and whoever follows the job does; empty else
     result:   what the job wrote at its end: `exit_code`, `seconds` and more; None before
     ends:     when everything is terminated, whatever happens; None where that is not known
     is_ready: whether the JupyterLab of a notebook answers
@@ -51,13 +38,12 @@ class State:
     line: str
     result: dict[str, Any] | None = None
     ends: dt.datetime | None = None
-    todo: Literal["", "start", "without spot", "elsewhere"] = ""
     is_ready: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of the job runs any more, nor will."""
-        return not self.todo and self.phase in ("absent", "done", "failed")
+        return self.phase in ("absent", "done", "failed")
 
 
 def look(aws: Aws, job: Job, scratch: Scratch) -> State:
@@ -69,20 +55,14 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
     phase, line = _compute(aws, job, stack)
     ends = _ends(stack)
     # Read after the compute was looked at: what has ended has written its result before.
-    if result := scratch.read_json(RESULT):
-        code = result.get("exit_code")
+    result = scratch.read_json(RESULT)
+    code = result.get("exit_code") if result else None
+    if result and not (job.spot and code == _TAKEN_BACK and phase not in ("absent", "failed")):
         if code == 0:
             return State("done", "the run has ended well", result, ends=ends)
         return State("failed", _told(result), result, ends=ends)
     if phase in ("absent", "failed") and ends and dt.datetime.now(dt.UTC) >= ends:
         line += f"; its wall clock ran out at {ends:%H:%M} UTC"
-    elif phase == "failed" and job.on == "ec2" and job.spot and _is_lack_of_spot(line):
-        # Of a cluster AWS itself replaces the nodes that it takes back.
-        return State(phase, line, ends=ends, todo="without spot")
-    elif phase == "failed" and _is_lack_of_room(line) and (job.zones[1:] or job.other_types):
-        return State(phase, line, ends=ends, todo="elsewhere")
-    elif line == _NOT_STARTED and stack and stack["StackStatus"] == "CREATE_COMPLETE":
-        return State(phase, line, ends=ends, todo="start")
     if job.notebook and phase == "running" and scratch.read(READY_KEY):
         return State(phase, f"{line}, JupyterLab answers", ends=ends, is_ready=True)
     return State(phase, line, ends=ends)
@@ -119,7 +99,8 @@ def log_lines(scratch: Scratch, key: str) -> Iterator[str]:
 
 def compute_id(aws: Aws, job: Job) -> str:
     """Return the id of the server, cluster or application; empty where there is none."""
-    return _physical(aws, job, describe(aws, job_stack(job.id)))
+    there = {"ec2": instances, "emr": clusters, "serverless": applications}[job.on](aws, job.id)
+    return there[0] if there else ""
 
 
 def instances(aws: Aws, job: str) -> list[str]:
@@ -137,12 +118,24 @@ def instances(aws: Aws, job: str) -> list[str]:
         )
 
 
-def clusters(aws: Aws, job: str) -> list[str]:
-    """Return the clusters of a job that are not terminated."""
+def clusters(aws: Aws, job: str, *, ended: bool = False) -> list[str]:
+    """Return the clusters of a job that are not terminated, with `ended` all; the newest first."""
+    there = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
+    there += ["TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"] if ended else []
     with told("list the clusters"):
-        there = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
         found = aws.all_of("emr", "list_clusters", "Clusters[]", ClusterStates=there)
-        return [each["Id"] for each in found if each["Name"] == job]
+    mine = [each for each in found if each["Name"] == job]
+    mine.sort(key=lambda each: each["Status"]["Timeline"]["CreationDateTime"], reverse=True)
+    return [each["Id"] for each in mine]
+
+
+def had_nodes(aws: Aws, job: str) -> bool:
+    """Say whether a cluster of a job ever had a node: its logs may come."""
+    with told("list the nodes"):
+        return any(
+            aws.all_of("emr", "list_instances", "Instances[]", ClusterId=cluster)
+            for cluster in clusters(aws, job, ended=True)
+        )
 
 
 def applications(aws: Aws, job: str) -> list[str]:
@@ -160,49 +153,56 @@ def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, s
         return "creating", f"its stack failed, and is taken back ({_why(aws, stack)})"
     if status.startswith(("DELETE", "ROLLBACK")) or status.endswith("FAILED"):
         return "failed", f"its stack is {status} ({_why(aws, stack)})"
-    physical = _physical(aws, job, stack)
-    if physical:
-        return {"ec2": _server, "emr": _cluster, "serverless": _application}[job.on](aws, physical)
     if "PROGRESS" in status:
         return "creating", "its stack is being made"
-    return "failed", f"its stack is {status} and has no compute"
+    kept = keeper(aws, job.id) or {}
+    what, found = {"ec2": _server, "emr": _cluster, "serverless": _job_run}[job.on](aws, job.id)
+    is_kept = kept.get("status", "RUNNING") == "RUNNING"
+    why = kept.get("cause") or kept.get("error") or "no reason given"
+    if found is None:
+        if is_kept:
+            return "starting", f"AWS is to start its {what}"
+        return "failed", f"AWS started no {what} ({why})"
+    phase, line = found
+    if phase == "failed" and is_kept and job.on != "serverless":  # which may start another
+        return "starting", f"{line}; AWS looks what comes next"
+    return phase, f"{line}, and wrote no result" if phase == "failed" else line
 
 
 def _why(aws: Aws, stack: dict[str, Any]) -> str:
     return reason(aws, stack["StackId"]) or "no reason given"
 
 
-def _physical(aws: Aws, job: Job, stack: dict[str, Any] | None) -> str:
-    """Return the compute's id, which AWS tells before the stack is complete."""
-    if stack is None:
-        return ""
-    if compute := outputs_of(stack).get("Compute"):
-        return compute
-    with told("look at the resources of the stack"), absent("ValidationError"):
-        found = aws.client("cloudformation").describe_stack_resource(
-            StackName=stack["StackId"], LogicalResourceId=_LOGICAL[job.on]
-        )
-        return str(found["StackResourceDetail"].get("PhysicalResourceId", ""))
-    return ""
+def keeper(aws: Aws, job: str) -> dict[str, Any] | None:
+    """Return what AWS tells of that which looks after a job; None where it has not begun."""
+    arn = f"arn:aws:states:{aws.region}:{aws.account}:execution:{job}:{job}"
+    with told("look at what looks after the job"), absent(*_NO_KEEPER):
+        found: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=arn)
+        return found
+    return None
 
 
-def _server(aws: Aws, instance: str) -> tuple[Phase, str]:
-    found = None
-    with told(f"look at {instance}"), absent("InvalidInstanceID.NotFound"):
-        found = aws.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
-    if found is None:
-        return "failed", f"{instance} is gone, and wrote no result"
-    server = found[0]["Instances"][0]
-    state = server["State"]["Name"]
+def _server(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
+    """Return what a job has, and of the last one what it does and how that is told."""
+    asked = [{"Name": f"tag:{TAG}", "Values": [job]}]
+    with told("look at the servers"):
+        found = aws.all_of("ec2", "describe_instances", "Reservations[].Instances[]", Filters=asked)
+    if not found:
+        return "server", None
+    server = max(found, key=lambda each: each["LaunchTime"])
+    name, state = server["InstanceId"], server["State"]["Name"]
     if state in _ENDED:
         why = server.get("StateReason", {}).get("Message") or server.get("StateTransitionReason")
-        return "failed", f"{instance} is {state} and wrote no result ({why or 'no reason given'})"
+        return "server", ("failed", f"{name} is {state} ({why or 'no reason given'})")
     phase: Phase = "starting" if state == "pending" else "running"
-    return phase, f"{instance} is {phase}"
+    return "server", (phase, f"{name} is {phase}")
 
 
-def _cluster(aws: Aws, cluster: str) -> tuple[Phase, str]:
-    client = aws.client("emr")
+def _cluster(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
+    there = clusters(aws, job, ended=True)
+    if not there:
+        return "cluster", None
+    cluster, client = there[0], aws.client("emr")
     with told(f"look at {cluster}"):
         found = client.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]
         steps = client.list_steps(ClusterId=cluster)["Steps"]
@@ -210,30 +210,26 @@ def _cluster(aws: Aws, cluster: str) -> tuple[Phase, str]:
     step = steps[0]["Status"]["State"] if steps else "not begun"
     if state.startswith("TERMINATED"):
         why = found.get("StateChangeReason", {}).get("Message") or "no reason given"
-        return "failed", f"{cluster} has ended and wrote no result (step {step}; {why})"
+        return "cluster", ("failed", f"{cluster} has ended (step {step}; {why})")
     if state == "RUNNING" and step == "RUNNING":
-        return "running", f"{cluster} is running, its step too"
-    return "starting", f"{cluster} is {state.lower()}, its step {step.lower()}"
+        return "cluster", ("running", f"{cluster} is running, its step too")
+    return "cluster", ("starting", f"{cluster} is {state.lower()}, its step {step.lower()}")
 
 
-def _application(aws: Aws, application: str) -> tuple[Phase, str]:
-    with told(f"look at {application}"):
-        runs = aws.client("emr-serverless").list_job_runs(applicationId=application)["jobRuns"]
+def _job_run(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
+    there, runs = applications(aws, job), []
+    if there:
+        with told(f"look at {there[0]}"):
+            asked = aws.client("emr-serverless").list_job_runs(applicationId=there[0])
+            runs = asked["jobRuns"]
     if not runs:
-        return "starting", _NOT_STARTED
+        return "job run", None
     run = max(runs, key=lambda each: each["createdAt"])
     state, why = run["state"], run.get("stateDetails") or "no reason given"
     if state in ("FAILED", "CANCELLED", "CANCELLING", "SUCCESS"):
-        return "failed", f"job run {run['id']} is {state} and wrote no result ({why})"
-    return ("running" if state == "RUNNING" else "starting"), f"job run {run['id']} is {state}"
-
-
-def _is_lack_of_spot(said: str) -> bool:
-    return any(word in said.lower() for word in _NO_SPOT)
-
-
-def _is_lack_of_room(said: str) -> bool:
-    return any(words in said.lower() for words in _NO_ROOM)
+        return "job run", ("failed", f"job run {run['id']} is {state} ({why})")
+    phase: Phase = "running" if state == "RUNNING" else "starting"
+    return "job run", (phase, f"job run {run['id']} is {state}")
 
 
 def _ends(stack: dict[str, Any] | None) -> dt.datetime | None:
