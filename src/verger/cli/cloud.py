@@ -17,12 +17,12 @@ from verger.progress import reporter, show, tell
 def cloud() -> None:
     """Run Verger on AWS, and switch everything off afterwards.
 
-    `verger cloud plan` says what a run takes and costs, before anything is spent; it needs no
-    account.
+    `verger cloud plan` shows how long a run takes and what it costs before you spend anything; it
+    needs no account.
 
-    Exit codes: those of `verger run`, and 9 AWS refuses or what runs there fails, 10 the plan costs
-    more than --budget allows, 11 nobody is signed in to AWS, 12 AWS cannot be reached, 13 a bucket
-    or a run is outside of the EU, or not where the other is.
+    Exit codes: those of `verger run`, and 9 AWS refused something or the run there failed, 10 the
+    plan costs more than --budget, 11 you are not signed in to AWS, 12 AWS cannot be reached, 13 a
+    bucket or the run is outside the EU, or a bucket is in another region than the run.
     """
 
 
@@ -34,7 +34,7 @@ def cloud() -> None:
     "--photos-count",
     type=click.IntRange(1),
     metavar="N",
-    help="Plan for N photos, without looking.",
+    help="Plan for N photos without looking at any.",
 )
 @click.option(
     "--photo-kb",
@@ -42,25 +42,24 @@ def cloud() -> None:
     default=100.0,
     show_default=True,
     metavar="KB",
-    help="Their mean size, with --photos-count.",
+    help="Their average size, with --photos-count.",
 )
-@click.option("--csv/--no-csv", default=True, help="Whether the run writes the matrix as CSV too.")
+@click.option("--csv/--no-csv", default=True, help="Plan for a matrix in CSV too, or for none.")
 @click.option(
     "--live-prices/--no-live-prices",
     "live",
     default=None,
-    help="Ask AWS for its prices of today. By default: if this machine is signed in to AWS, and "
-    "else, or where AWS does not tell, the package's own dated table is used.",
+    help="Ask AWS for today's prices (default: if you are signed in); otherwise use the dated "
+    "table in the package.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON on stdout.")
 def plan_command(
     photos: str | None, store: str | None, budget: float, as_json: bool, **options: Any
 ) -> None:
-    """Say how long a run on AWS takes and what it costs; nothing is started.
+    """Show how long a run on AWS takes and what it costs; start nothing.
 
-    PHOTOS is s3://bucket/folder, or a folder of this machine; STORE is s3://bucket/folder. Photos
-    that the STORE knows are not counted again. The plan works without an account: give a folder, or
-    --photos-count.
+    PHOTOS is s3://bucket/folder or a local folder; STORE is s3://bucket/folder. Photos already in
+    the STORE are not counted again. With a local folder, or --photos-count, no account is needed.
     """
     from verger.cloud.plan import as_json as record
     from verger.cloud.plan import check_budget

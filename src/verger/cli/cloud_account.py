@@ -18,7 +18,7 @@ from verger.progress import show, tell
 @REGION
 @OUTSIDE_EU
 @ROLE_PREFIX
-@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON on stdout.")
 def check_command(
     photos: str | None,
     store: str | None,
@@ -27,10 +27,10 @@ def check_command(
     role_prefix: str,
     as_json: bool,
 ) -> int:
-    """Check what AWS would refuse a run: nothing is made, and it costs nothing.
+    """Check what AWS would refuse; this makes nothing and costs nothing.
 
-    Who is signed in, the region, the plan of the account, quotas, zones, budgets, the buckets of
-    PHOTOS and STORE, and each permission. Ends with 0, or with 9 if a check failed.
+    Looks at who is signed in, the region, the account's plan, quotas, zones, budgets, the buckets
+    of PHOTOS and STORE, and each permission. Exits with 0, or with 9 if a check failed.
     """
     from verger.cloud.aws import Aws
     from verger.cloud.check import examine
@@ -54,17 +54,17 @@ def check_command(
     "--part",
     type=click.IntRange(1),
     metavar="N",
-    help="The first or a further one, where so many buckets take more than one policy.",
+    help="Which policy to print, when the buckets need several.",
 )
 @ROLE_PREFIX
 @REGION
 def policy_command(
     buckets: tuple[str, ...], part: int | None, role_prefix: str, region: str
 ) -> None:
-    """Print the policy that a user needs who runs Verger on AWS with these buckets.
+    """Print the IAM policy for a user who runs Verger on AWS with these buckets.
 
-    AWS takes policies of 6,144 characters, which hold four buckets or so: of more, this says how
-    many policies they take.
+    AWS allows 6,144 characters in a policy, enough for about four buckets. With more, this says how
+    many policies they need.
     """
     from verger.cloud.parameters import check_role_prefix
     from verger.cloud.policy import LONGEST, user_policies

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
 _SIZES = (
     *SIZES,
     click.option("--release", default="", metavar="LABEL",
-                 help="The EMR release, such as emr-7.13.0 (default: emr-spark-8.1.0)."),
+                 help="EMR release, such as emr-7.13.0 (default: emr-spark-8.1.0)."),
     click.option("--spot", is_flag=True,
-                 help="Spot servers, cheaper; others where AWS has none, or takes them back."),
+                 help="Use cheaper spot servers; continue at full price if AWS has none "
+                 "or takes one back."),
     BUDGET,
     click.option("--limit-minutes", type=click.IntRange(10, 10080), metavar="N",
-                 help="End everything after so long, whatever happens (default: by the plan)."),
+                 help="End everything after this long, whatever happens "
+                 "(default: set by the plan)."),
     REGION,
     *FENCES,
 )  # fmt: skip
@@ -57,11 +59,14 @@ _SIZES = (
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @all_of(*_SIZES)
 @click.option(
-    "--upload", default="", metavar="S3_FOLDER", help="Send PHOTOS, a folder here, there first."
+    "--upload",
+    default="",
+    metavar="S3_FOLDER",
+    help="First send PHOTOS, a local folder, to this folder.",
 )
 @SUBNETS
 @KEEP
-@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON on stdout.")
 def run_command(
     photos: str,
     store: str,
@@ -73,11 +78,11 @@ def run_command(
     as_json: bool,
     **sizes: Any,
 ) -> None:
-    """Run on AWS: plan, make the stacks, send, follow, verify, take all down.
+    """Run on AWS: plan, send, run, check the result, take everything down.
 
-    PHOTOS and STORE are s3://bucket/folder. OPTIONS after -- are those of verger run, such as
-    -- --components 0.95. Once it is under way, this machine may sleep: the run ends by itself, and
-    verger cloud status ID --follow comes back to it. Ctrl-C leaves it running.
+    PHOTOS and STORE are s3://bucket/folder. OPTIONS after -- go to verger run, for example
+    -- --components 0.95. Once the run is under way you can close this machine; verger cloud status
+    ID --follow comes back to it. Ctrl-C leaves it running.
     """
     from verger.cloud import check, parameters, places, runs, ship, sync
 
@@ -118,12 +123,17 @@ def run_command(
     "--photos-count",
     type=click.IntRange(1),
     metavar="N",
-    help="Assume N photos, without listing them.",
+    help="Assume N photos without listing them.",
 )
-@click.option("--name", default="", metavar="ID", help="The job's name (default: a fresh one).")
-@click.option("--account", default="", metavar="NUMBER", help="Of your account, to deploy by hand.")
+@click.option("--name", default="", metavar="ID", help="Name of the job (default: a new one).")
 @click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FOLDER", help="Write files, print none."
+    "--account", default="", metavar="NUMBER", help="Your account number, to deploy by hand."
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the files here instead of printing them.",
 )
 def show_command(
     photos: str,
@@ -135,10 +145,10 @@ def show_command(
     to: Path | None,
     **sizes: Any,
 ) -> None:
-    """Print every file and parameter of a run, and make nothing of it.
+    """Print every file and parameter of a run; start nothing.
 
-    Needs no account (with --photos-count: PHOTOS is not looked at). The files are what a person
-    needs to deploy by hand; README.txt among them says how.
+    With --photos-count it needs no account. The files are all you need to deploy by hand;
+    README.txt among them explains how.
     """
     from verger.cloud.parameters import check_account, check_email
     from verger.cloud.show import ACCOUNT, dry_run, printed
@@ -165,13 +175,16 @@ def show_command(
 @click.command("pack")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--on", type=click.Choice(["ec2", "emr", "serverless"]), required=True, help="For what."
+    "--on",
+    type=click.Choice(["ec2", "emr", "serverless"]),
+    required=True,
+    help="Platform to build for.",
 )
 @ARCHITECTURE
 def pack_command(folder: Path, on: Any, architecture: Any) -> None:
-    """Make in FOLDER what a scratch bucket holds: wheels or archive, and scripts.
+    """Build in FOLDER what a job's scratch bucket holds: wheels or an archive, and scripts.
 
-    For those who deploy by hand; verger cloud run does it itself.
+    Only for deploying by hand; verger cloud run does this itself.
     """
     from verger.cloud.job import Job
     from verger.cloud.ship import artefacts
@@ -190,11 +203,13 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
 
 @click.command("status")
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--follow", is_flag=True, help="Follow it to its end, verify, and take all down.")
+@click.option(
+    "--follow", is_flag=True, help="Follow it to the end, check the result, take everything down."
+)
 @KEEP
 @REGION
 def status_command(job_id: str | None, follow: bool, keep: bool, region: str) -> None:
-    """Say what a job does, or list the jobs there are; --follow comes back to it."""
+    """Show what a job is doing, or list all jobs; --follow comes back to one."""
     from verger.cloud import following, runs, stack, watch
 
     life = _life(region)
@@ -208,16 +223,17 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
         tell(summary(runs.finish(life, job, state, keep=keep), job.store))
         return
     state = watch.look(life.aws, job, life.scratch(job.id))
-    ends = f" Ended in any case at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
+    ends = f" Ends at the latest at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
     tell(f"{state.phase}: {state.line}.{'' if state.is_over else ends}")
 
 
 @click.command("logs")
 @click.argument("job_id", metavar="ID")
-@click.option("--lines", type=click.IntRange(1), default=40, show_default=True, metavar="N")
+@click.option("--lines", type=click.IntRange(1), default=40, show_default=True, metavar="N",
+              help="How many.")  # fmt: skip
 @REGION
 def logs_command(job_id: str, lines: int, region: str) -> None:
-    """Print the last lines of a job's logs; of one that failed they are kept beside STORE too."""
+    """Print the last lines of a job's logs; if it failed, keep them next to STORE too."""
     from verger.cloud.following import last_lines
     from verger.cloud.runs import keep_late_logs
 
@@ -232,18 +248,18 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
 @click.argument("job_id", metavar="ID")
 @REGION
 def stop_command(job_id: str, region: str) -> None:
-    """Terminate what a job runs on, at once. Its logs and stacks stay; down deletes them."""
+    """Stop a job at once. Its logs and stacks stay; verger cloud down deletes them."""
     ended = _life(region).stop(job_id)
-    tell(f"Terminated: {', '.join(ended)}." if ended else "Nothing of it was running.")
+    tell(f"Stopped: {', '.join(ended)}." if ended else "Nothing of it was running.")
 
 
 @click.command("down")
 @click.argument("job_id", metavar="ID")
 @REGION
 def down_command(job_id: str, region: str) -> None:
-    """Delete all that AWS has of a job, and check that nothing is left.
+    """Delete everything AWS has of a job, and check that nothing is left.
 
-    The photos and the STORE stay: they lie in buckets of yours. May be said twice.
+    Your photos and STORE stay: they are in your own buckets. Safe to repeat.
     """
     for note in _life(region).down(job_id):
         tell(f"Note: {note}")
@@ -253,19 +269,19 @@ def down_command(job_id: str, region: str) -> None:
 @click.command("ui")
 @click.argument("job_id", metavar="ID")
 @click.option("--port", type=click.IntRange(1024, 65535), default=4040, show_default=True,
-              help="The port on this machine.")  # fmt: skip
-@click.option("--print", "only_print", is_flag=True, help="Print the commands and run none.")
-@click.option("--ssh", is_flag=True, help="Print the commands of an SSH tunnel instead.")
+              help="Local port.")  # fmt: skip
+@click.option("--print", "only_print", is_flag=True, help="Print the command; run nothing.")
+@click.option("--ssh", is_flag=True, help="Print the commands for an SSH tunnel instead.")
 @click.option("--foxyproxy", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write settings for FoxyProxy, for the SSH tunnel.")  # fmt: skip
+              help="Write FoxyProxy settings for the SSH tunnel.")  # fmt: skip
 @REGION
 def ui_command(
     job_id: str, port: int, only_print: bool, ssh: bool, foxyproxy: Path | None, region: str
 ) -> None:
-    """Bring a job's Spark UI, or its notebook, to this machine; no port is opened on AWS.
+    """Open a job's Spark UI or notebook on this machine; no port is opened on AWS.
 
-    Through SSM port forwarding, where the aws command and its session-manager-plugin are installed;
-    else the command is printed. On EMR and Serverless AWS's own page is printed too.
+    Uses SSM port forwarding if the aws command and its session-manager-plugin are installed;
+    otherwise prints the command. For EMR and EMR Serverless, AWS's own page is printed too.
     """
     from verger.cloud import tunnel, watch
 
@@ -285,13 +301,13 @@ def ui_command(
         return
     way = tunnel.way(life.aws, job, port)
     if way.url:
-        tell(f"AWS's own page, for a short while: {way.url}")
+        tell(f"AWS's own page (the link expires soon): {way.url}")
     if not way.forward:
         return
     if only_print or not tunnel.can_forward():
-        tell(f"Say this, and open {way.local}:\n{shlex.join(way.forward)}")
+        tell(f"Run this, then open {way.local}:\n{shlex.join(way.forward)}")
         return
-    tell(f"Open {way.local}; Ctrl-C ends it.")
+    tell(f"Open {way.local}; Ctrl-C closes the connection.")
     subprocess.run(way.forward, check=False)  # noqa: S603 - a list, no shell
 
 

@@ -37,44 +37,46 @@ if TYPE_CHECKING:
     type=click.Choice(["ec2", "emr", "serverless"]),
     default="ec2",
     show_default=True,
-    help="A server; the others are refused, and say why.",
+    help="Only ec2 works; the others are refused, with the reason.",
 )
 @click.option(
     "--photos",
     default="",
     metavar="S3_FOLDER",
-    help="Where the photos are now (default: where the run in STORE found them).",
+    help="Where the photos are now (default: where the run found them).",
 )
 @click.option(
     "--language",
     type=click.Choice(["en", "fr"]),
     default="en",
     show_default=True,
-    help="Of the notebook.",
+    help="Language of the notebook.",
 )
-@click.option("--overwrite", is_flag=True, help="Run it anew, where STORE has one that was saved.")
+@click.option(
+    "--overwrite", is_flag=True, help="Run the notebook again, even if STORE has a saved one."
+)
 @click.option(
     "--idle-minutes",
     type=click.IntRange(5, 1440),
     default=60,
     show_default=True,
     metavar="N",
-    help="Switch all off when for so long nothing was computed or saved.",
+    help="Shut down after this long with nothing computed or saved.",
 )
 @click.option(
     "--limit-minutes",
     type=click.IntRange(10, 10080),
     metavar="N",
-    help="Switch all off after so long, whatever happens (default: 480).",
+    help="Shut down after this long, whatever happens (default: 480).",
 )
 @click.option(
     "--port",
     type=click.IntRange(1024, 65535),
     default=8888,
     show_default=True,
-    help="The port on this machine.",
+    help="Local port.",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Say what it costs, and start nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what it costs; start nothing.")
 @all_of(WITHIN, ARCHITECTURE, INSTANCE_TYPE, FREE_PLAN, BUDGET, REGION, *FENCES, SUBNETS, KEEP)
 def notebook_command(
     store: str,
@@ -89,13 +91,13 @@ def notebook_command(
     subnets: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Open the notebook of a STORE in JupyterLab, on a server of AWS.
+    """Open a STORE's notebook in JupyterLab, on an AWS server.
 
-    STORE is s3://bucket/folder, of a run. The server copies it and its photos, runs the notebook of
-    verger notebook, and starts JupyterLab, which comes to this machine through Session Manager: no
-    port is open on AWS. What you change is saved to STORE/notebook each minute and at the end. The
-    server ends when it is idle, and at its limit, without this machine too; Ctrl-C leaves it
-    running, and verger cloud down ID ends it.
+    STORE is the s3://bucket/folder of a run. The server copies it and its photos, runs the notebook
+    and starts JupyterLab, which you reach through Session Manager: no port is open on AWS. Your
+    changes are saved to STORE/notebook every minute and at the end. The server shuts down when it
+    is idle, and at its limit, even without this machine. Ctrl-C leaves it running; verger cloud
+    down ID ends it.
     """
     from verger.cloud import check, notebooks, parameters, places, runs, ship, tunnel
     from verger.cloud.aws import Aws
@@ -140,7 +142,7 @@ _SIZES = ("hours", "architecture", "instance_type", "free_plan")
 def _open(way: Way, can_forward: bool, open_ways: ExitStack) -> None:
     """Bring a page to this machine until `open_ways` is left; where that cannot be, say how."""
     if not can_forward:
-        tell(f"Say this in another window, and open {way.local}:\n{shlex.join(way.forward)}")
+        tell(f"Run this in another terminal, then open {way.local}:\n{shlex.join(way.forward)}")
         return
     process = subprocess.Popen(way.forward, stdout=subprocess.DEVNULL)  # noqa: S603 - no shell
     open_ways.callback(process.wait)

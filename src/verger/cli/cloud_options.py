@@ -13,10 +13,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
 
 REGION: Option = click.option(
-    "--region", default=DEFAULT_REGION, show_default=True, help="Where: that of the buckets."
+    "--region", default=DEFAULT_REGION, show_default=True, help="AWS region: that of your buckets."
 )
 OUTSIDE_EU: Option = click.option(
-    "--outside-eu", is_flag=True, help="Let photos leave the European Union (else: exit code 13)."
+    "--outside-eu",
+    is_flag=True,
+    help="Allow photos to leave the European Union (otherwise exit code 13).",
 )
 BUDGET: Option = click.option(
     "--budget",
@@ -24,19 +26,19 @@ BUDGET: Option = click.option(
     default=DEFAULT_BUDGET_EUR,
     show_default=True,
     metavar="EUR",
-    help="What could cost more is refused (exit code 10).",
+    help="Refuse what could cost more (exit code 10).",
 )
 ON: Option = click.option(
     "--on",
     type=click.Choice(["ec2", "emr", "serverless"]),
-    help="A server, a cluster, EMR Serverless (default: what the plan recommends).",
+    help="One EC2 server, an EMR cluster or EMR Serverless (default: what the plan recommends).",
 )
 ARCHITECTURE: Option = click.option(
     "--architecture",
     type=click.Choice(["x86_64", "arm64"]),
     default="x86_64",
     show_default=True,
-    help="The processor; arm64 is Graviton.",
+    help="Processor; arm64 is Graviton.",
 )
 WITHIN: Option = click.option(
     "--within",
@@ -45,20 +47,19 @@ WITHIN: Option = click.option(
     default=1.0,
     show_default=True,
     metavar="HOURS",
-    help="Choose the cheapest that is done in so many hours.",
+    help="Choose the cheapest option that finishes in this time.",
 )
 INSTANCE_TYPE: Option = click.option(
     "--instance-type",
     default="",
     metavar="TYPE,...",
-    help="Type of server, such as c7i.xlarge. Of several, with commas, the next is tried where "
-    "AWS has no room for one.",
+    help="Server type, such as c7i.xlarge. Give several, separated by commas, to try the next when "
+    "AWS has no capacity.",
 )
 FREE_PLAN: Option = click.option(
     "--free-plan/--no-free-plan",
     default=None,
-    help="Choose among what an account on AWS's free plan may start (default: AWS is asked "
-    "where this machine is signed in).",
+    help="Choose only what AWS's free plan allows (default: ask AWS, if you are signed in).",
 )
 SIZES: tuple[Option, ...] = (
     WITHIN,
@@ -74,30 +75,30 @@ ROLE_PREFIX: Option = click.option(
     "--role-prefix",
     default="",
     metavar="TEXT",
-    help="What names of roles begin with, where the account wants that (default: AWS names them).",
+    help="Prefix of role names, if your account requires one (default: AWS names the roles).",
 )
 FENCES: tuple[Option, ...] = (
-    click.option("--email", default="", metavar="ADDRESS", help="Where the budget alarm writes."),
+    click.option("--email", default="", metavar="ADDRESS", help="Send the budget alarm here."),
     OUTSIDE_EU,
     click.option(
         "--kms-key",
         "kms_keys",
         multiple=True,
         metavar="ARN",
-        help="Key of yours that a bucket encrypts with (default: the buckets are asked).",
+        help="Your KMS key that encrypts a bucket (default: ask the buckets).",
     ),
     click.option(
         "--notify",
         default="",
         metavar="ARN",
-        help="Topic of SNS that is told how the run ended; not on EMR Serverless.",
+        help="Tell this SNS topic how the run ended; not on EMR Serverless.",
     ),
     click.option(
         "--permissions-boundary",
         "boundary",
         default="",
         metavar="ARN",
-        help="Policy that bounds the roles of the job, where the account wants one.",
+        help="Permissions boundary of the job's roles, if your account requires one.",
     ),
     ROLE_PREFIX,
 )
@@ -106,10 +107,10 @@ SUBNETS: Option = click.option(
     "subnets",
     multiple=True,
     metavar="ID",
-    help="Of a network of yours; else the job makes a network of its own.",
+    help="Use this subnet of yours; may be repeated (default: the job makes its own network).",
 )
 KEEP: Option = click.option(
-    "--keep", is_flag=True, help="Leave the stacks and logs; they are tagged."
+    "--keep", is_flag=True, help="Keep the stacks and logs afterwards; they are tagged."
 )
 
 

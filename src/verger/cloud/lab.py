@@ -61,13 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
             _say("Running the notebook.")
             _execute(notebook, store, photos, given.language)
         else:
-            _say(f"STORE has {notebook.name} already: it is opened as it is.")
+            _say(f"STORE already has {notebook.name}: opening it as it is.")
         saved.save()
         # Whoever asked for the notebook made it. Nobody else may read the bucket.
         lab = Lab(folder, given.port, scratch.read(TOKEN_KEY).decode().strip())
         with lab.running():
             scratch.put(READY_KEY, json.dumps({"notebook": notebook.name}).encode())
-            _say(f"JupyterLab answers. It ends after {given.idle_minutes:g} idle minutes.")
+            _say(f"JupyterLab is ready. It shuts down after {given.idle_minutes:g} idle minutes.")
             try:
                 lab.wait(given.idle_minutes * 60, saved)
             finally:

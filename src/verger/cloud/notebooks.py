@@ -85,9 +85,9 @@ def told_cost(plan: Plan, job: Job) -> str:
     an_hour = one.eur_at(60) - one.eur_at(0)
     return (
         f"One server, {one.size} ({one.architecture}): {an_hour:.2f} EUR an hour. The notebook is "
-        f"there after about {clock(one.seconds)} ({one.eur:.2f} EUR). All is switched off after "
+        f"ready after about {clock(one.seconds)} ({one.eur:.2f} EUR). Everything shuts down after "
         f"{job.idle_minutes} idle minutes, and after {clock(job.limit_minutes * 60)} in any case: "
-        f"{one.eur_at(job.limit_minutes):.2f} EUR at most."
+        f"at most {one.eur_at(job.limit_minutes):.2f} EUR."
     )
 
 

@@ -64,7 +64,7 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
     if phase in ("absent", "failed") and ends and dt.datetime.now(dt.UTC) >= ends:
         line += f"; its wall clock ran out at {ends:%H:%M} UTC"
     if job.notebook and phase == "running" and scratch.read(READY_KEY):
-        return State(phase, f"{line}, JupyterLab answers", ends=ends, is_ready=True)
+        return State(phase, f"{line}, JupyterLab is ready", ends=ends, is_ready=True)
     return State(phase, line, ends=ends)
 
 
