@@ -35,9 +35,9 @@ def test_demo(tmp_path: Path) -> None:
     assert len(pd.read_parquet(store / "matrix")) == record["counts"]["embedded"]
     assert "an orchard/store" in ended.out
     (line,) = re.findall(r"(verger identify .*)", ended.out)
-    assert line == "verger identify 'an orchard/store' 'an orchard/new/lemon.jpg'"
-    named = verger("identify", str(store), str(tmp_path / "an orchard" / "new" / "lemon.jpg"))
-    assert "Lemon" in named.out
+    assert line == "verger identify 'an orchard/store' 'an orchard/new/pomegranate.jpg'"
+    named = verger("identify", str(store), str(tmp_path / "an orchard" / "new" / "pomegranate.jpg"))
+    assert "Pomegranate" in named.out
     assert "\x1b" not in ended.out + ended.err
     folders = {photo.parent.parent.name for photo in tmp_path.rglob("*_100.jpg")}
     assert folders == {"Training", "Test"}

@@ -97,6 +97,21 @@ def test_the_snippet_of_the_readme_runs_as_it_is_printed(
     exec(snippet.replace("components=50", "components=5, report=False"), {})  # noqa: S102
 
 
+@pytest.mark.parametrize("page", ["pca.md", "acp.fr.md"])
+def test_pca_is_checked_by_numpy_as_the_page_says(
+    page: str, store: verger.Store, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shutil.move("store", "STORE")
+    exec(snippet, {})  # noqa: S102
+    first, second = capsys.readouterr().out.splitlines()
+    projection = store.record["projection"]
+    assert f"{projection['k']} " in first
+    assert f"{projection['explained_variance']:.2%}" in first
+    assert float(second.split(":")[1]) < 1e-3
+
+
 def test_importing_it_loads_nothing_else() -> None:
     program = "import sys, verger; print([m for m in sys.modules if m.split('.')[0] in 'numpy"
     program += " pyarrow pyspark onnxruntime click'.split()], dir(verger))"

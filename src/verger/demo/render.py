@@ -240,11 +240,11 @@ def render_orchard(
 def render_new(folder: Path) -> list[Path]:
     """Write a photo each of a few varieties, of sides that no orchard shows; return their paths.
 
-    They are 200 x 200 px JPEG files, named by variety: ``lemon.jpg``.
+    They are 200 x 200 px JPEG files, named by variety: ``pomegranate.jpg``.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
-    for name in ("Lemon", "Pomegranate", "Banana", "Strawberry"):
+    for name in ("Pomegranate", "Banana", "Lemon", "Strawberry"):
         path = Path(folder) / f"{name.lower()}.jpg"
         _save(render_photo(name, 7, views=29, size=200), path)
         paths.append(path)
