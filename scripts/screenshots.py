@@ -2,10 +2,11 @@
 
     python scripts/screenshots.py                a demo run in a scratch folder, then the pictures
     python scripts/screenshots.py --store STORE  of a run that is there
+    python scripts/screenshots.py report page    not all: the report's, those of the page, slides
 
 All is real: a run on photos that Verger renders, `verger report`, `verger serve` in Chromium, and
-`verger slides` as LibreOffice shows them. Needs Playwright, Chromium, LibreOffice and Poppler; on
-Debian: apt-get install chromium libreoffice-impress poppler-utils fonts-liberation.
+`verger slides` as LibreOffice shows them. Needs Playwright and Chromium, and for slides LibreOffice
+and Poppler; on Debian: apt-get install chromium libreoffice-impress poppler-utils fonts-liberation.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
 MOST_BYTES = 150_000
+_OF = ("report", "page", "slides")
+_LANGUAGES = (("en-GB", "page.webp"), ("fr-FR", "page-fr.webp"))
 _SHOWN = (4, 6, 7, 8, 9, 10)  # slides, as a sheet of two columns
 _VARIETY, _VIEW, _VIEWS = "Pomegranate", 7, 29  # a side that no photo of the demo shows
 _PATIENCE = 120_000  # milliseconds
@@ -41,10 +44,14 @@ GROUND = (225, 221, 209)
 def main() -> None:
     """Make what is missing, and take the pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("of", nargs="*", help=f"what to take pictures of: {', '.join(_OF)}")
     parser.add_argument("--store", type=Path, help="a STORE; without it, a demo is run")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
     options = parser.parse_args()
-    for program in ("soffice", "pdftoppm"):
+    of = set(options.of or _OF)
+    if unknown := of - set(_OF):
+        parser.error(f"no pictures of {', '.join(sorted(unknown))}: there are {', '.join(_OF)}.")
+    for program in ("soffice", "pdftoppm") if "slides" in of else ():
         if not shutil.which(program):
             sys.exit(f"{program} is missing: the first lines of {__file__} say what is needed.")
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -53,9 +60,10 @@ def main() -> None:
         if store is None:
             _verger("demo", str(Path(scratch) / "demo"))
             store = Path(scratch) / "demo" / "store"
-        for language in ("en", "fr"):
+        for language in ("en", "fr") if "slides" in of else ():
             _slides(store, language, Path(scratch), options.folder)
-        _pages(store, options.folder)
+        if of & {"report", "page"}:
+            _pages(store, options.folder, of)
     for file in sorted(options.folder.glob("*.webp")):
         print(f"{file}: {file.stat().st_size:,} bytes")
 
@@ -97,15 +105,16 @@ def _slides(store: Path, language: str, scratch: Path, folder: Path) -> None:
     _save(sheet, folder / ("slides.webp" if language == "en" else f"slides-{language}.webp"))
 
 
-def _pages(store: Path, folder: Path) -> None:
-    """Look at the report and the page as a person does."""
+def _pages(store: Path, folder: Path, of: set[str]) -> None:
+    """Look at the report, the page, or both as a person does."""
     from playwright.sync_api import sync_playwright
 
     report = Path(_verger("report", str(store)).split("\n")[0])
     with sync_playwright() as driver, served(store) as address:
         browser = driver.chromium.launch(executable_path=found(), args=["--no-sandbox"])
-        _report(browser, report, folder)
-        for language, name in (("en-GB", "page.webp"), ("fr-FR", "page-fr.webp")):
+        if "report" in of:
+            _report(browser, report, folder)
+        for language, name in _LANGUAGES if "page" in of else ():
             _page(browser, address, language, folder / name)
         browser.close()
 

@@ -141,7 +141,6 @@ def test_setting_up_says_what_it_does_and_why_it_failed(wheel: Path, tmp_path: P
         ("serve", "app STORE --output FOLDER"),
         ("slides", "slides STORE"),
         ("notebook", "notebook STORE"),
-        ("map", "report STORE --map neighbours"),
         ("aws", "run s3://bucket/photos STORE"),
         ("aws", "identify s3://bucket/store PHOTO.jpg"),
         ("aws", "cloud check s3://bucket/photos s3://bucket/store"),
@@ -202,12 +201,12 @@ def test_what_is_installed_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("origin", "asked"),
     [
-        ("", "'verger[map]==1.2.3'"),
-        ('{"url": "file:///a%20b/c", "dir_info": {"editable": true}}', "-e '/a b/c[map]'"),
-        ('{"url": "file:///a/c", "dir_info": {}}', "'/a/c[map]'"),
+        ("", "'verger[slides]==1.2.3'"),
+        ('{"url": "file:///a%20b/c", "dir_info": {"editable": true}}', "-e '/a b/c[slides]'"),
+        ('{"url": "file:///a/c", "dir_info": {}}', "'/a/c[slides]'"),
         (
             '{"url": "https://there/verger.whl", "archive_info": {}}',
-            "'verger[map] @ https://there/verger.whl'",
+            "'verger[slides] @ https://there/verger.whl'",
         ),
     ],
 )
@@ -221,4 +220,4 @@ def test_an_extra_comes_from_where_verger_came_from(
             return origin if name == "direct_url.json" else ""
 
     monkeypatch.setattr(metadata, "distribution", lambda _: Installed())
-    assert extras.install_line("map") == f"{sys.executable} -m pip install {asked}"
+    assert extras.install_line("slides") == f"{sys.executable} -m pip install {asked}"

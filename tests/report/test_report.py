@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -302,43 +301,14 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_neighbour_map_keeps_neighbours_together() -> None:
-    rng = np.random.default_rng(0)
-    codes = np.repeat(np.arange(4), 25)
-    rows = (rng.normal(0, 30, (4, 12))[codes] + rng.normal(0, 1, (100, 12))).astype(np.float32)
-    points = positions.by_neighbours(rows).points
-    apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
-    np.fill_diagonal(apart, np.inf)
-    assert (codes[apart.argmin(axis=1)] == codes).mean() > 0.97
-
-
-def test_new_photos_are_placed_on_the_neighbour_map_that_is_there() -> None:
-    rng = np.random.default_rng(0)
-    codes = np.repeat(np.arange(4), 25)
-    rows = (rng.normal(0, 30, (4, 12))[codes] + rng.normal(0, 1, (100, 12))).astype(np.float32)
-    earlier = (rng.normal(0, 30, (4, 2))[codes] + rng.normal(0, 1, (100, 2))).astype(np.float32)
-    new = rng.random(100) < 0.3
-    points = positions.by_earlier_neighbours(
-        rows, np.where(new[:, None], np.nan, earlier).astype(np.float32)
-    ).points
-    np.testing.assert_array_equal(points[~new], earlier[~new])
-    for code in range(4):
-        others = earlier[~new & (codes == code)]
-        mine = points[new & (codes == code)]
-        assert len(mine)
-        assert ((mine >= others.min(axis=0)) & (mine <= others.max(axis=0))).all()
-
-
-@pytest.mark.slow
 def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -> None:
-    """Also where the library that made it is not installed; another photo of a path is new."""
+    """The first report has one; another photo of a path is new."""
     photos = lay(
         tmp_path / "photos",
         {f"{v}/{view}.jpg": jpeg(v, view) for v in VARIETIES[:3] for view in range(VIEWS)},
     )
     settings = RunSettings(engine="process", csv=False)
     run(photos, tmp_path / "store", settings)
-    write_report(tmp_path / "store", positions.NEIGHBOUR_MAP)
 
     def laid() -> dict[str, tuple[float, float]]:
         rows = pq.read_table(tmp_path / "store/report/map.parquet").to_pylist()
@@ -350,9 +320,7 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
     (photos / new).write_bytes(jpeg(VARIETIES[0], 1, quality=80))
     (photos / changed).write_bytes(jpeg(VARIETIES[2], 0, quality=80))
     (photos / VARIETIES[2]).rename(photos / "renamed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "openTSNE", None)
-        run(photos, tmp_path / "store", settings)
+    run(photos, tmp_path / "store", settings)
     is_ = laid()
     was = {path.replace(VARIETIES[2], "renamed"): place for path, place in was.items()}
     assert is_.keys() == was.keys() | {new}
@@ -370,11 +338,28 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
     page.write_bytes(b'<html lang="xx">')
     write_report(tmp_path / "store")
     assert '<html lang="en">' in page.read_text(encoding="utf-8")
-    write_report(tmp_path / "store", "pca")
-    with pytest.raises(KeyError, match="neighbours_x"):
-        laid()
+    for kind in (positions.PCA_MAP, None):  # whoever gave it up is not given it again
+        write_report(tmp_path / "store", kind)
+        with pytest.raises(KeyError, match="neighbours_x"):
+            laid()
     (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
+    assert len(laid()) == len(is_) - 1
+
+
+@pytest.mark.slow
+def test_a_map_of_which_most_is_new_is_laid_out_anew(tmp_path: Path) -> None:
+    photos = [(v, view) for v in VARIETIES[:4] for view in range(VIEWS)]
+    few = {f"{v}/{view}.jpg": jpeg(v, view) for v, view in photos[:8]}
+    store = make_store(lay(tmp_path / "photos", few), tmp_path / "store")
+    write_report(store.root)
+    for until in (17, 35):
+        more = {f"{v}/{view}.jpg": jpeg(v, view) for v, view in photos[:until]}
+        store = make_store(lay(tmp_path / "photos", more), tmp_path / "store")
+        places, again = (build(store, kind).maps[0] for kind in (None, positions.NEIGHBOUR_MAP))
+        assert places.kind == again.kind == positions.NEIGHBOUR_MAP
+        np.testing.assert_array_equal(places.points, again.points)
+        write_report(store.root)
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:

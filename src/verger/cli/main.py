@@ -358,8 +358,8 @@ def serve_command(store: str, **options: Any) -> None:
     "--map",
     "map_kind",
     type=click.Choice(["pca", "neighbours"]),
-    help="How the map is laid out; 'neighbours' (t-SNE) needs the extra `map`. "
-    "[default: as on the page that is there, or pca]",
+    help="'neighbours' (t-SNE) lays the map out anew, 'pca' without neighbours. "
+    "[default: as on the page that is there, with new photos placed on it, or neighbours]",
 )
 @click.option(
     "--language",

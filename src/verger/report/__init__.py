@@ -14,9 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from verger.errors import StoreError
-from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
-from verger.report import drift, positions
+from verger.report import drift
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
@@ -60,16 +59,13 @@ def write_report(
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
-    `map_kind` is one of `positions.MAPS`, or None for a map by neighbours where the page that is
-    there has one; `language` one of `translations.LANGUAGES`, or None for that of the page that is
+    `map_kind` is one of `positions.MAPS`, or None to go on as the page that is there, if any (see
+    `data.build`); `language` one of `translations.LANGUAGES`, or None for that of the page that is
     there; `gathered` is what the run took along, where it has just been. What an earlier report
     left is replaced file by file, each whole or not at all, the page last. Returns where the page
-    is. Raises `StoreError` where STORE has no finished run or cannot be written, and `UsageError`
-    where the neighbour map's library is missing.
+    is. Raises `StoreError` where STORE has no finished run or cannot be written.
     """
     store = Store(store_root)
-    if map_kind == positions.NEIGHBOUR_MAP:
-        need("map", "--map neighbours")
     report = build_report(store, map_kind, gathered)
     name, language = store.place.name, language or language_of(store)
     try:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from verger.embed.card import framing_of
+from verger.machine.blas import on_one_thread
 from verger.machine.folders import scratch_folder
 from verger.photos.reasons import Reason
 from verger.projections.discriminant import KIND, Discriminant, load_discriminant
@@ -25,6 +26,7 @@ from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, find_duplicates
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
 from verger.report.neighbours import (
+    NEIGHBOURS,
     MixedPair,
     Neighbours,
     mixed_pairs,
@@ -34,7 +36,7 @@ from verger.report.neighbours import (
 )
 from verger.report.oddities import Oddity, find_oddities
 from verger.report.outliers import Outliers, find_outliers
-from verger.report.positions import NEIGHBOUR_MAP, Positions
+from verger.report.positions import PCA_MAP, Positions
 from verger.report.reading import (
     Floats,
     Light,
@@ -58,6 +60,7 @@ MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000
 FEW_PHOTOS = 10
 NARROW = 3.0  # long side over short side
+_HELD = 0.5  # of the photos on a map, from which on it goes on
 _PAIRS, _PAIR_EXAMPLES = 12, 3
 _REJECTS_A_REASON = 8
 MOST_GROUPS, MOST_OF_A_GROUP = 48, 4  # of duplicates that are shown
@@ -141,6 +144,9 @@ class Report:
 def build(store: Store, map_kind: str | None = None, gathered: Gathered | None = None) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
+    `map_kind`: `NEIGHBOUR_MAP` lays photos out anew by their neighbours, `PCA_MAP` has no such map.
+    None goes on with that of the report before, if it has one and half of the photos or more are
+    on it; on a first report, and with fewer, photos are laid out anew.
     Raises `StoreError` where there is no finished run in it.
     """
     record = store.whole_run()
@@ -158,12 +164,13 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     q = len(directions)
     features = sample.features
     whole = components_of(features, pca.scale, COMPONENTS)
-    raw = nearest(features)
+    around = nearest(features, max(NEIGHBOURS, positions.PULLING))
+    raw = around.first(NEIGHBOURS)
     reduced = nearest(pca.transform(features))
     judged = judge(whole.rows, codes)
     corrections = Corrections.read(store.place)
     map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
-    earlier = _earlier_neighbours(store, photos, sample.rows[map_rows])
+    earlier = _earlier_neighbours(store, map_kind, photos.contents[sample.rows[map_rows]])
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
     )
@@ -176,7 +183,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         sample=sample,
         codes=codes,
         map_rows=map_rows,
-        maps=_maps(map_kind, pca, model, features[map_rows], earlier),
+        maps=_maps(pca, model, features[map_rows], around.among(map_rows), earlier),
         neighbours=raw,
         separation=_separation(raw, reduced, codes, judged),
         corrected=compare_corrected(reduced, photos, sample.rows, codes, corrections),
@@ -282,29 +289,43 @@ def _are(some: set[str], photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDA
     return np.asarray(pc.is_in(paths, pa.array(sorted(some), pa.string())))
 
 
-def _earlier_neighbours(store: Store, photos: Photos, rows: npt.NDArray[np.int64]) -> Floats:
-    """Return where the map by neighbours of the report before has photos: NaN where it has not."""
-    found = positions.earlier_neighbours(store.place, REPORT)
+def _earlier_neighbours(
+    store: Store, kind: str | None, contents: npt.NDArray[np.uint64]
+) -> Floats | None:
+    """Return where photos are on a map by neighbours before it is made: NaN where they are not yet.
+
+    None where none is to be made: it is given up, now or on the page that is there.
+    """
+    found = positions.earlier_neighbours(store.place, REPORT) if kind is None else {}
+    if kind == PCA_MAP or found is None:
+        return None
     nowhere = (np.nan, np.nan)
-    places = [found.get(content, nowhere) for content in photos.contents[rows].tolist()]
-    return np.array(places, np.float32).reshape(len(rows), 2)
+    places = [found.get(content, nowhere) for content in contents.tolist()]
+    return np.array(places, np.float32).reshape(len(contents), 2)
+
+
+@on_one_thread  # a map begins with it, and is to be the same on any number
+def _projected(pca: PCA, features: Floats) -> Floats:
+    return pca.transform(features)
 
 
 def _maps(
-    kind: str | None,
     pca: PCA,
     model: Discriminant | None,
-    features: npt.NDArray[np.float32],
-    earlier: Floats,
+    features: Floats,
+    near: npt.NDArray[np.int64],
+    earlier: Floats | None,
 ) -> tuple[Positions, ...]:
-    projected = pca.transform(features)
+    projected = _projected(pca, features)
     maps = [positions.by_components(projected)]
     if model is not None and model.k >= 2:
         maps.append(positions.by_labels(model, features))
-    if kind == NEIGHBOUR_MAP:
-        maps.insert(0, positions.by_neighbours(projected))
-    elif kind is None and np.isfinite(earlier).any():
-        maps.insert(0, positions.by_earlier_neighbours(projected, earlier))
+    if earlier is None or not len(features):
+        return tuple(maps)
+    if np.isfinite(earlier).all(axis=1).mean() >= _HELD:
+        maps.insert(0, positions.by_earlier_neighbours(near, projected, earlier))
+    else:
+        maps.insert(0, positions.by_neighbours(near, projected))
     return tuple(maps)
 
 

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from verger.knowledge import group_of, species_of
 from verger.report.data import Report
 
@@ -16,9 +14,7 @@ HUES = 12  # colours that are told apart; the page has as many
 
 def nearest_on_map(report: Report) -> list[list[int]]:
     """Return the nearest photos of each one on the map, of those that are on it, nearest first."""
-    places = np.full(len(report.codes), -1)
-    places[report.map_rows] = np.arange(len(report.map_rows))
-    found = places[report.neighbours.index[report.map_rows]]
+    found = report.neighbours.among(report.map_rows)
     return [[at for at in row if at >= 0] for row in found.tolist()]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from verger.machine.blas import on_one_thread
 from verger.report.reading import Floats, Ints
 
 NEIGHBOURS = 10
@@ -24,11 +25,23 @@ class Neighbours:
     index: Ints
     similarity: Floats
 
+    def first(self, k: int) -> Neighbours:
+        """Return the k nearest of these."""
+        return Neighbours(self.index[:, :k], self.similarity[:, :k])
 
+    def among(self, rows: Ints) -> Ints:
+        """Return those of some rows by their places among these rows, (r, k); -1 for others."""
+        places = np.full(len(self.index), -1)
+        places[rows] = np.arange(len(rows))
+        return np.asarray(places[self.index[rows]])
+
+
+@on_one_thread
 def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
     """Find by cosine the k nearest others of each row (m, d), exactly; fewer where m ≤ k.
 
-    A block of rows is compared with another once, for the rows of both.
+    A block of rows is compared with another once, for the rows of both. On one thread, so that
+    those which lie equally near are the same whatever the number of cores; choosing takes as long.
     """
     m = len(rows)
     k = max(min(k, m - 1), 0)

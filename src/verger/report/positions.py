@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from verger.projections.discriminant import Discriminant
-from verger.report.reading import Floats
+from verger.report.reading import Floats, Ints
+from verger.report.tsne import lay_out, settle
 from verger.storage.place import Place
 
 PCA_MAP, LABEL_MAP, NEIGHBOUR_MAP = "pca", "labels", "neighbours"
 MAPS = (PCA_MAP, NEIGHBOUR_MAP)
 MAP = "map.parquet"
+PULLING = 15  # neighbours of a photo that pull it
 _FEWEST = _NEAREST = 10
 _COMPONENTS = 50
 
@@ -38,31 +40,24 @@ def by_labels(model: Discriminant, features: Floats) -> Positions:
     return Positions(LABEL_MAP, _two(model.transform(features)))
 
 
-def by_neighbours(projected: Floats, seed: int = 0) -> Positions:
-    """Lay photos out so that neighbours stay neighbours, by t-SNE on the first components.
+def by_neighbours(near: Ints, projected: Floats) -> Positions:
+    """Lay photos out so that neighbours stay neighbours, by t-SNE from the first two components.
 
-    See L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", JMLR 9, 2008; openTSNE is
-    P. G. Poličar, M. Stražar and B. Zupan, JSS 109, 2024. Fewer than 10 photos keep their
+    near: int64 (p, k), of each photo the nearest others on the map, nearest first; -1 for others
+    At most `PULLING` and a third of the photos pull each; fewer than 10 photos keep their
     components. Distances between groups mean nothing here.
     """
-    from openTSNE import TSNE
-
-    if len(projected) < _FEWEST:
+    if len(near) < _FEWEST:
         return Positions(NEIGHBOUR_MAP, _two(projected))
-    perplexity = min(30.0, (len(projected) - 1) / 3)
-    model = TSNE(
-        perplexity=perplexity, metric="euclidean", n_jobs=-1, random_state=seed, verbose=False
-    )
-    points = np.asarray(model.fit(projected[:, :_COMPONENTS].astype(np.float64)))
-    return Positions(NEIGHBOUR_MAP, points.astype(np.float32))
+    return Positions(NEIGHBOUR_MAP, lay_out(_pulling(near), _two(projected)))
 
 
-def by_earlier_neighbours(projected: Floats, earlier: Floats) -> Positions:
+def by_earlier_neighbours(near: Ints, projected: Floats, earlier: Floats) -> Positions:
     """Leave photos where an earlier map by neighbours had them, and place the others among them.
 
     earlier: float32 (p, 2); NaN for a photo that it did not have
-    Such a photo lies at the median of those nearest to it, as openTSNE begins to place points on a
-    map that is there: P. G. Poličar, M. Stražar and B. Zupan, "Embedding to reference t-SNE space
+    Such a photo begins at the median of those nearest to it, and finds its place from there while
+    the others stay: P. G. Poličar, M. Stražar and B. Zupan, "Embedding to reference t-SNE space
     addresses batch effects in single-cell classification", Machine Learning 112, 2023.
     """
     known = np.isfinite(earlier).all(axis=1)
@@ -70,20 +65,33 @@ def by_earlier_neighbours(projected: Floats, earlier: Floats) -> Positions:
     rows = projected[:, :_COMPONENTS].astype(np.float64)
     there, laid = rows[known], earlier[known]
     squares, k = (there**2).sum(axis=1), min(_NEAREST, len(there))
-    for at in np.flatnonzero(~known):
+    for at in np.flatnonzero(~known).tolist():
         nearest = np.argpartition(squares - 2 * there @ rows[at], k - 1)[:k]
         points[at] = np.median(laid[nearest], axis=0)
+    new = np.asarray(~known)
+    if new.any() and len(near) >= _FEWEST:
+        points = settle(_pulling(near), points, new)
     return Positions(NEIGHBOUR_MAP, points)
 
 
-def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, float]]:
-    """Read where a report's map by neighbours has each content; nothing where it has none."""
+def _pulling(near: Ints) -> Ints:
+    """Take the neighbours that pull each of at least 10 photos."""
+    return near[:, : min(PULLING, len(near) // 3)]
+
+
+def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, float]] | None:
+    """Read where the map of the report that is there has each content by its neighbours.
+
+    Nothing where no report is there or can be read; None where its map has no such layout.
+    """
     columns = ["content", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
     try:
-        table = pq.read_table(io.BytesIO(place.read(f"{folder}/{MAP}")), columns=columns)
-        contents, x, y = (table[name].to_pylist() for name in columns)
+        file = pq.ParquetFile(io.BytesIO(place.read(f"{folder}/{MAP}")))
+        if not {*columns} <= {*file.schema_arrow.names}:
+            return None
+        contents, x, y = (one.to_pylist() for one in file.read(columns).select(columns).columns)
         return {int(one): (float(a), float(b)) for one, a, b in zip(contents, x, y, strict=True)}
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+    except (OSError, ValueError, TypeError, pa.ArrowException):
         return {}
 
 
