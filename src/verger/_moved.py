@@ -22,7 +22,7 @@ MODULES = {
     "backbones": "embed",
     "backbones.backbone": "embed.backbone",
     "backbones.card": "embed.card",
-    "buckets": "storage.bucket storage.bucket_listing",
+    "buckets": "storage.bucket storage.bucket_source storage.bucket_listing",
     "cli.app": "cli.static_app",
     "cloud.commands": "cli.cloud",
     "cloud.job_commands": "cli.cloud_jobs",

@@ -5,114 +5,36 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import os
-import re
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import (
-    BaseError,
-    GenericError,
-    InvalidPathError,
-    PermissionDeniedError,
-    PreconditionError,
-)
+from obstore.exceptions import PreconditionError
 
-from verger.errors import PhotosError, VergerError
-from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
-from verger.photos.address import Address
-from verger.photos.labels import Labeller
-from verger.photos.references import PhotoRef
-from verger.photos.selection import Selection
 from verger.storage import limits
-from verger.storage.bucket_client import Client
-from verger.storage.bucket_errors import as_obstore_has_it, is_denied, is_of_the_place, meaning
-from verger.storage.bucket_listing import (
-    LISTED,
-    Listed,
-    level_of,
-    objects_of,
-    pages_of,
-    refs_of_objects,
-    walk,
-)
+from verger.storage.bucket_listing import level_of, objects_of, pages_of
+from verger.storage.bucket_source import BucketSource
 from verger.storage.checksum import Content
 from verger.storage.lock import Lock
-from verger.storage.sorting import Hear, counted, ignore
-from verger.storage.sorting import in_order as by_path
 
 if TYPE_CHECKING:
     from verger.storage.place import Lease, Source
 
-SCHEMES = ("s3", "gs", "az")
 _SHA256 = "sha256"  # what an object is sent with, and keeps where it is copied
-_PASSED_ON = ("AWS_", "GOOGLE_", "AZURE_")  # settings of the environment that workers are given
-_OF_ONE_MACHINE = "AWS_CONTAINER_"  # where it asks for its credentials, and a token that is secret
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket(Client):
+class Bucket(BucketSource):
     """A prefix of a bucket, as a place."""
-
-    folder: ClassVar = None
-    reads_at_once: ClassVar = limits.BUCKET_AT_ONCE
-    streams: ClassVar = False
-
-    @classmethod
-    def of(cls, url: str, error: type[VergerError]) -> Bucket:
-        """Take a URL as a user writes it. Raises `error` if it names no bucket.
-
-        Raises `UsageError` where the client of AWS is not installed, which finds credentials.
-        """
-        at = Address.of(url.rstrip("/"))
-        names = at.path.split("/") if at.path else []
-        shown = repr(re.sub(r"//[^/]*@", "//…@", url))  # what stands there may be a secret
-        if at.scheme not in SCHEMES or not re.fullmatch(r"[\w.-]+", at.host):
-            raise error(f"{shown} names no bucket.", hint="Write s3://bucket/folder.")
-        if any(name in ("", ".", "..") or re.search(r"[\0-\x1f\x7f?#]", name) for name in names):
-            raise error(
-                f"{shown} names no folder that can be used.",
-                hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
-            )
-        if at.scheme == "s3":
-            need("aws", "s3://")
-        settings = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(_PASSED_ON) and not name.startswith(_OF_ONE_MACHINE)
-        }
-        return cls(f"{at.scheme}://{at.rest}", error, tuple(sorted(settings.items())))
-
-    @property
-    def name(self) -> str:
-        """The last part of the path, or the bucket's name."""
-        return Address.of(self.url).name
-
-    def absolute(self) -> Bucket:
-        """Return itself: a URL is the same everywhere."""
-        return self
 
     def holds(self, other: Source) -> bool:
         """Say whether another place is this one or lies in it."""
         return other.folder is None and f"{other}/".startswith(f"{self.url}/")
-
-    def read(self, path: str) -> bytes:
-        """Return all of an object."""
-        with self.told(path):
-            try:
-                return self._read(path)
-            except (GenericError, PermissionDeniedError) as error:
-                # One photo that cannot be had costs no other. Of a STORE, every file counts.
-                whole = self.error is not PhotosError or is_of_the_place(error)
-                if whole or is_denied(error) or not self._lists():
-                    raise
-                raise OSError(errno.EIO, meaning(error), f"{self.url}/{path}") from None
 
     def open(self, path: str) -> Any:
         """Open an object for reading; it can seek."""
@@ -152,7 +74,7 @@ class Bucket(Client):
             for page in pages_of(self, path):
                 names = [entry["path"] for entry in page]
                 self.again(partial(obstore.delete, self.store, names))
-            if self._has(path):
+            if self.has(path):
                 self.again(lambda: obstore.delete(self.store, path))
 
     def delete_files(self, paths: list[str]) -> None:
@@ -176,7 +98,7 @@ class Bucket(Client):
             except FileNotFoundError:
                 return True
             except PreconditionError:
-                return not self._has(path)
+                return not self.has(path)
         return True
 
     def content(self, path: str) -> Content:
@@ -185,11 +107,6 @@ class Bucket(Client):
             found = self.again(lambda: obstore.get(self.store, path, options={"head": True}))
         said = found.attributes.get(_SHA256)
         return Content(int(found.meta["size"]), None if said is None else str(said))
-
-    def exists(self, path: str) -> bool:
-        """Say whether there is such an object."""
-        with self.told(path):
-            return self._has(path)
 
     def files(self, folder: str, suffix: str = "") -> list[str]:
         """Return the paths of the objects right in a folder, in order."""
@@ -226,16 +143,6 @@ class Bucket(Client):
         with self.told(""):
             return None if next(objects_of("", pages_of(self, "")), None) is None else False
 
-    def walk(self, hear: Hear = ignore, *, in_order: bool = True) -> Iterator[Listed]:
-        """List all objects, page by page, several folders at once.
-
-        Some servers list in another order than that of paths (`a/1` before `a b`, as folders on a
-        disk), so what comes is sorted: in memory, or by way of the disk where it is long.
-        """
-        with self.told(""), closing(walk(self, "")) as found:
-            objects = counted(found, hear)
-            yield from by_path(objects, Listed, LISTED) if in_order else objects
-
     @contextmanager
     def lock(self, path: str) -> Iterator[Lease]:
         """Hold a lock: an object that is renewed as long as this process lives.
@@ -250,45 +157,6 @@ class Bucket(Client):
             yield held
         finally:
             held.release()
-
-    def _read(self, path: str) -> bytes:
-        try:
-            return self.again(lambda: bytes(obstore.get(self.store, path).bytes()))
-        except (InvalidPathError, ValueError):
-            if self.scheme != "s3":
-                raise
-            client, bucket, base = self.plain()
-            with as_obstore_has_it():
-                return bytes(client.get_object(Bucket=bucket, Key=base + path)["Body"].read())
-
-    def _lists(self) -> bool:
-        """Say whether the place answers, though one object of it cannot be had."""
-        try:
-            next(pages_of(self, ""), None)
-        except BaseError:
-            return False
-        return True
-
-    def _has(self, path: str) -> bool:
-        try:
-            obstore.head(self.store, path)
-        except FileNotFoundError:
-            return False
-        except (InvalidPathError, ValueError):
-            return True  # listed, if under a key that this client has no notation for
-        return True
-
-    def list(
-        self,
-        labeller: Labeller,
-        hear: Hear = ignore,
-        *,
-        selection: Selection | None = None,
-        in_order: bool = True,
-    ) -> Generator[PhotoRef, None, None]:
-        """List the photos: see `walk`."""
-        objects = self.walk(hear, in_order=in_order)
-        yield from refs_of_objects(objects, labeller, selection or Selection(), self.exists)
 
 
 class _Object(io.RawIOBase):

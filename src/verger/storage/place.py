@@ -175,11 +175,12 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
     at = Address.of(where)
     if at.file is not None:
         return LocalPlace(at.file)
-    from verger.storage import bucket
+    from verger.storage.bucket import Bucket
+    from verger.storage.bucket_source import SCHEMES
 
-    if at.scheme in bucket.SCHEMES:
-        return bucket.Bucket.of(str(where), error)
-    known = [f"{name}://" for name in bucket.SCHEMES]
+    if at.scheme in SCHEMES:
+        return Bucket.of(str(where), error)
+    known = [f"{name}://" for name in SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
 
