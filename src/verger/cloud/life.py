@@ -154,7 +154,11 @@ class Life:
             stack.delete(self.aws, name, self.reporter, self.sleep)
 
     def _delete_base_stack(self, job: str) -> None:
-        """Empty the scratch bucket, and delete it; a cluster's logs may still come meanwhile."""
+        """Empty the scratch bucket, and delete it; a cluster's logs may still come meanwhile.
+
+        It is no request that is repeated, as `storage.retry` does, but the emptying: on this
+        object's clock, and as long as logs take to come.
+        """
         scratch = self.scratch(job)
         for tries_left in reversed(range(_TRIES)):
             if deleted := scratch.empty():

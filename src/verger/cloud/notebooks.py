@@ -20,6 +20,7 @@ from verger.cloud.rates import FEATURE_BYTES
 from verger.cloud.runs import job_of
 from verger.embed.card import views_of
 from verger.errors import PhotosError, StoreError
+from verger.photos.address import Address
 from verger.photos.references import EXTENSIONS
 
 DEFAULT_MINUTES = 480
@@ -30,7 +31,7 @@ _STORE_BYTES = 3 * FEATURE_BYTES  # a photo's: in STORE, and again in what the n
 def photos_of(aws: Aws, store: str) -> str:
     """Return where the run in a STORE found its photos. Raises `PhotosError` if not in S3."""
     photos = str(record_of(aws, store).get("photos", ""))
-    if not photos.startswith(("s3://", "s3a://")):
+    if Address.of(photos).scheme != "s3":
         raise PhotosError(
             f"{store}: its run found the photos in {photos or 'no place that it names'}.",
             hint="Say where in S3 they are: --photos s3://BUCKET/folder.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 
-from verger.storage.place import address_of
+from verger.photos.address import Address
 
 
 class Objects:
@@ -17,7 +17,7 @@ class Objects:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._bucket, _, self._prefix = address_of(f"{self.url}/")[1].partition("/")
+        _, self._bucket, self._prefix, _ = Address.of(f"{self.url}/")
         self._client = boto3.client("s3")
 
     def read(self, name: str) -> bytes:

@@ -141,12 +141,6 @@ class Place(Source, Protocol):
         """Name the place so that a process in another folder finds it."""
 
 
-def address_of(where: str | Path) -> tuple[str, str]:
-    """Return the scheme of a path or a URL, and what follows it: of a path, `file` and itself."""
-    at = Address.of(where)
-    return at.scheme, at.rest
-
-
 def source_of(where: str | Path) -> Source:
     """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
     if Address.of(where).scheme in WEB:
