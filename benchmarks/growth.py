@@ -238,7 +238,7 @@ Made by `python -m benchmarks.growth`, on {count:,} photos.
 
 Seconds by stage, of the first run and of that with 1% new: {stages}. The report is made
 after these, and is most of what is left. The embedding and the moments that the projections are
-fitted to are of what is new, and the rehearsal is kept; the matrix, the gallery and the report are
+fitted to are of what is new, and the validation is kept; the matrix, the gallery and the report are
 of all photos, so that a second run leaves what one run over all of them would.
 
 Times of whole commands are medians of three for a run with nothing new and for a bare session

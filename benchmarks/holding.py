@@ -3,7 +3,7 @@
     --rows 1000000    generated photos of 1,280 features, 5 kB each on the disk
     --days 2          days on each of which 1% are added, once in either way
 
-Timed is what follows the network: fit, matrix, gallery with its rehearsal, publication; in threads
+Timed is what follows the network: fit, matrix, gallery with its validation, publication; in threads
 of one process, without CSV and report. A run of 500,000 rows or more replaces
 benchmarks/holding.md, a smaller one is only printed.
 """

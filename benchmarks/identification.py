@@ -5,7 +5,7 @@ each way of naming is tried twice: on QUERIES, and by hiding occasions of GALLER
 GALLERY looked at (the photos of each label are cut in two along their main direction of variation,
 and each half is named by the other). Choose by the second; the first is what it comes to.
 
-Then what a rehearsal on GALLERY says of its own photos, and with `--crops` what it gives to embed
+Then what a validation on GALLERY says of its own photos, and with `--crops` what it gives to embed
 three crops of each photo (as the backbone's card says, the whole square, and closer).
 
 `--look-up N` only times the look-up among N photos drawn at random, in 100 dimensions.
@@ -25,7 +25,7 @@ from verger.embed import open_backbone
 from verger.gallery.evaluate import auroc
 from verger.gallery.evidence import ABSENT, NEIGHBOURS, label_means, nearest_by_label, nearest_rows
 from verger.gallery.fitting import calibrate, calibration_error
-from verger.gallery.rehearsal import rehearse
+from verger.gallery.validation import validate
 from verger.knowledge import group_of
 from verger.photos.decode import Framing, decode
 from verger.photos.labels import labeller_from
@@ -62,7 +62,7 @@ def main() -> None:
         for way, (labels, species) in apart.items():
             hidden = np.mean([half[way][0] for half in halves])
             print(f"| {name} | {way[0]} | {way[1]} | {labels:.1%} | {species:.1%} | {hidden:.1%} |")
-    _rehearsed(*gallery)
+    _validated(*gallery)
     if options.crops:
         _crops(options.folders[0], options.folders[1])
 
@@ -73,13 +73,13 @@ _PREPARED: dict[str, Callable[[npt.NDArray[np.float32]], Rows]] = {
 }
 
 
-def _rehearsed(features: npt.NDArray[np.float32], labels: Labels) -> None:
+def _validated(features: npt.NDArray[np.float32], labels: Labels) -> None:
     """Print what held-out photos of the gallery say of the calibration."""
     names, ids = np.unique(labels, return_inverse=True)
     species, groups = np.unique([str(group_of(n) or n) for n in names], return_inverse=True)
-    held = rehearse(features, ids, groups, DEFAULT_SHRINKAGE)
+    held = validate(features, ids, groups, DEFAULT_SHRINKAGE)
     if held is None:
-        print("\nToo few photos to rehearse on.")
+        print("\nToo few photos to validate on.")
         return
     fitted = calibrate(held)
     shares, familiar = fitted.shares(held.evidence), fitted.familiarities(held.evidence)
@@ -87,7 +87,7 @@ def _rehearsed(features: npt.NDArray[np.float32], labels: Labels) -> None:
     error = calibration_error(shares.max(axis=1)[held.seen], right[held.seen])
     own = held.groups[held.labels][:, None] == held.groups[None, :]
     relative = ((held.evidence.means > ABSENT) & own).any(axis=1)
-    print(f"\nRehearsed on {len(right):,} held-out photos of {len(species)} species:")
+    print(f"\nValidated on {len(right):,} held-out photos of {len(species)} species:")
     print(f"- of labels that were there: {right[held.seen].mean():.1%} right, error {error:.3f}")
     for what, which in (("varieties", ~held.seen & relative), ("species", ~held.seen & ~relative)):
         if which.any():

@@ -11,7 +11,7 @@ run of ten million replaces benchmarks/millions.md; a smaller one is only printe
     listing     a bucket's names, which come with the last folder first, brought into order of path
     comparing   the same names in order, beside a STORE that knows them but for 1%, which are new
     first run   all names are new: listed in order, and written down as what is to be embedded
-    cutting     what was written down, cut into the spans of tasks for 64 cores
+    cutting     what was written down, cut into the splits of tasks for 64 cores
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from verger.storage.folder import LocalPlace
 from verger.storage.sorting import in_order
 from verger.store.inventory import OrderBook, compare, known_photos, sizes_of
 from verger.store.tables import TableWriter
-from verger.tasks.spans import cut
+from verger.tasks.splits import cut
 
 A_FOLDER, A_FILE, CORES, NEW = 1_000, 4_000, 64, 100
 WHEN = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)

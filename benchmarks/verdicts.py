@@ -3,7 +3,7 @@
 The photos of each label are cut into occasions of look-alikes, and whole occasions are held out, a
 quarter of them in each of four rounds; besides, in each round a tenth of the labels is held out
 altogether, so that one photo in ten shows what the gallery lacks. The others become a gallery, as
-a run makes it, with a rehearsal of its own. Whatever is chosen, is chosen by that rehearsal: the
+a run makes it, with a validation of its own. Whatever is chosen, is chosen by that validation: the
 photos held out here are only asked about.
 """
 
@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from benchmarks.rehearsals import build, labelled
+from benchmarks.validations import build, labelled
 from verger.gallery import Gallery, Verdict
 from verger.gallery.evaluate import Case, outcome, truth_of
 from verger.gallery.fitting import calibration_error
-from verger.gallery.rehearsal import FOLDS, folds_of
+from verger.gallery.validation import FOLDS, folds_of
 from verger.projections.moments import root_unit
 from verger.store.blocks import matrix
 

@@ -82,7 +82,7 @@ MODULES = {
     "spark.memory": "spark.java_memory",
     "spark.packing": "spark.moment_chunks",
     "spark.reduction": "tasks.reduction",
-    "spark.spans": "tasks.spans",
+    "spark.spans": "tasks.splits",
     "spark.telling": "spark.task_progress",
     "spark.workers": "spark.executors",
     "storage.objects": "storage.bucket_listing",

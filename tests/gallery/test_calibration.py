@@ -20,7 +20,7 @@ from verger.gallery.fitting import (
     least_for,
 )
 from verger.gallery.odds import Honest, Trust, by_group, rescaled
-from verger.gallery.rehearsal import rehearse
+from verger.gallery.validation import validate
 from verger.projections.discriminant import fit_discriminant
 from verger.projections.moments import Moments, root_unit, unit_length
 
@@ -86,11 +86,11 @@ def test_groups_add_up() -> None:
     np.testing.assert_allclose(by_group(shares, np.array([1, 0, 1])), [[0.2, 0.8]])
 
 
-def test_a_rehearsal_tells_how_often_new_photos_will_be_named_right() -> None:
+def test_a_validation_tells_how_often_new_photos_will_be_named_right() -> None:
     labels = [label for _ in range(40) for label in LABELS]
     ids = np.array([LABELS.index(label) for label in labels])
     groups = np.array([0, 0, 0, 1, 2, 3, 4])
-    held = rehearse(features_of(list(labels)), ids, groups, 0.3)
+    held = validate(features_of(list(labels)), ids, groups, 0.3)
     assert held is not None
     assert set(held.labels.tolist()) == set(range(7))
     assert (~held.seen).any()
@@ -160,7 +160,7 @@ def test_what_a_gallery_of_before_says_is_read() -> None:
 def test_rounds_at_once_come_to_the_same() -> None:
     labels = [label for _ in range(24) for label in LABELS]
     rows, ids = features_of(labels), np.array([LABELS.index(label) for label in labels])
-    one, two = (rehearse(rows, ids, np.arange(len(LABELS)), 0.3, threads=n) for n in (1, 3))
+    one, two = (validate(rows, ids, np.arange(len(LABELS)), 0.3, threads=n) for n in (1, 3))
     assert one is not None
     assert two is not None
     assert_same = np.testing.assert_array_equal
@@ -170,12 +170,12 @@ def test_rounds_at_once_come_to_the_same() -> None:
         assert_same(ours, theirs)
 
 
-def test_a_rehearsal_projects_photos_as_the_gallery_does() -> None:
+def test_a_validation_projects_photos_as_the_gallery_does() -> None:
     """Prepared rows that go through `transform` are prepared twice: the wrong space, in silence."""
     labels = [label for _ in range(24) for label in LABELS]
     ids = np.array([LABELS.index(label) for label in labels])
     rows = features_of(list(labels))
-    held = rehearse(rows, ids, np.arange(len(LABELS)), 0.3)
+    held = validate(rows, ids, np.arange(len(LABELS)), 0.3)
     assert held is not None
     hidden = ids % 4 == 0  # the first of the rounds that hide labels, after each photo's own turn
     shown = [label for label, gone in zip(labels, hidden, strict=True) if not gone]
@@ -189,16 +189,16 @@ def test_a_rehearsal_projects_photos_as_the_gallery_does() -> None:
     assert held.seen[: len(rows)].all()
 
 
-def test_too_few_photos_are_not_rehearsed() -> None:
+def test_too_few_photos_are_not_validated() -> None:
     ids = np.repeat([0, 1, 2], 20)
     rows = np.abs(RNG.normal(size=(60, 5))).astype(np.float32)
-    assert rehearse(rows, ids, np.arange(3), 0.3) is None
-    assert rehearse(np.tile(rows, (4, 1)), np.repeat([0, 1], 120), np.arange(2), 0.3) is None
+    assert validate(rows, ids, np.arange(3), 0.3) is None
+    assert validate(np.tile(rows, (4, 1)), np.repeat([0, 1], 120), np.arange(2), 0.3) is None
 
 
 def test_photos_that_are_all_alike_do_no_harm() -> None:
     ids = np.repeat(np.arange(4), 30)
-    held = rehearse(np.ones((120, 5), np.float32), ids, np.arange(4), 0.3)
+    held = validate(np.ones((120, 5), np.float32), ids, np.arange(4), 0.3)
     assert held is not None
     assert np.isfinite(calibrate(held).scores(held.evidence)[:, :1]).all()
 

@@ -187,7 +187,7 @@ def test_some_photos_without_a_label_are_evidence_and_no_label(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("labels", [["Lemon"] * 5, ["Lemon", "Plum"] * 2, ["Lemon"]])
-def test_small_galleries_answer_without_a_rehearsal(
+def test_small_galleries_answer_without_a_validation(
     labels: list[str | None], tmp_path: Path
 ) -> None:
     rows = features_of(labels)

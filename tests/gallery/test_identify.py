@@ -257,5 +257,5 @@ def test_measures_of_answers_that_are_known() -> None:
 
 
 @pytest.mark.slow
-def test_the_gallery_of_the_run_is_rehearsed(made: tuple[Path, Path]) -> None:
+def test_the_gallery_of_the_run_is_validated(made: tuple[Path, Path]) -> None:
     assert Gallery.open(made[1]).calibration.photos > 100

@@ -34,12 +34,12 @@ def test_findings_are_those_of_one_run(
 ) -> None:
     """Photos come in three parts, not in order of path; some go, and some get another label.
 
-    The same where they are too many to look at each, and to rehearse on each.
+    The same where they are too many to look at each, and to validate on each.
     """
     if sampled:
         monkeypatch.setattr(data, "MOST_LOOKED_AT", 60)
         monkeypatch.setattr(data, "MOST_ON_MAP", 30)
-        monkeypatch.setattr(build, "REHEARSED", 110)
+        monkeypatch.setattr(build, "VALIDATED", 110)
     photos = {
         f"{variety}/{view}.jpg": jpeg(variety, view)
         for variety in VARIETIES[:18:2]

@@ -19,7 +19,7 @@ _RUN = """
 import json, sys
 from verger.progress import Silent
 from verger.settings import RunSettings
-from verger.gallery.build import Rehearsal
+from verger.gallery.build import Validation
 from verger.spark import executors, session
 
 session.memory_available = lambda: 950 * 2**20
@@ -34,11 +34,11 @@ def noted(spark):
                 reuse=conf.get("spark.python.worker.reuse"))
     return versions(spark)
 session.versions = noted
-calibration = Rehearsal.calibration
+calibration = Validation.calibration
 def alone(*given):
     seen["beside"] = session.running_session() is not None
     return calibration(*given)
-Rehearsal.calibration = alone
+Validation.calibration = alone
 record = run(sys.argv[1], sys.argv[2], RunSettings(engine="spark")).record
 print(json.dumps([seen, record["counts"]["embedded"]]))
 """
@@ -55,7 +55,7 @@ def test_a_machine_of_one_gigabyte(orchard: Path, tmp_path: Path) -> None:
     assert embedded == 30
     assert (seen["cores"], seen["reuse"]) == (1, "false")
     assert seen["beside"] is False, (
-        "a rehearsal takes 350 MB, for which there is no room beside Java"
+        "a validation takes 350 MB, for which there is no room beside Java"
     )
     assert 150 < seen["heap"] <= 224
     paths = [pq.read_table(store / name, columns=["path"])["path"].to_pylist()

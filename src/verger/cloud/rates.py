@@ -51,7 +51,7 @@ START_SECONDS: dict[Platform, float] = {"ec2": 60 + 120, "emr": 420 + 120, "serv
 # Assumed: one stream from S3, and putting one file into its place there.
 STREAM_BYTES_A_SECOND = 80e6
 PLACE_SECONDS = 0.2
-# A task embeds at most so many photos, into one file (`tasks/spans.py`).
+# A task embeds at most so many photos, into one file (`tasks/splits.py`).
 PHOTOS_A_FILE = 4_000
 # Measured: what a job is sent of Verger, and the requests that this takes the first time: parts of
 # 8 MB, and a copy of each file. What was sent before is copied alone (`cache.py`).

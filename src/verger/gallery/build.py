@@ -1,6 +1,6 @@
 """Building a gallery from what was gathered of the features of a run.
 
-The features themselves are not read here, but for those of the photos that are rehearsed on.
+The features themselves are not read here, but for those of the photos that are validated on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from verger.gallery.files import paths_schema, read_header, write_header
 from verger.gallery.fitting import calibrate
 from verger.gallery.gallery import at_hand
 from verger.gallery.projector import Projector, open_projector
-from verger.gallery.rehearsal import rehearse
+from verger.gallery.validation import validate
 from verger.knowledge import group_of
 from verger.machine.blas import on_one_thread
 from verger.machine.folders import scratch_folder
@@ -43,9 +43,9 @@ from verger.store.tables import ROWS_A_GROUP, Table, batches
 Vectored = tuple[Ints, Floats]
 
 _ROWS_A_BLOCK = 65_536
-REHEARSED = 6_000  # photos at most: the features of these are held in memory at once
-NOT_REHEARSED = (
-    "Too few photos a label to rehearse on: the confidences of `verger identify` are not "
+VALIDATED = 6_000  # photos at most: the features of these are held in memory at once
+NOT_VALIDATED = (
+    "Too few photos a label to validate on: the confidences of `verger identify` are not "
     "calibrated (it takes a hundred photos, of three labels or more)."
 )
 
@@ -72,8 +72,8 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """The photos to rehearse on, as evenly over labels as they allow.
+class Validation:
+    """The photos to validate on, as evenly over labels as they allow.
 
     rows, label_ids: int64 (m,), where each stands in the table, and its label
     groups:          int64 (L,), the group of each label
@@ -86,7 +86,9 @@ class Rehearsal:
     shrinkage: float
 
     @classmethod
-    def of(cls, labels: Labels, projector: Projector, keys: Callable[[], Keys]) -> Rehearsal | None:
+    def of(
+        cls, labels: Labels, projector: Projector, keys: Callable[[], Keys]
+    ) -> Validation | None:
         """Choose them. None where there is nothing to calibrate: confidences need labels.
 
         `keys` gives the numbers by which samples of all photos are drawn; see `stratified`.
@@ -96,7 +98,7 @@ class Rehearsal:
         groups = groups_of_labels(labels)
         numbers = {group: number for number, group in enumerate(sorted(set(groups)))}
         known = np.flatnonzero(labels.codes >= 0)
-        rows = known[stratified(labels.codes[known], REHEARSED, lambda: keys()[known])]
+        rows = known[stratified(labels.codes[known], VALIDATED, lambda: keys()[known])]
         ids = np.array([numbers[group] for group in groups], dtype=np.int64)
         return cls(rows, labels.codes[rows], ids, projector.width, projector.model.shrinkage)
 
@@ -104,15 +106,15 @@ class Rehearsal:
     def calibration(
         self, gathered: Gathered, paths: pa.ChunkedArray, threads: int = 1
     ) -> Calibration | None:
-        """Rehearse, and fit to what came of it; None where there are too few photos.
+        """Validate, and fit to what came of it; None where there are too few photos.
 
         `paths` are those of all photos, in the order of the table.
         """
-        # By path, else a STORE that grew would rehearse otherwise.
+        # By path, else a STORE that grew would validate otherwise.
         order = np.asarray(pc.sort_indices(paths.take(pa.array(self.rows))))
         features = gathered.features(self.rows, self.width)[order]
         ids = self.label_ids[order]
-        held = rehearse(features, ids, self.groups, self.shrinkage, threads=threads)
+        held = validate(features, ids, self.groups, self.shrinkage, threads=threads)
         return None if held is None else calibrate(held)
 
 
@@ -128,10 +130,10 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
         features = Table(place, place.files(features.name, ".parquet"))
     projector, groups = open_projector(projection), groups_of(features)
     labels = labels_of(features)
-    rehearsal = Rehearsal.of(labels, projector, lambda: keys_of(features.column("path")))
+    validation = Validation.of(labels, projector, lambda: keys_of(features.column("path")))
     sums = np.zeros((len(labels.names), projector.width))
     with scratch_folder() as scratch:
-        rows = rehearsal.rows if rehearsal else np.zeros(0, np.int64)
+        rows = validation.rows if validation else np.zeros(0, np.int64)
         gathering = Gathering(LocalPlace(scratch), (Vectors(projector),), rows, ("features",))
         with gathering.into("light", "heavy") as take:
             read = reader(features, gathering.columns)
@@ -141,9 +143,9 @@ def build_gallery(features: Table | Path, projection: Path, out: Path) -> dict[s
                 add_by_label(sums, prepared, labels.codes[at])
         gathered = Gathered(gathering.place, len(labels.codes), ["light"], ["heavy"])
         paths = gathered.in_order("path")
-        calibration = rehearsal.calibration(gathered, paths) if rehearsal else None
+        calibration = validation.calibration(gathered, paths) if validation else None
         tables = dict(zip(features.files, rows_of_files(groups, len(features.files)), strict=True))
-        notes = [NOT_REHEARSED] if rehearsal and calibration is None else []
+        notes = [NOT_VALIDATED] if validation and calibration is None else []
         vectors = gathered_vectors(gathered, projector)
         made = write_gallery(out, paths, vectors, tables, labels, sums, projector, calibration)
     return made | {"notes": notes}
@@ -165,7 +167,7 @@ def write_gallery(
     vectors:     where some photos stand in it, and the vectors of these: all, in any order
     tables:      the files of features, and their rows
     likenesses:  float64 (L, d), the direction of each label's features, after `root_unit`
-    calibration: what a rehearsal gave; None where there was none
+    calibration: what a validation gave; None where there was none
     Returns what the run record says of it.
     """
     out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from verger.store.reuse import write_known
 from verger.store.stock import Stock
 from verger.tasks.embedding import Rewrite, embed_photos
 from verger.tasks.engine import Engine
-from verger.tasks.spans import cut
+from verger.tasks.splits import cut
 
 
 def embed(job: Job, engine: Engine, photos: Source, stock: Stock, backbone: Backbone) -> Features:
@@ -25,12 +25,12 @@ def embed(job: Job, engine: Engine, photos: Source, stock: Stock, backbone: Back
     embedder = Embedder(backbone, settings.photos_a_batch, settings.max_pixels, settings.max_bytes)
     with job.clock.time("embed"):
         sizes = sizes_of(job.place, work.refs)
-        spans = cut(sizes, tally.to_embed, tally.bytes_to_read, at_once)
+        splits = cut(sizes, tally.to_embed, tally.bytes_to_read, at_once)
         rewrites = _rewrites(job, stock)
         reuse = _write_known(job, stock)
         with job.reporter.stage("Embedding", tally.to_embed, "photos") as stage:
             made = embed_photos(
-                engine, work, photos, spans, rewrites, embedder, stage.update, reuse=reuse
+                engine, work, photos, splits, rewrites, embedder, stage.update, reuse=reuse
             )
     tally.reused = made.reused
     rewritten = {file for rewrite in rewrites for file in rewrite.files}

@@ -1,4 +1,4 @@
-"""Finishing: rehearsal, gallery and CSV, without Spark, whose memory is free by then."""
+"""Finishing: validation, gallery and CSV, without Spark, whose memory is free by then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from verger.gallery.build import (
-    NOT_REHEARSED,
+    NOT_VALIDATED,
     Vectored,
     carried_vectors,
     gathered_vectors,
@@ -16,7 +16,7 @@ from verger.gallery.build import (
 )
 from verger.pipeline.context import Job
 from verger.pipeline.reducing import Features, Fitted, Projected
-from verger.pipeline.rehearsing import rehearsed
+from verger.pipeline.validating import validated
 from verger.store.layout import GALLERY, MATRIX, MATRIX_CSV, PROJECTION
 from verger.store.publication import Publication
 from verger.store.record import (
@@ -36,8 +36,8 @@ def finish(
     with job.clock.time("gallery"), job.reporter.step("Gallery"):
         gathered, is_carried = projected.gathered, projected.carried is not None
         paths = features.table.column("path") if is_carried else gathered.in_order("path")
-        kept, rehearsal = projected.kept, projected.rehearsal
-        calibration, changed = kept or rehearsed(job, rehearsal, gathered, paths)
+        kept, validation = projected.kept, projected.validation
+        calibration, changed = kept or validated(job, validation, gathered, paths)
         gallery = write_gallery(
             job.work.scratch / GALLERY,
             paths,
@@ -51,8 +51,8 @@ def finish(
         shown = job.send(GALLERY)
     csv = _csv(job, projected.matrix, fitted.pca.k, len(features)) if job.settings.csv else None
     notes = [*pca_notes(fitted.pca, job.settings), *discriminant_notes(len(fitted.labels.names))]
-    if projected.rehearsal and calibration is None:
-        notes.append(NOT_REHEARSED)
+    if projected.validation and calibration is None:
+        notes.append(NOT_VALIDATED)
     made = {
         "projection": projection_record(fitted.pca) | _held(fitted) | {"notes": notes},
         "discriminant": discriminant_record(fitted.discriminant),

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from verger.errors import CountError
-from verger.gallery.build import Rehearsal, Vectors
+from verger.gallery.build import Validation, Vectors
 from verger.gallery.projector import Projector, open_projector
 from verger.pipeline.context import Job
 from verger.pipeline.holding import Compared, Held, compared
-from verger.pipeline.rehearsing import Rehearsed, last_rehearsal
+from verger.pipeline.validating import Validated, last_validation
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix, check_width
@@ -85,15 +85,15 @@ class Fitted:
 class Projected:
     """The files of the matrix, and what was gathered as they were written.
 
-    rehearsal, kept: what to rehearse on; or what came of the last time, where that still holds
+    validation, kept: what to validate on; or what came of the last time, where that still holds
     carried:         where the projection is held, the files of the rows that are not as they were:
-                     of all others, nothing but what is rehearsed on was gathered
+                     of all others, nothing but what is validated on was gathered
     """
 
     matrix: list[str]
     gathered: Gathered
-    rehearsal: Rehearsal | None
-    kept: Rehearsed | None
+    validation: Validation | None
+    kept: Validated | None
     carried: list[str] | None = None
 
     @property
@@ -189,22 +189,22 @@ def project(
 ) -> Projected:
     """Write the matrix, and gather what gallery and report need.
 
-    before:   the record of the run whose rehearsal may be kept
+    before:   the record of the run whose validation may be kept
     finished: when the run that the report is of ended, if it has
     """
-    kept = last_rehearsal(job, before, fitted.labels, fitted.changed)
-    rehearsal = None if kept else Rehearsal.of(fitted.labels, fitted.projector, features.keys)
+    kept = last_validation(job, before, fitted.labels, fitted.changed)
+    validation = None if kept else Validation.of(fitted.labels, fitted.projector, features.keys)
     with job.clock.time("project"), job.reporter.step("Matrix"):
         if fitted.held is not None:
-            return _carried_on(job, engine, features, fitted.held, rehearsal, kept)
-        gathering = _gathering(job, features, fitted, rehearsal, finished)
+            return _carried_on(job, engine, features, fitted.held, validation, kept)
+        gathering = _gathering(job, features, fitted, validation, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
         written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))
     gathered = Gathered(job.place, len(features), light, heavy)
-    return Projected(matrix, gathered, rehearsal, kept)
+    return Projected(matrix, gathered, validation, kept)
 
 
 def _carried_on(
@@ -212,10 +212,10 @@ def _carried_on(
     engine: Engine,
     features: Features,
     held: Held,
-    rehearsal: Rehearsal | None,
-    kept: Rehearsed | None,
+    validation: Validation | None,
+    kept: Validated | None,
 ) -> Projected:
-    """Carry the matrix on with the projection that is held, and read what is rehearsed on."""
+    """Carry the matrix on with the projection that is held, and read what is validated on."""
     place, of_file = job.place, partial(edits_of, job.place, job.work.edits)
     written, changed = carry_matrix(
         engine, job.work, held.matrix, held.readings, of_file, held.pca, Vectors(held.projector)
@@ -223,20 +223,24 @@ def _carried_on(
     if (rows := sum(rows for _, rows in written)) != len(features):
         raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     heavy = []
-    if rehearsal is not None:
-        gathering = Gathering(place, (), rehearsal.rows, ("features",))
+    if validation is not None:
+        gathering = Gathering(place, (), validation.rows, ("features",))
         heavy = gather(engine, job.work, features.table, features.groups, gathering)
     gathered = Gathered(place, len(features), [], heavy)
-    return Projected([file for file, _ in written], gathered, rehearsal, kept, changed)
+    return Projected([file for file, _ in written], gathered, validation, kept, changed)
 
 
 def _gathering(
-    job: Job, features: Features, fitted: Fitted, rehearsal: Rehearsal | None, finished: str | None
+    job: Job,
+    features: Features,
+    fitted: Fitted,
+    validation: Validation | None,
+    finished: str | None,
 ) -> Gathering:
     takers: list[Taker] = [Vectors(fitted.projector)]
     rows, heavy = np.zeros(0, np.int64), ["features"]
-    if rehearsal is not None:
-        rows = rehearsal.rows
+    if validation is not None:
+        rows = validation.rows
     if job.settings.report:
         from verger.report.data import light, looked_at
 

@@ -1,7 +1,7 @@
 """What is taken along while features are read for the matrix, for all that comes after it.
 
 The gallery needs the projected vector of each photo, the report sizes and small pictures of all and
-the features of a sample, the rehearsal those of another. Whoever reads the features for the matrix
+the features of a sample, the validation those of another. Whoever reads the features for the matrix
 writes this beside it, in the work folder, and features are not read again.
 """
 

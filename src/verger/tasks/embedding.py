@@ -20,7 +20,7 @@ from verger.store.reuse import Contents
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
 from verger.tasks.engine import Engine, Gpus, Row, Tell
-from verger.tasks.spans import Span
+from verger.tasks.splits import Split
 
 _LOADING = threading.Lock()
 _SCHEMA = "task long, embedded long, rejected long, reused long"
@@ -45,21 +45,21 @@ def embed_photos(
     engine: Engine,
     work: Work,
     photos: Source,
-    spans: list[Span],
+    splits: list[Split],
     rewrites: list[Rewrite],
     embedder: Embedder,
     hear: Progress,
     *,
     reuse: bool,
 ) -> Parts:
-    """Embed the photos of `work.refs`, one task a span, and carry out the rewrites.
+    """Embed the photos of `work.refs`, one task a split, and carry out the rewrites.
 
     `reuse` takes what STORE has of the contents of `work.known`. `hear` is told (done, rejected)
     while it goes on. GPUs, where the engine has any, compute the
     network; where it does not give them out, one task does it all. Raises `EngineError`, or the
     error of the room that failed.
     """
-    tasks: list[Span | Rewrite] = [*spans, *rewrites]
+    tasks: list[Split | Rewrite] = [*splits, *rewrites]
     if not tasks:
         return Parts([], 0)
     photos, gpus = photos.absolute(), engine.gpus
@@ -81,7 +81,7 @@ def _carry_out(
     work: Work,
     photos: Source,
     number: int,
-    task: Span | Rewrite,
+    task: Split | Rewrite,
     embedder: Embedder,
     gpus: Gpus | None,
     tell: Tell,
@@ -103,15 +103,15 @@ def _carry_out(
         return write_part(work.place, work.parts, _name(work, number), made)
 
 
-def _recall(work: Work, span: Span, embedder: Embedder, reuse: bool) -> Recall:
+def _recall(work: Work, split: Split, embedder: Embedder, reuse: bool) -> Recall:
     """Return what knows what was made of the contents of a task's photos before."""
     if not reuse:
         return lambda _sha256: None
-    sizes = (ref.bytes for ref in refs_of(work.place, work.refs, *span))
+    sizes = (ref.bytes for ref in refs_of(work.place, work.refs, *split))
     return Contents(work.place, work.known, sizes, embedder.max_pixels).recall
 
 
-def _features_of(work: Work, number: int, task: Span | Rewrite) -> str:
+def _features_of(work: Work, number: int, task: Split | Rewrite) -> str:
     return (
         task.to if isinstance(task, Rewrite) else f"{work.parts}/{FEATURES}/{_name(work, number)}"
     )

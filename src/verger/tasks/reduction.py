@@ -1,7 +1,7 @@
 """Reducing features: moments in one pass, and the matrix in another, in tasks.
 
 While Spark runs, no row of features reaches the driver, only moments and counts; afterwards it
-reads at most 6,000 (rehearsal) and 12,000 (report), which these tasks gather.
+reads at most 6,000 (validation) and 12,000 (report), which these tasks gather.
 """
 
 from __future__ import annotations

@@ -153,9 +153,9 @@ def identification(deck: Deck, about: Subject) -> None:
     left, room = BODY.beside(3.9)
     figures = [(values["right"], words("naming.right", **values))]
     if calibration is not None and calibration.photos:
-        rehearsed = words.number(calibration.photos)
+        validated = words.number(calibration.photos)
         figures += [
-            (rehearsed, words("naming.rehearsed")),
+            (validated, words("naming.rehearsed")),
             (words.percent(calibration.bounds.variety), words("naming.variety")),
         ]
     else:

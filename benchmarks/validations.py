@@ -1,7 +1,7 @@
-"""`python -m benchmarks.rehearsals STORE`: what it costs to keep a rehearsal for a while.
+"""`python -m benchmarks.validations STORE`: what it costs to keep a validation for a while.
 
 Of STORE's photos 400 are laid aside. Two galleries are made of the others: one of all, one of 5%
-fewer. The 400 are named by the first, with the calibration of its own rehearsal and with that of
+fewer. The 400 are named by the first, with the calibration of its own validation and with that of
 the second, as a run does that keeps it. Three draws, one table.
 """
 
@@ -24,7 +24,7 @@ from verger.gallery.calibration import Calibration
 from verger.gallery.contents import read_contents
 from verger.gallery.files import read_header
 from verger.gallery.projector import open_projector
-from verger.pipeline.rehearsing import MOST_CHANGED
+from verger.pipeline.validating import MOST_CHANGED
 from verger.projections.discriminant import fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.storage.folder import LocalPlace
@@ -36,7 +36,7 @@ _ASKED, _DRAWS, _SHRINKAGE = 400, 3, 0.3
 
 def main() -> None:
     """Draw, build, ask, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rehearsals", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validations", description=__doc__)
     parser.add_argument("store", type=Path)
     store = parser.parse_args().store
     rows = labelled(store)

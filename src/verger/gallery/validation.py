@@ -1,4 +1,4 @@
-"""Rehearsing on the gallery's own photos: hide some, and see how well the rest names them.
+"""Validating on the gallery's own photos: hide some, and see how well the rest names them.
 
 Photos come in bursts: leaving one photo out leaves its twin in, and every answer looks right. So
 the photos of a label are clustered into occasions of about five look-alikes, and whole occasions
@@ -30,9 +30,9 @@ from verger.projections.moments import Moments, merge_all, root_unit, unit_lengt
 
 FOLDS = 4
 AN_OCCASION = 5  # photos
-LEAST_PHOTOS = 4  # of a label, for it to be rehearsed
+LEAST_PHOTOS = 4  # of a label, for it to be validated
 LEAST_LABELS = 3
-LEAST_REHEARSED = 100  # photos of such labels; fewer say too little of the share of right answers
+LEAST_VALIDATED = 100  # photos of such labels; fewer say too little of the share of right answers
 _ROWS_A_BLOCK = 1024
 _LLOYD = 10
 _TINY = 1e-12
@@ -40,7 +40,7 @@ _TINY = 1e-12
 Ids = npt.NDArray[np.int64]
 
 
-def rehearse(
+def validate(
     rows: Floats, label_ids: Ids, groups: Ids, shrinkage: float, *, threads: int = 1
 ) -> HeldOut | None:
     """Hide photos and labels in rounds; return the evidence on what was hidden.
@@ -53,7 +53,7 @@ def rehearse(
     """
     counts = np.bincount(label_ids, minlength=len(groups))
     kept = np.flatnonzero(counts >= LEAST_PHOTOS)
-    if len(kept) < LEAST_LABELS or counts[kept].sum() < LEAST_REHEARSED:
+    if len(kept) < LEAST_LABELS or counts[kept].sum() < LEAST_VALIDATED:
         return None
     number = np.full(len(groups), -1)
     number[kept] = np.arange(len(kept))

@@ -12,22 +12,22 @@ _FEWEST_PHOTOS = 8  # two batches
 _SHARES_A_CORE = 2
 
 
-class Span(NamedTuple):
+class Split(NamedTuple):
     """Consecutive rows of the list: `start` up to, not including, `stop`."""
 
     start: int
     stop: int
 
 
-def cut(sizes: Iterable[int], photos: int, total_bytes: int, cores: int) -> list[Span]:
-    """Cut `photos` photos of the given sizes into spans, one a task.
+def cut(sizes: Iterable[int], photos: int, total_bytes: int, cores: int) -> list[Split]:
+    """Cut `photos` photos of the given sizes into splits, one a task.
 
-    Each span takes a fixed share of what is left, so that the first tasks are long and the last
+    Each split takes a fixed share of what is left, so that the first tasks are long and the last
     ones short: few tasks, few files, and all cores finish together, however unlike they are.
     """
     left = total_bytes + photos * COST_A_PHOTO
     fewest = min(max(photos // (40 * cores), _FEWEST_PHOTOS), 24)
-    spans: list[Span] = []
+    splits: list[Split] = []
     start = at = cost = 0
     target = left / (_SHARES_A_CORE * cores)
     for size in sizes:
@@ -35,10 +35,10 @@ def cut(sizes: Iterable[int], photos: int, total_bytes: int, cores: int) -> list
         at += 1
         taken = at - start
         if (cost >= target and taken >= fewest) or taken >= MOST_PHOTOS:
-            spans.append(Span(start, at))
+            splits.append(Split(start, at))
             left -= cost
             target = left / (_SHARES_A_CORE * cores)
             start, cost = at, 0
     if at > start:
-        spans.append(Span(start, at))
-    return spans
+        splits.append(Split(start, at))
+    return splits

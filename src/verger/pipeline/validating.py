@@ -1,4 +1,4 @@
-"""Rehearsing: how far answers are to be trusted, learnt anew once enough photos have changed."""
+"""Validating: how far answers are to be trusted, learnt anew once enough photos have changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from verger.gallery.build import Rehearsal, groups_of_labels
+from verger.gallery.build import Validation, groups_of_labels
 from verger.gallery.calibration import Calibration
 from verger.gallery.files import HEADER
 from verger.machine.cores import cores
@@ -23,17 +23,17 @@ MOST_CHANGED = 0.05
 _THREADS = 2  # a run has nothing else to do meanwhile, but each takes memory
 
 
-class Rehearsed(NamedTuple):
-    """What a rehearsal gave, None where there was none, and how many photos changed since."""
+class Validated(NamedTuple):
+    """What a validation gave, None where there was none, and how many photos changed since."""
 
     calibration: Calibration | None
     changed: int
 
 
-def last_rehearsal(
+def last_validation(
     job: Job, before: Mapping[str, Any] | None, labels: Labels, changed: int
-) -> Rehearsed | None:
-    """Return what the last rehearsal gave, as long as it holds.
+) -> Validated | None:
+    """Return what the last validation gave, as long as it holds.
 
     before:  the record of the last run
     changed: how many photos came, went or got another label since
@@ -50,15 +50,15 @@ def last_rehearsal(
         calibration = Calibration.parse(header["calibration"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Rehearsed(calibration, changed) if calibration.photos else None
+    return Validated(calibration, changed) if calibration.photos else None
 
 
-def rehearsed(
-    job: Job, rehearsal: Rehearsal | None, gathered: Gathered, paths: pa.ChunkedArray
-) -> Rehearsed:
-    """Rehearse anew, where there is anything to rehearse on; `paths` are those of all photos."""
-    if rehearsal is None:
-        return Rehearsed(None, 0)
+def validated(
+    job: Job, validation: Validation | None, gathered: Gathered, paths: pa.ChunkedArray
+) -> Validated:
+    """Validate anew, where there is anything to validate on; `paths` are those of all photos."""
+    if validation is None:
+        return Validated(None, 0)
     threads = min(job.settings.cores or cores(), _THREADS)
     with troubles_told(str(job.place)):
-        return Rehearsed(rehearsal.calibration(gathered, paths, threads), 0)
+        return Validated(validation.calibration(gathered, paths, threads), 0)

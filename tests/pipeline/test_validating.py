@@ -1,4 +1,4 @@
-"""The rehearsal is kept while few photos have changed."""
+"""The validation is kept while few photos have changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SETTINGS = RunSettings(engine="process", report=False, csv=False)
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos, more of the same in a folder beside them, and their STORE."""
-    root = tmp_path_factory.mktemp("rehearsing")
+    root = tmp_path_factory.mktemp("validating")
     rng = np.random.default_rng(0)
 
     def picture(label: int) -> npt.NDArray[np.uint8]:
