@@ -17,9 +17,10 @@ import nbformat
 from PIL import Image
 
 from verger.demo import demo
-from verger.notebook import LANGUAGES, filled, run_cells
+from verger.notebook import filled, run_cells
 from verger.progress import reporter
 from verger.settings import RunSettings
+from verger.texts import LANGUAGES
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 

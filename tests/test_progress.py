@@ -76,6 +76,13 @@ def test_on_a_terminal_there_is_a_bar_with_a_rate(monkeypatch: pytest.MonkeyPatc
         assert part in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown), part
 
 
+def test_nothing_is_foretold_in_the_first_moments() -> None:
+    screen = io.StringIO()
+    work(Bars(Console(file=screen, force_terminal=True, width=120)))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert not re.search(r"/s|\d:\d\d", shown)
+
+
 def test_a_bar_of_unknown_length_and_markup_in_nothing() -> None:
     screen = io.StringIO()
     work(Bars(Console(file=screen, force_terminal=True, width=120)), total=None)

@@ -16,11 +16,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from verger.errors import VergerError, visible
 
@@ -119,6 +121,13 @@ class _PlainStage(Stage):
         return f"{self._done}{of} {self._unit}{rejected}"
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """The time left, once there is a rate to reckon it by."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["rate"] else Text("")
+
+
 class Bars(Reporter):
     """A progress bar on the terminal, with a rate and the time left."""
 
@@ -134,7 +143,7 @@ class Bars(Reporter):
             TaskProgressColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
+            _TimeLeft(compact=True),
             TextColumn("[red]{task.fields[rejected]}"),
             console=self._console,
         )

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from verger.errors import UsageError, visible
+from verger.texts import LANGUAGES
 
 LARGEST_IMAGE = 4096  # pixels a side; networks are made for 160 to 600
 DEFAULT_BACKBONE = "efficientnet-lite0-int8"
@@ -87,6 +88,11 @@ def _check_words(settings: RunSettings) -> None:
         raise UsageError(f"--device {settings.device} is not one of cpu, cuda, auto.")
     if settings.refit not in (ALWAYS, WHEN_IT_MATTERS):
         raise UsageError(f"--refit {settings.refit} is neither {ALWAYS} nor {WHEN_IT_MATTERS}.")
+    if settings.language not in (None, *LANGUAGES):
+        raise UsageError(
+            f"--language {settings.language} is none that Verger speaks.",
+            hint=f"There is {' and '.join(LANGUAGES)}.",
+        )
 
 
 def _check_engine(settings: RunSettings) -> None:
@@ -238,6 +244,12 @@ class RunSettings:
     csv: bool = _choice(True, "Write matrix.csv beside the Parquet matrix.")
     report: bool = _choice(
         True, "Write report/report.html: the run in one file, to open in a browser."
+    )
+    language: str | None = _choice(
+        None,
+        "What the report says, and slides and notebook where they are asked for nothing else: 'en' "
+        "or 'fr' (default: as before; en for a new STORE).",
+        metavar="en|fr",
     )
     keep: int | None = _choice(
         None,

@@ -34,11 +34,11 @@ def store(tmp_path: Path) -> Store:
 def test_a_line_is_a_run_the_last_one_first(store: Store) -> None:
     assert verger("log", store.root).stdout.splitlines() == [
         "run  ended (UTC)          photos  rejected  k  variance  drift  kept  what changed",
-        "  5  2026-11-05 06:00:00      50         1  3    95.12%  -      yes   5 new, 4 gone",
-        "  4  2026-11-04 06:00:00      40         1  3    95.12%  clear  yes   4 new, 3 gone",
-        "  3  2026-11-03 06:00:00      30         1  3    95.12%  clear  yes   3 new, 2 gone",
-        "  2  2026-11-02 06:00:00      20         1  3    95.12%  clear  -     2 new, 1 gone",
-        "  1  2026-11-01 06:00:00      10         1  3    95.12%  first  -     1 new",
+        "  5  2026-11-05 06:00:00      50         1  3     95.1%  -      yes   5 new, 4 gone",
+        "  4  2026-11-04 06:00:00      40         1  3     95.1%  clear  yes   4 new, 3 gone",
+        "  3  2026-11-03 06:00:00      30         1  3     95.1%  clear  yes   3 new, 2 gone",
+        "  2  2026-11-02 06:00:00      20         1  3     95.1%  clear  -     2 new, 1 gone",
+        "  1  2026-11-01 06:00:00      10         1  3     95.1%  first  -     1 new",
     ]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from verger import knowledge
 from verger.knowledge import Season, Species, all_species, species_of
-from verger.knowledge.species import FACTS, LANGUAGES
+from verger.knowledge.species import FACTS
+from verger.texts import LANGUAGES
 
 EVERY = all_species()
 TEXTS = ("origin", "keeping", "diversity")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-import tomllib
-from importlib.resources import files
+import shlex
+import shutil
 from pathlib import Path
 
 import jupytext
@@ -16,7 +16,9 @@ from click.testing import CliRunner
 
 from verger.cli.main import cli
 from verger.errors import VergerError
-from verger.notebook import LANGUAGES, filled, program, write_notebook
+from verger.notebook import filled, program, write_notebook
+from verger.texts import LANGUAGES
+from verger.texts.catalogue import notebook_cells, said
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -57,15 +59,15 @@ def store(tmp_path: Path) -> Path:
 
 def test_every_text_is_there_in_french() -> None:
     english, french = (program(language).cells for language in ("en", "fr"))
-    words = tomllib.loads((files("verger.notebook") / "fr.toml").read_text(encoding="utf-8"))
+    words, cells = said("notebook", "fr"), notebook_cells()
     code = "\n".join(cell.source for cell in english if cell.cell_type == "code")
-    assert [part for part in words["code"] if part not in code] == []
+    assert [part for part in words if part not in code] == []
     texts = [
         (one.source, other.source)
         for one, other in zip(english, french, strict=True)
         if one.cell_type == "markdown"
     ]
-    assert len(words["cells"]) == len(texts)
+    assert len(cells) == len(texts)
     for one, other in texts:
         assert one != other
         # What is the same in any language: how deep a heading is, and where links lead.
@@ -98,7 +100,10 @@ def test_it_is_written_for_a_store(
     assert ended.exit_code == 0, ended.output
     file = Path(f"verger.{language}.ipynb")
     assert ended.stdout == f"{file}\n"
-    assert f"jupyter lab {file}" in ended.stderr
+    (opens, _) = ended.stderr.splitlines()
+    program, *rest = shlex.split(opens.removeprefix("Next: "))
+    assert rest[-1:] == [str(file)]
+    assert shutil.which(program)
     notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
     record = json.loads((store / "run.json").read_text())

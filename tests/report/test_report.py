@@ -384,7 +384,7 @@ def test_a_damaged_table_is_named(orchard: Orchard, tmp_path: Path) -> None:
 def test_the_command_prints_where_the_page_is(orchard: Orchard) -> None:
     result = CliRunner().invoke(cli, ["report", str(orchard.store.root)])
     assert result.exit_code == 0
-    assert Path(result.output.strip()).is_file()
+    assert Path(result.stdout.strip()).is_file()
     assert Store(orchard.store.root).record() is not None
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-import verger.report
 from verger.photos.reasons import Reason
 from verger.report import checks, view
 from verger.report.html import _SCRIPTS, _environment
-from verger.report.translations import LANGUAGES, Words
+from verger.report.translations import Words
+from verger.texts.catalogue import said
 
 PAGE = files("verger.report") / "page"
-FRENCH = json.loads((PAGE / "fr.json").read_text(encoding="utf-8"))
+FRENCH = {part: said(part, "fr") for part in ("report", "scripts")}
 VALUE = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
 
 
@@ -72,45 +71,26 @@ def of_scripts() -> set[str]:
 
 
 def of_reasons() -> set[str]:
-    return {text for one in Reason for text in (one.value.replace("_", " "), one.meaning)}
+    return {one.meaning for one in Reason}
 
 
 def test_french_says_what_english_says_and_no_more() -> None:
     said = of_view() | of_checks() | of_page() | of_reasons()
     keys = {message if isinstance(message, str) else message[1] for message in said}
-    assert keys - FRENCH["page"].keys() == set()
-    assert FRENCH["page"].keys() - keys == set()
+    assert keys - FRENCH["report"].keys() == set()
+    assert FRENCH["report"].keys() - keys == set()
     plurals = {message[1] for message in said if isinstance(message, tuple)}
-    assert plurals == {key for key, text in FRENCH["page"].items() if isinstance(text, list)}
+    assert plurals == {key for key, text in FRENCH["report"].items() if isinstance(text, list)}
     assert of_scripts() == FRENCH["scripts"].keys()
 
 
-@pytest.mark.parametrize("part", ["page", "scripts"])
+@pytest.mark.parametrize("part", ["report", "scripts"])
 def test_each_message_has_the_values_of_the_english(part: str) -> None:
     for english, french in FRENCH[part].items():
         for form in [french] if isinstance(french, str) else french:
             assert sorted(VALUE.findall(form)) == sorted(VALUE.findall(english)), english
             assert form.strip()
             assert not set('<>"') & set(form), f"{english}: a message may stand in an attribute"
-
-
-@pytest.mark.parametrize(
-    ("language", "number", "share", "size", "shift", "power"),
-    [
-        ("en", "1,234,567", "12.3%", "1.5\u00a0MB", "+0.25", "1.1e-09"),
-        ("fr", "1\u202f234\u202f567", "12,3\u00a0%", "1,5\u00a0Mo", "+0,25", "1,1e-09"),
-    ],
-)
-def test_numbers_are_written_as_the_language_writes_them(
-    language: str, number: str, share: str, size: str, shift: str, power: str
-) -> None:
-    say = Words(language)
-    assert say.number(1_234_567) == number
-    assert say.percent(0.1234) == share
-    assert say.percent(float("nan")) == "–"
-    assert say.size(1_500_000) == size
-    assert say.decimal(0.25, 2, signed=True) == shift
-    assert say.power(1.1e-9) == power
 
 
 @pytest.mark.parametrize(
@@ -123,11 +103,3 @@ def test_nought_is_one_of_none_in_french_and_many_in_english(
     forms = ("%(count)s label", "%(count)s labels", count)
     assert Words("en").plural(*forms).split()[1] == english
     assert Words("fr").plural(*forms).split()[1] == french
-
-
-def test_every_language_has_a_page() -> None:
-    assert set(LANGUAGES) == {
-        "en",
-        *(f.name[:2] for f in PAGE.iterdir() if f.name.endswith("json")),
-    }
-    assert verger.report.translations.LANGUAGES == LANGUAGES

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,7 +41,7 @@ def test_the_summary_says_what_the_record_holds() -> None:
         "5,980 photos of 1,131 labels",
         "lite, 119.6 photos/s on 2 cores; 52 s in all",
         "35 rejected: 30 truncated, 5 empty.",
-        "128 components keep 95.12% of the variance of 1280 features (rank 1280)",
+        "128 components keep 95.1% of the variance of 1280 features (rank 1280)",
         "Note: as few",
         "Note: 3 of 6015 photos have no label.",
         "In store:",
@@ -64,6 +65,17 @@ def test_a_run_that_found_nothing_is_a_line() -> None:
     assert "In store:" in summary(same | {"reduced": later}, "store")
     earlier = later | {"finished": "2026-11-29T05:00:00+00:00"}
     assert summary(same | {"reduced": earlier}, "store").startswith("Up to date")
+
+
+def test_a_report_is_opened_where_this_machine_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "webbrowser" not in summary(record(), "store")  # there is none
+    assert "report.html\n  " not in summary(record(), "s3://bucket/store", has_report=True)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert "  open store/report/report.html\n" in summary(record(), "store", has_report=True)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert "  xdg-open store/report/report.html\n" in summary(record(), "store", has_report=True)
 
 
 def test_a_projection_that_is_held_is_told() -> None:
@@ -106,7 +118,12 @@ def test_the_next_commands_can_be_pasted(tmp_path: Path, name: str) -> None:
     matrix.mkdir(parents=True)
     table = pa.table({"path": ["a.jpg", "b.jpg"], "label": ["plum", "plum"]})
     pq.write_table(table, matrix / "part-0.parquet")
-    *_, show, ask, again = summary(record(), str(tmp_path / name)).splitlines()
+    store = tmp_path / name
+    *_, look, show, ask, again = summary(record(), str(store), has_report=True).splitlines()
+    (store / "report").mkdir()
+    (store / "report" / "report.html").write_text("a report")
+    opened = unquote(shlex.split(look)[-1].removeprefix("file://"))
+    assert Path(opened).read_text() == "a report"
     shown = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True)
     assert "b.jpg" in shown.stdout
     program, *arguments = shlex.split(again)

@@ -13,6 +13,8 @@ from typing import Any
 import verger
 from verger.app import runtime
 from verger.serve import shell
+from verger.texts import LANGUAGES
+from verger.texts.catalogue import said
 
 MARK = "app.json"  # what the app is made of, for `verger app` and for people
 LICENCES = "licences.txt"
@@ -87,7 +89,7 @@ def site(data: list[Data], about: Mapping[str, Any], licences: str) -> Site:
     files[_STYLE] += _read(_VIEWFINDER)
     files["files.js"] = f"export default {json.dumps(named)};\n".encode()
     worker = files.pop(_WORKER).decode()
-    page = shell.page(shell.LANGUAGES[0], texts, _POLICY).encode()
+    page = shell.page(LANGUAGES[0], texts, _POLICY).encode()
     shas = {name: _sha256(body) for name, body in {**files, _PAGE: page}.items()}
     told = {
         "verger": verger.__version__,
@@ -103,10 +105,7 @@ def site(data: list[Data], about: Mapping[str, Any], licences: str) -> Site:
 
 def _texts() -> dict[str, dict[str, str]]:
     """Return what the page says, where it is on its own."""
-    return {
-        language: words | json.loads(_read(f"messages.{language}.json"))
-        for language, words in shell.texts().items()
-    }
+    return {language: words | said("app", language) for language, words in shell.texts().items()}
 
 
 def _own() -> dict[str, bytes]:

@@ -119,7 +119,7 @@ def _row(run: Logged) -> tuple[str, ...]:
     what = ", ".join(filter(None, [*changes, fitted]))
     return (
         str(run.run or _NONE), run.finished[:19].replace("T", " "), f"{run.photos:,}",
-        f"{run.rejected:,}", str(run.k), f"{run.variance:.2%}",
+        f"{run.rejected:,}", str(run.k), f"{run.variance:.1%}",
         (run.drift or _NONE).replace("_", " "), "yes" if run.kept else _NONE, what or _NONE,
     )  # fmt: skip
 

@@ -32,14 +32,15 @@ from verger.machine.streams import open_closed_streams
 from verger.progress import reporter, show, tell
 from verger.settings import RunSettings, ServeSettings, parse_share
 from verger.store.summary import opening, planned, summary
+from verger.texts import LANGUAGES
 
 if typing.TYPE_CHECKING:
     from verger.pipeline import Outcome
 
 # What `verger reduce` has a use for: it opens no photo.
 _OF_REDUCING = (
-    "components", "standardize", "refit", "shrinkage", "csv", "report", "keep", "engine", "master",
-    "cores", "memory", "spark_conf", "verbose",
+    "components", "standardize", "refit", "shrinkage", "csv", "report", "language", "keep",
+    "engine", "master", "cores", "memory", "spark_conf", "verbose",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -151,10 +152,8 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
 
 _language = click.option(
     "--language",
-    type=click.Choice(["en", "fr"]),
-    default="en",
-    show_default=True,
-    help="English or French.",
+    type=click.Choice(LANGUAGES),
+    help="English or French. [default: that in which STORE is shown: of its report, or its run]",
 )
 
 
@@ -361,11 +360,7 @@ def serve_command(store: str, **options: Any) -> None:
     help="'neighbours' (t-SNE) lays the map out anew, 'pca' without neighbours. "
     "[default: as on the page that is there, with new photos placed on it, or neighbours]",
 )
-@click.option(
-    "--language",
-    type=click.Choice(["en", "fr"]),
-    help="English or French. [default: that of the page that is there, or en]",
-)
+@_language
 def report_command(store: str, map_kind: str | None, language: str | None) -> None:
     """Write the report: one HTML file that opens offline.
 
@@ -374,7 +369,9 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
     """
     from verger.report import write_report
 
-    tell(write_report(store, map_kind, language))
+    with reporter(quiet=False).step("Report"):
+        page = write_report(store, map_kind, language)
+    tell(page)
 
 
 @cli.command("notebook")
@@ -391,18 +388,21 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
 @_language
 @click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
 @click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
-def notebook_command(store: str, file: Path | None, language: str, **options: Any) -> None:
+def notebook_command(store: str, file: Path | None, language: str | None, **options: Any) -> None:
     """Write a notebook that does the run again, step by step.
 
     Reading, embedding, reducing, looking, saving, with the pieces of verger.ml and a chart for each
     step; in Jupyter, on EMR, or in an editor. Needs the extra `notebook`.
     """
     from verger.notebook import write_notebook
+    from verger.store.language import language_of
+    from verger.store.store import Store
 
+    language = language or language_of(Store(store))
     file = file or Path(f"verger.{language}.ipynb")
-    write_notebook(store, file, language=language, **options)
+    write_notebook(store, file, language=language, reporter=reporter(quiet=False), **options)
     tell(file)
-    tell(f"Next: {opening(file)}", err=True)
+    tell(opening(file), err=True)
 
 
 @cli.command("slides")
@@ -413,7 +413,7 @@ def notebook_command(store: str, file: Path | None, language: str, **options: An
     metavar="FILE.pptx",
     help="Where to write them (default: STORE/slides/slides-LANGUAGE.pptx).",
 )
-def slides_command(store: str, language: str, output: str | None) -> None:
+def slides_command(store: str, language: str | None, output: str | None) -> None:
     """Make a presentation of the run, with speaker notes.
 
     It is a PowerPoint file of about 15 slides, whose charts and diagrams can be edited, and a PDF
@@ -425,7 +425,8 @@ def slides_command(store: str, language: str, output: str | None) -> None:
     need("slides", "verger slides")
     from verger.slides import write_slides
 
-    written = write_slides(store, language, output)
+    with reporter(quiet=False).step("Slides"):
+        written = write_slides(store, language, output)
     tell(written.pptx)
     tell(written.pdf or written.note, err=not written.pdf)
 

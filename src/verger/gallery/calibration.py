@@ -34,7 +34,7 @@ class Calibration:
     group:               how far the likeliest species is to be trusted
     variety:             how far the likeliest label of that species is, given the species is right
     bounds:              from where on something is claimed
-    photos:              how many held-out photos it was fitted to; 0 for these defaults
+    photos:              how many photos were held out to fit it, each counted once; 0: defaults
     """
 
     nearest: float = 4.0

@@ -33,12 +33,14 @@ class HeldOut:
     labels:     (m,), the true label of each
     seen:       (m,), whether that label was in the round's gallery
     groups:     (L,), the group of each label
+    photos:     how many photos these are: each may have been held out in several rounds
     """
 
     evidence: Evidence
     labels: npt.NDArray[np.int64]
     seen: Booleans
     groups: npt.NDArray[np.int64]
+    photos: int
 
 
 def calibrate(held: HeldOut) -> Calibration:
@@ -52,7 +54,7 @@ def calibrate(held: HeldOut) -> Calibration:
         fitted,
         centre=(float(best.mean()), float(likeness.mean())),
         spread=(float(best.std()) + _TINY, float(likeness.std()) + _TINY),
-        photos=len(held.labels),
+        photos=held.photos,
     )
     right = fitted.scores(known).argmax(axis=1) == held.labels[seen]
     if not right.any():

@@ -67,7 +67,7 @@ def validate(
     evidence = Evidence(*(np.concatenate([one.evidence[i] for one in rounds]) for i in range(3)))
     labels = np.concatenate([one.labels for one in rounds])
     seen = np.concatenate([one.seen for one in rounds])
-    return HeldOut(evidence, labels, seen, groups[kept]) if seen.any() else None
+    return HeldOut(evidence, labels, seen, groups[kept], len(mine)) if seen.any() else None
 
 
 def _prepared(rows: Floats, mine: Ids) -> Floats:

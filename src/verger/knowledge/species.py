@@ -13,13 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from verger.knowledge.naming import key_of, tables_in
+from verger.texts import LANGUAGES
+from verger.texts.numbers import MONTHS
 
-LANGUAGES = ("en", "fr")
 FACTS = ("scientific_name", "names", "origin", "season", "keeping", "diversity")
-MONTHS = {
-    "en": "January February March April May June July August September October November December",
-    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-}
 _SEASON = {
     "en": {"imported": "imported", "all year": "all year", "to": "to"},
     "fr": {"imported": "d’importation", "all year": "toute l’année", "to": "à"},
@@ -73,7 +70,7 @@ class Season:
         words = _SEASON[language]
         parts = [words["imported"]] if self.imported else []
         if self.first is not None and self.last is not None:
-            first, last = (MONTHS[language].split()[month - 1] for month in (self.first, self.last))
+            first, last = (MONTHS[language][month - 1] for month in (self.first, self.last))
             if len(self.months()) == 12:
                 parts.append(words["all year"])
             else:

@@ -1,12 +1,12 @@
 """`verger notebook`: the chain step by step, as a Jupyter notebook for one STORE.
 
-The text is a program in the percent format, `verger.en.py`; `fr.toml` is what it says in French.
+The text is a program in the percent format, `verger.en.py`; what it says in French is in the
+catalogue.
 Only the cell that is tagged `parameters` differs from one STORE to another.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -17,13 +17,15 @@ from verger.errors import PhotosError, StoreError, UsageError
 from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
 from verger.photos.address import WEB, Address
+from verger.progress import Reporter, Silent
 from verger.storage.place import place_of, source_of
+from verger.store.language import language_of
 from verger.store.store import Store
+from verger.texts.catalogue import notebook_cells, said
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-LANGUAGES = ("en", "fr")
 SUFFIXES = (".ipynb", ".py")
 _TAG = "parameters"
 _SECONDS_A_CELL = 3600
@@ -33,13 +35,12 @@ def program(language: str) -> NotebookNode:
     """Return the notebook: one program, whose texts are in the language."""
     notebook: NotebookNode = _jupytext().reads(_read("verger.en.py"), fmt="py:percent")
     if language == "fr":
-        words = tomllib.loads(_read("fr.toml"))
-        texts = iter(words["cells"])
+        texts = iter(notebook_cells())
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = next(texts)
                 continue
-            for english, french in words["code"].items():
+            for english, french in said("notebook", language).items():
                 cell.source = cell.source.replace(english, french)
     return notebook
 
@@ -53,15 +54,17 @@ def write_notebook(
     file: Path,
     *,
     photos: str | None = None,
-    language: str = "en",
+    language: str | None = None,
     overwrite: bool = False,
     execute: bool = False,
+    reporter: Reporter | None = None,
 ) -> None:
     """Write the notebook for a STORE to `file`, `.ipynb` or `.py`.
 
     `photos` is where the photos are; the run record says it where this does not. `execute` runs it
-    first, and keeps what its cells give. Raises `StoreError` where STORE has no finished run or the
-    file cannot be written, and `UsageError` for a file that is there already, a wrong name, a
+    first, and keeps what its cells give. `language` is one of `texts.LANGUAGES`, or None for that
+    in which STORE is shown. Raises `StoreError` where STORE has no finished run or the file cannot
+    be written, and `UsageError` for a file that is there already, a wrong name, a
     missing library, or a cell that fails.
     """
     if file.suffix not in SUFFIXES:
@@ -71,10 +74,11 @@ def write_notebook(
     if file.exists() and not overwrite:
         raise UsageError(f"{file} is there already.", hint="--overwrite replaces it, or use --to.")
     _need()
-    record = Store(store_root).whole_run()
-    notebook = filled(language, _parameters(record, store_root, photos))
+    store = Store(store_root)
+    record = store.whole_run()
+    notebook = filled(language or language_of(store), _parameters(record, store_root, photos))
     if execute:
-        run_cells(notebook)
+        run_cells(notebook, reporter)
     try:
         form = "ipynb" if file.suffix == ".ipynb" else "py:percent"
         file.write_text(_jupytext().writes(notebook, fmt=form), encoding="utf-8")
@@ -122,7 +126,7 @@ def _parameters(
     }
 
 
-def run_cells(notebook: NotebookNode) -> None:
+def run_cells(notebook: NotebookNode, reporter: Reporter | None = None) -> None:
     """Run the cells in a kernel of this Python, reached through a socket file; keep what they give.
 
     Raises `UsageError` where a cell fails, and where a library is missing.
@@ -142,8 +146,15 @@ def run_cells(notebook: NotebookNode) -> None:
             connection_file=f"{folder}/kernel.json",
         )
         client = NotebookClient(notebook, km=manager, timeout=_SECONDS_A_CELL)
+        total = len(notebook.cells)
         try:
-            client.execute()
+            with (reporter or Silent()).stage("Notebook", total, "cells") as stage:
+
+                def told(cell_index: int, **_: object) -> None:
+                    stage.update(cell_index + 1)
+
+                client.on_cell_complete = told
+                client.execute()
         except CellExecutionError as error:
             what = f"A cell of the notebook failed: {error.ename}: {error.evalue}"
             raise UsageError(what.splitlines()[0]) from None

@@ -16,7 +16,7 @@ from verger.embed import Backbone
 from verger.errors import CountError, PhotosError, UsageError
 from verger.machine.folders import scratch_folder
 from verger.photos.labels import Labeller, labeller_from
-from verger.pipeline.choosing import chosen_backbone
+from verger.pipeline.choosing import chosen_backbone, chosen_language
 from verger.pipeline.context import Job
 from verger.pipeline.count_check import count
 from verger.pipeline.embedding import embed
@@ -95,6 +95,7 @@ def run(
     labeller = labeller_from(settings.label_from, source.name)
     refuse_nesting(source, store)
     backbone, settings = chosen_backbone(store, settings, reporter)
+    settings, is_turned = chosen_language(store, settings)
     described = backbone_record(backbone)
     is_new = store.claim(backbone=described, overwrite=settings.overwrite)
     made_by = fingerprint(described, max_pixels=settings.max_pixels, anew=settings.overwrite)
@@ -123,7 +124,7 @@ def run(
                 record |= {"cost": price.record(clock.elapsed())}
             record = store.publish(work, record, made.publication)
             work.keep_moments()
-            anew = bool(made.publication.folders)
+            anew = bool(made.publication.folders) or is_turned
             told = report(store, settings, reporter, made.gathered, anew=anew)
     except (PhotosError, UsageError):
         if is_new:
@@ -187,10 +188,12 @@ def reduce(
     store.whole_run(TABLES)  # before locking: a folder that is no STORE has nowhere to put a lock
     with store.working() as work:
         record: dict[str, Any] = store.whole_run(TABLES)
-        settings = as_made(record, settings, left_out)
+        settings, _ = chosen_language(store, as_made(record, settings, left_out))
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
-        kept = {name: getattr(settings, name) for name in (*OF_PROJECTION, "refit", "keep")}
+        kept = {
+            name: getattr(settings, name) for name in (*OF_PROJECTION, "refit", "language", "keep")
+        }
         engine = {name: made.record.pop(name) for name in ("engine", "versions")}
         record |= {
             "settings": record["settings"] | kept,

@@ -13,6 +13,7 @@ from verger.embed.card import InputSpec, framing_of
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
+from verger.store.language import language_of
 from verger.store.store import Store
 
 
@@ -42,6 +43,13 @@ def chosen_backbone(
     is_as_made = made is not None and backbone.card.sha256 == made["backbone"]["sha256"]
     spec = _seen(backbone.card.input, settings, made["backbone"] if made and is_as_made else None)
     return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+
+
+def chosen_language(store: Store, settings: RunSettings) -> tuple[RunSettings, bool]:
+    """Return the settings with the language of a run, and whether it is another than before."""
+    before = language_of(store)
+    language = settings.language or before
+    return replace(settings, language=language), language != before
 
 
 def _seen(spec: InputSpec, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:

@@ -35,7 +35,8 @@ def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
     with ExitStack() as stack:
         with job.clock.time("start"):
             short = max(to_embed, rows) < _SHORT_RUN
-            spark = stack.enter_context(session.session(job.settings, short=short))
+            with job.reporter.step("Spark"):
+                spark = stack.enter_context(session.session(job.settings, short=short))
             at_once = executors.cores(spark, job.reporter)
             engine = SparkEngine(spark, at_once, job.settings.device)
         yield engine

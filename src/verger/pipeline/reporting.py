@@ -31,7 +31,7 @@ def report(
         from verger.report import write_report  # which a run without one need not load
 
         with reporter.step("Report"):
-            write_report(store.root, gathered=gathered)
+            write_report(store.root, language=settings.language, gathered=gathered)
     except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
         what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
         line = (what.splitlines() or [""])[0]

@@ -6,7 +6,6 @@ First the data (`data`), then tables (`findings`), then the page (`html`).
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,24 +18,11 @@ from verger.report import drift
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
-from verger.report.translations import LANGUAGES
 from verger.store.gathering import Gathered
+from verger.store.language import language_of
 from verger.store.layout import PAGE, REPORT
 from verger.store.log import note_drift
 from verger.store.store import Store
-
-_LANGUAGE = re.compile(rb'<html lang="([a-z]+)">')
-
-
-def language_of(store: Store) -> str:
-    """Return the language of the page that is there; English where there is none."""
-    try:
-        beginning = next(store.place.pieces(f"{REPORT}/{PAGE}"), b"")[:200]  # of some MB
-        found = _LANGUAGE.search(beginning)
-    except OSError:
-        found = None
-    language = found.group(1).decode() if found else ""
-    return language if language in LANGUAGES else LANGUAGES[0]
 
 
 def _originals(store: Store, record: Mapping[str, Any]) -> str | None:
@@ -60,10 +46,10 @@ def write_report(
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
     `map_kind` is one of `positions.MAPS`, or None to go on as the page that is there, if any (see
-    `data.build`); `language` one of `translations.LANGUAGES`, or None for that of the page that is
-    there; `gathered` is what the run took along, where it has just been. What an earlier report
-    left is replaced file by file, each whole or not at all, the page last. Returns where the page
-    is. Raises `StoreError` where STORE has no finished run or cannot be written.
+    `data.build`); `language` one of `texts.LANGUAGES`, or None for that which STORE is shown in;
+    `gathered` is what the run took along, where it has just been. What an earlier report left is
+    replaced file by file, each whole or not at all, the page last. Returns where the page is.
+    Raises `StoreError` where STORE has no finished run or cannot be written.
     """
     store = Store(store_root)
     report = build_report(store, map_kind, gathered)

@@ -20,6 +20,7 @@ from verger.projections.pca import PCA, load_pca
 from verger.report import drift as drifting
 from verger.report import positions
 from verger.report.checks import Check, check_store
+from verger.report.confusions import Confusion, confusions
 from verger.report.corrected import Corrected, compare_corrected
 from verger.report.curation import Spellings, find_leaks, find_spellings, unbalanced
 from verger.report.drift import Drift, Summary
@@ -94,8 +95,14 @@ class Rejected:
 class Separation:
     """How well labels separate: purity in each space, by label and overall, and who mixes.
 
-    A purity is the share of a photo's 10 nearest neighbours that carry its label.
-    `chance` is the purity that labels dealt at random would have.
+    neighbours:   how many of a photo's nearest others, by cosine, its purity looks at: the share
+                  of them that carry its label
+    raw, reduced: purity of each label, in features and in components; overall: that of all photos
+    chance:       the purity that labels dealt at random would have
+    judged:       how many photos were named by a discriminant that had not seen them
+    judged_right: share of these that it named by their label
+    pairs:        labels that are neighbours of one another most often
+    confusions:   labels that such a discriminant gives to photos of others, the most frequent first
     """
 
     neighbours: int
@@ -103,8 +110,10 @@ class Separation:
     reduced: tuple[float, ...]
     overall: tuple[float, float]
     chance: float
+    judged: int
     judged_right: float
     pairs: tuple[MixedPair, ...]
+    confusions: tuple[Confusion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +194,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         map_rows=map_rows,
         maps=_maps(pca, model, features[map_rows], around.among(map_rows), earlier),
         neighbours=raw,
-        separation=_separation(raw, reduced, codes, judged),
+        separation=_separation(raw, reduced, codes, judged, features),
         corrected=compare_corrected(reduced, photos, sample.rows, codes, corrections),
         duplicates=duplicates,
         mislabels=find_mislabels(judged, raw, codes).without(
@@ -330,7 +339,11 @@ def _maps(
 
 
 def _separation(
-    raw: Neighbours, reduced: Neighbours, codes: npt.NDArray[np.int64], judged: Judged
+    raw: Neighbours,
+    reduced: Neighbours,
+    codes: npt.NDArray[np.int64],
+    judged: Judged,
+    features: Floats,
 ) -> Separation | None:
     labels = len(np.unique(codes[codes >= 0]))
     if labels < 2 or not raw.index.shape[1]:
@@ -344,8 +357,10 @@ def _separation(
         tuple(purity_by_label(after, codes, wide)),
         (float(np.nanmean(before)), float(np.nanmean(after))),
         float((shares**2).sum()),
+        int((judged.named >= 0).sum()),
         judged.right,
         tuple(mixed_pairs(reduced, codes, _PAIRS, _PAIR_EXAMPLES)),
+        tuple(confusions(judged, codes, features, _PAIR_EXAMPLES)),
     )
 
 

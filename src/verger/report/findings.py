@@ -33,6 +33,7 @@ def tables(report: Report) -> dict[str, pa.Table]:
         "leaks": _leaks(report),
         "spellings": _spellings(report),
         "labels": _labels(report),
+        "confusions": _confusions(report),
         "formats": _formats(report),
         "components": _components(report),
         "drift": _drift(report),
@@ -154,6 +155,18 @@ def _spellings(report: Report) -> pa.Table:
         name: pa.array(list(column), kind)
         for (name, kind), column in zip(kinds.items(), columns, strict=True)
     })  # fmt: skip
+
+
+def _confusions(report: Report) -> pa.Table:
+    found = report.separation.confusions if report.separation else ()
+    return pa.table(
+        {
+            "label": _labels_of(report, np.array([one.label for one in found], np.int64)),
+            "named": _labels_of(report, np.array([one.named for one in found], np.int64)),
+            "photos": pa.array([one.photos for one in found], pa.int64()),
+            "share": pa.array([one.share for one in found], pa.float64()),
+        }
+    )
 
 
 def _labels(report: Report) -> pa.Table:

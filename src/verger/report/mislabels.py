@@ -35,11 +35,13 @@ class Judged:
 
     suggested:  int64 (m,), the label nearest among the others; -1 where there is no judgement
     margin:     float64 (m,), log likelihood of that label over the row's own; -inf without one
-    right:      share of the judged rows whose own label is the nearest; NaN where none is judged
+    named:      int64 (m,), the label nearest of all; -1 where there is no judgement
+    right:      share of the judged rows that were named by their own label; NaN where none is
     """
 
     suggested: Ints
     margin: npt.NDArray[np.float64]
+    named: Ints
     right: float
 
 
@@ -68,14 +70,14 @@ def judge(rows: Floats, codes: Ints, seed: int = 0) -> Judged:
     """
     m = len(codes)
     suggested, margin = np.full(m, -1, np.int64), np.full(m, -np.inf)
+    named = suggested.copy()
     known = np.flatnonzero(codes >= 0)
     if len(np.unique(codes[known])) < 2 or len(known) < _FOLDS or not rows.shape[1]:
-        return Judged(suggested, margin, float("nan"))
+        return Judged(suggested, margin, named, float("nan"))
     placed, mine = rows[known, :COMPONENTS].astype(np.float64), codes[known]
     fold = _folds(mine, seed)
     width = len(str(int(mine.max())))
     parts = [_moments(placed[fold == f], mine[fold == f], width) for f in range(_FOLDS)]
-    right = judged = 0
     for held in range(_FOLDS):
         moments = reduce(Moments.merge, [part for f, part in enumerate(parts) if f != held])
         here = np.flatnonzero(fold == held)
@@ -84,15 +86,16 @@ def judge(rows: Floats, codes: Ints, seed: int = 0) -> Judged:
         likelihood = _log_likelihood(placed[here], moments, int(codes.max()) + 1)
         each = np.arange(len(here))
         own = likelihood[each, mine[here]]
-        right += int((likelihood.argmax(axis=1) == mine[here]).sum())
-        judged += len(here)
+        named[known[here]] = likelihood.argmax(axis=1)
         likelihood[each, mine[here]] = -np.inf
         other = likelihood.argmax(axis=1)
         suggested[known[here]] = other
         seen = np.isfinite(own)
         gap = likelihood[each, other] - np.where(seen, own, 0)
         margin[known[here]] = np.where(seen, gap, -np.inf)
-    return Judged(suggested, margin, right / judged if judged else float("nan"))
+    judged = named >= 0
+    right = float((named == codes)[judged].mean()) if judged.any() else float("nan")
+    return Judged(suggested, margin, named, right)
 
 
 def find_mislabels(judged: Judged, neighbours: Neighbours, codes: Ints) -> Mislabels:

@@ -27,6 +27,7 @@ _SUSPECTS = 100  # of those that look mislabelled, as people decide of them on t
 _MOST_LABELS = 150
 _FRAMING = ("image_size", "views", "resize_shorter_side")  # of a record: told as one
 _MOST_BARS = 120
+_IN_WORDS = ("label_from", "refit", "device", "engine", "memory", "language")  # of the settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "headlines": _headlines(report, say),
         "labels": labels,
         "pairs": _pairs(report),
+        "confusions": _confusions(report),
         "corrected": report.corrected and report.corrected.labels[:_CORRECTED],
         "reasons": {one.reason: _reason(one, say) for one in report.rejects},
         "duplicates": duplicates,
@@ -81,6 +83,7 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
         "few": _few(report),
         "drift": _drift(report, say),
         "checks": [_check(check, say) for check in report.checks],
+        "notes": _notes(report, say),
         "provenance": _provenance(report, say),
         "charts": _charts(report, labels),
         "pictured": 0,
@@ -89,8 +92,8 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
             "few": FEW_PHOTOS, "near": NEAR_LEVELS, "spreads": SPREADS, "small": SMALL,
             "clearly": CLEAR, "labels": _MOST_LABELS,
         },
-        "number": say.number, "decimal": say.decimal, "percent": say.percent, "bytes": say.size,
-        "short": short, "when": _when,
+        "number": say.number, "percent": say.percent, "bytes": say.size,
+        "short": short, "when": say.moment,
         "map_names": [map_name(one.kind, say) for one in report.maps],
     }  # fmt: skip
 
@@ -116,11 +119,6 @@ def short(text: str, most: int) -> str:
         return text
     end = most // 2
     return f"{text[: most - end - 1]}…{text[-end:]}"
-
-
-def _when(time: str) -> str:
-    """Write a time of a record to the minute."""
-    return time[:16].replace("T", " ")
 
 
 def _title(report: Report, name: str) -> str:
@@ -167,7 +165,7 @@ def _compared(report: Report, say: Words) -> str:
         "kept": say.percent(figures["variance_kept"], 3),
         "best": say.percent(figures["variance_best"], 3),
         "separation": say.percent(figures["separation_kept"], 2),
-        "angle": say.decimal(figures["angle"], 1),
+        "angle": say.number(figures["angle"], 1),
     }
     if not projection["held"]:
         return say(
@@ -222,7 +220,7 @@ def _tiles(report: Report, say: Words) -> list[tuple[str, str, str]]:
     ]
     cost = record.get("cost")
     if isinstance(cost, Mapping) and "amount" in cost:
-        money = f"{say.decimal(float(cost['amount']), 2)} {cost.get('currency', 'USD')}"
+        money = f"{say.number(float(cost['amount']), 2)} {cost.get('currency', 'USD')}"
         tiles.append((money, say("cost"), str(cost.get("where", ""))))
     return tiles
 
@@ -243,18 +241,9 @@ def _share(part: int, whole: int, say: Words) -> str:
 
 
 def _stages(record: Mapping[str, Any], say: Words) -> list[tuple[str, float, float]]:
-    names = {
-        "list": say("listing"),
-        "start": say("starting Spark"),
-        "embed": say("embedding"),
-        "gallery": say("building the gallery"),
-        "fit": say("fitting"),
-        "project": say("projecting"),
-        "csv": say("writing the CSV"),
-    }
     seconds = {str(name): float(value) for name, value in record["seconds"].items()}
     whole = sum(seconds.values()) or 1.0
-    return [(names.get(name, name), value, value / whole) for name, value in seconds.items()]
+    return [(say.known("stages", name), value, value / whole) for name, value in seconds.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,8 +348,8 @@ def _about_labels(report: Report, say: Words) -> Iterable[Headline]:
     text = say(
         "After reduction, %(share)s of a photo's nearest neighbours carry its label "
         "(%(chance)s by chance).",
-        share=say.percent(after, 0),
-        chance=say.percent(report.separation.chance, 0),
+        share=say.percent(after),
+        chance=say.percent(report.separation.chance),
     )
     yield Headline(kind, text, "separation")
     if report.separation.pairs and report.separation.pairs[0].share >= 0.15:
@@ -374,8 +363,8 @@ def _about_labels(report: Report, say: Words) -> Iterable[Headline]:
 
 def _reason(one: Rejected, say: Words) -> Rejected:
     """Name and explain a reason as the page does; one of another version stands as it is."""
-    one = replace(one, reason=one.reason.replace("_", " "))
-    return replace(one, reason=say(one.reason), meaning=say(one.meaning)) if one.meaning else one
+    meaning = say(one.meaning) if one.meaning else ""
+    return replace(one, reason=say.known("reasons", one.reason), meaning=meaning)
 
 
 def _check(check: Check, say: Words) -> Check:
@@ -429,6 +418,23 @@ def _pairs(report: Report) -> list[dict[str, Any]]:
         }
         for pair in report.separation.pairs
         if pair.share >= 0.01
+    ]
+
+
+def _confusions(report: Report) -> list[dict[str, Any]]:
+    if report.separation is None:
+        return []
+    return [
+        {
+            "label": _named(report, one.label),
+            "named": _named(report, one.named),
+            "photos": one.photos,
+            "share": one.share,
+            "examples": [
+                (_of_sample(report, row), _of_sample(report, near)) for row, near in one.examples
+            ],
+        }
+        for one in report.separation.confusions[:_FIRST]
     ]
 
 
@@ -554,9 +560,7 @@ def _unseen(visible: float, say: Words) -> str:
     """Say what so few photos could not have shown."""
     if visible <= SMALL:
         return ""
-    return say(
-        " (one below %(spreads)s spreads could not be seen)", spreads=say.decimal(visible, 1)
-    )
+    return say(" (one below %(spreads)s spreads could not be seen)", spreads=say.number(visible, 1))
 
 
 def _drift(report: Report, say: Words) -> dict[str, Any]:
@@ -570,35 +574,47 @@ def _drift(report: Report, say: Words) -> dict[str, Any]:
     }
 
 
-def _provenance(report: Report, say: Words) -> dict[str, list[tuple[str, str]]]:
-    """Return what the record says, by its own names, which are those of the settings."""
+def _notes(report: Report, say: Words) -> list[tuple[str, str]]:
+    """Return the notes of the run, each with the language that it is in."""
     record = report.record
-    run = [
-        (name, str(record[name])) for name in ("photos", "started", "finished") if name in record
-    ]
+    notes = [*record["notes"], *record["projection"]["notes"]]
+    told = [(note, say.note(note)) for note in notes]
+    return [(say.language, text) if text else ("en", note) for note, text in told]
+
+
+def _provenance(report: Report, say: Words) -> dict[str, list[tuple[str, str]]]:
+    """Return what the record says, in English by its own names, which are those of the settings."""
+    record, backbone = report.record, report.record["backbone"]
+    run = {"photos": str(record["photos"])} if "photos" in record else {}
+    run |= {name: say.moment(str(record[name])) for name in ("started", "finished")
+            if name in record}  # fmt: skip
     if "reduced" in record:
-        run.append(("reduced", str(record["reduced"].get("finished", ""))))
+        run["reduced"] = say.moment(str(record["reduced"].get("finished", "")))
+    seen = {str(name): str(value) for name, value in backbone.items() if name not in _FRAMING}
+    seen |= {"features": say.number(backbone["features"]), "views": str(framing_of(backbone))}
+    settings = {str(name): _setting(name, value, say) for name, value in record["settings"].items()}
+
+    def told(section: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
+        return [(say.known(section, name), value) for name, value in values.items()]
+
     return {
-        say("Run"): run,
+        say("Run"): told("record", run),
         say("Versions"): [(str(k), str(v)) for k, v in record["versions"].items()],
-        say("Backbone"): [
-            (str(k).replace("_", " "), str(v))
-            for k, v in record["backbone"].items()
-            if k not in _FRAMING
-        ]
-        + [("views", str(framing_of(record["backbone"])))],
-        say("Settings"): [
-            (str(k).replace("_", " "), _setting(v, say)) for k, v in record["settings"].items()
-        ],
+        say("Backbone"): told("backbone", seen),
+        say("Settings"): told("settings", settings),
     }
 
 
-def _setting(value: Any, say: Words) -> str:
+def _setting(name: str, value: Any, say: Words) -> str:
     """Write a setting; of pairs (--spark-conf) the keys alone, as values may be secrets."""
     if isinstance(value, bool):
         return say("yes") if value else say("no")
     if isinstance(value, list):
         return ", ".join(f"{str(one).partition('=')[0]}=…" for one in value)
+    if name in _IN_WORDS:
+        return say.known("values", str(value)) if value is not None else ""
+    if isinstance(value, int | float):
+        return say.number(value, len(str(value).partition(".")[2]))
     return "" if value is None else short(str(value), 300)
 
 

@@ -20,9 +20,9 @@ from verger.serve.assets import Asset
 from verger.serve.catalogue import Catalogue
 from verger.serve.current import Current
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
-from verger.serve.shell import LANGUAGES
 from verger.serve.upload import FIELD, Limits, read_photos
 from verger.serve.workers import Workers
+from verger.texts import LANGUAGES
 
 Told = Callable[[Catalogue, Answer], str]
 _JSON = "application/json"

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from verger.serve.shell import LANGUAGES, POLICY, type_of
+from verger.serve.shell import POLICY, type_of
 from verger.serve.shell import files as files_of_page
 from verger.serve.shell import page as page_in
 from verger.serve.words import preferred, words
+from verger.texts import LANGUAGES
 
 COOKIE = "verger-language"
 _LEAST_TO_COMPRESS = 600

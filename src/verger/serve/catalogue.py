@@ -10,8 +10,8 @@ from functools import lru_cache
 from verger.gallery import Answer, Gallery
 from verger.knowledge import Species, all_species
 from verger.knowledge.naming import key_of
-from verger.knowledge.species import LANGUAGES
 from verger.serve import schemas
+from verger.texts import LANGUAGES
 
 _EXAMPLES = 24
 _THUMBNAILS_KEPT = 1024  # of about 3 kB each

@@ -1,7 +1,7 @@
 """The page's files as they lie in the package, filled: what the server sends, and an app holds.
 
-`index.html` has `{{words}}` that are filled from `messages.en.json` and `messages.fr.json`, so that
-each language is there before any script runs.
+`index.html` has `{{words}}` that are filled from the catalogue, so that each language is there
+before any script runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 
-LANGUAGES = ("en", "fr")
+from verger.texts import LANGUAGES
+from verger.texts.catalogue import said
+
 # What the page needs and no more: nothing inline, nothing from another host. blob: is the user's
 # own photos, shown where they are.
 POLICY = (
@@ -36,11 +38,7 @@ Texts = Mapping[str, Mapping[str, str]]  # language → key → text
 
 def texts() -> dict[str, dict[str, str]]:
     """Return what the page says, by language and key."""
-    folder = resources.files("verger.serve") / "page"
-    return {
-        language: json.loads((folder / f"messages.{language}.json").read_text("utf-8"))
-        for language in LANGUAGES
-    }
+    return {language: said("page", language) for language in LANGUAGES}
 
 
 def page(language: str, texts: Texts, policy: str) -> str:

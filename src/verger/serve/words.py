@@ -6,7 +6,8 @@ import re
 from functools import cache
 from typing import Any
 
-from verger.serve.shell import LANGUAGES, texts
+from verger.serve.shell import texts
+from verger.texts import LANGUAGES
 
 words = cache(texts)  # all of them, by language and key
 

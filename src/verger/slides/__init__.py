@@ -1,6 +1,6 @@
 """A presentation of a run: what the report found, as slides that can be edited.
 
-One module a group of slides, in `pages/`; their words are in `words.toml`.
+One module a group of slides, in `pages/`; their words are in `texts/slides.toml`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from verger.slides.pages import PAGES
 from verger.slides.pdf import as_pdf, libreoffice
 from verger.slides.subject import Subject
 from verger.slides.text import isolated
-from verger.slides.words import LANGUAGES, Words
+from verger.slides.words import Words
 from verger.storage.place import Place, place_of
+from verger.store.language import language_of
 from verger.store.layout import GALLERY
 from verger.store.store import Store
+from verger.texts import LANGUAGES
 
 __all__ = ["LANGUAGES", "Written", "draw", "write_slides"]
 
@@ -43,18 +45,20 @@ class Written:
 
 
 def write_slides(
-    store_root: str | Path, language: str = "en", output: str | Path | None = None
+    store_root: str | Path, language: str | None = None, output: str | Path | None = None
 ) -> Written:
     """Make slides of a STORE's run, and a PDF of them where LibreOffice is there.
 
+    `language` is one of `texts.LANGUAGES`, or None for that in which STORE is shown.
     They go to `output`, a file that ends in .pptx, or to STORE/slides/slides-LANGUAGE.pptx. Slides
     that Verger wrote are replaced, each file whole or not at all. Raises `StoreError` where STORE
     has no finished run or where a file cannot be written; `UsageError` for another language,
     another ending, and where a file is there that Verger did not write or that was edited since.
     """
-    if language not in LANGUAGES:
+    if language not in (None, *LANGUAGES):
         raise UsageError(f"--language {language}: slides are in {' or '.join(LANGUAGES)}.")
     store = Store(store_root)
+    language = language or language_of(store)
     place, path = _target(store, language, output)
     pdf_path = path.removesuffix(_SUFFIX) + ".pdf"
     try:

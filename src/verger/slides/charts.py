@@ -72,13 +72,15 @@ def curve(
     points: Sequence[tuple[float, float]],
     marked: tuple[float, float],
     names: tuple[str, str, str],
+    *,
+    form: str,
     what: str,
 ) -> None:
     """Draw a share that grows with a count, and mark one point of it.
 
-    `names` are those of the curve, of the mark, and of the count.
+    `names` are those of the curve, of the mark, and of the count; `form` is how shares are written.
     """
-    data = XyChartData(number_format="0%")
+    data = XyChartData(number_format=form)
     line = data.add_series(names[0])
     for x, y in points:
         line.add_data_point(x, y)
@@ -101,7 +103,7 @@ def curve(
     run.font.size, run.font.bold, run.font.name = Pt(_SIZE), False, FONT
     across.tick_labels.number_format, across.tick_labels.number_format_is_linked = "0", False
     up.minimum_scale, up.maximum_scale, up.major_unit = 0, 1, 0.2
-    up.tick_labels.number_format, up.tick_labels.number_format_is_linked = "0%", False
+    up.tick_labels.number_format, up.tick_labels.number_format_is_linked = form, False
     up.major_gridlines.format.line.color.rgb = rgb("line")
     for axis in (across, up):
         _axis(axis)

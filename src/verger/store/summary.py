@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.errors import visible
+from verger.photos.address import Address
 from verger.photos.reasons import Reason
 from verger.store.layout import (
     FEATURES,
@@ -47,7 +48,8 @@ def summary(
         return "\n".join(map(visible, [nothing, *(f"Note: {note}" for note in record["notes"])]))
     lines = ["", *_done(record), "", f"In {store}:"]
     lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
-    lines += ["", "Next:", *(f"  {line}" for line in _next(store, photo))]
+    looking = _looking(store) if has_report else []
+    lines += ["", "Next:", *(f"  {line}" for line in [*looking, *_next(store, photo)])]
     return "\n".join(map(visible, lines))
 
 
@@ -83,7 +85,7 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     if projection["k"]:
         held = " They are held from an earlier run." if projection.get("held") else ""
         lines.append(
-            f"{projection['k']} components keep {projection['explained_variance']:.2%} of the "
+            f"{projection['k']} components keep {projection['explained_variance']:.1%} of the "
             f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
             + held
         )
@@ -138,11 +140,28 @@ def planned(tally: Tally) -> str:
 
 
 def opening(notebook: Path) -> str:
-    """Write the command that opens a notebook."""
+    """Say how a notebook is opened, with a command that works as it stands."""
     name = shlex.quote(str(notebook))
-    if notebook.suffix == ".ipynb":
-        return f"jupyter lab {name}, or open it in an editor that knows Jupyter"
-    return f"{_beside('python')} {name}, or open it in an editor"
+    if notebook.suffix != ".ipynb":
+        return f"Next: {_beside('python')} {name}\nOr open it in an editor."
+    lab, python = _beside("jupyter-lab"), _beside("python")
+    if lab == "jupyter-lab" and shutil.which(lab) is None:
+        lab = f"{python} -m pip install jupyterlab && {python} -m jupyterlab"
+    return f"Next: {lab} {name}\nOr open it in an editor that knows Jupyter."
+
+
+def _looking(store: str) -> list[str]:
+    """Write the command that opens a report; none for one that lies in a bucket."""
+    folder = Address.of(store).file
+    if folder is None:
+        return []
+    page = folder / REPORT / PAGE
+    if sys.platform == "darwin":
+        return [f"open {shlex.quote(str(page))}"]
+    has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if has_display and shutil.which("xdg-open"):
+        return [f"xdg-open {shlex.quote(str(page))}"]
+    return [f"{_beside('python')} -m webbrowser -t {shlex.quote(page.absolute().as_uri())}"]
 
 
 def _growth(changes: Mapping[str, int]) -> list[str]:

@@ -41,9 +41,9 @@ def outlook(deck: Deck, about: Subject) -> None:
     if extra := report.duplicates.extra:
         found["duplicates"] = {"photos": words.count(extra, "photo")}
     if report.separation is not None:
-        if report.separation.pairs and report.separation.pairs[0].share >= 0.05:
-            pair = report.separation.pairs[0]
-            first, second = about.quoted(pair.first), about.quoted(pair.second)
+        if report.separation.confusions and report.separation.confusions[0].share >= 0.05:
+            worst = report.separation.confusions[0]
+            first, second = about.quoted(worst.label), about.quoted(worst.named)
             found["pair"] = {"first": first, "second": second}
         found["evaluate"] = {}
         if np.any(report.counts < FEW_PHOTOS):

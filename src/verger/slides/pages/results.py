@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verger.report.neighbours import MixedPair
+from verger.report.confusions import Confusion
 from verger.settings import parse_components
 from verger.slides import charts, images
 from verger.slides.boxes import BODY, Box, columns, rows
@@ -31,7 +31,7 @@ def components(deck: Deck, about: Subject) -> None:
         return
     kept = float(np.cumsum(found.ratios)[found.k - 1])
     values = {
-        "k": words.count(found.k, "component"), "kept": words.percent(kept, 1)
+        "k": words.count(found.k, "component"), "kept": words.percent(kept)
     }  # fmt: skip
     page = deck.page(words("components.title", **values), words("components.notes", **values))
     reached = np.cumsum(found.ratios)
@@ -42,20 +42,21 @@ def components(deck: Deck, about: Subject) -> None:
     names = (words("components.curve"), words("components.mark", **values),
              words("components.count"))  # fmt: skip
     left, right = BODY.beside(7.9, 0.35)
-    charts.curve(page, left, points, (float(found.k), kept), names, words("components.chart"))
+    charts.curve(page, left, points, (float(found.k), kept), names,
+                 form=words.percent_code(0), what=words("components.chart"))  # fmt: skip
     right = right._replace(top=BODY.top + 0.1, height=2.9)
     table = [[words("components.share"), words("components.needed")]]
     for target, at in found.needed:
         needed = words.number(at) if at else words("components.unknown")
-        table.append([words.percent(target), needed])
+        table.append([words.exact(target), needed])
     page.table(right, table, (1, 1), size=16)
     below = Box(right.left, right.bottom + 0.3, right.width, BODY.bottom - right.bottom - 0.3)
     wanted = parse_components(str(about.record["settings"]["components"]))
     asked = (words.count(wanted, "component") if isinstance(wanted, int)
-             else words("components.asked_share", share=words.percent(wanted)))  # fmt: skip
+             else words("components.asked_share", share=words.exact(wanted)))  # fmt: skip
     lines = [
         Line(words("components.asked", asked=asked), 14),
-        Line(words("components.first", share=words.percent(float(found.ratios[0]), 1)), 14,
+        Line(words("components.first", share=words.percent(float(found.ratios[0]))), 14,
              before=6),
     ]  # fmt: skip
     if found.rows:
@@ -71,7 +72,7 @@ def map_of_photos(deck: Deck, about: Subject) -> None:
     if report.pca.k < 2 or len(chosen) < 3:
         return
     (layout,) = (one for one in report.maps if one.kind == "pca")
-    share = words.percent(float(report.spectrum.ratios[:2].sum()), 0)
+    share = words.percent(float(report.spectrum.ratios[:2].sum()))
     values = {"photos": words.count(len(chosen), "photo"), "share": share}
     page = deck.page(words("map.title"), words("map.notes", **values))
     room = Box(BODY.left, BODY.top, BODY.width, BODY.height - 0.4)
@@ -90,8 +91,8 @@ def separation(deck: Deck, about: Subject) -> None:
         return
     before, after = apart.overall
     values = {
-        "before": words.percent(before, 1), "after": words.percent(after, 1),
-        "chance": words.percent(apart.chance, 1), "near": words.number(apart.neighbours),
+        "before": words.percent(before), "after": words.percent(after),
+        "chance": words.percent(apart.chance), "near": words.number(apart.neighbours),
     }  # fmt: skip
     page = deck.page(words("separation.title", **values), words("separation.notes", **values))
     left, room = BODY.beside(3.4)
@@ -110,7 +111,7 @@ def separation(deck: Deck, about: Subject) -> None:
             words("separation.series_before"): [apart.raw[code] for code in order],
             words("separation.series_after"): [apart.reduced[code] for code in order],
         },
-        form="0%", most=1.12, what=words("separation.chart"),
+        form=words.percent_code(1), most=1.12, what=words("separation.chart"),
     )  # fmt: skip
 
 
@@ -148,12 +149,15 @@ def identification(deck: Deck, about: Subject) -> None:
         return
     right = apart.judged_right
     key = "naming.title" if math.isfinite(right) else "naming.title_unknown"
-    values = {"right": words.percent(right, 1), "chance": words.percent(apart.chance, 1)}
+    values = {
+        "right": words.percent(right), "chance": words.percent(apart.chance),
+        "judged": words.count(apart.judged, "photo"),
+    }  # fmt: skip
     page = deck.page(words(key, **values), words("naming.notes", **values))
     left, room = BODY.beside(3.9)
     figures = [(values["right"], words("naming.right", **values))]
     if calibration is not None and calibration.photos:
-        validated = words.number(calibration.photos)
+        validated = words.count(calibration.photos, "photo")
         figures += [
             (validated, words("naming.rehearsed")),
             (words.percent(calibration.bounds.variety), words("naming.variety")),
@@ -161,24 +165,29 @@ def identification(deck: Deck, about: Subject) -> None:
     else:
         figures.append(("–", words("naming.uncalibrated")))
     page.tiles(rows(left, len(figures)), figures)
-    _pairs(page, room, about, apart.pairs)
+    _confused(page, room, about, apart.confusions)
 
 
-def _pairs(page: Page, room: Box, about: Subject, mixed: Sequence[MixedPair]) -> None:
+def _confused(page: Page, room: Box, about: Subject, found: Sequence[Confusion]) -> None:
+    """Say which labels were given to photos of others most often, with some of these photos."""
     words = about.words
-    pairs = [pair for pair in mixed if pair.share >= 0.01][:_PAIRS]
-    _, below = page.headed(room, words("naming.pairs" if pairs else "naming.no_pairs")).above(0.1)
-    for line, pair in zip(rows(below, _PAIRS, 0.14), pairs, strict=False):
+    heading = "naming.confused" if found else "naming.none_confused"
+    _, below = page.headed(room, words(heading)).above(0.1)
+    for line, one in zip(rows(below, _PAIRS, 0.14), found, strict=False):
         page.card(line)
         inner = line.inside(0.15, 0.1)
         text, shown = inner.beside(3.7, 0.1)
-        names = [about.label(code) for code in (pair.first, pair.second)]
+        names = (about.label(one.label), f"→ {about.label(one.named)}")
         lines = [Line(on_one_line(name, 14, text.width, bold=True), 14, bold=True)
                  for name in names]  # fmt: skip
-        share = words("naming.share", share=words.percent(pair.share, 0))
-        page.text(text, [*lines, Line(share, 12, colour="soft")], anchor="middle")
+        told = words(
+            "naming.share",
+            photos=words.count(one.photos, "photo"),
+            share=words.percent(one.share),
+        )
+        page.text(text, [*lines, Line(told, 12, colour="soft")], anchor="middle")
         for box, example in zip(
-            columns(shown, _EXAMPLES, 0.2), pair.examples[:_EXAMPLES], strict=False
+            columns(shown, _EXAMPLES, 0.2), one.examples[:_EXAMPLES], strict=False
         ):
             for half, row in zip(columns(box, 2, 0.06), example, strict=True):
                 about.show(page, half, row)
