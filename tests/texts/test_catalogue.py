@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verger.gallery.build import NOT_REHEARSED
+from verger.gallery.build import NOT_VALIDATED
 from verger.photos.labels import CsvLabels, ParentLabels
 from verger.photos.reasons import Reason
 from verger.photos.selection import Selection
@@ -114,7 +114,7 @@ def test_every_note_of_a_record_is_said_in_french(tmp_path: Path) -> None:
     tally.left_out = seen.notes()
     alone, both, none = (Moments.of(np.eye(2)[:rows]) for rows in (1, 2, 0))
     notes = [
-        *label_notes("parent", tally, of_list), *listed.notes(), NOT_REHEARSED,
+        *label_notes("parent", tally, of_list), *listed.notes(), NOT_VALIDATED,
         *discriminant_notes(1),
         *pca_notes(fit_pca(alone, 0.95), RunSettings()),
         *pca_notes(fit_pca(none, 0.95), RunSettings()),
