@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from verger.report.data import build
 from verger.report.neighbours import nearest
-from verger.report.positions import by_components, by_neighbours
+from verger.report.positions import LOOKED_AT, by_components, by_neighbours
 from verger.store.store import Store
 
 _ORIGINAL = 30
@@ -42,7 +42,7 @@ def main() -> None:
         report = build(Store(store), "pca")
         features = report.sample.features[report.map_rows]
         codes, projected = report.codes[report.map_rows], report.pca.transform(features)
-        near = nearest(features, _ORIGINAL).index
+        near = nearest(features, LOOKED_AT).index
         maps: dict[str, Callable[[], Points]] = {
             "two components": partial(_flat, projected),
             "Verger": partial(_verger, near, projected),
@@ -54,7 +54,7 @@ def main() -> None:
             points = made()
             wall, after = time.perf_counter() - start, os.times()
             spent = after.user + after.system - before.user - before.system
-            kept, pure = faith(points, near, codes)
+            kept, pure = faith(points, near[:, :_ORIGINAL], codes)
             trust = trustworthiness(points, features)
             print(
                 f"| {len(points):,} | {name} | {wall:.1f} | {spent:.1f} | {kept:.1%} "

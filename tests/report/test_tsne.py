@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from verger.report.neighbours import nearest
-from verger.report.positions import PULLING, by_earlier_neighbours, by_neighbours
+from verger.report.positions import LOOKED_AT, by_earlier_neighbours, by_neighbours
 from verger.report.tsne import _Field, lay_out
 
 Rows = npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ def test_the_field_is_what_the_points_make_one_by_one(spread: float) -> None:
 
 def test_neighbours_stay_neighbours() -> None:
     rows, codes = rings(600)
-    near = nearest(rows, 30).index
+    near = nearest(rows, LOOKED_AT).index
     points = by_neighbours(near, rows).points
     assert kept(points, near) > 0.85 > 0.7 > kept(rows[:, :2], near)
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
@@ -77,7 +77,7 @@ def test_it_is_as_faithful_as_opentsne() -> None:
 
     rows, _ = rings(1500)
     near = nearest(rows, 30).index
-    mine = near[:, :PULLING]
+    mine = near[:, :15]
     n, k = mine.shape
     links = csr_matrix((np.ones(n * k), mine.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     start = rows[:, :2] / rows[:, 0].std() * 1e-4
@@ -90,13 +90,21 @@ def test_it_is_as_faithful_as_opentsne() -> None:
     assert kept(ours, near) > kept(np.asarray(theirs, np.float32), near) - 0.02
 
 
+def test_labels_of_few_photos_are_no_spots_far_from_one_another() -> None:
+    """As in the demo, of 38 varieties with 16 photos: more of a fruit's neighbours are others."""
+    rows, codes = rings(608, 38)
+    points = by_neighbours(nearest(rows, LOOKED_AT).index, rows).points
+    spread = np.mean([points[codes == code].std(axis=0).max() for code in range(38)])
+    assert spread > 0.004 * np.ptp(points, axis=0).max()
+
+
 def test_new_photos_are_placed_on_the_map_that_is_there() -> None:
     """Of fruits that it has, among these; of a fruit that it has not, together."""
     rows, codes = rings(600)
     new = (codes == 5) | (np.arange(600) % 4 == 0)
     earlier = np.full((600, 2), np.nan, np.float32)
-    earlier[~new] = by_neighbours(nearest(rows[~new], 30).index, rows[~new]).points
-    points = by_earlier_neighbours(nearest(rows, 30).index, rows, earlier).points
+    earlier[~new] = by_neighbours(nearest(rows[~new], LOOKED_AT).index, rows[~new]).points
+    points = by_earlier_neighbours(nearest(rows, LOOKED_AT).index, rows, earlier).points
     np.testing.assert_array_equal(points[~new], earlier[~new])
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     np.fill_diagonal(apart, np.inf)
@@ -121,7 +129,7 @@ import hashlib, numpy as np
 from verger.report.neighbours import nearest
 from verger.report.positions import by_neighbours
 rows = np.random.default_rng(0).normal(0, 1, (700, 640)).astype(np.float32)
-points = by_neighbours(nearest(rows, 15).index, rows).points
+points = by_neighbours(nearest(rows, 90).index, rows).points
 print(hashlib.sha256(points.tobytes()).hexdigest())
 """
 

@@ -173,7 +173,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     q = len(directions)
     features = sample.features
     whole = components_of(features, pca.scale, COMPONENTS)
-    around = nearest(features, max(NEIGHBOURS, positions.PULLING))
+    around = nearest(features, positions.LOOKED_AT)
     raw = around.first(NEIGHBOURS)
     reduced = nearest(pca.transform(features))
     judged = judge(whole.rows, codes)

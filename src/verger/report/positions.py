@@ -17,7 +17,9 @@ from verger.storage.place import Place
 PCA_MAP, LABEL_MAP, NEIGHBOUR_MAP = "pca", "labels", "neighbours"
 MAPS = (PCA_MAP, NEIGHBOUR_MAP)
 MAP = "map.parquet"
-PULLING = 15  # neighbours of a photo that pull it
+# Which neighbours of a photo pull it, by rank: the nearest, and some that hold groups together.
+_NEARBY, _BEYOND = 15, (22, 33, 49, 67, 89)
+LOOKED_AT = _BEYOND[-1] + 1
 _FEWEST = _NEAREST = 10
 _COMPONENTS = 50
 
@@ -44,8 +46,8 @@ def by_neighbours(near: Ints, projected: Floats) -> Positions:
     """Lay photos out so that neighbours stay neighbours, by t-SNE from the first two components.
 
     near: int64 (p, k), of each photo the nearest others on the map, nearest first; -1 for others
-    At most `PULLING` and a third of the photos pull each; fewer than 10 photos keep their
-    components. Distances between groups mean nothing here.
+    The nearest 15 and a few beyond, of at most a third of the photos, pull each; fewer than 10
+    photos keep their components. Distances between groups mean nothing here.
     """
     if len(near) < _FEWEST:
         return Positions(NEIGHBOUR_MAP, _two(projected))
@@ -76,7 +78,8 @@ def by_earlier_neighbours(near: Ints, projected: Floats, earlier: Floats) -> Pos
 
 def _pulling(near: Ints) -> Ints:
     """Take the neighbours that pull each of at least 10 photos."""
-    return near[:, : min(PULLING, len(near) // 3)]
+    most = min(near.shape[1], len(near) // 3)
+    return near[:, [rank for rank in (*range(_NEARBY), *_BEYOND) if rank < most]]
 
 
 def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, float]] | None:
