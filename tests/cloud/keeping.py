@@ -63,7 +63,11 @@ class Execution:
                 state["Default"],
             )
         elif kind == "Wait":
-            self._until = now + state["Seconds"]
+            self._until = (
+                now + _at(state["SecondsPath"], self._data, context)
+                if "SecondsPath" in state
+                else now + state["Seconds"]
+            )
         elif kind == "Pass":
             given = _filled(state["Parameters"], self._data, context)
             self._data = _put(self._data, state.get("ResultPath", "$"), given)

@@ -238,7 +238,7 @@ def test_roles_that_begin_otherwise_are_those_of_the_policy() -> None:
         assert allows(policy, action, role.format("app-"))
         assert not allows(policy, action, role.format(""))
     words = ["cloud", "policy", "orchard", "--role-prefix"]
-    with pytest.raises(UsageError, match="no beginning of a role's name"):
+    with pytest.raises(UsageError, match="not a valid prefix of a role name"):
         CliRunner().invoke(cli, [*words, "app/*"], standalone_mode=False, catch_exceptions=False)
     assert "instance-profile/app-verger-*" in CliRunner().invoke(cli, [*words, "app-"]).stdout
 

@@ -37,20 +37,20 @@ def refused(*arguments: str) -> VergerError:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (["--email", "nobody"], "--email nobody: no address"),
-        (["--notify", "me@example.org"], "no topic of SNS"),
+        (["--email", "nobody"], "--email nobody: not an e-mail address"),
+        (["--notify", "me@example.org"], "not an SNS topic"),
         (
             ["--notify", "arn:aws:sns:eu-west-1:123456789012:ended", "--on", "serverless"],
-            "reaches S3 and nothing else",
+            "can reach only S3",
         ),
-        (["--account", "me"], "--account me: no number of an account"),
-        (["--release", "emr-6.15.0", "--on", "emr"], "no release of EMR that runs Verger"),
+        (["--account", "me"], "--account me: not an account number"),
+        (["--release", "emr-6.15.0", "--on", "emr"], "not an EMR release that runs Verger"),
         (["--", "--components", "banana"], "--components banana is neither"),
         (["--", "--shrinkage", "7"], "--shrinkage 7.0 is not a share"),
-        (["--", "--backbone", "mine.onnx"], "no file of this machine"),
-        (["--", "--label-from", "labels.csv"], "no file of this machine"),
-        (["--", "--master", "yarn"], "the platform's own"),
-        (["--", "--device", "cuda"], "Verger starts no GPU"),
+        (["--", "--backbone", "mine.onnx"], "cannot read a local file"),
+        (["--", "--label-from", "labels.csv"], "cannot read a local file"),
+        (["--", "--master", "yarn"], "the platform sets it"),
+        (["--", "--device", "cuda"], "Verger uses no GPU"),
     ],
 )
 def test_what_a_server_would_refuse_is_refused_here(options: list[str], what: str) -> None:

@@ -90,7 +90,7 @@ def test_without_a_cache_all_is_sent_as_before(
 
     life.start(job("ec2"), wheels, budget_usd=1.0)
 
-    assert any("All is sent anew" in line for line in said.lines)
+    assert any("Sending everything again" in line for line in said.lines)
     assert wheels.keys() <= held(account).keys()
 
 

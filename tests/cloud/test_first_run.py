@@ -101,6 +101,6 @@ def test_what_the_account_may_not_is_refused_before_photos_are_sent(hour_old: Ac
               "--no-free-plan"],
     )  # fmt: skip
 
-    assert "takes 8 vCPU at once on EC2; the account may have 5" in str(told.exception)
+    assert "takes 8 vCPUs at once on EC2; the account may use 5" in str(told.exception)
     assert hour_old.client("s3").list_objects_v2(Bucket="orchard")["KeyCount"] == 0
     assert hour_old.left() == []

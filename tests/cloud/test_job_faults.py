@@ -211,7 +211,7 @@ def test_an_application_that_does_not_stop_is_named(
     bench.start(job("serverless"))
     with monkeypatch.context() as patch:
         patch.setattr("verger.cloud.ending._LOOKS", 2)
-        with pytest.raises(CloudError, match="is started ten minutes after it was") as caught:
+        with pytest.raises(CloudError, match="is still started ten minutes after it was") as caught:
             bench.life.down(NAME)
 
     assert "down again" in one_line(caught.value)
@@ -283,7 +283,7 @@ def test_a_network_that_stays_away_is_given_up_on(bench: Bench, job: MakeJob) ->
     with pytest.raises(NetworkError) as caught:
         bench.run(job("ec2"))
 
-    assert "goes on, and is ended after 120 minutes" in one_line(caught.value)
+    assert "goes on, and ends after 120 minutes" in one_line(caught.value)
     assert caught.value.exit_code == 12
 
 
@@ -325,7 +325,7 @@ def test_a_connection_lost_while_the_stack_is_made_is_waited_for(
     bench.run(job("emr"))
 
     assert any("cannot be reached" in line for line in bench.said.lines)
-    assert not any("Taking down" in line for line in bench.said.lines)
+    assert not any("Taking everything down" in line for line in bench.said.lines)
     assert bench.account.left() == []
 
 
@@ -388,7 +388,7 @@ def test_logs_that_come_later_still_are_kept_when_they_are_read(
     bench.naps += [lambda: bench.account.end_step("FAILED")]
     with pytest.raises(CloudError, match="step FAILED"):
         bench.run(job("emr"))
-    assert any("No log of the cluster has come yet" in line for line in bench.said.lines)
+    assert any("No log of the cluster has arrived yet" in line for line in bench.said.lines)
     assert bench.kept().count("\n") == 1
 
     bench.account.put(SCRATCH, "logs/j-1/steps/s-1/stderr.gz", gzip.compress(b"not found\n"))

@@ -131,8 +131,8 @@ def planned() -> Plan:
         ([STORE, "--on", "serverless"], UsageError, "a notebook is opened on one server"),
         (["s3://results/other"], StoreError, "holds no run.json"),
         ([STORE, "--photos", "s3://orchard/other"], PhotosError, "No photo in"),
-        ([STORE, "--photos", "photos"], PhotosError, "on AWS this is a folder in S3"),
-        (["store"], StoreError, "on AWS this is a folder in S3"),
+        ([STORE, "--photos", "photos"], PhotosError, "on AWS this must be a folder in S3"),
+        (["store"], StoreError, "on AWS this must be a folder in S3"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(
@@ -169,7 +169,7 @@ def test_one_that_fails_says_why_and_is_taken_down(happens: Happens, account: Ac
 def test_a_quota_that_is_too_small_is_told_before(happens: Happens, account: Account) -> None:
     rules.quotas["ec2", "L-1216C47A"] = ("all", 1.0)
 
-    with pytest.raises(VergerError, match="takes 4 vCPU at once on EC2; the account may have 1"):
+    with pytest.raises(VergerError, match="takes 4 vCPUs at once on EC2; the account may use 1"):
         say(STORE)
 
     assert account.left() == []

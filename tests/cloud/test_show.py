@@ -22,7 +22,9 @@ from verger.cli.main import cli
 from verger.cloud import parameters, tunnel
 from verger.cloud.aws import Aws
 from verger.cloud.job import Job, Platform
+from verger.cloud.prices import table_prices
 from verger.cloud.show import dry_run
+from verger.cloud.sizes import check_dearest_first
 from verger.cloud.stack import template
 from verger.errors import CloudError, PhotosError, StoreError, UsageError
 
@@ -132,6 +134,42 @@ def test_show_writes_what_a_person_deploys_by_hand(tmp_path: Path) -> None:
     assert "--components,0.9" in (tmp_path / "emr.parameters.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("on", "given"),
+    [
+        ("ec2", {"Tries": "c7i.xlarge/0/lasting,m7i.xlarge/0/lasting"}),
+        ("emr", {"InstanceType": "c7i.xlarge", "SecondType": "m7i.xlarge"}),
+    ],
+)
+def test_types_of_server_are_tried_in_the_order_that_is_asked_for(
+    on: str, given: dict[str, str], tmp_path: Path
+) -> None:
+    words = ["cloud", "show", "s3://orchard/photos", "s3://results/store", "--on", on,
+             "--photos-count", "1000", "--to", str(tmp_path)]  # fmt: skip
+    ran = CliRunner().invoke(cli, [*words, "--instance-type", "c7i.xlarge,m7i.xlarge"])
+
+    assert ran.exit_code == 0, ran.output
+    listed = json.loads((tmp_path / f"{on}.parameters.json").read_text())
+    made = {each["ParameterKey"]: each["ParameterValue"] for each in listed}
+    assert given.items() <= made.items()
+    for types, why in (
+        ("c7i.xlarge,m7i.2xlarge", "not all have the same number of processors"),
+        ("c7i.xlarge,t3.xlarge.x", "is not an instance type"),
+        ("c7i-flex.large,c7g.large", "is not x86_64"),
+    ):
+        ran = CliRunner().invoke(cli, [*words, "--instance-type", types])
+        assert why in str(ran.exception), ran.output
+
+
+def test_a_type_that_costs_more_than_the_one_that_is_planned_is_refused() -> None:
+    """The budget holds for whichever AWS has."""
+    prices = table_prices("eu-west-1")
+
+    check_dearest_first(("c7i.xlarge", "m7i.xlarge"), prices)  # within the margin
+    with pytest.raises(UsageError, match=r"m7i\.xlarge costs more than t4g\.small"):
+        check_dearest_first(("t4g.small", "m7i.xlarge"), prices)
+
+
 @pytest.mark.parametrize("on", SIZES)
 def test_with_an_account_nothing_is_left_to_be_filled_in(on: Platform) -> None:
     """Within what is encoded neither; of a job run alone, names that the stack gives."""
@@ -149,9 +187,9 @@ def test_with_an_account_nothing_is_left_to_be_filled_in(on: Platform) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("/home/me/photos", "on AWS this is a folder in S3"),
-        ("gs://orchard/photos", "on AWS this is a folder in S3"),
-        ("s3:///photos", "on AWS this is a folder in S3|names no bucket"),
+        ("/home/me/photos", "on AWS this must be a folder in S3"),
+        ("gs://orchard/photos", "on AWS this must be a folder in S3"),
+        ("s3:///photos", "on AWS this must be a folder in S3|names no bucket"),
         ("s3://Orchard/photos", "Orchard is not a bucket name"),
         ("s3://a/photos", "a is not a bucket name"),
         ("s3://orchard/*", "take for a pattern"),
@@ -174,7 +212,7 @@ def test_a_prefix_ends_with_a_slash_so_that_no_neighbour_is_read() -> None:
 
 @pytest.mark.parametrize("name", ["", "verger", "verger-A", "verger-x/../y", "other-x", "verger-é"])
 def test_what_is_no_name_of_a_job_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="no name of a job"):
+    with pytest.raises(UsageError, match="not a job name"):
         parameters.check_id(name)
 
 
@@ -222,5 +260,5 @@ def test_a_server_shows_the_page_of_the_spark_that_it_takes(photos: str, shown: 
 
 
 def test_where_there_is_no_page_that_is_said() -> None:
-    with pytest.raises(CloudError, match="so few that it takes no Spark"):
+    with pytest.raises(CloudError, match="so few photos it runs without Spark"):
         tunnel.way(Aws("eu-west-1"), job("ec2"), 4040)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from verger.cloud import alarm
+from verger.cloud import alarm, parameters
+from verger.cloud.job import Job
 from verger.cloud.stack import TAG, template
 
 from .policies import NAMES, TEMPLATES, filled, policies, resources
@@ -242,6 +244,20 @@ def test_the_wall_clock_is_aws_own(name: str) -> None:
     assert sorted(is_late) == ["End", "TooLate"]
     assert states["End"]["Retry"][0]["MaxAttempts"] >= 20
     assert states["End"]["Next"] == "TooLate"
+
+
+def test_the_history_of_what_looks_after_a_job_holds_its_longest_time() -> None:
+    """25,000 events: two a state that is passed, five a task."""
+    longest = Job(id="verger-1", photos="s3://orchard/photos", store="s3://orchard/s", on="ec2",
+                  spot=True, zones=("a", "b", "c"), other_types=("m7i.xlarge",),
+                  instance_type="c7i.xlarge", limit_minutes=7 * 24 * 60)  # fmt: skip
+    given = parameters.job_parameters(longest, "scratch", dt.datetime.now(dt.UTC))
+    seconds = longest.limit_minutes * 60
+    looks, rounds = seconds / int(given["LookSeconds"]), seconds / int(given["RoomSeconds"])
+    tries = len(given["Tries"].split(","))
+
+    assert tries == 12
+    assert looks * (2 + 5 + 2) + rounds * tries * (5 + 7 * 2) < 25_000
 
 
 def test_a_cluster_takes_the_first_type_that_has_room_in_any_of_its_zones() -> None:

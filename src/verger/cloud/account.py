@@ -88,13 +88,13 @@ def check_quota(job: Job, quota: float | None) -> str:
         if takes <= usual:
             return ""
         return (
-            f"This takes {takes} vCPU at once; a new account often may have {usual} on {name} "
+            f"This takes {takes} vCPUs at once; a new account often may use only {usual} on {name} "
             "(Service Quotas), and AWS does not say how many this one may."
         )
     if takes <= quota:
         return ""
     raise CloudError(
-        f"This takes {takes} vCPU at once on {name}; the account may have {quota:g}.",
+        f"This takes {takes} vCPUs at once on {name}; the account may use {quota:g}.",
         hint="Take less (--instance-type, --nodes), or more time. " + _WHERE.format(name),
     )
 

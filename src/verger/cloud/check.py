@@ -19,7 +19,7 @@ from verger.progress import Reporter
 
 _SERVER, _SERVER_VCPUS, _CLUSTER_VCPUS = "c7i.xlarge", 4, 8
 _MORE = "Ask for more in the console: Service Quotas, {}."
-_POLICY = "verger cloud policy BUCKET prints what a user has to be allowed."
+_POLICY = "verger cloud policy BUCKET prints the permissions a user needs."
 
 
 def prepare(aws: Aws, job: Job, reporter: Reporter) -> Job:
@@ -43,8 +43,8 @@ def _check_free_plan(job: Job) -> None:
     if not job.instance_type or job.instance_type in may or account.account_plan() != "FREE":
         return
     raise CloudError(
-        f"The account is on AWS's free plan, which starts no {job.instance_type}.",
-        hint=f"It starts {', '.join(may)} (--on ec2); or Billing, Upgrade plan: credits are kept.",
+        f"The account is on AWS's free plan, which does not allow {job.instance_type}.",
+        hint=f"It allows {', '.join(may)} (--on ec2). Or Billing, Upgrade plan: credits are kept.",
     )
 
 
@@ -60,7 +60,7 @@ def _zones(aws: Aws, job: Job) -> tuple[str, ...]:
         common = set(found) if common is None else common & set(found)
     if not common:
         raise CloudError(
-            f"No zone of {job.region} has {job.instance_type}.",
+            f"No zone of {job.region} offers {job.instance_type}.",
             hint="Give another --instance-type, or another region.",
         )
     return tuple(sorted(common))
@@ -113,8 +113,8 @@ def _who(aws: Aws) -> str:
 
 def _region(region: str, *, outside_eu: bool) -> str:
     check_region(region, "--region", outside_eu=outside_eu)
-    place = f"{IN_THE_EU[region]}, in the EU" if region in IN_THE_EU else "outside of the EU"
-    priced = "" if region in regions() else " Plans know no prices of it."
+    place = f"{IN_THE_EU[region]}, in the EU" if region in IN_THE_EU else "outside the EU"
+    priced = "" if region in regions() else " Plans have no prices for it."
     return f"{region} ({place}).{priced}"
 
 
@@ -122,20 +122,20 @@ def _plan() -> Check:
     plan = account.account_plan()
     if plan == "FREE":
         kinds = ", ".join(FREE_PLAN["x86_64"] + FREE_PLAN["arm64"])
-        found = f"free: of servers it starts {kinds} alone, which plans keep to."
-        return Check("plan", WARN, found, "Billing, Upgrade plan, for others; credits are kept.")
+        found = f"free: it allows only the servers {kinds}; plans keep to them."
+        return Check("plan", WARN, found, "For others: Billing, Upgrade plan; credits are kept.")
     if plan == "PAID":
-        return Check("plan", OK, "paid: all that there is.")
-    return Check("plan", WARN, "AWS does not say; an older account has all that there is.")
+        return Check("plan", OK, "paid: every server is allowed.")
+    return Check("plan", WARN, "AWS does not say; an older account allows every server.")
 
 
 def _servers(aws: Aws) -> Check:
     may = account.vcpu_quota(aws, "ec2")
     name = "servers"
     if may is None:
-        found = "AWS does not say how many vCPU may be had at once; a new account often has 5."
+        found = "AWS does not say how many vCPUs you may use at once; a new account often has 5."
         return Check(name, WARN, found, _POLICY)
-    found = f"{may:g} vCPU at once; one {_SERVER} takes {_SERVER_VCPUS}, the smallest cluster "
+    found = f"{may:g} vCPUs at once; one {_SERVER} takes {_SERVER_VCPUS}, the smallest cluster "
     found += f"{_CLUSTER_VCPUS}."
     state = FAIL if may < 2 else WARN if may < _CLUSTER_VCPUS else OK
     more = _MORE.format("EC2, Running On-Demand Standard instances")
@@ -145,9 +145,9 @@ def _servers(aws: Aws) -> Check:
 def _serverless(aws: Aws) -> Check:
     may = account.vcpu_quota(aws, "serverless")
     if may is None:
-        found = "AWS does not say how many vCPU may be had at once; a new account often has 16."
+        found = "AWS does not say how many vCPUs you may use at once; a new account often has 16."
         return Check("serverless", WARN, found, _POLICY)
-    found = f"{may:g} vCPU at once; the smallest job takes {_CLUSTER_VCPUS}."
+    found = f"{may:g} vCPUs at once; the smallest job takes {_CLUSTER_VCPUS}."
     more = _MORE.format("EMR Serverless, Max concurrent vCPUs")
     return Check("serverless", OK if may >= _CLUSTER_VCPUS else FAIL, found, more)
 
@@ -158,25 +158,23 @@ def _networks(aws: Aws) -> str:
     may = account.quota(aws, *account.NETWORKS)
     if may is not None and there >= may:
         raise CloudError(
-            f"{there} of {may:g} networks (VPC) are there, and a job makes one more.",
-            hint="Delete one, ask for more in Service Quotas, or give --subnet of one of yours.",
+            f"{there} of {may:g} networks (VPCs) are in use, and a job makes one more.",
+            hint="Delete one, ask for more in Service Quotas, or give a --subnet of your own.",
         )
-    return f"{there} of {may or 5:g} networks (VPC) are there; a job makes one more."
+    return f"{there} of {may or 5:g} networks (VPCs) are in use; a job makes one more."
 
 
 def _in_zones(aws: Aws) -> str:
     found = account.zones_of(aws, _SERVER)
     if not found:
-        raise CloudError(
-            f"AWS names no zone of {aws.region} that has {_SERVER}.", hint="Give another region."
-        )
-    return f"{_SERVER} is in {', '.join(found)}."
+        raise CloudError(f"No zone of {aws.region} offers {_SERVER}.", hint="Give another region.")
+    return f"{_SERVER} is offered in {', '.join(found)}."
 
 
 def _budgets(aws: Aws) -> str:
     with told("look at the budgets"), absent("NotFoundException"):
         aws.client("budgets").describe_budget(AccountId=aws.account, BudgetName="verger-check")
-    return "the alarm of a job can be set."
+    return "a job can set its alarm."
 
 
 def _bucket(aws: Aws, url: str, outside_eu: bool) -> str:
@@ -197,8 +195,8 @@ def _allowed(aws: Aws, wanted: dict[str, Any]) -> Check:
     except CloudError as error:
         return Check("allowed", WARN, f"IAM cannot be asked: {error.what}", _POLICY)
     if denied:
-        return Check("allowed", FAIL, f"denied are {', '.join(denied)}.", _POLICY)
-    return Check("allowed", OK, "all that a run asks for.")
+        return Check("allowed", FAIL, f"denied: {', '.join(denied)}.", _POLICY)
+    return Check("allowed", OK, "everything a run needs.")
 
 
 def _denied(aws: Aws, wanted: dict[str, Any]) -> Iterator[str]:

@@ -72,6 +72,6 @@ def _end_application(aws: Aws, application: str, sleep: Callable[[float], None])
                 ended.append(application)
         sleep(_SECONDS_BETWEEN_LOOKS)
     raise CloudError(
-        f"{application} is {state.lower()} ten minutes after it was to stop.",
-        hint="It stops by itself when it is idle; say verger cloud down again then.",
+        f"{application} is still {state.lower()} ten minutes after it was told to stop.",
+        hint="It stops by itself when idle; run verger cloud down again then.",
     )

@@ -93,6 +93,6 @@ def _tell_logs(scratch: Scratch, reporter: Reporter, seen: dict[str, tuple[str, 
 def _goes_on(error: VergerError, job: Job) -> VergerError:
     return type(error)(
         error.what,
-        hint=f"{error.hint} The job goes on, and is ended after {job.limit_minutes} minutes in any "
-        f"case; verger cloud status {job.id} --region {job.region} --follow tells of it.",
+        hint=f"{error.hint} The job goes on, and ends after {job.limit_minutes} minutes at the "
+        f"latest; verger cloud status {job.id} --region {job.region} --follow comes back to it.",
     )

@@ -53,7 +53,7 @@ class Life:
         except ValueError:
             raise CloudError(
                 f"{job}: no such job in {self.aws.region} of account {self.aws.account}.",
-                hint="verger cloud status lists those that there are; --region names another.",
+                hint="verger cloud status lists all jobs; --region looks in another region.",
             ) from None
 
     def start(
@@ -105,7 +105,7 @@ class Life:
         total = sum(path.stat().st_size for path in files.values())
         large = {k: path for k, path in files.items() if path.stat().st_size >= LEAST_BYTES}
         self.reporter.say(
-            f"Sending {len(files)} files, {total / 1e6:,.1f} MB, but for what was sent before."
+            f"Sending {len(files)} files, {total / 1e6:,.1f} MB, except what was sent before."
         )
         with self.reporter.stage("Sending", total, "bytes") as stage:
             lock, done = threading.Lock(), 0
@@ -119,7 +119,7 @@ class Life:
             try:
                 Cache(self.aws).send(large, scratch, sent)
             except CloudError as error:
-                self.reporter.say(f"{error.what} All is sent anew.")
+                self.reporter.say(f"{error.what} Sending everything again.")
                 large = {}
             for key in files.keys() - large.keys():
                 scratch.upload(files[key], key, sent)
@@ -132,13 +132,13 @@ class Life:
 
     def _take_back(self, job: str, error: BaseException) -> None:
         """Take down what was half-made; what hinders that is said beside the error."""
-        self.reporter.say("Taking down what was made.")
+        self.reporter.say("Taking everything down again.")
         try:
             self.down(job)
         except VergerError as second:
             left = (
-                f"What was made of {job} could not all be taken down ({second.what}): "
-                f"say verger cloud down {job} --region {self.aws.region} later."
+                f"Not everything of {job} could be taken down ({second.what}): "
+                f"run verger cloud down {job} --region {self.aws.region} later."
             )
             if isinstance(error, VergerError):
                 raise type(error)(error.what, hint=f"{error.hint} {left}") from error
@@ -181,11 +181,11 @@ class Life:
             self.sleep(stack.SECONDS_BETWEEN_LOOKS)
         if left:
             raise CloudError(
-                f"Of {job} there is still: {', '.join(left)}.",
-                hint="Say verger cloud down again in some minutes.",
+                f"This is still left of {job}: {', '.join(left)}.",
+                hint="Run verger cloud down again in a few minutes.",
             )
         return [
-            f"AWS's index of tags still lists {arn}; it forgets some minutes late." for arn in late
+            f"AWS's index of tags still lists {arn}; it lags a few minutes behind." for arn in late
         ]
 
 

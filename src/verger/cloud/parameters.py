@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import gzip
 import json
+import math
 import re
 from typing import Any
 
@@ -20,7 +21,7 @@ from verger.settings import RunSettings
 # The sizes of a scheduler's clock: one before which nothing is done, one after which nobody waits.
 _SHORTEST, _LONGEST = 10, 7 * 24 * 60
 # What AWS takes until a limit is counted, and something more.
-_GRACE_MINUTES = {"ec2": 5, "emr": 15, "serverless": 0}
+_GRACE_MINUTES = {"ec2": 5, "emr": 15, "serverless": 15}
 _LISTS = ("options", "other_types", "zones", "kms_keys")  # of a job, which JSON has as lists
 _PARAMETER_BYTES = 4096
 _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
@@ -44,11 +45,11 @@ def s3_folder(url: str, error: type[VergerError]) -> tuple[str, str]:
     """
     scheme, bucket, prefix, _ = Address.of(url)
     if scheme != "s3" or not bucket:
-        raise error(f"{url}: on AWS this is a folder in S3.", hint="Give s3://bucket/folder.")
+        raise error(f"{url}: on AWS this must be a folder in S3.", hint="Give s3://bucket/folder.")
     if not _BUCKET.fullmatch(bucket):
         raise error(
             f"{url}: {bucket} is not a bucket name.",
-            hint="S3 has names of 3 to 63 small letters, digits, dots and hyphens.",
+            hint="S3 bucket names have 3 to 63 lower-case letters, digits, dots and hyphens.",
         )
     prefix = prefix.strip("/")
     # In a policy these stand for other names; a role that reads more than the photos is no choice.
@@ -79,7 +80,7 @@ def check(job: Job) -> None:
         )
     if job.release and not _RELEASE.fullmatch(job.release):
         raise UsageError(
-            f"--release {job.release}: no release of EMR that runs Verger.",
+            f"--release {job.release}: not an EMR release that runs Verger.",
             hint="Give emr-spark-8.1.0, or emr-7.13.0.",
         )
     if job.on == "ec2":
@@ -92,11 +93,11 @@ def _check_topic(job: Job) -> None:
     found = _TOPIC.fullmatch(job.notify)
     if not found:
         raise UsageError(
-            f"--notify {job.notify}: no topic of SNS.", hint="Give its ARN, arn:aws:sns:…."
+            f"--notify {job.notify}: not an SNS topic.", hint="Give its ARN, arn:aws:sns:…."
         )
     if job.on == "serverless":
         raise UsageError(
-            "--notify: what runs on EMR Serverless reaches S3 and nothing else.",
+            "--notify: a run on EMR Serverless can reach only S3.",
             hint="Leave it out.",
         )
     check_region(found[1], "--notify: the topic", outside_eu=job.outside_eu)
@@ -106,7 +107,7 @@ def check_role_prefix(prefix: str) -> None:
     """Raise `UsageError` for what no role's name can begin with: with a job's it has 64 letters."""
     if not _ROLE_PREFIX.fullmatch(prefix):
         raise UsageError(
-            f"--role-prefix {prefix}: no beginning of a role's name.",
+            f"--role-prefix {prefix}: not a valid prefix of a role name.",
             hint="Give up to 8 letters, digits, underscores and hyphens.",
         )
 
@@ -114,14 +115,16 @@ def check_role_prefix(prefix: str) -> None:
 def check_email(email: str) -> None:
     """Raise `UsageError` for what is not an address, before a stack is made that would fail."""
     if email and not _EMAIL.fullmatch(email):
-        raise UsageError(f"--email {email}: no address.", hint="Give one such as you@example.org.")
+        raise UsageError(
+            f"--email {email}: not an e-mail address.", hint="Give one such as you@example.org."
+        )
 
 
 def check_account(account: str) -> None:
     """Raise `UsageError` for what is not an account number."""
     if account and not re.fullmatch("[0-9]{12}", account):
         raise UsageError(
-            f"--account {account}: no number of an account, which has 12 digits.",
+            f"--account {account}: not an account number, which has 12 digits.",
             hint="Ask: aws sts get-caller-identity",
         )
 
@@ -135,21 +138,19 @@ def check_settings(settings: RunSettings) -> None:
         files["--label-from"] = labels
     for option, file in files.items():
         raise UsageError(
-            f"{option} {file}: what runs on AWS has no file of this machine.",
-            hint="Leave it out; verger reduce can label and fit again here, from the STORE.",
+            f"{option} {file}: a run on AWS cannot read a local file.",
+            hint="Leave it out; verger reduce can label and fit again here, from STORE.",
         )
     if settings.master is not None:
-        raise UsageError("--master: on AWS that is the platform's own.", hint="Leave it out.")
+        raise UsageError("--master: on AWS the platform sets it.", hint="Leave it out.")
     if settings.device == "cuda":
-        raise UsageError("--device cuda: on AWS Verger starts no GPU.", hint="Leave it out.")
+        raise UsageError("--device cuda: Verger uses no GPU on AWS.", hint="Leave it out.")
 
 
 def check_id(job: str) -> None:
     """Raise `UsageError` for what is not the name of a job."""
     if not _ID.fullmatch(job):
-        raise UsageError(
-            f"{job}: no name of a job.", hint="verger cloud status lists those that there are."
-        )
+        raise UsageError(f"{job}: not a job name.", hint="verger cloud status lists all jobs.")
 
 
 def scratch_bucket(job: str, account: str) -> str:
@@ -202,6 +203,7 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         chosen = {
             "EndAt": moment(end),
             "UserData": encoded(machine.user_data(job, scratch)),
+            **_paces(job),
             "Tries": ",".join(tries(job)),
             "SpotTries": str(sum(one.endswith("/spot") for one in tries(job))),
             "Image": _IMAGE.format(job.architecture),
@@ -214,6 +216,7 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     elif job.on == "emr":
         chosen = {
             "EndAt": moment(end),
+            **_paces(job),
             "LimitMinutes": str(job.limit_minutes),
             "Release": job.release,
             "InstanceType": job.instance_type,
@@ -231,6 +234,7 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
     else:
         # A driver beside the executors, each of 4 processors and 8 GB (`machine.py`).
         chosen = {
+            "EndAt": moment(end),
             "Arguments": ",".join(machine.entry_arguments(job, scratch)),
             "SparkParameters": machine.spark_parameters(job, scratch),
             "LimitMinutes": str(job.limit_minutes),
@@ -241,6 +245,20 @@ def job_parameters(job: Job, scratch: str, end: dt.datetime) -> dict[str, str]:
         }
     return {
         name: value for name, value in (given | chosen).items() if value or name in _MAY_BE_EMPTY
+    }
+
+
+def _paces(job: Job) -> dict[str, str]:
+    """Return how often a keeper looks, and how long it waits for room: as often as it may.
+
+    Its history holds 25,000 events
+    (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). A look makes nine of
+    them, and a try of all types in all zones, as spot too, 230: 1,200 looks and 50 tries fit.
+    """
+    seconds = job.limit_minutes * 60
+    return {
+        "LookSeconds": str(max(60, math.ceil(seconds / 1200))),
+        "RoomSeconds": str(max(300, math.ceil(seconds / 50))),
     }
 
 

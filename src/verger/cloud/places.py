@@ -31,7 +31,7 @@ def check_places(aws: Aws, job: Job) -> None:
         if region != aws.region:
             raise RegionError(
                 f"{what}: the bucket {bucket} is in {region}, not in {aws.region}.",
-                hint=f"Give --region {region}: a run works where its photos are.",
+                hint=f"Give --region {region}: a run works in the region of its photos.",
             )
 
 
@@ -55,7 +55,7 @@ def network_of(aws: Aws, subnets: tuple[str, ...]) -> Network:
         if len(networks) != 1:
             raise CloudError(
                 f"The subnets lie in {len(networks)} networks: {', '.join(networks)}.",
-                hint="Give subnets of one.",
+                hint="Give subnets of one network.",
             )
         vpc = aws.client("ec2").describe_vpcs(VpcIds=networks)["Vpcs"][0]
     return Network(vpc=networks[0], cidr=str(vpc["CidrBlock"]), subnets=subnets)

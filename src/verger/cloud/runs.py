@@ -60,7 +60,7 @@ def job_of(
         raise BudgetError(
             f"--limit-minutes {limit_minutes} could cost {chosen.eur_at(limit_minutes):,.2f} EUR, "
             f"more than the budget of {budget_eur:,.2f} EUR.",
-            hint="Nothing was started. Give fewer minutes, or --budget.",
+            hint="Nothing was started. Give fewer minutes or a higher --budget.",
         )
     minutes = limit_minutes or chosen.limit_minutes(budget_eur)
     return Job(
@@ -131,7 +131,7 @@ def finish(life: Life, job: Job, state: State, *, keep: bool) -> dict[str, Any]:
         return record
     for note in life.down(job.id):
         life.reporter.say(f"Note: {note}")
-    life.reporter.say(f"Nothing of {job.id} is left on AWS but {job.store}.")
+    life.reporter.say(f"Nothing of {job.id} is left on AWS except {job.store}.")
     return record
 
 
@@ -149,9 +149,9 @@ def _keep_reason(life: Life, job: Job, state: State, error: VergerError) -> None
         for line in last_lines(scratch, _SAID_LINES, of_the_platform=True):
             say(f"| {line}")
         if kept := keep_late_logs(life, job):
-            say(f"So are the last lines of its logs ({kept:,}).")
+            say(f"The last {kept:,} lines of its logs are kept there too.")
     except VergerError as second:
-        say(f"{second.what} Nothing more is kept beside STORE.")
+        say(f"{second.what} Nothing more is kept next to STORE.")
         may_log = True
     if not kept and not may_log:
         life.down(job.id)  # nothing ran, and nothing was logged
@@ -180,7 +180,7 @@ def _await_logs(life: Life, job: Job) -> None:
 
     They are read once they change no more. Ctrl-C waits no longer.
     """
-    life.reporter.say("Waiting for the logs of the cluster, for six minutes at most.")
+    life.reporter.say("Waiting up to six minutes for the cluster's logs; Ctrl-C skips this.")
     seen: list[Key] = []
     with contextlib.suppress(KeyboardInterrupt):
         for _ in range(_LOG_LOOKS):
@@ -191,8 +191,8 @@ def _await_logs(life: Life, job: Job) -> None:
             life.sleep(_SECONDS_BETWEEN_LOOKS)
     if not seen:
         life.reporter.say(
-            f"No log of the cluster has come yet. verger cloud logs {job.id} --region "
-            f"{job.region}, later, prints what has, and keeps it beside STORE too."
+            f"No log of the cluster has arrived yet. Later, verger cloud logs {job.id} --region "
+            f"{job.region} prints what has, and keeps it next to STORE."
         )
 
 

@@ -71,7 +71,7 @@ def create(
     if (status := found["StackStatus"]) != "CREATE_COMPLETE":
         raise CloudError(
             f"The stack {name} could not be created: {reason(aws, stack) or status}.",
-            hint="AWS has taken back what it had made of it.",
+            hint="AWS has undone what it had made.",
         )
 
 

@@ -29,8 +29,8 @@ def refuse_local(photos: str) -> None:
     """Raise `PhotosError` for photos of this machine, and say how they get to S3."""
     if is_local(photos):
         raise PhotosError(
-            f"{photos}: what runs on AWS cannot read a folder of this machine.",
-            hint="Say --upload s3://BUCKET/photos and it is sent there first; or send it yourself: "
+            f"{photos}: a run on AWS cannot read a local folder.",
+            hint="Add --upload s3://BUCKET/photos to send it there first, or send it yourself: "
             f"aws s3 sync {photos} s3://BUCKET/photos",
         )
 

@@ -46,12 +46,12 @@ def way(aws: Aws, job: Job, port: int) -> Way:
     """
     if job.on == "ec2" and not job.notebook and SPARK_UI[1] not in job.options:
         raise CloudError(
-            f"{job.id}: its photos are so few that it takes no Spark, which the page is of.",
-            hint=f"verger cloud logs {job.id} --region {job.region} says what it does.",
+            f"{job.id}: with so few photos it runs without Spark, so there is no Spark UI.",
+            hint=f"verger cloud logs {job.id} --region {job.region} shows what it is doing.",
         )
     compute = watch.compute_id(aws, job)
     if not compute:
-        raise CloudError(f"{job.id}: nothing runs, so there is nothing to look at.")
+        raise CloudError(f"{job.id}: nothing is running, so there is nothing to see.")
     if job.on == "serverless":
         return Way([], "", _dashboard(aws, compute))
     server = server_of(aws, job, compute)
