@@ -180,8 +180,8 @@ def test_every_slide_has_a_title_of_its_own_and_notes_and_says_what_it_shows(
     decks: dict[str, Any],
 ) -> None:
     for language, deck in decks.items():
-        assert len(deck.slides) == 16
-        assert len(set(titles(deck))) == 16
+        assert len(deck.slides) == 19
+        assert len(set(titles(deck))) == 19
         for slide in deck.slides:
             assert len(slide.notes_slide.notes_text_frame.text) > 150
         for _, shape in shapes(deck):
@@ -238,6 +238,65 @@ def test_figures_are_the_runs(decks: dict[str, Any], found: Report) -> None:
 
 
 @pytest.mark.slow
+def test_the_first_slide_says_who_presents_and_of_which_day(found: Report) -> None:
+    for author, told in (
+        ("Ada <b> Lovelace\u202e", "Ada <b> Lovelace"),
+        ("M" * 300, "M" * 20),
+        ("", ""),
+    ):
+        deck = Presentation(io.BytesIO(draw(found, "store", "fr", author=author)))
+        first = "\n".join(s.text_frame.text for s in deck.slides[0].shapes if s.has_text_frame)
+        assert told in first
+        assert Words("fr").day(str(found.record["finished"])) in first
+        assert deck.core_properties.author.startswith(told or "Verger")
+        assert overfull(deck) == []
+
+
+@pytest.mark.slow
+def test_pca_is_shown_by_photos_from_one_end_of_a_component_to_the_other(
+    decks: dict[str, Any], found: Report
+) -> None:
+    (page,) = (s for s in decks["en"].slides if "What PCA does" in s.shapes.title.text_frame.text)
+    pictures = [shape for shape in page.shapes if hasattr(shape, "image")]
+    assert len(pictures) == 21
+    first = found.pca.transform(found.sample.features)[:, 0]
+    ends = [
+        found.sample.thumbnails[int(found.sample.rows[at(first)])] for at in (np.argmin, np.argmax)
+    ]
+    for shape, thumbnail in zip((pictures[0], pictures[6]), ends, strict=True):
+        shown, kept = (Image.open(io.BytesIO(data)).convert("RGB").resize((16, 16))
+                       for data in (shape.image.blob, thumbnail))  # fmt: skip
+        assert np.abs(np.asarray(shown, float) - np.asarray(kept, float)).mean() < 8
+
+
+@pytest.mark.slow
+def test_the_choices_are_weighed_with_figures_of_the_run(
+    decks: dict[str, Any], found: Report
+) -> None:
+    (page,) = (s for s in decks["en"].slides if "The choices" in s.shapes.title.text_frame.text)
+    where, network, kept = (s.table for s in page.shapes if s.has_table)
+    assert [row.cells[0].text[:3] for row in where.rows][2:] == ["EC2", "EMR", "EMR"]
+    assert Words("en").seconds(sum(found.record["seconds"].values())) in where.cell(1, 1).text
+    assert Words("en").number(found.record["photos_per_second"]) == network.cell(1, 1).text
+    needed = {f"{share:.0%}": at for share, at in found.spectrum.needed}
+    assert {row.cells[0].text: row.cells[1].text for row in list(kept.rows)[1:]} == {
+        share: Words("en").number(at) if at else "–" for share, at in needed.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_slide_on_personal_data_names_no_path(decks: dict[str, Any], found: Report) -> None:
+    for deck in decks.values():
+        assert str(found.record["photos"]) not in texts(deck) + "".join(
+            cell.text
+            for _, s in shapes(deck)
+            if s.has_table
+            for r in s.table.rows
+            for cell in r.cells
+        )
+
+
+@pytest.mark.slow
 def test_hostile_names_are_text_and_no_formula(hostile: bytes) -> None:
     deck = Presentation(io.BytesIO(hostile))  # lxml read every part: all of it is XML
     assert overfull(deck) == []
@@ -261,11 +320,11 @@ def test_hostile_names_are_text_and_no_formula(hostile: bytes) -> None:
 def test_small_stores_give_sensible_slides(tmp_path: Path) -> None:
     one_label = {f"a/{view}.jpg": jpeg(VARIETIES[0], view) for view in range(5)}
     for name, photos, labels, slides in (
-        ("two", dict(list(one_label.items())[:2]), "parent", 12),
-        ("one label", one_label, "parent", 14),
-        ("unlabelled", one_label, "none", 14),
-        ("one photo", {"a/x.jpg": jpeg(VARIETIES[3], 0)}, "parent", 11),
-        ("nothing", {"a/x.jpg": b"", "a/y.jpg": b"no"}, "parent", 10),
+        ("two", dict(list(one_label.items())[:2]), "parent", 14),
+        ("one label", one_label, "parent", 16),
+        ("unlabelled", one_label, "none", 16),
+        ("one photo", {"a/x.jpg": jpeg(VARIETIES[3], 0)}, "parent", 13),
+        ("nothing", {"a/x.jpg": b"", "a/y.jpg": b"no"}, "parent", 12),
     ):
         settings = RunSettings(label_from=labels, csv=False)
         place = tmp_path / name
@@ -358,4 +417,4 @@ if libreoffice():  # not a part of CI, which would spend a minute on installing 
         written = write_slides(orchard.store.root, "en", tmp_path / "talk.pptx")
         pdf = Path(written.pdf).read_bytes()
         assert pdf.startswith(b"%PDF")
-        assert len(re.findall(rb"/Type\s*/Page[^s]", pdf)) == 16
+        assert len(re.findall(rb"/Type\s*/Page[^s]", pdf)) == 19

@@ -413,10 +413,11 @@ def notebook_command(store: str, file: Path | None, language: str | None, **opti
     metavar="FILE.pptx",
     help="Where to write them (default: STORE/slides/slides-LANGUAGE.pptx).",
 )
-def slides_command(store: str, language: str | None, output: str | None) -> None:
+@click.option("--author", default="", metavar="NAME", help="Who presents, for the first slide.")
+def slides_command(store: str, language: str | None, output: str | None, author: str) -> None:
     """Make a presentation of the run, with speaker notes.
 
-    It is a PowerPoint file of about 15 slides, whose charts and diagrams can be edited, and a PDF
+    It is a PowerPoint file of about 20 slides, whose charts and diagrams can be edited, and a PDF
     if LibreOffice is installed. A file that was edited since, or that Verger did not write, is not
     replaced.
     """
@@ -426,7 +427,7 @@ def slides_command(store: str, language: str | None, output: str | None) -> None
     from verger.slides import write_slides
 
     with reporter(quiet=False).step("Slides"):
-        written = write_slides(store, language, output)
+        written = write_slides(store, language, output, author=author)
     tell(written.pptx)
     tell(written.pdf or written.note, err=not written.pdf)
 

@@ -20,7 +20,7 @@ from verger.slides.deck import Deck, made_by_verger
 from verger.slides.pages import PAGES
 from verger.slides.pdf import as_pdf, libreoffice
 from verger.slides.subject import Subject
-from verger.slides.text import isolated
+from verger.slides.text import clean, isolated
 from verger.slides.words import Words
 from verger.storage.place import Place, place_of
 from verger.store.language import language_of
@@ -45,15 +45,20 @@ class Written:
 
 
 def write_slides(
-    store_root: str | Path, language: str | None = None, output: str | Path | None = None
+    store_root: str | Path,
+    language: str | None = None,
+    output: str | Path | None = None,
+    *,
+    author: str = "",
 ) -> Written:
     """Make slides of a STORE's run, and a PDF of them where LibreOffice is there.
 
-    `language` is one of `texts.LANGUAGES`, or None for that in which STORE is shown.
-    They go to `output`, a file that ends in .pptx, or to STORE/slides/slides-LANGUAGE.pptx. Slides
-    that Verger wrote are replaced, each file whole or not at all. Raises `StoreError` where STORE
-    has no finished run or where a file cannot be written; `UsageError` for another language,
-    another ending, and where a file is there that Verger did not write or that was edited since.
+    `language` is one of `texts.LANGUAGES`, or None for that in which STORE is shown; `author` is
+    who presents, for the first slide. They go to `output`, a file that ends in .pptx, or to
+    STORE/slides/slides-LANGUAGE.pptx. Slides that Verger wrote are replaced, each file whole or not
+    at all. Raises `StoreError` where STORE has no finished run or where a file cannot be written;
+    `UsageError` for another language, another ending, and where a file is there that Verger did not
+    write or that was edited since.
     """
     if language not in (None, *LANGUAGES):
         raise UsageError(f"--language {language}: slides are in {' or '.join(LANGUAGES)}.")
@@ -63,7 +68,7 @@ def write_slides(
     pdf_path = path.removesuffix(_SUFFIX) + ".pdf"
     try:
         _may_replace(place, path, pdf_path)
-        deck = draw(build_report(store), store.place.name, language, _calibration(store))
+        deck = draw(build_report(store), store.place.name, language, _calibration(store), author)
         place.put(path, deck)
         program = libreoffice()
         pdf = as_pdf(program, deck) if program else None
@@ -79,12 +84,18 @@ def write_slides(
     return Written(f"{place}/{path}", note=f"No PDF: {why}.")
 
 
-def draw(report: Report, name: str, language: str, calibration: Calibration | None = None) -> bytes:
-    """Return slides as a .pptx file. `name` is what the STORE is called."""
+def draw(
+    report: Report,
+    name: str,
+    language: str,
+    calibration: Calibration | None = None,
+    author: str = "",
+) -> bytes:
+    """Return slides as a .pptx file. `name` is what the STORE is called, `author` who presents."""
     words = Words(language)
-    about = Subject(report, words, name, calibration)
+    about = Subject(report, words, name, calibration, author)
     title = words("deck.name", name=isolated(about.name))
-    deck = Deck(title, language, _moment(str(report.record["finished"])))
+    deck = Deck(title, language, _moment(str(report.record["finished"])), clean(author))
     for page in PAGES:
         page(deck, about)
     return deck.as_bytes()

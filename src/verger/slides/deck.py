@@ -29,13 +29,14 @@ _THEME_COLOURS = {
 class Deck:
     """A presentation under way."""
 
-    def __init__(self, title: str, language: str, made: dt.datetime) -> None:
+    def __init__(self, title: str, language: str, made: dt.datetime, author: str = "") -> None:
         self._deck = Presentation()
         self._deck.slide_width, self._deck.slide_height = Inches(WIDE), Inches(HIGH)
         self.language = _LANGUAGES[language]
         self.footer = title
         properties = self._deck.core_properties
-        properties.title, properties.author, properties.last_modified_by = title, MADE_BY, MADE_BY
+        properties.title, properties.author = title[:255], (author or MADE_BY)[:255]
+        properties.last_modified_by = MADE_BY
         properties.created = properties.modified = made
         properties.comments = ""
         properties.language = {"en": "en-GB", "fr": "fr-FR"}[language]

@@ -25,12 +25,14 @@ class Subject:
     """A run and how it is told.
 
     calibration: of the gallery; None where the STORE has none
+    author:      who presents; nobody where it is empty
     """
 
     report: Report
     words: Words
     store: str
     calibration: Calibration | None = None
+    author: str = ""
 
     @property
     def record(self) -> Mapping[str, Any]:

@@ -20,8 +20,8 @@ class Words(Terms):
 
     def percent_code(self, digits: int) -> str:
         """Return the code by which a chart writes shares, as `percent` does."""
-        space = f'"{THIN}"' if self.language == "fr" else ""
-        return f"{0:.{digits}f}{space}%"
+        code = f"{0:.{digits}f}"
+        return f'[$-40C]{code}"{THIN}"%' if self.language == "fr" else f"{code}%"
 
     def count(self, value: int, noun: str) -> str:
         """Write a count and its noun, one of the section `nouns`."""

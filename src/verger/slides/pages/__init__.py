@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from verger.slides.deck import Deck
-from verger.slides.pages import chain, closing, opening, results, running
+from verger.slides.pages import (
+    axes,
+    chain,
+    closing,
+    opening,
+    privacy,
+    results,
+    running,
+    weighing,
+)
 from verger.slides.subject import Subject
 
 PAGES: Sequence[Callable[[Deck, Subject], None]] = (
@@ -15,6 +24,7 @@ PAGES: Sequence[Callable[[Deck, Subject], None]] = (
     chain.architecture,
     chain.bricks,
     chain.steps,
+    axes.axes,
     results.components,
     results.map_of_photos,
     results.separation,
@@ -23,6 +33,8 @@ PAGES: Sequence[Callable[[Deck, Subject], None]] = (
     running.health,
     running.speed,
     running.aws,
+    weighing.choices,
+    privacy.personal_data,
     closing.limits,
     closing.outlook,
 )

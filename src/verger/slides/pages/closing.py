@@ -8,9 +8,9 @@ from verger.report.data import FEW_PHOTOS
 from verger.slides.boxes import BODY, rows
 from verger.slides.deck import Deck
 from verger.slides.subject import Subject
-from verger.slides.text import Line
+from verger.slides.text import Line, height
 
-_MOST = 5
+_FEWEST, _MOST = 3, 5  # cards that share a slide
 _Found = dict[str, dict[str, str]]  # texts by their names, and what is put into each
 
 
@@ -55,10 +55,15 @@ def outlook(deck: Deck, about: Subject) -> None:
 def _list(deck: Deck, about: Subject, section: str, found: _Found) -> None:
     words = about.words
     page = deck.page(words(f"{section}.title"), words(f"{section}.notes"))
-    for box, (name, values) in zip(rows(BODY, _MOST, 0.16), found.items(), strict=False):
+    many = min(max(len(found), _FEWEST), _MOST)
+    for box, (name, values) in zip(rows(BODY, many, 0.16), found.items(), strict=False):
         page.card(box)
         inner = box.inside(0.25, 0.08)
-        head, text = inner.beside(3.3, 0.2)
-        title = Line(words(f"{section}.{name}"), 18, bold=True, colour="accent")
-        page.text(head, [title], anchor="middle")
-        page.text(text, [Line(words(f"{section}.{name}_text", **values), 16)], anchor="middle")
+        text = Line(words(f"{section}.{name}_text", **values), 16)
+        head, room = inner.beside(3.3, 0.2)
+        # Both begin on the same line, in the middle of the card.
+        high = min(height([text], room.width), inner.height)
+        top = inner.top + (inner.height - high) / 2
+        title = Line(words(f"{section}.{name}"), text.size, bold=True, colour="accent")
+        page.text(head._replace(top=top, height=inner.bottom - top), [title])
+        page.text(room._replace(top=top, height=inner.bottom - top), [text])

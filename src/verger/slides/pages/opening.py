@@ -10,7 +10,7 @@ from verger.slides import images
 from verger.slides.boxes import BODY, HIGH, WIDE, Box, columns, rows
 from verger.slides.deck import Deck
 from verger.slides.subject import Subject
-from verger.slides.text import Line, isolated, on_one_line
+from verger.slides.text import Line, clean, isolated, on_one_line
 
 _COLLAGE, _GRID = 4, (6, 3)
 _TALLEST = 1.75  # a row of the grid
@@ -30,7 +30,10 @@ def title(deck: Deck, about: Subject) -> None:
         Line(words(f"title.{subtitle}"), 20, colour="soft"),
         Line(f"{name} · {day}", 16, colour="accent", before=12),
     ]
-    page.text(Box(0.9, 4.1, 6.6, 1.6), lines)
+    if author := clean(about.author):
+        told = isolated(on_one_line(author, 16, 6.0, bold=True))
+        lines.append(Line(told, 16, bold=True, before=6))
+    page.text(Box(0.9, 4.1, 6.2, 2.0), lines)
     chosen = about.spread(_COLLAGE**2)
     many = math.isqrt(len(chosen)) or 1  # a side, so that the square is full
     square = Box(WIDE - 0.9 - 4.96, (HIGH - 4.96) / 2, 4.96, 4.96)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verger.report.confusions import Confusion
 from verger.settings import parse_components
 from verger.slides import charts, images
 from verger.slides.boxes import BODY, Box, columns, rows
@@ -21,6 +20,8 @@ _BARS = 10
 _ON_MAP, _MAP_PIXELS, _TILE = 360, (2000, 860), 72
 _QUERIES, _NEAREST = 4, 7
 _PAIRS, _EXAMPLES = 4, 2
+# Two labels, what is said of them, and rows of the sample side by side.
+_Couple = tuple[str, str, str, tuple[tuple[int, int], ...]]
 
 
 def components(deck: Deck, about: Subject) -> None:
@@ -165,29 +166,35 @@ def identification(deck: Deck, about: Subject) -> None:
     else:
         figures.append(("–", words("naming.uncalibrated")))
     page.tiles(rows(left, len(figures)), figures)
-    _confused(page, room, about, apart.confusions)
+    if apart.confusions:
+        told = [
+            (f"{about.label(one.label)}", f"→ {about.label(one.named)}", words(
+                "naming.share", photos=words.count(one.photos, "photo"),
+                share=words.percent(one.share),
+            ), one.examples)
+            for one in apart.confusions[:_PAIRS]
+        ]  # fmt: skip
+        _couples(page, page.headed(room, words("naming.confused")), about, told)
+        return
+    told = [
+        (about.label(pair.first), about.label(pair.second),
+         words("naming.near", share=words.percent(pair.share)), pair.examples)
+        for pair in apart.pairs[:_PAIRS]
+    ]  # fmt: skip
+    key = "naming.none_confused" if told else "naming.all_apart"
+    _couples(page, page.headed(room, words(key)), about, told)
 
 
-def _confused(page: Page, room: Box, about: Subject, found: Sequence[Confusion]) -> None:
-    """Say which labels were given to photos of others most often, with some of these photos."""
-    words = about.words
-    heading = "naming.confused" if found else "naming.none_confused"
-    _, below = page.headed(room, words(heading)).above(0.1)
-    for line, one in zip(rows(below, _PAIRS, 0.14), found, strict=False):
+def _couples(page: Page, room: Box, about: Subject, told: Sequence[_Couple]) -> None:
+    """Show pairs of labels, what is said of each, and photos of both side by side."""
+    _, below = room.above(0.1)
+    for line, (*names, said, examples) in zip(rows(below, _PAIRS, 0.14), told, strict=False):
         page.card(line)
         inner = line.inside(0.15, 0.1)
         text, shown = inner.beside(3.7, 0.1)
-        names = (about.label(one.label), f"→ {about.label(one.named)}")
         lines = [Line(on_one_line(name, 14, text.width, bold=True), 14, bold=True)
                  for name in names]  # fmt: skip
-        told = words(
-            "naming.share",
-            photos=words.count(one.photos, "photo"),
-            share=words.percent(one.share),
-        )
-        page.text(text, [*lines, Line(told, 12, colour="soft")], anchor="middle")
-        for box, example in zip(
-            columns(shown, _EXAMPLES, 0.2), one.examples[:_EXAMPLES], strict=False
-        ):
+        page.text(text, [*lines, Line(said, 12, colour="soft")], anchor="middle")
+        for box, example in zip(columns(shown, _EXAMPLES, 0.2), examples[:_EXAMPLES], strict=False):
             for half, row in zip(columns(box, 2, 0.06), example, strict=True):
                 about.show(page, half, row)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verger.cloud.plan_lines import clock
-from verger.cloud.planning import planned
-from verger.progress import reporter
 from verger.slides import charts
 from verger.slides.boxes import BODY, Box, columns, rows
 from verger.slides.deck import Deck
 from verger.slides.drawing import Page
+from verger.slides.pages.weighing import MILLION, plan_for
 from verger.slides.subject import Subject
 from verger.slides.text import Line, clean
 
 _EXAMPLES = 5
 _REASONS = 6
-_MILLION = 1_000_000
 _NO_BREAK = "\u2011"  # a hyphen at which no line ends
 _SCALES = (10_000, 100_000, 1_000_000, 10_000_000)
 
@@ -156,16 +154,12 @@ def _place(page: Page, box: Box, about: Subject, name: str) -> None:
 def _cost(about: Subject) -> list[Line]:
     """Say what the plan reckons for these photos on AWS, and for a million of their size."""
     words = about.words
-    size = about.report.photos.size
-    kilobytes = float(size.mean()) / 1e3 if len(size) else 0.0
     lines = []
     if spent := about.record.get("cost"):
         on, eur = clean(str(spent["where"])), words.number(float(spent["amount"]), 2)
         lines.append(Line(words("aws.spent", eur=eur, on=on), 14, before=3))
-    for key, photos in (("aws.these", about.photos), ("aws.million", _MILLION)):
-        plan = planned(
-            None, None, reporter(quiet=True), photos_count=photos, photo_kb=kilobytes, live=False
-        )
+    for key, photos in (("aws.these", about.photos), ("aws.million", MILLION)):
+        plan = plan_for(about, photos)
         best = plan.recommended
         values = {
             "photos": words.count(photos, "photo"), "on": f"{best.on}, {best.size}",
