@@ -101,6 +101,16 @@ def test_the_changelog_begins_with_this_version_and_its_date() -> None:
     assert dt.date.fromisoformat(newest[2]) >= dt.date(2026, 11, 29)
 
 
+@pytest.mark.parametrize(("readme", "point"), [("README.md", "."), ("README.fr.md", ",")])
+def test_the_readmes_tell_the_sizes_that_were_measured(readme: str, point: str) -> None:
+    page = (REPOSITORY / "benchmarks" / "installs.md").read_text(encoding="utf-8")
+    sizes = {float(row[1]) for row in re.finditer(r"^\| .* \| (\d\.\d\d) \|", page, re.MULTILINE)}
+    assert max(sizes) <= 3
+    told = (REPOSITORY / readme).read_text(encoding="utf-8")
+    for size in sorted(sizes)[:3]:
+        assert f"{size:.2f}".replace(".", point) in told
+
+
 def test_github_runs_what_ci_runs_on_each_python_that_is_named() -> None:
     file = REPOSITORY / ".github" / "workflows" / "tests.yml"
     jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
