@@ -84,7 +84,8 @@ def _install(uv: str, python: Path, packages: list[str]) -> int:
             last.append(said)
             now = time.monotonic()
             step = _step(said)
-            if step and (sys.stdout.isatty() or now - told >= _BETWEEN_LINES):
+            long = step.startswith(("building", "unpacking"))  # then pip is silent
+            if step and (sys.stdout.isatty() or long or now - told >= _BETWEEN_LINES):
                 _tell(f"{now - begun:4.0f} s  {step}")
                 told = now
     if sys.stdout.isatty():
