@@ -61,6 +61,7 @@ def one_core(orchard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "Embedding: 30/30 photos" in ended.err
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
         "Listing",
+        "Spark",
         "Embedding",
         "Fitting",
         "Matrix",

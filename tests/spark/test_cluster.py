@@ -98,6 +98,7 @@ def test_a_standalone_cluster(master: Master, orchard: Path, tmp_path: Path) -> 
     assert (tmp_path / "store" / "matrix.csv").exists()
     assert {line.split(":")[0] for line in ended.err.splitlines()} <= {
         "Listing",
+        "Spark",
         "Embedding",
         "Fitting",
         "Matrix",
