@@ -254,6 +254,8 @@ def _not_counted(fruits: Plan) -> str:
         "- **Another region.** Buckets elsewhere than the servers cost "
         f"{fruits.prices.transfer_gb:g} USD a GB; `--region` is that of the buckets.\n"
         "- **Downloading** the matrix to your machine: 100 GB a month are free [memory].\n"
+        "- **Step Functions**, which looks after a job: some 30 transitions in ten minutes; 4,000 "
+        "a month are free, 1,000 more cost 0.025 USD [memory].\n"
         "- **What is free**: CloudFormation, IAM, the budget alarm, the scheduler (a few calls), "
         "SSM, the gateway to S3.\n"
         "- **Spot servers** (`--spot`) cost less than half as a rule, and may be taken back: the "
