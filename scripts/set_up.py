@@ -60,13 +60,22 @@ def _make(uv: str, folder: Path) -> int:
 
 
 def _install(uv: str, python: Path, packages: list[str]) -> int:
+    # Compiled here, not in the tests, to which a warning of a compiler is an error.
     if uv:
-        line = [uv, "pip", "install", "--no-progress", "--python", str(python), _QUICK_WHEELS]
+        line = [
+            uv,
+            "pip",
+            "install",
+            "--no-progress",
+            "--compile-bytecode",
+            "--python",
+            str(python),
+            _QUICK_WHEELS,
+        ]
         line += packages
     else:
-        # What is used is compiled when it is: most of the tools' modules never are.
         line = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-        line += ["--progress-bar", "off", "--no-compile", _QUICK_WHEELS, *packages]
+        line += ["--progress-bar", "off", _QUICK_WHEELS, *packages]
     by, folder = "uv" if uv else "pip", python.parent.parent
     print(f"Installing into {folder} by {by}, this once: a minute or two.", flush=True)
     begun = told = time.monotonic()
