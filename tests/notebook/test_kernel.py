@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from program import verger
+from verger.report.data import build
+from verger.store.store import Store
+from verger.texts.numbers import Numbers
 from whole_runs import Whole
 
 pytestmark = pytest.mark.spark
@@ -27,12 +31,21 @@ def test_a_kernel_runs_it_for_the_command(
     assert ended.out == f"{file}\n"
     notebook = nbformat.read(file, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    (csv,) = (store / "notebook" / "matrix.csv").glob("part-*.csv")
-    table = pd.read_csv(csv)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 5
+    assert re.search(r"^Notebook: \d+/\d+ cells in ", ended.err, re.M)  # a bar on a terminal
+    table = pd.read_csv(store / "notebook" / "matrix.csv")  # one file
+    assert list(table["path"]) == sorted(table["path"])
     components = np.stack(pq.read_table(store / "notebook" / "matrix").to_pandas()["components"])
     assert table.shape == (30, 2 + components.shape[1])
     assert sorted(table["path"]) == sorted(
         file.relative_to(orchard).as_posix() for file in orchard.rglob("*.jpg")
     )
+    apart = build(Store(store)).separation
+    assert apart is not None
+    told = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    assert f"purity of {apart.neighbours}" in told
+    for purity in apart.overall:  # what report and slides say, to the digit
+        assert f">{Numbers('en').percent(purity)}<" in told
+    for way in ("from the package, once a process", "by broadcast, to one worker"):
+        assert way in told
     np.testing.assert_allclose(table.iloc[:, 2:].mean(), 0, atol=1e-5)

@@ -50,7 +50,11 @@ def store(tmp_path: Path) -> Path:
     record = {
         "format": 1,
         "photos": str(photos),
-        "settings": {"backbone": "efficientnet-lite0"},
+        "settings": {
+            "backbone": "efficientnet-lite0",
+            "components": "12",
+            "standardize": True,
+        },
         "backbone": {"image_size": 224, "resize_shorter_side": 256},
     }
     (root / "run.json").write_text(json.dumps(record))
@@ -109,6 +113,7 @@ def test_it_is_written_for_a_store(
     record = json.loads((store / "run.json").read_text())
     filled_in = parameters(notebook)
     assert (filled_in["PHOTOS"], filled_in["STORE"]) == (record["photos"], str(store))
+    assert (filled_in["KEEP"], filled_in["STANDARDIZE"]) == (12, True)  # as the run did
     assert notebook.cells[0].source.startswith("# ")
     assert sorted(path.name for path in store.iterdir()) == ["run.json"]
 
@@ -180,4 +185,4 @@ def test_the_committed_one_is_this_text_and_was_run(language: str) -> None:
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 5

@@ -18,6 +18,7 @@ from verger.machine.extras import need
 from verger.machine.folders import scratch_folder
 from verger.photos.address import WEB, Address
 from verger.progress import Reporter, Silent
+from verger.settings import parse_components
 from verger.storage.place import place_of, source_of
 from verger.store.language import language_of
 from verger.store.store import Store
@@ -123,6 +124,8 @@ def _parameters(
         "BACKBONE": str(Path(backbone).absolute()) if backbone.endswith(".onnx") else backbone,
         "IMAGE_SIZE": made["image_size"],
         "VIEWS": list(views_of(made)),
+        "KEEP": parse_components(str(record["settings"]["components"])),
+        "STANDARDIZE": bool(record["settings"]["standardize"]),
     }
 
 

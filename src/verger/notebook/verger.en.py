@@ -31,7 +31,8 @@ BACKBONE = "efficientnet-lite0-int8"  # the pretrained network: a name, or an ON
 IMAGE_SIZE = 0  # side of the square that it sees, in pixels; 0: as its card says
 VIEWS = []  # shorter sides of a photo's views before that square is cut; []: as its card says
 SHARE = 1.0  # of the photos: 0.1 takes one in ten, for a first look
-KEEP = 0.95  # share of the variance to keep
+KEEP = 0.95  # share of the variance to keep, or how many components
+STANDARDIZE = False  # divide each feature by its spread first
 
 # %% [markdown]
 # ## Spark
@@ -44,60 +45,22 @@ KEEP = 0.95  # share of the variance to keep
 # kernel, which computes on a server far away, end each cell that draws with a line `%matplot plt`.
 
 # %%
-import io
-import re
-import time
-from contextlib import ExitStack, contextmanager
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from PIL import Image
 from pyspark.sql import functions as F
 
-from verger.errors import StoreError
 from verger.ml import PCA, Discriminant, PhotoEmbedder
-from verger.photos.decode import decode
-from verger.photos.labels import labeller_from
-from verger.photos.reasons import Reject
-from verger.photos.references import EXTENSIONS
-from verger.settings import RunSettings
-from verger.spark.session import session
-from verger.storage.place import place_of, source_of
+from verger.notebook.look import ACCENT, FAINT, INK, SECOND, dress, scatter, short, show
+from verger.report.neighbours import NEIGHBOURS, nearest, purity, purity_by_label
+from verger.spark.desk import Desk
+from verger.texts.numbers import Numbers
 
-photos_place = source_of(PHOTOS).absolute()
-store_place = place_of(STORE, StoreError).absolute()
-# Hadoop, by which Spark reads a bucket, calls S3 s3a.
-root, store = (re.sub("^s3:", "s3a:", str(place)) for place in (photos_place, store_place))
-out = f"{store}/notebook"
-
-ending = ExitStack()
-if "spark" not in globals():
-    settings = RunSettings(spark_conf=("spark.ui.enabled=true",))
-    spark = ending.enter_context(session(settings))
-
-# Photos travel to the workers in batches; Spark's default of 10,000 rows would be gigabytes.
-spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "64")
-
-seconds = {}
-
-
-@contextmanager
-def timed(step):
-    start = time.perf_counter()
-    yield
-    seconds[step] = time.perf_counter() - start
-
-
-def plain(path):
-    """Spark takes these characters for patterns."""
-    return re.sub(r"([\\\[\]{}*?])", r"\\\1", path)
-
-
-try:
-    print(f"Spark {spark.version}; its page: {spark.sparkContext.uiWebUrl}")
-except Exception:  # through Spark Connect, the page is the server's
-    print(f"Spark {spark.version}")
+dress()
+say = Numbers("en")
+desk = Desk(PHOTOS, STORE, globals().get("spark"))
+spark = desk.spark
+print(desk)
 
 # %% [markdown]
 # ## 1. Read
@@ -110,37 +73,22 @@ except Exception:  # through Spark Connect, the page is the server's
 # opened.
 
 # %%
-kinds = [kind.removeprefix(".") for kind in EXTENSIONS]
-names = ",".join(kinds + [kind.upper() for kind in kinds])
-below = F.col("path").substr(F.locate(root, F.col("path")) + len(root), F.length("path"))
-folders = F.split(F.concat(F.lit(f"{photos_place.name}/"), F.col("path")), "/")
-if photos_place.scheme in ("http", "https"):
-
-    @F.udf("binary")
-    def content(path):
-        try:
-            return photos_place.read(path)
-        except OSError:
-            return None
-
-    listed = photos_place.list(labeller_from("parent", photos_place.name))
-    rows = [(ref.path, ref.label, ref.bytes) for ref in listed if ref.reason is None]
-    photos = spark.createDataFrame(rows, "path string, label string, length long")
-    photos = photos.withColumn("content", content("path"))
+if desk.is_a_list:
+    photos = desk.fetched()
 else:
     photos = (
         spark.read.format("binaryFile")
         .option("recursiveFileLookup", "true")
-        .option("pathGlobFilter", f"*.{{{names}}}")
-        .load(plain(root))
-        .withColumn("path", F.regexp_replace(below, "^/+", ""))
-        .withColumn("label", F.element_at(folders, -2))
+        .option("pathGlobFilter", desk.kinds)
+        .load(desk.folder)
+        .withColumn("path", desk.below("path"))
+        .withColumn("label", desk.label("path"))
     )
 photos = photos.where(F.pmod(F.xxhash64("path"), F.lit(1000)) < round(1000 * SHARE))
 photos = photos.select("path", "label", "length", "content")
-with timed("list"):
+with desk.timed("list"):
     labels = photos.groupBy("label").count().orderBy("label").toPandas()
-print(f"{labels['count'].sum():,} photos of {len(labels):,} labels")
+print(f"{say.number(labels['count'].sum())} photos of {say.number(len(labels))} labels")
 labels.head(10)
 
 
@@ -148,29 +96,16 @@ labels.head(10)
 # Look at the data before anything is computed: a wrong folder or a wrong label shows here, not in a
 # metric.
 
-
 # %%
-def show(ax, path, title="", colour="black"):
-    try:
-        small = decode(photos_place.read(path)).thumbnail
-        ax.imshow(Image.open(io.BytesIO(small)))
-    except (OSError, Reject):
-        ax.text(0.5, 0.5, "?", ha="center", transform=ax.transAxes)
-    ax.set_title(title, fontsize=8, color=colour)
-    ax.axis("off")
-
-
 some = (
     photos.groupBy("label").agg(F.min("path").alias("path")).orderBy("label").limit(24).toPandas()
 )
 columns = min(8, max(len(some), 1))
-figure, axes = plt.subplots(
-    3, columns, figsize=(1.25 * columns, 4.2), squeeze=False, layout="constrained"
-)
+figure, axes = plt.subplots(3, columns, figsize=(1.25 * columns, 4.2), squeeze=False)
 for ax in axes.flat:
     ax.axis("off")
 for ax, (_, one) in zip(axes.flat, some.iterrows()):
-    show(ax, one["path"], str(one["label"])[:20])
+    show(ax, desk.photos, one["path"], one["label"])
 figure.suptitle("One photo of each label")
 plt.show()
 
@@ -181,21 +116,39 @@ plt.show()
 # last layer, which names ImageNet's classes, is left out: what comes before it describes shape,
 # colour and texture, and serves for fruit that it never saw. Nothing is trained here.
 #
-# `PhotoEmbedder` decodes and embeds in the workers; the network is loaded once in each. The result
-# is **written to Parquet at once**, and everything after reads it from there: without this, Spark
-# would embed all photos again for each step.
+# `PhotoEmbedder` decodes and embeds in the workers. The result is **written to Parquet at once**,
+# and everything after reads it from there: without this, Spark would embed all photos again for
+# each step.
 
 # %%
 embedder = PhotoEmbedder(inputCol="content", backbone=BACKBONE, imageSize=IMAGE_SIZE, views=VIEWS)
-with timed("embed"):
-    embedder.transform(photos).drop("content").write.mode("overwrite").parquet(f"{out}/features")
-embedded = spark.read.parquet(plain(f"{out}/features"))
+with desk.timed("embed"):
+    embedder.transform(photos).drop("content").write.mode("overwrite").parquet(desk.at("features"))
+embedded = desk.read("features")
 features = embedded.where("features is not null").select("path", "label", "features")
 count, rejected = features.count(), embedded.where("features is null").count()
+took = desk.seconds["embed"]
 print(
-    f"{count:,} photos embedded, {rejected:,} rejected, in {seconds['embed']:.1f} s "
-    f"({(count + rejected) / seconds['embed']:.0f} photos/s, the workers' start among it)"
+    f"{say.number(count)} photos embedded, {say.number(rejected)} rejected, in {say.seconds(took)} "
+    f"({say.number((count + rejected) / took)} photos/s, the workers' start among it)"
 )
+
+# %% [markdown]
+# ### How do the weights reach the workers?
+#
+# Courses **broadcast** them: the driver reads the network, and Spark sends its bytes to each
+# executor. Here they travel no way at all. The network is a file of the package, which is installed
+# on every machine anyway; each worker process checks its SHA-256 and opens it **once**, and keeps
+# it for all its photos. A broadcast is right where the network lies on the driver alone; a file of
+# your own has to be where every worker can read it. What each way takes here:
+
+# %%
+ways = {"package": "from the package, once a process", "broadcast": "by broadcast, to one worker"}
+measured = desk.weights(BACKBONE)
+pd.DataFrame(
+    [(ways[way], say.number(sent, 1), say.number(took, 2)) for way, sent, took in measured],
+    columns=["way", "MB that travel", "seconds"],
+).style.hide()
 
 # %% [markdown]
 # ### Rejects
@@ -232,8 +185,8 @@ embedder.transform(spark.createDataFrame(broken, "file string, content binary"))
 # most *n* − 1, and with few photos "99% of the variance" says little.
 
 # %%
-with timed("fit"):
-    whole_curve = PCA(k=0.995).fit(features).projection
+with desk.timed("fit"):
+    whole_curve = PCA(k=0.995, standardize=STANDARDIZE).fit(features).projection
 single = whole_curve.explained_variance_ratio
 together = np.cumsum(single)
 
@@ -247,23 +200,22 @@ targets["components"] = [needed(share) if len(single) else 0 for share in target
 targets["smaller"] = [
     f"{whole_curve.components.shape[1] / max(k, 1):.0f} ×" for k in targets["components"]
 ]
-print(f"{whole_curve.rows:,} photos: at most {whole_curve.rank:,} components")
+print(f"{say.number(whole_curve.rows)} photos: at most {say.number(whole_curve.rank)} components")
 targets
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8))
 axis = np.arange(1, len(single) + 1)
-left.semilogy(axis, single, color="tab:green")
+left.semilogy(axis, single, color=ACCENT)
 left.set(title="Each component", xlabel="component", ylabel="share of the variance")
-right.plot(axis, together, color="tab:green")
+right.plot(axis, together, color=ACCENT)
 for share, k in zip(targets["share"], targets["components"]):
-    right.plot([0, k, k], [share, share, 0], color="grey", linewidth=0.8, linestyle=":")
+    right.plot([0, k, k], [share, share, 0], color=SECOND, linewidth=1, linestyle=":")
     right.annotate(
-        f"{100 * share:.0f}%: k = {k}", (k, share), (6, -12), textcoords="offset points", fontsize=9
+        f"{say.exact(share)}: k = {k}", (k, share), (6, -12), textcoords="offset points", fontsize=9
     )
 right.set(title="Together", xlabel="components", ylim=(0, 1.02), xlim=(0, len(single) * 1.15 + 1))
-for ax in (left, right):
-    ax.grid(alpha=0.25)
+right.yaxis.set_major_formatter(lambda share, _: say.percent(share, 0))
 plt.show()
 
 # %% [markdown]
@@ -276,8 +228,8 @@ plt.show()
 # of its rows, and only these come to the driver.
 
 # %%
-pca = PCA(k=KEEP).fit(features)
-print(f"k = {pca.projection.k} keeps {sum(pca.explainedVariance):.2%} of the variance")
+pca = PCA(k=KEEP, standardize=STANDARDIZE).fit(features)
+print(f"k = {pca.projection.k} keeps {say.percent(sum(pca.explainedVariance))} of the variance")
 
 # %% [markdown]
 # PCA does not look at labels. **Discriminant analysis** does: it seeks the axes along which labels
@@ -286,12 +238,12 @@ print(f"k = {pca.projection.k} keeps {sum(pca.explainedVariance):.2%} of the var
 
 # %%
 model = Discriminant().fit(features) if features.select("label").distinct().count() > 1 else None
-with timed("project"):
+with desk.timed("project"):
     matrix = pca.transform(features)
     if model is not None:
         matrix = model.transform(matrix)
-    matrix.drop("features").write.mode("overwrite").parquet(f"{out}/matrix")
-matrix = spark.read.parquet(plain(f"{out}/matrix"))
+    matrix.drop("features").orderBy("path").write.mode("overwrite").parquet(desk.at("matrix"))
+matrix = desk.read("matrix")
 matrix.limit(5).toPandas()
 
 # %% [markdown]
@@ -305,72 +257,57 @@ rows = matrix.orderBy(F.xxhash64("path")).limit(4000).toPandas()
 spaces = {"Principal components (labels unseen)": np.stack(rows["components"])}
 if model is not None and model.projection.k > 1:
     spaces["Discriminant directions (labels seen)"] = np.stack(rows["discriminant"])
-known = sorted(rows["label"].fillna("").unique())
-colours = dict(zip(known, plt.get_cmap("turbo")(np.linspace(0.03, 0.97, len(known)))))
 
-figure, axes = plt.subplots(
-    1, len(spaces), figsize=(6.5 * len(spaces), 6), squeeze=False, layout="constrained"
-)
+figure, axes = plt.subplots(1, len(spaces), figsize=(6.5 * len(spaces), 6), squeeze=False)
+labels = [label or None for label in rows["label"].fillna("")]
 for ax, (title, points) in zip(axes.flat, spaces.items()):
-    for label in known:
-        mine = points[(rows["label"].fillna("") == label).to_numpy()]
-        ax.scatter(
-            mine[:, 0], mine[:, min(1, mine.shape[1] - 1)], s=14, alpha=0.75, color=colours[label]
-        )
-        if len(known) <= 40:
-            middle = np.median(mine, axis=0)
-            place = middle[0], middle[min(1, len(middle) - 1)]
-            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.4}
-            ax.annotate(label[:20], place, fontsize=7, ha="center", va="center", bbox=box)
+    scatter(ax, points, labels, say.language)
     ax.set(title=title, xlabel="1", ylabel="2")
-    ax.grid(alpha=0.2)
 plt.show()
 
 # %% [markdown]
 # Two axes of many: what overlaps here may lie apart along the third. So ask the neighbours, which
-# see all axes. **Purity** is the share of a photo's nearest neighbours (by cosine) that carry its
-# label. If it is as high after reduction as before, nothing that matters was lost.
+# see all axes. **Purity** is the share of a photo's ten nearest neighbours (by cosine) that carry
+# its label: the report's definition, and its function. If it is as high after reduction as before,
+# nothing that matters was lost.
 
 # %%
 original = features.join(F.broadcast(spark.createDataFrame(rows[["path"]])), "path").toPandas()
 original = original.set_index("path").loc[rows["path"]]
 
 
-def nearest(points, neighbours=5):
-    unit = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-    alike = unit @ unit.T
-    np.fill_diagonal(alike, -np.inf)
-    return np.argsort(-alike, axis=1)[:, : min(neighbours, len(points) - 1)]
-
-
-label_of = rows["label"].fillna("").to_numpy()
+codes = pd.Categorical(labels).codes.astype(np.int64)  # -1 where there is no label
+names = list(pd.Categorical(labels).categories)
 near = {"Features": nearest(np.stack(original["features"]))}
 near |= {title: nearest(points) for title, points in spaces.items()}
-same = {title: label_of[found] == label_of[:, None] for title, found in near.items()}
+purities = {title: purity(found, codes) for title, found in near.items()}
 pd.DataFrame(
-    [(title, pairs.mean()) for title, pairs in same.items()], columns=["space", "purity"]
-).style.format({"purity": "{:.1%}"}).hide()
+    [(title, say.percent(np.nanmean(shares))) for title, shares in purities.items()],
+    columns=["space", f"purity of {NEIGHBOURS}"],
+).style.hide()
 
 # %% [markdown]
 # Discriminant directions were fitted to these very photos, so their purity here flatters them;
 # `verger evaluate` measures on photos that were held out. Which labels are hardest, and what do
-# their neighbours look like? Red names are of another label.
+# their neighbours look like? Orange names are of another label.
 
 # %%
 title = next(iter(spaces))
-purity = pd.Series(same[title].mean(axis=1)).groupby(label_of).mean().sort_values()
-lonely = np.argsort(same[title].mean(axis=1), kind="stable")
-asked = [next(row for row in lonely if label_of[row] == label) for label in purity.index[:4]]
+by_label = np.array(purity_by_label(purities[title], codes, len(names)))
+hardest = np.argsort(by_label, kind="stable")[:4]
+order = np.argsort(purities[title], kind="stable")
+asked = [next(row for row in order if codes[row] == code) for code in hardest]
 figure, axes = plt.subplots(
-    len(asked), 6, figsize=(8, 1.5 * len(asked)), squeeze=False, layout="constrained"
+    max(len(asked), 1), 7, figsize=(9, 1.5 * max(len(asked), 1)), squeeze=False
 )
+for ax in axes.flat:
+    ax.axis("off")
 for line, row in zip(axes, asked):
-    for ax in line:
-        ax.axis("off")
-    show(line[0], rows["path"][row], f"{label_of[row][:20]} ({purity[label_of[row]]:.0%})")
-    for ax, other in zip(line[1:], near[title][row]):
-        right = label_of[other] == label_of[row]
-        show(ax, rows["path"][other], label_of[other][:20], "black" if right else "tab:red")
+    told = f"{short(names[codes[row]])} ({say.percent(by_label[codes[row]])})"
+    show(line[0], desk.photos, rows["path"][row], told)
+    for ax, other in zip(line[1:], near[title].index[row]):
+        same = codes[other] == codes[row]
+        show(ax, desk.photos, rows["path"][other], labels[other], INK if same else SECOND)
 figure.suptitle("Left, a photo of a label with low purity; then its nearest neighbours")
 plt.show()
 
@@ -378,18 +315,16 @@ plt.show()
 # ## 5. Save
 #
 # The matrix lies in Parquet already: typed, compressed, read by pandas, DuckDB, polars and Spark.
-# CSV knows no lists, so each component becomes a column; one partition makes one file with one
-# header. The models are saved as JSON and arrays, without pickle, and load again in any session:
-# new photos can be placed in the same space.
+# CSV knows no lists, so each component becomes a column; it is one file with one header, in the
+# order of paths, as `verger run` writes it. The models are saved as JSON and arrays, without
+# pickle, and load again in any session: new photos can be placed in the same space.
 
 # %%
-flat = [F.col("components")[at].alias(f"pc{at + 1}") for at in range(pca.projection.k)]
-with timed("save"):
-    table = matrix.select("path", "label", *flat).orderBy("path").coalesce(1)
-    table.write.mode("overwrite").option("header", "true").csv(f"{out}/matrix.csv")
-    pca.write().overwrite().save(f"{out}/pca")
+with desk.timed("save"):
+    desk.write_csv("matrix.csv", "matrix", pca.projection.k)
+    pca.write().overwrite().save(desk.at("pca"))
     if model is not None:
-        model.write().overwrite().save(f"{out}/discriminant")
+        model.write().overwrite().save(desk.at("discriminant"))
 print(f"{STORE}/notebook: features, matrix, matrix.csv, pca" + (", discriminant" if model else ""))
 
 # %% [markdown]
@@ -401,21 +336,30 @@ print(f"{STORE}/notebook: features, matrix, matrix.csv, pca" + (", discriminant"
 # %%
 assert matrix.count() == count, "rows were lost"
 means = matrix.select([F.avg(F.col("components")[at]) for at in range(pca.projection.k)]).first()
-checks = [("rows", f"{matrix.count():,} of {count:,}")]
-checks.append(("largest mean of a column", f"{max(map(abs, means), default=0):.1e}"))
-files = [f"{store}/{file}" for file in store_place.files("features", ".parquet")]
-if files:
-    run = spark.read.parquet(*map(plain, files)).select("path", F.col("features").alias("theirs"))
+checks = [("rows", f"{say.number(matrix.count())} of {say.number(count)}")]
+checks.append(("largest mean of a column", say.power(max(map(abs, means), default=0))))
+run = desk.of_run("features")
+if run is not None:
+    run = run.select("path", F.col("features").alias("theirs"))
     both = features.join(run, "path").limit(1000).toPandas()
     if len(both):
         far = np.abs(np.stack(both["features"]) - np.stack(both["theirs"])).max()
-        checks.append((f"largest difference from verger run ({len(both):,} photos)", f"{far:.1e}"))
+        checks.append(("largest difference from verger run", say.power(far)))
 pd.DataFrame(checks, columns=["check", "result"]).style.hide()
 
 # %%
-pd.DataFrame(
-    [(step, round(took, 1)) for step, took in seconds.items()], columns=["step", "seconds"]
-)
+figure, ax = plt.subplots(figsize=(7, 0.4 * len(desk.seconds) + 0.4))
+steps = list(desk.seconds)[::-1]
+ax.barh(steps, [desk.seconds[step] for step in steps], color=ACCENT)
+for step in steps:
+    ax.annotate(
+        say.seconds(desk.seconds[step]), (desk.seconds[step], step), (5, 0),
+        textcoords="offset points", va="center", fontsize=9, color=INK,
+    )  # fmt: skip
+ax.grid(visible=False)
+ax.set(title="Where the time went", xticks=[])
+ax.spines[:].set_color(FAINT)
+plt.show()
 
 # %% [markdown]
 # ## Where to go from here
@@ -429,4 +373,4 @@ pd.DataFrame(
 # A session that this notebook started ends here; one that it was given goes on.
 
 # %%
-ending.close()
+desk.close()
