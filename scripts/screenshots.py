@@ -168,8 +168,8 @@ def opened(
     context.set_default_timeout(_PATIENCE)
     page = context.new_page()
     page.goto(address)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1500)  # until charts have been drawn
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(3000)  # until charts have been drawn
     return page
 
 

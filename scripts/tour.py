@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SIZE = (960, 600)
+WINDOW = (1280, 800)  # of the report, which is shown smaller
 PHONE = (390, 600)
 MOST_BYTES = 1_500_000
 _TERMINAL = """<!doctype html><meta charset="utf-8"><style>
@@ -62,7 +63,9 @@ def _demo(folder: Path) -> list[str]:
     line = [sys.executable, "-m", "verger", "demo", "verger-demo"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True)
     verger = re.escape(str(Path(sys.executable).parent)) + "/"
-    return re.sub(verger, "", done.stderr + done.stdout).rstrip().split("\n")
+    lines = re.sub(verger, "", done.stderr + done.stdout).replace(f"{folder}/", "").rstrip()
+    rates = re.findall(r"^Rendering: .*/s$", lines, re.MULTILINE)
+    return [line for line in lines.split("\n") if line not in rates or line in rates[::4]]
 
 
 def _terminal(browser: Browser, said: list[str]) -> Frames:
@@ -86,25 +89,27 @@ def _terminal(browser: Browser, said: list[str]) -> Frames:
 
 def _map(browser: Browser, store: Path) -> Frames:
     """Look at the map: all, one label by the search, nearer, and the card of a photo."""
-    page = opened(
-        browser, (store / "report" / "report.html").as_uri(), width=SIZE[0], height=SIZE[1]
-    )
+    address = (store / "report" / "report.html").as_uri()
+    page = opened(browser, address, width=WINDOW[0], height=WINDOW[1])
     page.locator("#map .maplayout").scroll_into_view_if_needed()
-    frames = [(shot(page), 1500)]
+    frames: Frames = []
+
+    def show(milliseconds: int) -> None:
+        page.wait_for_timeout(400)
+        frames.append((shot(page).resize(SIZE, Image.Resampling.LANCZOS), milliseconds))
+
+    show(2000)
     for end in range(1, len("cherry") + 1):
         page.locator("#search").fill("cherry"[:end])
-        page.wait_for_timeout(300)
-        frames.append((shot(page), 150))
-    frames[-1] = (frames[-1][0], 1200)
+        show(150)
+    frames[-1] = (frames[-1][0], 1500)
     page.locator("#search").fill("")
     page.locator("#mapchart").focus()
-    for _ in range(4):
+    for _ in range(2):
         page.keyboard.press("+")
-        page.wait_for_timeout(400)
-        frames.append((shot(page), 300))
+        show(400)
     page.keyboard.press("Enter")
-    page.wait_for_timeout(600)
-    frames.append((shot(page), 2500))
+    show(2500)
     page.context.close()
     return frames
 

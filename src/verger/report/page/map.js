@@ -6,7 +6,7 @@
   if (!box) return;
   const map = data.map;
   const count = map.photos, codes = data.photos.codes;
-  const CELL = 48, REACH = 14, SPAN = 9999, PAD = SPAN * 0.03, MOST_NAMES = 60;
+  const CELL = 48, REACH = 14, SPAN = 9999, PAD = SPAN * 0.05, MOST_NAMES = 60;
   const byId = (id) => document.getElementById(id);
   const hover = byId("hover");
   const sheets = map.sheets.map(toUrl);
@@ -117,7 +117,7 @@
       const whole = data.labels[code], text = whole.length > 26 ? whole.slice(0, 25) + "…" : whole;
       const half = pen.measureText(text).width / 2 + 7, high = 11;
       const x = Math.max(half, Math.min(v.w - half, middle(xs))), y0 = middle(ys);
-      for (const by of [0, -24, 24, -48, 48]) {
+      for (const by of near.length ? [34, -34, 0, 58, -58] : [0, -24, 24, -48, 48]) { // below a picture
         const y = Math.max(high, Math.min(v.h - high, y0 + by));
         if (placed.some((one) => Math.abs(one.x - x) < one.half + half + 2 && Math.abs(one.y - y) < 2 * high + 2)) continue;
         placed.push({ code, text, x, y, half, high });
