@@ -247,7 +247,7 @@ class RunSettings:
     )
     language: str | None = _choice(
         None,
-        "What the report says, and slides and notebook where they are asked for nothing else: 'en' "
+        "Language of the report, and of slides and notebook unless they are given another: 'en' "
         "or 'fr' (default: as before; en for a new STORE).",
         metavar="en|fr",
     )

@@ -57,7 +57,10 @@ def test_every_command_and_every_fence_that_is_named_exists(page: str) -> None:
     assert named <= options(group.commands["run"])
 
 
-@pytest.mark.parametrize("page", ["aws-first-hour.md", "aws-first-hour.fr.md", "gdpr.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["aws-first-hour.md", "aws-first-hour.fr.md", "gdpr.md", "fruits-360.md", "fruits-360.fr.md"],
+)
 def test_the_commands_of_the_other_pages_exist(page: str) -> None:
     assert isinstance(cli.commands["cloud"], click.Group)
     groups = {"cloud ": cli.commands["cloud"].commands, "": cli.commands}

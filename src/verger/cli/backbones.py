@@ -27,10 +27,10 @@ if typing.TYPE_CHECKING:
 def backbones(context: click.Context, folder: Path | None, as_json: bool) -> None:
     """List the networks for `run --backbone`, with their cards.
 
-    Told are the size of the file, the length of a row of features, the views of a photo (224/256 is
-    a square of 224 pixels, of the photo brought to a shorter side of 256), the licence; how fast
-    the network alone is beside the default one, where that was measured; and of one in eight bits,
-    what it keeps of the float32 one.
+    A card gives the size of the file, the length of a row of features, the views of a photo
+    (224/256 is a square of 224 pixels, of the photo brought to a shorter side of 256), the licence;
+    how fast the network alone is beside the default one, where that was measured; and of one in
+    eight bits, what it keeps of the float32 one.
     """
     from verger.embed import open_backbone
     from verger.embed.backbone import shipped_names

@@ -32,7 +32,7 @@ def log_command(store: str, last: int | None, as_json: bool) -> None:
     the components and the share of variance that they keep, what its report says of new photos
     (none, small or clear drift; unchanged where there are none, other backbone where that was
     exchanged; '-' for the first run, and one without a report), whether its matrix is kept for
-    `verger checkout`, what it found changed, and settings that were others before; 'projection
+    `verger checkout`, what it found changed, and settings that have changed; 'projection
     held' where that is an earlier run's (--refit). A run that found nothing new is not listed.
     """
     from verger.store.log import OLDER, log
@@ -68,7 +68,7 @@ def checkout_command(
 ) -> None:
     """Write the matrix of an earlier run into a folder.
 
-    RUN is its number, as `verger log` tells it. Written are matrix/ and projection/, compared with
+    RUN is its number, as `verger log` tells it. It writes matrix/ and projection/, checked against
     their checksums, and at last run.json, the record of that run. Nothing in STORE is changed.
     Which runs' files are there still, --keep of run and reduce decides.
     """

@@ -180,7 +180,7 @@ def run_command(
     """Turn the photos of PHOTOS into a matrix and a report.
 
     PHOTOS and STORE are folders, or s3://bucket/folder. PHOTOS may also be gs:// or az://, or the
-    https:// address of a list of photos. It is searched in any depth for .jpg .jpeg .jpe .jfif .mpo
+    https:// address of a list of photos. It is searched at any depth for .jpg .jpeg .jpe .jfif .mpo
     .png .webp .bmp .tif .tiff .gif .heic .heif .hif .avif.
 
     Run again on the same STORE, it works on new and changed photos only, and drops those that are
@@ -285,7 +285,7 @@ def identify_command(store: str, photos: tuple[str, ...], together: bool, as_jso
     """Name the fruit in each PHOTO, by the photos in STORE.
 
     The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
-    sure", where the photo is unlike all that was run on. A photo that cannot be read is told with
+    sure", where the photo is unlike all that was run on. A photo that cannot be read is listed with
     its reason; if none can be read, the exit code is 3.
     """
     from verger.cli.answers import identified_json, identified_lines, identified_table
@@ -386,7 +386,7 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
     "--photos", help="Where the photos are now (default: where the run in STORE found them)."
 )
 @_language
-@click.option("--execute", is_flag=True, help="Run it first, and keep what its cells give.")
+@click.option("--execute", is_flag=True, help="Run it first, and keep the output of its cells.")
 @click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
 def notebook_command(store: str, file: Path | None, language: str | None, **options: Any) -> None:
     """Write a notebook that does the run again, step by step.

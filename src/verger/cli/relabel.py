@@ -36,8 +36,8 @@ def relabel_command(
 ) -> None:
     """Correct labels of single photos, from a CSV file.
 
-    Its columns are path and label, and perhaps decision: 'label' (or nothing), 'leave out' for what
-    is not a fruit, 'fine' for a suspect whose label is right: the report then no longer lists it.
+    Its columns are path and label, and optionally decision: 'label' (or nothing), 'leave out' for
+    what is not a fruit, 'fine' for a suspect whose label is right: the report no longer lists it.
     The file is checked first: every path must be in STORE, and every label, unless --new-labels.
 
     No photo is opened. Matrix, projection, gallery and report are made anew, and the next
