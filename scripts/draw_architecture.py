@@ -33,7 +33,7 @@ import grimp  # comes with import-linter
 REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURE = REPOSITORY / "docs" / "architecture.svg"
 GROUND = ("errors", "texts", "machine", "settings", "progress")
-_WIDTH, _TOP, _BOX, _HIGH, _STEP, _PASS, _PORT = 1080, 72, 222, 84, 128, 14, 24
+_WIDTH, _TOP, _BOX, _HIGH, _STEP, _PASS, _PORT = 1240, 72, 222, 84, 128, 14, 24
 _MOST_A_ROW = 4
 _STYLE = """
 svg { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }

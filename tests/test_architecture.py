@@ -142,12 +142,12 @@ def test_no_line_leads_up_and_none_is_lost(script: Any) -> None:
 def test_a_new_import_is_a_new_line(script: Any) -> None:
     rooms = script.rooms()
     counted = script.imports(rooms)
-    assert ("notebook", "knowledge") not in counted
+    assert ("tasks", "knowledge") not in counted
     before, after = (
         re.findall(r"<title>(\w+ imports \w+)", script.drawing(rooms, imports))
-        for imports in (counted, {**counted, ("notebook", "knowledge"): 1})
+        for imports in (counted, {**counted, ("tasks", "knowledge"): 1})
     )
-    assert set(after) - set(before) == {"notebook imports knowledge"}
+    assert set(after) - set(before) == {"tasks imports knowledge"}
 
 
 def test_no_box_lies_on_another(script: Any) -> None:

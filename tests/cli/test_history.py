@@ -78,7 +78,7 @@ def test_a_store_of_before_says_when_its_history_begins(store: Store) -> None:
 
 @pytest.mark.parametrize("command", ["run", "reduce"])
 def test_who_publishes_is_told_how_much_to_keep(command: str) -> None:
-    assert "--keep N" in verger(command, "--help").stdout
+    assert "--keep N" in verger(command, "--help-all").stdout
 
 
 def test_where_no_run_is(tmp_path: Path) -> None:

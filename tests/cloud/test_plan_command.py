@@ -120,7 +120,10 @@ def test_the_exit_code_of_a_refusal_and_its_line() -> None:
         (["--photos-count", "5", "--nodes", "3"], "want --on"),
         (["--photos-count", "5", "--nodes", "3", "--on", "ec2"], "one server"),
         (["--photos-count", "5", "--on", "ec2", "--instance-type", "c7g.xlarge"], "not x86_64"),
-        (["--photos-count", "5", "--on", "ec2", "--instance-type", "c7i.huge"], "no size"),
+        (
+            ["--photos-count", "5", "--on", "ec2", "--instance-type", "c7i.huge"],
+            "is not an instance type",
+        ),
         (["--photos-count", "5", "--on", "ec2", "--instance-type", "p5.xlarge"], "No price"),
         (["--photos-count", "5", "--on", "serverless", "--instance-type", "c7i.xlarge"], "no serv"),
         (["--photos-count", "5", "--within", "0"], "--within"),

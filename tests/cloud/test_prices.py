@@ -114,7 +114,7 @@ def test_the_size_says_how_many_vcpu(kind: str, count: int) -> None:
     ],
 )
 def test_what_is_no_size_is_refused(kind: str) -> None:
-    with pytest.raises(UsageError, match="no size of server"):
+    with pytest.raises(UsageError, match="is not an instance type"):
         vcpus(kind)
 
 

@@ -108,7 +108,7 @@ def check_a_notebook_on_it(s3: S3, root: Root, scratch: S3Store) -> None:
     results = s3.store("results")
     notebook = nbformat.reads(read(results, f"{FOLDER}/notebook/verger.fr.ipynb"), as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 5
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert read(results, f"{FOLDER}/notebook/mine.txt") == "changed in the browser"
     made = [one["path"] for one in obstore.list(results, f"{FOLDER}/notebook/matrix").collect()]

@@ -137,9 +137,10 @@ def test_a_store_holds_what_is_documented_and_nothing_else(whole: Whole) -> None
         files = [file.name for file in (whole.store / table).iterdir()]
         assert all(name.endswith((".parquet", ".parquet.crc")) for name in files), files
     assert len(list((whole.store / "matrix").glob("*.parquet"))) == 1
-    assert whole.record["finished"][:16].replace("T", " ") in (
-        whole.store / "report" / "report.html"
-    ).read_text(encoding="utf-8")
+    finished = dt.datetime.fromisoformat(whole.record["finished"])
+    assert f"{finished:%-d %B %Y, %H:%M} UTC" in (whole.store / "report" / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("table", TABLES)

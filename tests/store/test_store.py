@@ -175,7 +175,7 @@ def test_a_folder_that_holds_something_else_is_not_touched(tmp_path: Path, overw
 
 def test_a_run_of_some_other_tool_is_something_else(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text('{"format": 1}')
-    assert "no STORE" in refusal(Store(tmp_path), overwrite=True)
+    assert "other than a Verger STORE" in refusal(Store(tmp_path), overwrite=True)
 
 
 def test_a_file_is_no_store(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_record_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     store = Store(tmp_path)
     publish(store, "one")
     (tmp_path / RECORD).write_text(text)
-    assert "no run record" in refusal(store)
+    assert "not a run record" in refusal(store)
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from verger.photos.decode import Framing
 from verger.projections.discriminant import Discriminant
 from verger.projections.moments import Vector
 from verger.report.thumbnails import opened, webp
-from verger.serve.catalogue import Catalogue
+from verger.serve.varieties import Catalogue
 
 MOST_PICTURES = 24  # of a label: what the page shows of it
 _QUALITY = 70

@@ -74,8 +74,9 @@ def _verger(extra: str) -> str:
 
 
 def _is_installed(name: str) -> bool:
+    """Say whether pip knows a library, or Python finds it: a cluster's own Spark is on its path."""
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        return False
+        return find_spec(name.replace("-", "_")) is not None
     return True

@@ -17,10 +17,10 @@ from verger.gallery import Answer
 from verger.serve import metrics, schemas
 from verger.serve.admission import Places, Rates, client_of
 from verger.serve.assets import Asset
-from verger.serve.catalogue import Catalogue
 from verger.serve.current import Current
 from verger.serve.problems import MEDIA_TYPE, Kind, Problem
 from verger.serve.upload import FIELD, Limits, read_photos
+from verger.serve.varieties import Catalogue
 from verger.serve.workers import Workers
 from verger.texts import LANGUAGES
 

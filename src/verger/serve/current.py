@@ -8,7 +8,7 @@ from typing import Any
 from verger.errors import VergerError
 from verger.gallery.identify import Identifier
 from verger.serve.assets import Asset
-from verger.serve.catalogue import Catalogue
+from verger.serve.varieties import Catalogue
 from verger.store.store import Store
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 
 from verger.gallery import Answer, Guess, Neighbour, Verdict
 from verger.serve import schemas
-from verger.serve.catalogue import Catalogue
+from verger.serve.varieties import Catalogue
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _SHOWN = 2  # of a list, in an example

@@ -64,7 +64,7 @@ def moment(text: str) -> dt.datetime:
         when = dt.datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"--as-of {text} is no date.", hint="Write 2026-11-28, or 2026-11-28T06:00."
+            f"--as-of {text} is not a date.", hint="Write 2026-11-28, or 2026-11-28T06:00."
         ) from None
     return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
 

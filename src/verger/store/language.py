@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from verger.errors import StoreError
 from verger.store.layout import PAGE, REPORT
 from verger.store.store import Store
 from verger.texts import LANGUAGES
@@ -21,9 +24,14 @@ def language_of(store: Store) -> str:
         found = _LANGUAGE.search(beginning)
     except OSError:
         found = None
-    if found:
-        said = found[1].decode()
-    else:
-        record = store.record_to_grow() or {}
-        said = str(record.get("settings", {}).get("language"))
+    said = found[1].decode() if found else str(_settings_of(store).get("language"))
     return said if said in LANGUAGES else LANGUAGES[0]
+
+
+def _settings_of(store: Store) -> Mapping[str, Any]:
+    """Return the settings of the run; none of a damaged record, which others will tell."""
+    try:
+        record = store.record_to_grow() or {}
+    except StoreError:
+        return {}
+    return record.get("settings") or {}
