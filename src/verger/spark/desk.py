@@ -92,7 +92,6 @@ class Desk:
         listed = photos.list(labeller_from("parent", photos.name))
         rows = [(ref.path, ref.label, ref.bytes) for ref in listed if ref.reason is None]
 
-        @F.udf("binary")
         def content(path: str) -> bytes | None:
             try:
                 return photos.read(path)
@@ -100,7 +99,8 @@ class Desk:
                 return None
 
         table = self.spark.createDataFrame(rows, "path string, label string, length long")
-        return table.withColumn("content", content("path"))
+        # A lambda: Spark would take type hints for those of a pandas function.
+        return table.withColumn("content", F.udf(lambda path: content(path), "binary")("path"))  # noqa: PLW0108
 
     def at(self, name: str) -> str:
         """Return where the notebook puts something of that name, as Spark takes it to write."""
