@@ -72,6 +72,7 @@ MODULES = {
     "report.render": "report.html",
     "report.words": "report.translations",
     "serve.app": "serve.asgi",
+    "serve.catalogue": "serve.varieties",
     "serve.pages": "serve.page_routes",
     "serve.places": "serve.admission",
     "slides.pages.findings": "slides.pages.results",

@@ -467,8 +467,8 @@ def parse_components(text: str) -> int | float:
 
 def parse_share(text: str) -> float | None:
     """Read a share, `0.95` or `95%`; None if it is neither."""
-    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    number = text.strip().removesuffix("%")
     try:
-        return float(number) / 100 if percent else float(number)
+        return float(number) / (100 if "%" in text else 1)
     except ValueError:
         return None

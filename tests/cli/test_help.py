@@ -45,7 +45,7 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
 
 @pytest.mark.parametrize("command", ["run", "reduce"])
 def test_all_options_are_told_when_asked(command: str) -> None:
-    brief, whole = told(command, "--help"), told(command, "--help-all")
+    whole, brief = told(command, "--help-all"), told(command, "--help")
     assert "--spark-conf" not in brief
     assert "--spark-conf" in whole
     assert "--help-all" in brief

@@ -102,7 +102,7 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
     "number or one for each of red, green and blue (default: as timm says).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the files, if they are there.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
 def export_command(source: str, output: Path, quiet: bool, **options: typing.Any) -> None:
     """Make SOURCE into a network that `run --backbone FILE.onnx` takes.
 

@@ -37,10 +37,15 @@ class Sections(click.Group):
 
 def full_help(context: click.Context) -> str:
     """Return the help of a command with the options that few need."""
-    for parameter in context.command.params:
-        if isinstance(parameter, click.Option):
-            parameter.hidden = False
-    return context.get_help()
+    options = [one for one in context.command.params if isinstance(one, click.Option)]
+    rare = [one for one in options if one.hidden]
+    try:
+        for one in rare:
+            one.hidden = False
+        return context.get_help()
+    finally:  # a command is there once for the whole process
+        for one in rare:
+            one.hidden = True
 
 
 def _show_all(context: click.Context, _option: click.Parameter, asked: bool) -> None:

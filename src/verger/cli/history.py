@@ -95,7 +95,7 @@ def checkout_command(
     metavar="[FILE]",
     help="Write the matrix as one CSV file: FILE, which must not be there yet, or ./matrix.csv.",
 )
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
 def export_command(store: str, file: str, quiet: bool) -> None:
     """Write the matrix to a file of another format.
 

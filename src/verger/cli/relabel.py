@@ -24,7 +24,7 @@ _SHOWN = 20
 @click.option("--new-labels", is_flag=True, help="Allow labels that STORE does not have yet.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, on stdout.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
 def relabel_command(
     store: str,
     labels: str | None,

@@ -25,7 +25,7 @@ from verger.progress import reporter, tell
     help="How much a phone may have to download; photos and pictures of the gallery are thinned "
     "out to fit.",
 )
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
 def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
     """Write the app that names a fruit without a server.
 
