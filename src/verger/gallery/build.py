@@ -1,6 +1,6 @@
 """Building a gallery from what was gathered of the features of a run.
 
-The features themselves are not read here, but for those of the photos that are validated on.
+The features themselves are not read here, except those of the photos used for validation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Vectored = tuple[Ints, Floats]
 _ROWS_A_BLOCK = 65_536
 VALIDATED = 6_000  # photos at most: the features of these are held in memory at once
 NOT_VALIDATED = (
-    "Too few photos a label to validate on: the confidences of `verger identify` are not "
+    "Too few photos per label for a validation: the confidences of `verger identify` are not "
     "calibrated (it takes a hundred photos, of three labels or more)."
 )
 
@@ -110,7 +110,7 @@ class Validation:
 
         `paths` are those of all photos, in the order of the table.
         """
-        # By path, else a STORE that grew would validate otherwise.
+        # In order of path, so that a STORE that grew gives the same as one made at once.
         order = np.asarray(pc.sort_indices(paths.take(pa.array(self.rows))))
         features = gathered.features(self.rows, self.width)[order]
         ids = self.label_ids[order]

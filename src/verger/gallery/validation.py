@@ -30,7 +30,7 @@ from verger.projections.moments import Moments, merge_all, root_unit, unit_lengt
 
 FOLDS = 4
 AN_OCCASION = 5  # photos
-LEAST_PHOTOS = 4  # of a label, for it to be validated
+LEAST_PHOTOS = 4  # of a label, for it to take part
 LEAST_LABELS = 3
 LEAST_VALIDATED = 100  # photos of such labels; fewer say too little of the share of right answers
 _ROWS_A_BLOCK = 1024

@@ -1,8 +1,8 @@
 """Text in CSV for spreadsheets, which take a cell that begins with `=` or the like for a formula.
 
 Such a text gets an apostrophe before it, by which a spreadsheet knows a text; and so does one that
-has apostrophes before such a beginning, so that reading gives back what was written. It lies in
-photos/ because tables of labels are read there, the first of all that read or write such cells.
+has apostrophes before such a beginning, so that reading gives back what was written. It is
+in photos/, since tables of labels are read there; what writes such cells imports it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def chosen_backbone(
 
 
 def chosen_language(store: Store, settings: RunSettings) -> tuple[RunSettings, bool]:
-    """Return the settings with the language of a run, and whether it is another than before."""
+    """Return the settings with the language of a run, and whether it differs from before."""
     before = language_of(store)
     language = settings.language or before
     return replace(settings, language=language), language != before

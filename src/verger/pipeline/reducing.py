@@ -85,9 +85,9 @@ class Fitted:
 class Projected:
     """The files of the matrix, and what was gathered as they were written.
 
-    validation, kept: what to validate on; or what came of the last time, where that still holds
+    validation, kept: the photos to validate on; or what the last time gave, where that still holds
     carried:         where the projection is held, the files of the rows that are not as they were:
-                     of all others, nothing but what is validated on was gathered
+                     of all others, nothing but the photos to validate on was gathered
     """
 
     matrix: list[str]
@@ -215,7 +215,7 @@ def _carried_on(
     validation: Validation | None,
     kept: Validated | None,
 ) -> Projected:
-    """Carry the matrix on with the projection that is held, and read what is validated on."""
+    """Carry the matrix on with the projection that is held, and read the photos to validate on."""
     place, of_file = job.place, partial(edits_of, job.place, job.work.edits)
     written, changed = carry_matrix(
         engine, job.work, held.matrix, held.readings, of_file, held.pca, Vectors(held.projector)

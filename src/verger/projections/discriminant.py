@@ -169,6 +169,6 @@ def _cholesky(covariance: Matrix) -> Matrix:
     except np.linalg.LinAlgError:
         raise UsageError(
             "The features do not spread in every direction within labels; without shrinkage there "
-            "is not a discriminant projection.",
+            "is no discriminant projection.",
             hint="Give a shrinkage above 0, such as 0.3.",
         ) from None

@@ -11,12 +11,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from verger.embed import Network, open_backbone
-from verger.errors import StoreError
+from verger.photos.address import WEB
 from verger.photos.labels import labeller_from
 from verger.photos.references import EXTENSIONS
 from verger.settings import RunSettings
 from verger.spark.session import session
-from verger.storage.place import place_of, source_of
+from verger.storage.place import source_of, store_place
 from verger.store.tables import write_csv
 
 OUT = "notebook"  # of the STORE
@@ -35,8 +35,7 @@ class Desk:
     """
 
     def __init__(self, photos: str, store: str, given: SparkSession | None) -> None:
-        self.photos, self._store = source_of(photos).absolute(), place_of(store, StoreError)
-        self._store = self._store.absolute()
+        self.photos, self._store = source_of(photos).absolute(), store_place(store).absolute()
         self._ending = ExitStack()
         if given is None:
             settings = RunSettings(spark_conf=("spark.ui.enabled=true",))
@@ -73,10 +72,10 @@ class Desk:
     @property
     def is_a_list(self) -> bool:
         """Whether PHOTOS is a list on the web, which Spark cannot read."""
-        return self.photos.scheme in ("http", "https")
+        return self.photos.scheme in WEB
 
     def below(self, path: str) -> Column:
-        """Return a column of paths as they are below PHOTOS: so they mean the same elsewhere."""
+        """Return a column of paths relative to PHOTOS, which mean the same on any machine."""
         root = _spark_name(str(self.photos))
         rest = F.col(path).substr(F.locate(root, F.col(path)) + len(root), F.length(path))
         return F.regexp_replace(rest, "^/+", "")

@@ -74,7 +74,7 @@ class Bucket(BucketSource):
             for page in pages_of(self, path):
                 names = [entry["path"] for entry in page]
                 self.again(partial(obstore.delete, self.store, names))
-            if self.has(path):
+            if self._has(path):
                 self.again(lambda: obstore.delete(self.store, path))
 
     def delete_files(self, paths: list[str]) -> None:
@@ -98,7 +98,7 @@ class Bucket(BucketSource):
             except FileNotFoundError:
                 return True
             except PreconditionError:
-                return not self.has(path)
+                return not self._has(path)
         return True
 
     def content(self, path: str) -> Content:

@@ -175,7 +175,10 @@ def _open(url: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
     """Open a store once a process."""
     given, at = dict(settings), Address.of(url)
     config = {key.lower(): given[key] for key in _CONFIG[at.scheme] if key in given}
-    client = {**_CLIENT, "allow_http": any(map(_is_plain_http, config.values()))}
+    client = {
+        **_CLIENT,
+        "allow_http": any(Address.of(value).scheme == "http" for value in config.values()),
+    }
     options: dict[str, Any] = {}
     if at.scheme == "s3" and _has_no_keys(given):
         options["credential_provider"] = _OfTheSdk()
@@ -212,10 +215,6 @@ _CONFIG = {
 def _has_no_keys(settings: Mapping[str, str]) -> bool:
     """Say whether credentials are wanted, and do not stand in the environment itself."""
     return "AWS_ACCESS_KEY_ID" not in settings and not is_set(settings, "AWS_SKIP_SIGNATURE")
-
-
-def _is_plain_http(value: str) -> bool:
-    return Address.of(value).scheme == "http"
 
 
 class _OfTheSdk:

@@ -110,7 +110,7 @@ class BucketSource(Client):
     def exists(self, path: str) -> bool:
         """Say whether there is such an object."""
         with self.told(path):
-            return self.has(path)
+            return self._has(path)
 
     def _read(self, path: str) -> bytes:
         try:
@@ -130,7 +130,7 @@ class BucketSource(Client):
             return False
         return True
 
-    def has(self, path: str) -> bool:
+    def _has(self, path: str) -> bool:
         """Say whether there is such an object; raises what the client does."""
         try:
             obstore.head(self.store, path)

@@ -87,7 +87,7 @@ def download(url: str, most: int, patience: float, write: Callable[[Iterator[byt
     except (HTTPError, ValueError) as error:
         is_final = isinstance(_cause(error), ResponseError | ValueError)
         code = errno.EINVAL if is_final else errno.EIO
-        raise OSError(code, _meaning(error), _shown(url)) from None
+        raise OSError(code, _meaning(error), without_query(url)) from None
 
 
 def facts(url: str) -> Facts:
@@ -127,10 +127,10 @@ def _body(url: str, most: int, patience: float) -> Iterator[bytes]:
         while piece := answer.read1(_PIECE, decode_content=False):
             read += len(piece)
             if read > most:
-                raise OSError(errno.EFBIG, f"longer than {most:,} bytes", _shown(url))
+                raise OSError(errno.EFBIG, f"longer than {most:,} bytes", without_query(url))
             if time.monotonic() > until:
                 raise TimeoutError(
-                    errno.ETIMEDOUT, f"not sent within {patience:.0f} s", _shown(url)
+                    errno.ETIMEDOUT, f"not sent within {patience:.0f} s", without_query(url)
                 )
             yield piece
     except BaseException:
@@ -152,7 +152,7 @@ def _answer(method: str, url: str) -> BaseHTTPResponse:
         pause = urllib3.Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
     if pause > limits.WEB_RETRY_AFTER:
         said += f", and asks to wait {limits.WEB_RETRY_AFTER:,.0f} s or longer"
-    busy = _Busy(errno.EIO, said, _shown(url))
+    busy = _Busy(errno.EIO, said, without_query(url))
     busy.pause = pause
     raise busy
 
@@ -190,10 +190,10 @@ def _check(answer: BaseHTTPResponse, url: str) -> None:
     if status == 200:
         return
     if status in (401, 403):
-        raise PermissionError(errno.EACCES, f"access denied (HTTP {status})", _shown(url))
+        raise PermissionError(errno.EACCES, f"access denied (HTTP {status})", without_query(url))
     if status in (404, 410):
-        raise FileNotFoundError(errno.ENOENT, f"not there (HTTP {status})", _shown(url))
-    raise OSError(errno.EINVAL, f"the server answers HTTP {status}", _shown(url))
+        raise FileNotFoundError(errno.ENOENT, f"not there (HTTP {status})", without_query(url))
+    raise OSError(errno.EINVAL, f"the server answers HTTP {status}", without_query(url))
 
 
 def _meaning(error: Exception) -> str:
@@ -213,11 +213,6 @@ def _meaning(error: Exception) -> str:
 def _utc(when: datetime) -> datetime:
     """A server that names no zone means UTC."""
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _shown(url: str) -> str:
-    """A URL without its query, in which a signature may stand."""
-    return without_query(url)
 
 
 @cache

@@ -15,7 +15,7 @@ _LANGUAGE = re.compile(rb'<html lang="([a-z]+)">')
 
 
 def language_of(store: Store) -> str:
-    """Return the language that was asked for last: that of the report which is there.
+    """Return the language that was asked for last: that of the report that is there.
 
     Where there is none, it is that of the run; English where nobody asked for one.
     """

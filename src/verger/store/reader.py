@@ -106,7 +106,11 @@ class StoreReader:
         try:
             empty = self.place.is_empty()
         except NotADirectoryError:
-            return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
+            if Path(self.root).is_file():
+                return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
+            empty = None
+        except OSError:  # a folder that may be entered, but not listed
+            empty = False
         why = {None: ": it does not exist", True: ": it is empty", False: ""}[empty]
         return StoreError(
             f"No finished run in {self.root}{why}.", hint="`verger run PHOTOS STORE` makes one."
@@ -115,7 +119,7 @@ class StoreReader:
     def record_to_grow(self) -> Mapping[str, Any] | None:
         """Return the record of the run that the next one goes on from; leave no trace."""
         try:
-            return self.decided_record() if self.is_marked() else None
+            return self._decided_record() if self.is_marked() else None
         except NotADirectoryError:  # `check` tells
             return None
         except OSError as error:
@@ -125,7 +129,7 @@ class StoreReader:
         """Say whether the place is a STORE, or was meant to become one."""
         return bool(self.place.entries(STORE_MARK))
 
-    def decided_record(self) -> Mapping[str, Any] | None:
+    def _decided_record(self) -> Mapping[str, Any] | None:
         """Return the record that there is or is about to be, and leave no trace."""
         with suppress(FileNotFoundError):  # carried out just now
             if is_pending(self.place):

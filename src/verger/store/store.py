@@ -1,4 +1,4 @@
-"""What a run leaves behind. The only module that knows the layout of a STORE.
+"""A STORE as a run writes it: claimed, locked, published. What reads it is in `reader.py`.
 
     STORE/
       features/  rejects/  matrix/    Parquet tables
@@ -96,7 +96,7 @@ class Store(StoreReader):
         return empty is None
 
     def _refuse_to_mix(self, backbone: Mapping[str, Any]) -> None:
-        record = self.decided_record()
+        record = self._decided_record()
         if record is None:
             return
         made = record["backbone"]
