@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verger.report.mislabels import Judged
+from verger.report.neighbours import unit
 from verger.report.reading import Floats, Ints
 
 
@@ -28,11 +29,14 @@ class Confusion:
     examples: tuple[tuple[int, int], ...]
 
 
-def confusions(judged: Judged, codes: Ints, features: Floats, examples: int) -> list[Confusion]:
+def confusions(
+    judged: Judged, codes: Ints, features: Floats, most: int, examples: int
+) -> list[Confusion]:
     """Return all pairs of a label and a wrong name, those of most photos first.
 
     codes:    (m,), the labels of the rows that were judged; features: (m, d)
-    examples: how many to give of each
+    most:     how many of them get examples
+    examples: how many to give of each of these
     """
     known = np.flatnonzero(judged.named >= 0)
     wrong = known[judged.named[known] != codes[known]]
@@ -45,17 +49,18 @@ def confusions(judged: Judged, codes: Ints, features: Floats, examples: int) -> 
     )  # fmt: skip
     shares = counts / of_label[pairs[:, 0]]
     out = []
-    for at in np.lexsort((-shares, -counts)):
+    for place, at in enumerate(np.lexsort((-shares, -counts))):
         label, named = (int(code) for code in pairs[at])
-        mine = wrong[inverse.ravel() == at]
-        mine = mine[np.argsort(-judged.margin[mine], kind="stable")][:examples].tolist()
-        shown = _beside(mine, np.flatnonzero(codes == named), features)
+        shown: tuple[tuple[int, int], ...] = ()
+        if place < most:
+            mine = wrong[inverse.ravel() == at]
+            mine = mine[np.argsort(-judged.margin[mine], kind="stable")][:examples]
+            shown = _beside(mine.tolist(), np.flatnonzero(codes == named), features)
         out.append(Confusion(label, named, int(counts[at]), float(shares[at]), shown))
     return out
 
 
 def _beside(rows: Sequence[int], others: Ints, features: Floats) -> tuple[tuple[int, int], ...]:
     """Put beside each row the one of the others that is nearest to it, by cosine."""
-    there = features[others]
-    there = there / np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
+    there = unit(features[others])
     return tuple((row, int(others[(there @ features[row]).argmax()])) for row in rows)

@@ -360,7 +360,7 @@ def _separation(
         int((judged.named >= 0).sum()),
         judged.right,
         tuple(mixed_pairs(reduced, codes, _PAIRS, _PAIR_EXAMPLES)),
-        tuple(confusions(judged, codes, features, _PAIR_EXAMPLES)),
+        tuple(confusions(judged, codes, features, _PAIRS, _PAIR_EXAMPLES)),
     )
 
 

@@ -36,6 +36,12 @@ class Neighbours:
         return np.asarray(places[self.index[rows]])
 
 
+def unit(rows: Floats) -> Floats:
+    """Return rows (m, d) at length 1, float32; those of length 0 as they are."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
 @on_one_thread
 def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
     """Find by cosine the k nearest others of each row (m, d), exactly; fewer where m ≤ k.
@@ -46,12 +52,11 @@ def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
     m = len(rows)
     k = max(min(k, m - 1), 0)
     index, similarity = np.zeros((m, k), np.int64), np.full((m, k), -np.inf, np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    scaled = unit(rows)
     blocks = [slice(at, at + _ROWS_A_BLOCK) for at in range(0, m if k else 0, _ROWS_A_BLOCK)]
     for number, one in enumerate(blocks):
         for two in blocks[number:]:
-            cosines = unit[one] @ unit[two].T
+            cosines = scaled[one] @ scaled[two].T
             if one == two:
                 np.fill_diagonal(cosines, -np.inf)
             else:

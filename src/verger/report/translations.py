@@ -17,7 +17,7 @@ class Words(Terms):
 
     def __init__(self, language: str = "en") -> None:
         super().__init__(language)
-        self._catalogue = said("report", language)
+        self._catalogue = {} if language == "en" else said("report", language)
 
     def __call__(self, english: str, **values: object) -> str:
         """Return a message; `values` take the place of its %(names)s."""

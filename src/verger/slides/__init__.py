@@ -28,7 +28,7 @@ from verger.store.layout import GALLERY
 from verger.store.store import Store
 from verger.texts import LANGUAGES
 
-__all__ = ["LANGUAGES", "Written", "draw", "write_slides"]
+__all__ = ["Written", "draw", "write_slides"]
 
 FOLDER = "slides"  # of the STORE
 _SUFFIX = ".pptx"

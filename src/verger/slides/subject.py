@@ -11,6 +11,7 @@ import numpy as np
 
 from verger.gallery.calibration import Calibration
 from verger.report.data import Report
+from verger.report.neighbours import unit
 from verger.report.reading import spread
 from verger.report.thumbnails import opened
 from verger.slides import images
@@ -38,6 +39,12 @@ class Subject:
     def record(self) -> Mapping[str, Any]:
         """The run record."""
         return self.report.record
+
+    @property
+    def rented(self) -> str:
+        """On what it was computed, where that cost something; empty elsewhere."""
+        cost = self.record.get("cost")
+        return clean(str(cost["where"])) if cost else ""
 
     @property
     def photos(self) -> int:
@@ -93,13 +100,11 @@ class Subject:
 
     def nearest_after(self, rows: Sequence[int], most: int) -> list[list[int]]:
         """Return the nearest others of some rows of the sample, by cosine after reduction."""
-        placed = self.report.pca.transform(self.report.sample.features)
-        lengths = np.linalg.norm(placed, axis=1, keepdims=True)
-        unit = placed / np.where(lengths > 0, lengths, 1)
+        placed = unit(self.report.pca.transform(self.report.sample.features))
         out = []
         for row in rows:
-            closeness = unit @ unit[row]
+            closeness = placed @ placed[row]
             closeness[row] = -np.inf
-            order = np.argsort(-closeness, kind="stable")[: min(most, len(unit) - 1)]
+            order = np.argsort(-closeness, kind="stable")[: min(most, len(placed) - 1)]
             out.append([int(at) for at in order])
         return out

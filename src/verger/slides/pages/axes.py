@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verger.slides.boxes import BODY, Box, columns, rows
+from verger.slides.boxes import BODY, columns, rows
 from verger.slides.deck import Deck
 from verger.slides.subject import Subject
 from verger.slides.text import Line
@@ -46,4 +46,4 @@ def axes(deck: Deck, about: Subject) -> None:
         order = np.argsort(placed[:, at], kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, _PHOTOS).round().astype(int)]
         for box, row in zip(columns(room, _PHOTOS, 0.1), chosen.tolist(), strict=True):
-            about.show(page, Box(box.left, box.top, box.width, box.height), int(row))
+            about.show(page, box, row)

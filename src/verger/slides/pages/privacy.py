@@ -49,6 +49,4 @@ def _place(about: Subject, photos: str) -> str:
 
 def _computed(about: Subject) -> str:
     """Say on what the photos were opened."""
-    cost = about.record.get("cost")
-    where = clean(str(cost["where"])) if cost else about.words("privacy.machine")
-    return on_one_line(where, 13, 3.0)
+    return on_one_line(about.rented or about.words("privacy.machine"), 13, 3.0)

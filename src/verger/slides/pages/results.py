@@ -160,7 +160,7 @@ def identification(deck: Deck, about: Subject) -> None:
     if calibration is not None and calibration.photos:
         validated = words.count(calibration.photos, "photo")
         figures += [
-            (validated, words("naming.rehearsed")),
+            (validated, words("naming.held_out")),
             (words.percent(calibration.bounds.variety), words("naming.variety")),
         ]
     else:
@@ -168,7 +168,7 @@ def identification(deck: Deck, about: Subject) -> None:
     page.tiles(rows(left, len(figures)), figures)
     if apart.confusions:
         told = [
-            (f"{about.label(one.label)}", f"→ {about.label(one.named)}", words(
+            (about.label(one.label), f"→ {about.label(one.named)}", words(
                 "naming.share", photos=words.count(one.photos, "photo"),
                 share=words.percent(one.share),
             ), one.examples)
@@ -181,7 +181,10 @@ def identification(deck: Deck, about: Subject) -> None:
          words("naming.near", share=words.percent(pair.share)), pair.examples)
         for pair in apart.pairs[:_PAIRS]
     ]  # fmt: skip
-    key = "naming.none_confused" if told else "naming.all_apart"
+    if math.isfinite(right):
+        key = "naming.none_confused" if told else "naming.all_apart"
+    else:  # none was named, so none was named rightly
+        key = "naming.closest"
     _couples(page, page.headed(room, words(key)), about, told)
 
 

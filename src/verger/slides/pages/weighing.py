@@ -60,12 +60,9 @@ def _where(page: Page, box: Box, about: Subject) -> None:
     words, record = about.words, about.record
     rate, cores = float(record["photos_per_second"]), int(record["cores"])
     spent = sum(float(value) for value in record["seconds"].values())
-    here = clean(str(record["cost"]["where"])) if "cost" in record else words(
-        "choices.this_machine", cores=words.count(cores, "core")
-    )  # fmt: skip
+    here = about.rented or words("choices.this_machine", cores=words.count(cores, "core"))
     table = [
-        [words("choices.on"), words("choices.these", photos=words.count(about.photos, "photo")),
-         words("choices.these", photos=words.count(MILLION, "photo"))],
+        [words("choices.on"), words.count(about.photos, "photo"), words.count(MILLION, "photo")],
         [on_one_line(here, 12, 2.6), words("choices.measured", time=words.seconds(spent)),
          words("choices.reckoned", time=words.seconds(MILLION / rate)) if rate else "–"],
     ]  # fmt: skip
