@@ -42,6 +42,7 @@ LONGEST = (
     "kills",
     "server_real",
     "limits",
+    "decode_work",
     "page",
     "in_chromium",
     "on_a_phone",

@@ -89,6 +89,11 @@ class Execution:
             self.status = "SUCCEEDED"
 
     def _fail(self, state: dict[str, Any], now: float, error: str, cause: str) -> None:
+        rules = [*state.get("Retry", []), *state.get("Catch", [])]
+        assert all(rule["ErrorEquals"] == ["States.ALL"] for rule in rules)
+        if error == "States.Runtime":  # a defect of the machine, which States.ALL does not take
+            self.status, self.error, self.cause = "FAILED", error, cause
+            return
         for retry in state.get("Retry", []):
             if self._retried < retry["MaxAttempts"]:
                 self._until = now + retry["IntervalSeconds"] * retry["BackoffRate"] ** self._retried

@@ -142,8 +142,8 @@ def test_what_a_job_has_is_made_by_stacks_alone_and_nothing_else_gets_a_job_s_ta
 
 
 @pytest.mark.parametrize("action", [
-    "ec2:RunInstances", "elasticmapreduce:RunJobFlow", "emr-serverless:StartJobRun",
-    "states:StartExecution",
+    "ec2:RunInstances", "elasticmapreduce:RunJobFlow", "elasticmapreduce:AddTags",
+    "emr-serverless:StartJobRun", "states:StartExecution",
 ])  # fmt: skip
 def test_what_costs_money_is_started_by_a_job_s_keeper_alone(action: str) -> None:
     assert not allows(template(), action, ANY, HERE | BY_A_STACK | MINE)

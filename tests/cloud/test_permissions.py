@@ -225,6 +225,23 @@ def test_a_keeper_hands_a_role_to_the_service_that_it_is_for(
     ]
 
 
+@pytest.mark.parametrize(("on", "services"), [
+    ("ec2", {"ec2": {"RunInstances", "CreateTags", "DescribeInstances", "TerminateInstances"}}),
+    ("emr", {"elasticmapreduce": {"RunJobFlow", "AddTags", "PutAutoTerminationPolicy",
+                                  "DescribeCluster", "TerminateJobFlows"}}),
+    ("serverless", {"emr-serverless": {"StartJobRun", "TagResource"}}),
+])  # fmt: skip
+def test_a_keeper_may_do_nothing_else(on: str, services: dict[str, set[str]]) -> None:
+    allowed = policy(on, "KeeperRole")
+    asked = [each["Action"] for each in allowed["Statement"]]
+    actions = {one for each in asked for one in ([each] if isinstance(each, str) else each)}
+    iam = {"iam:PassRole"} | ({"iam:CreateServiceLinkedRole"} if on != "serverless" else set())
+    own = {f"{service}:{name}" for service, names in services.items() for name in names}
+
+    assert actions == own | iam
+    assert [each for each in DENIED if allows(allowed, *each)] == []
+
+
 def test_emr_may_hand_on_one_role_and_to_servers_only() -> None:
     allowed = policy("emr", "ServiceRole")
     node = NAMES["NodeRole.Arn"]

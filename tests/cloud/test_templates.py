@@ -68,9 +68,9 @@ def test_a_star_stands_only_where_aws_names_no_resource() -> None:
         for statement in policy["Statement"]:
             assert "*" not in statement["Action"], (name, role)
             if statement["Resource"] == "*":
-                assert (role, statement["Sid"]) in (
-                    ("ServerRole", "Session"), ("NodeRole", "Session"), ("KeeperRole", "Look"),
-                    ("KeeperRole", "MakeClusters"),
+                assert (name, role, statement["Sid"]) in (
+                    ("ec2", "ServerRole", "Session"), ("emr", "NodeRole", "Session"),
+                    ("ec2", "KeeperRole", "Look"), ("emr", "KeeperRole", "MakeClusters"),
                 )  # fmt: skip
                 listed = statement["Action"]
                 listed = [listed] if isinstance(listed, str) else listed
@@ -227,6 +227,9 @@ def test_what_looks_after_a_job_begins_at_once_and_once(name: str) -> None:
     assert filled(schedule["Target"]["Arn"]) == "arn:aws:scheduler:::aws-sdk:sfn:startExecution"
     asked = json.loads(filled(schedule["Target"]["Input"]))
     assert asked == {"StateMachineArn": NAMES["Keeper"], "Name": NAMES["Job"]}
+    assert schedule["EndDate"] == {"Fn::Sub": "${EndAt}Z"}
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
 
 
 @pytest.mark.parametrize("name", ["ec2", "emr"])

@@ -68,8 +68,11 @@ def test_findings_are_those_of_one_run(
     assert {"duplicates.parquet", "mislabelled.parquet", "outliers.parquet"} <= tables
     for name in sorted(tables):
         expected = pq.read_table(other / name)
-        columns = [name for name in expected.column_names if name not in _HELD]
+        columns = [column for column in expected.column_names if column not in _HELD]
         same(name, pq.read_table(one / name, columns=columns), expected.select(columns))
+    for made in (one, other):
+        held = pq.read_table(made / "map.parquet", columns=sorted(_HELD))
+        assert all(np.isfinite(column).all() for column in held)
     assert len(pq.read_table(other / "duplicates.parquet")) >= 5
     assert sampled or len(pq.read_table(other / "mislabelled.parquet"))
     ours, theirs = (calibration_of(tmp_path / name) for name in ("store", "fresh"))

@@ -8,17 +8,19 @@ from verger.texts.numbers import Numbers
 
 
 @pytest.mark.parametrize(
-    ("language", "number", "share", "size", "shift", "power"),
+    ("language", "number", "parts", "share", "size", "shift", "power"),
     [
-        ("en", "1,234,567", "12.3%", "1.5\u00a0MB", "+0.25", "1.1e-09"),
-        ("fr", "1\u202f234\u202f567", "12,3\u202f%", "1,5\u00a0Mo", "+0,25", "1,1e-09"),
+        ("en", "1,234,567", "12,345.7", "12.3%", "1.5\u00a0MB", "+0.25", "1.1e-09"),
+        ("fr", "1\u202f234\u202f567", "12\u202f345,7", "12,3\u202f%", "1,5\u00a0Mo", "+0,25",
+         "1,1e-09"),
     ],
-)
+)  # fmt: skip
 def test_numbers_are_written_as_the_language_writes_them(
-    language: str, number: str, share: str, size: str, shift: str, power: str
+    language: str, number: str, parts: str, share: str, size: str, shift: str, power: str
 ) -> None:
     say = Numbers(language)
     assert say.number(1_234_567) == number
+    assert say.number(12345.67, 1) == parts
     assert say.percent(0.1234) == share
     assert say.percent(float("nan")) == "–"
     assert say.size(1_500_000) == size

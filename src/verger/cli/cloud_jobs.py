@@ -393,6 +393,6 @@ def _planned(
         boundary=boundary,
         role_prefix=role_prefix,
         notify=notify,
-        other_types=types_of(sizes["instance_type"])[1:] if sizes["instance_type"] else None,
+        types=types_of(sizes["instance_type"]),
     )
     return job, plan

@@ -112,8 +112,7 @@ def notebook_command(
     sizes = {name: options.pop(name) for name in _SIZES}
     photos = photos or notebooks.photos_of(life.aws, store)
     plan = notebooks.plan_notebook(life.aws, photos, store, **sizes)
-    if types := types_of(sizes["instance_type"]):
-        options["other_types"] = types[1:]
+    options["types"] = types_of(sizes["instance_type"])
     job = notebooks.notebook_job(plan, photos, store, budget_eur=budget, **options)
     job = dataclasses.replace(job, on=on)
     parameters.check(job)

@@ -41,7 +41,7 @@ def _end_keeper(aws: Aws, job: str) -> None:
     with told("delete the schedule"), absent("ResourceNotFoundException"):
         aws.client("scheduler").delete_schedule(Name=start_schedule(job))
     if (kept := keeper(aws, job)) and kept["status"] == "RUNNING":
-        with told("stop what looks after the job"):
+        with told("stop the job's state machine"):
             aws.client("stepfunctions").stop_execution(executionArn=kept["executionArn"])
 
 

@@ -45,13 +45,14 @@ def job_of(
     boundary: str = "",
     role_prefix: str = "",
     notify: str = "",
-    other_types: tuple[str, ...] | None = None,
+    types: tuple[str, ...] = (),
 ) -> Job:
     """Make a job of an estimate; its wall clock is what the budget buys, or less.
 
-    Where it `takes_spark`, a server shows Spark's page. Without `other_types`, those that do as
-    well are tried where AWS has no room. Raises `BudgetError` where the run, or the time asked for,
-    could cost more than the budget, `UsageError` for spot on EMR Serverless, which has none.
+    Where it `takes_spark`, a server shows Spark's page. Where AWS has no room, the other `types`
+    that were asked for are tried, or those that do as well. Raises `BudgetError` where the run, or
+    the time asked for, could cost more than the budget, `UsageError` for spot on EMR Serverless,
+    which has none.
     """
     check_budget(chosen, budget_eur)
     if spot and chosen.on == "serverless":
@@ -84,7 +85,7 @@ def job_of(
         boundary=boundary,
         role_prefix=role_prefix,
         notify=notify,
-        other_types=other_types if other_types is not None else instead_of(chosen),
+        other_types=types[1:] if types else instead_of(chosen),
         # Only a server's own Spark is told: elsewhere the platform keeps the page.
         options=(*options, *(SPARK_UI if chosen.on == "ec2" and takes_spark else ())),
     )
@@ -168,11 +169,11 @@ def keep_late_logs(life: Life, job: Job) -> int:
 
     May be said again, when more have come. Of a job that did not fail nothing is kept.
     """
-    lines = last_lines(life.scratch(job.id), _KEPT_LINES)
     why = kept_log(life.aws, job).partition("\n")[0]
-    if lines and why:
+    lines = last_lines(life.scratch(job.id), _KEPT_LINES) if why else []
+    if lines:
         keep_log(life.aws, job, "\n".join([why, *lines]) + "\n")
-    return len(lines) if why else 0
+    return len(lines)
 
 
 def _await_logs(life: Life, job: Job) -> None:

@@ -191,8 +191,8 @@ def check_dearest_first(types: tuple[str, ...], prices: Prices) -> None:
     for kind in types[1:]:
         if prices.server_hour(kind) > most:
             raise UsageError(
-                f"--instance-type: {kind} costs more than {types[0]}, which the plan is made of.",
-                hint=f"Begin with {kind}.",
+                f"--instance-type: {kind} costs more than {types[0]}, on which the plan is based.",
+                hint=f"Put {kind} first.",
             )
 
 

@@ -161,11 +161,11 @@ def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, s
     why = kept.get("cause") or kept.get("error") or "no reason given"
     if found is None:
         if is_kept:
-            return "starting", f"AWS is to start its {what}"
+            return "starting", f"AWS will start its {what}"
         return "failed", f"AWS started no {what} ({why})"
     phase, line = found
     if phase == "failed" and is_kept and job.on != "serverless":  # which may start another
-        return "starting", f"{line}; AWS looks what comes next"
+        return "starting", f"{line}; AWS is deciding what to do next"
     return phase, f"{line}, and wrote no result" if phase == "failed" else line
 
 
@@ -176,7 +176,7 @@ def _why(aws: Aws, stack: dict[str, Any]) -> str:
 def keeper(aws: Aws, job: str) -> dict[str, Any] | None:
     """Return what AWS tells of that which looks after a job; None where it has not begun."""
     arn = f"arn:aws:states:{aws.region}:{aws.account}:execution:{job}:{job}"
-    with told("look at what looks after the job"), absent(*_NO_KEEPER):
+    with told("look at the job's state machine"), absent(*_NO_KEEPER):
         found: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=arn)
         return found
     return None
