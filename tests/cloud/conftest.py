@@ -93,11 +93,12 @@ def naps() -> Naps:
 
 
 @pytest.fixture
-def life(account: Account, said: Said, naps: Naps) -> Life:
+def life(account: Account, said: Said, naps: Naps, monkeypatch: pytest.MonkeyPatch) -> Life:
     """Return a life whose sleeps take no time; the clock goes on with each."""
     from .pretended import REGION
 
     now = [0.0]
+    monkeypatch.setattr("verger.cloud.watch._now", account.now)
 
     def sleep(seconds: float) -> None:
         now[0] += seconds

@@ -39,16 +39,17 @@ class Execution:
         self.status, self.error, self.cause = "RUNNING", "", ""
 
     def go_on(self, now: float) -> None:
-        """Do what is to be done at a moment, in seconds of Unix; waits are over or are not."""
-        steps = 0
+        """Do what was to be done until a moment, in seconds of Unix, each at its time."""
+        self._until = self._until or now
+        steps, moment = 0, 0.0
         while self.status == "RUNNING" and self._until <= now:
-            steps += 1
+            steps = steps + 1 if self._until == moment else 0
             assert steps < 1_000, "it turns in a circle"
-            state = self._states[self._state]
+            moment, state = self._until, self._states[self._state]
             try:
-                self._do(state, now)
+                self._do(state, moment)
             except Failed as error:
-                self._fail(state, now, *error.args)
+                self._fail(state, moment, *error.args)
 
     def _do(self, state: dict[str, Any], now: float) -> None:
         moment = dt.datetime.fromtimestamp(now, dt.UTC)
@@ -63,11 +64,7 @@ class Execution:
                 state["Default"],
             )
         elif kind == "Wait":
-            self._until = (
-                now + _at(state["SecondsPath"], self._data, context)
-                if "SecondsPath" in state
-                else now + state["Seconds"]
-            )
+            self._until = _until(state, now, self._data, context)
         elif kind == "Pass":
             given = _filled(state["Parameters"], self._data, context)
             self._data = _put(self._data, state.get("ResultPath", "$"), given)
@@ -101,7 +98,7 @@ class Execution:
                 return
         for catch in state.get("Catch", []):
             told = {"Error": error, "Cause": cause}
-            self._data = _put(self._data, catch["ResultPath"], told)
+            self._data = _put(self._data, catch.get("ResultPath", "$"), told)
             self._state, self._retried = catch["Next"], 0
             return
         self.status, self.error, self.cause = "FAILED", error, cause
@@ -117,21 +114,31 @@ def boto3_call(client: Callable[[str], Any]) -> Call:
         method = re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", action)
         small = asked.meta.service_model.metadata["protocol"] == "rest-json"
         try:
-            answer = getattr(asked, method)(**(_smaller(given) if small else given))
+            answer = getattr(asked, method)(**(_named(str.lower, given) if small else given))
         except ClientError as error:
             name = service.capitalize()
             told = f"{error.response['Error']['Message']} (Service: {name}, Status Code: 400)"
             raise Failed(f"{name}.{name}Exception", told) from None
         answer.pop("ResponseMetadata", None)
-        return json.loads(json.dumps(answer, default=str))
+        plain = json.loads(json.dumps(answer, default=str))
+        return _named(str.upper, plain) if small else plain
 
     return call
 
 
-def _smaller(value: Any) -> Any:
+def _named(case: Callable[[str], str], value: Any) -> Any:
+    """Write the first letters of names in a case: Step Functions' are large, all services'."""
     if isinstance(value, dict):
-        return {key[0].lower() + key[1:]: _smaller(each) for key, each in value.items()}
+        return {case(key[0]) + key[1:]: _named(case, each) for key, each in value.items()}
     return value
+
+
+def _until(state: dict[str, Any], now: float, data: Data, context: Data) -> float:
+    """Return when a wait is over."""
+    if "Timestamp" in state:
+        return max(now, dt.datetime.fromisoformat(state["Timestamp"]).timestamp())
+    seconds = _at(state["SecondsPath"], data, context) if "SecondsPath" in state else None
+    return float(now + (state["Seconds"] if seconds is None else seconds))
 
 
 def _filled(value: Any, data: Data, context: Data) -> Any:
@@ -205,6 +212,8 @@ def _put(data: Data, path: str, value: Any) -> Data:
 def _holds(rule: dict[str, Any], data: Data, context: Data) -> bool:
     if "And" in rule:
         return all(_holds(each, data, context) for each in rule["And"])
+    if "Not" in rule:
+        return not _holds(rule["Not"], data, context)
     try:
         found = _at(rule["Variable"], data, context)
     except Failed:

@@ -81,7 +81,7 @@ def policy(name: str, role: str) -> dict[str, Any]:
 def allows(
     policy: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str] | None = None
 ) -> bool:
-    """Say whether a policy allows an action, by AWS's rules; StringLike and StringEquals only."""
+    """Say whether a policy allows an action, by AWS's rules, as far as the policies take them."""
     allowed = False
     for statement in policy["Statement"]:
         hit = (
@@ -98,8 +98,11 @@ def allows(
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     for operator, wanted in condition.items():
         known = ("StringLike", "StringEquals", "ArnEquals", "ForAnyValue:StringEquals")
-        assert operator in known, operator
+        may_lack = operator.endswith("IfExists")
+        assert operator.removesuffix("IfExists") in known, operator
         for key, patterns in wanted.items():
+            if may_lack and key not in context:
+                continue
             filled_in = [_variables(each, context) for each in _listed(patterns)]
             if not any(_like(context.get(key, "\0"), each) for each in filled_in):
                 return False

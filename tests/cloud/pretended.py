@@ -77,6 +77,10 @@ class NotMade(Exception):
 
 failing: dict[str, list[str]] = {}
 """By logical id: why AWS does not make it, once for each reason."""
+stumbling: dict[str, list[str]] = {}
+"""By action of a service, such as `describeInstances`: how it fails, once for each message."""
+refused: dict[str, str] = {}
+"""By token of a request: why it was refused. Said again, it is refused again."""
 slow = {"looks": 0}
 """At how many looks a job's second stack is still being made."""
 running: dict[str, keeping.Execution] = {}
@@ -241,9 +245,14 @@ _MADE_BY_A_KEEPER = {"runInstances": "Server", "runJobFlow": "Cluster", "startJo
 
 def _of_a_keeper(service: str, action: str, given: Properties) -> Any:
     """Do what the keeper of a job asks for, unless AWS is to refuse it."""
-    logical = _MADE_BY_A_KEEPER.get(action, "")
-    why = reasons.pop(0) if (reasons := failing.get(logical)) else ""
+    if messages := stumbling.get(action):
+        raise keeping.Failed(f"{service}.Exception", messages.pop(0))
+    logical, token = _MADE_BY_A_KEEPER.get(action, ""), ""
+    if logical == "Server":
+        token = given["ClientToken"]
+    why = refused.get(token) or (reasons.pop(0) if (reasons := failing.get(logical)) else "")
     if why and logical != "Cluster":
+        refused.update({token: why} if token else {})
         raise keeping.Failed(f"{service}.Exception", why)
     made = keeping.boto3_call(_client)(service, action, given)
     if logical == "Cluster":  # AWS takes the request, and tells later what becomes of it
@@ -376,6 +385,14 @@ class Account:
         """Have AWS refuse to make one resource of a template, the next time."""
         failing.setdefault(logical, []).append(why)
 
+    def stumble(self, action: str, why: str, times: int) -> None:
+        """Have a service fail at an action that a keeper or a schedule asks for, so many times."""
+        stumbling.setdefault(action, []).extend([why] * times)
+
+    def now(self) -> dt.datetime:
+        """Return the moment, on this machine's clock and what a test has let pass."""
+        return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=passed["seconds"])
+
     def take_time(self, looks: int, seconds: float = 0.0) -> None:
         """Have AWS be at the next second stack for so many looks, and for so long besides."""
         slow["looks"] = looks
@@ -384,8 +401,9 @@ class Account:
     def pass_time(self, seconds: float = 0.0) -> None:
         """Let schedules at a rate go off, and state machines go on.
 
-        A schedule without a start date begins at once:
+        A schedule without a start date begins at once, and none goes off after its end date:
         https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+        https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
         """
         passed["seconds"] += seconds
         machines = stepfunctions_backends[ACCOUNT][REGION].state_machines
@@ -393,12 +411,17 @@ class Account:
             if not any(
                 name == f"{machine.name}-start" and machine.executions for machine in machines
             ):
-                target = self.client("scheduler").get_schedule(Name=name)["Target"]
-                asked = json.loads(target["Input"])
+                schedule = self.client("scheduler").get_schedule(Name=name)
+                if self.now() > schedule["EndDate"]:
+                    continue
+                if messages := stumbling.get("startExecution"):
+                    messages.pop(0)
+                    continue
+                asked = json.loads(schedule["Target"]["Input"])
                 self.client("stepfunctions").start_execution(
                     stateMachineArn=asked["StateMachineArn"], name=asked["Name"]
                 )
-        now = dt.datetime.now(dt.UTC).timestamp() + passed["seconds"]
+        now = self.now().timestamp()
         for machine in machines:
             for known in machine.executions:
                 mine = running.setdefault(
@@ -412,6 +435,8 @@ class Account:
     def mend(self) -> None:
         """Have AWS refuse nothing any more, and take no time."""
         failing.clear()
+        stumbling.clear()
+        refused.clear()
         running.clear()
         passed["seconds"] = 0.0
         slow["looks"] = 0
@@ -434,20 +459,16 @@ class Account:
         every = [server for each in found for server in each["Instances"]]
         return [server for server in every if server["State"]["Name"] != "terminated"]
 
-    def end_servers(self) -> None:
-        """Shut the servers down, as they do themselves: they are set to be terminated by that."""
-        for server in self.servers():
-            self.client("ec2").terminate_instances(InstanceIds=[server["InstanceId"]])
-
-    def take_back_servers(self) -> None:
-        """Take spot servers back, as AWS does; its word for it is in the reason of their state.
+    def end_servers(self, why: str = "") -> None:
+        """Terminate the servers: by themselves, or as AWS does, whose word for it is a reason.
 
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html
         """
-        self.end_servers()
-        for server in ec2_backends[ACCOUNT][REGION].all_instances():
-            if server.lifecycle == "spot":
-                server.state_reason.code = "Server.SpotInstanceTermination"
+        for server in self.servers():
+            self.client("ec2").terminate_instances(InstanceIds=[server["InstanceId"]])
+            if why:
+                ended = ec2_backends[ACCOUNT][REGION].get_instance(server["InstanceId"])
+                ended.state_reason.code = why
 
     def clusters(self) -> list[str]:
         """Return the clusters that are not terminated."""

@@ -45,6 +45,11 @@ def refused(*arguments: str) -> VergerError:
         ),
         (["--account", "me"], "--account me: not an account number"),
         (["--release", "emr-6.15.0", "--on", "emr"], "not an EMR release that runs Verger"),
+        (["--release", "emr-7.13.0", "--on", "ec2"], "one EC2 server, which has no EMR"),
+        (
+            ["--on", "emr", "--instance-type", "m7i.xlarge,m6i.xlarge,m5.xlarge,c7i.xlarge"],
+            "4 types, and at most 3 are tried",
+        ),
         (["--", "--components", "banana"], "--components banana is neither"),
         (["--", "--shrinkage", "7"], "--shrinkage 7.0 is not a share"),
         (["--", "--backbone", "mine.onnx"], "cannot read a local file"),

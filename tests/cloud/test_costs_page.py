@@ -38,5 +38,5 @@ def test_a_changed_or_missing_page_fails_the_check(
 def test_the_page_has_the_number_that_is_promised(script: dict[str, Any]) -> None:
     work = Workload(photos=67_692, size=67_692 * 4_800, listed=67_692)
     server = estimate(work, table_prices("eu-west-1")).of("ec2")
-    assert server.eur <= 0.25
+    assert server.eur <= 0.10
     assert f"**{server.eur:.3f} EUR**" in script["page"]()

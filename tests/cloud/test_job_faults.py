@@ -54,6 +54,11 @@ class Bench(pretended.Bench):
         body = self.account.client("s3").get_object(Bucket="results", Key=key)["Body"]
         return str(body.read().decode())
 
+    def keeper(self) -> str:
+        """Return how that which looks after the job has ended, or that it runs."""
+        found = watch.keeper(self.life.aws, NAME)
+        return str(found["status"]) if found else ""
+
     def running(self) -> list[object]:
         busy = [run for run in self.account.job_runs() if run.state == "RUNNING"]
         return [*self.account.servers(), *self.account.clusters(), *busy]
@@ -196,13 +201,124 @@ def test_the_wall_clock_ends_what_the_budget_no_longer_pays(
     assert bench.account.left() == []
 
 
+@pytest.mark.parametrize(("on", "look", "end"), [
+    ("ec2", "describeInstances", "terminateInstances"),
+    ("emr", "describeCluster", "terminateJobFlows"),
+])  # fmt: skip
+def test_the_wall_clock_ends_what_cannot_be_looked_at(
+    on: Platform, look: str, end: str, bench: Bench, job: MakeJob
+) -> None:
+    """AWS is ill for three hours: no look is answered, nor are the first requests to end it."""
+    bench.start(job(on))
+    bench.account.stumble(look, "Rate exceeded", times=10_000)
+    bench.account.stumble(end, "Service Unavailable", times=9)
+
+    bench.account.pass_time(3 * 3600)
+
+    assert bench.running() == []
+    pretended.stumbling.clear()
+    bench.account.pass_time(600)
+    assert bench.keeper() == "SUCCEEDED"
+    bench.life.down(NAME)
+    assert bench.account.left() == []
+
+
+def test_a_job_run_that_goes_on_is_ended_at_its_time(bench: Bench, job: MakeJob) -> None:
+    """Its own timeout counts from when it runs, and it may have begun late."""
+    bench.start(job("serverless"))
+
+    bench.account.pass_time(134 * 60)
+    assert len(bench.running()) == 1
+    bench.account.pass_time(2 * 60)
+
+    assert bench.running() == []
+    assert bench.keeper() == "SUCCEEDED"
+
+
+def test_a_request_that_stumbles_is_said_again_and_starts_one_server(
+    bench: Bench, job: MakeJob
+) -> None:
+    bench.account.stumble("runInstances", "Request limit exceeded.", times=2)
+    bench.start(job("ec2"))
+    assert bench.running() == []
+
+    bench.account.pass_time(SAID_AGAIN)
+
+    assert len(bench.running()) == 1
+
+
+def test_a_server_that_aws_had_no_room_for_after_all_is_replaced(
+    bench: Bench, job: MakeJob
+) -> None:
+    bench.start(dataclasses.replace(job("ec2"), zones=("eu-west-1a", "eu-west-1b")))
+    bench.account.end_servers("Server.InsufficientInstanceCapacity")
+
+    bench.account.pass_time(61)
+
+    (other,) = bench.account.servers()
+    assert other["Placement"]["AvailabilityZone"] == "eu-west-1b"
+
+
 def test_a_job_whose_time_is_past_starts_nothing(bench: Bench, job: MakeJob) -> None:
     bench.account.take_time(looks=1, seconds=9 * 3600)
 
-    with pytest.raises(CloudError, match=r"AWS started no server \(Its time was up"):
+    with pytest.raises(CloudError, match=r"AWS started no server .*wall clock ran out"):
         bench.run(job("ec2"))
 
     assert bench.account.left() == []
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_following_ends_where_what_looks_after_a_job_never_begins(
+    on: Platform, bench: Bench, job: MakeJob
+) -> None:
+    bench.account.stumble("startExecution", "AccessDenied", times=100_000)
+    bench.naps += [lambda: bench.account.pass_time(3 * 3600)]
+
+    with pytest.raises(CloudError, match="its state machine never began") as caught:
+        bench.run(job(on))
+
+    assert "wall clock ran out" in one_line(caught.value)
+    assert caught.value.exit_code == 9
+    assert bench.account.left() == []
+    assert "never began" in bench.kept()
+
+
+@pytest.mark.parametrize("on", ["ec2", "emr", "serverless"])
+def test_who_follows_a_job_ends_what_aws_did_not(on: Platform, bench: Bench, job: MakeJob) -> None:
+    """What looks after it is dead, the server's own timer failed: it is ended by who looks."""
+    bench.start(job(on))
+    keeper = watch.keeper(bench.life.aws, NAME)
+    assert keeper is not None
+    bench.account.client("stepfunctions").stop_execution(executionArn=keeper["executionArn"])
+    bench.naps += [lambda: bench.account.pass_time(3 * 3600)]
+
+    with pytest.raises(CloudError, match="long after its end") as caught:
+        runs.finish(bench.life, job(on), follow(bench.life, job(on)), keep=False)
+
+    one_line(caught.value)
+    assert bench.running() == []
+    bench.life.down(NAME)
+    assert bench.account.left() == []
+
+
+def test_a_look_lists_no_cluster_from_before_the_job(bench: Bench, job: MakeJob) -> None:
+    """An account's of two months are many, and each look would list them all."""
+    asked: list[dict[str, Any]] = []
+    events = bench.life.aws.client("emr").meta.events
+    bench.start(job("emr"))
+    events.register(
+        "provide-client-params.emr.ListClusters", lambda params, **_: asked.append(params)
+    )
+
+    state = watch.look(bench.life.aws, job("emr"), bench.life.scratch(NAME))
+    assert state.phase == "running"
+    assert watch.had_nodes(bench.life.aws, NAME)
+    watch.clusters(bench.life.aws, NAME)
+
+    assert len(asked) == 3
+    assert all("CreatedAfter" in each for each in asked[:2])
+    assert "TERMINATED" not in asked[2]["ClusterStates"]
 
 
 def test_an_application_that_does_not_stop_is_named(
@@ -490,6 +606,7 @@ def test_a_store_that_is_not_there_is_refused_before_anything_is_made(
     assert bench.account.left() == []
 
 
+SAID_AGAIN = 36.0  # seconds in which a request that fails is said again
 NO_ROOM = "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone."
 
 
@@ -500,6 +617,7 @@ def test_without_a_laptop_the_next_zone_is_tried_and_then_another_type(
         bench.account.fail("Server", NO_ROOM)
     zones = ("eu-west-1a", "eu-west-1b")
     bench.start(dataclasses.replace(job("ec2"), zones=zones, other_types=("m7i.xlarge",)))
+    bench.account.pass_time(2 * SAID_AGAIN)
 
     (server,) = bench.account.servers()
 
@@ -615,6 +733,7 @@ def test_the_record_of_an_earlier_run_is_not_believed(bench: Bench, job: MakeJob
 def test_without_a_spot_server_one_is_taken_that_lasts(bench: Bench, job: MakeJob) -> None:
     bench.account.fail("Server", "There is no Spot capacity available that matches your request.")
     bench.start(dataclasses.replace(job("ec2"), spot=True))
+    bench.account.pass_time(SAID_AGAIN)
 
     (server,) = bench.account.servers()
 
@@ -630,7 +749,7 @@ def test_without_a_laptop_a_spot_server_that_is_taken_back_is_replaced(
     assert spot["InstanceLifecycle"] == "spot"
 
     # AWS switches it off, and Verger ends in good order: what it says then is not the end.
-    bench.account.take_back_servers()
+    bench.account.end_servers("Server.SpotInstanceTermination")
     bench.account.put(SCRATCH, "result.json", {**RESULT, "exit_code": 143})
     assert not watch.look(bench.life.aws, asked, bench.life.scratch(NAME)).is_over
     bench.account.pass_time(61)

@@ -14,7 +14,7 @@ import pytest
 from verger.cloud import entry, places, policy, runs, stack
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
-from verger.errors import CloudError
+from verger.errors import CloudError, UsageError
 
 from .pretended import NAME, Account, MakeJob, Naps
 
@@ -106,6 +106,11 @@ def test_subnets_of_two_networks_are_refused(account: Account, life: Life) -> No
 
     with pytest.raises(CloudError, match="The subnets lie in 2 networks"):
         places.network_of(life.aws, tuple(subnets))
+
+
+def test_subnets_are_refused_where_no_network_is_used(life: Life, job: MakeJob) -> None:
+    with pytest.raises(UsageError, match="uses no network of yours"):
+        places.in_subnets(life.aws, job("serverless"), ("subnet-1",))
 
 
 def test_the_policy_lets_one_list_the_jobs(

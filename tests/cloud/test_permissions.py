@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
+import parliament
 import pytest
 from botocore.exceptions import ClientError
 from moto.core import set_initial_no_auth_action_count
@@ -168,6 +170,52 @@ def test_a_role_is_denied_all_else(on: str) -> None:
     assert [each for each in DENIED if allows(allowed, *each)] == []
 
 
+def test_conditions_are_on_keys_that_aws_has_for_the_resource() -> None:
+    """A key that a request lacks is a condition that never holds, and denies it all."""
+    kinds = {
+        (each["prefix"], kind["resource"]): kind
+        for each in parliament.iam_definition
+        for kind in each["resources"]
+    }
+    seen = 0
+    for name, role, allowed in policies():
+        for statement in allowed["Statement"]:
+            for service, key in _keys(statement):
+                for resource in _listed(statement["Resource"]):
+                    kind = re.split("[/:]", resource.split(":", 5)[-1])[0]
+                    if (service, kind) in kinds:
+                        seen += 1
+                        known = kinds[service, kind]["condition_keys"]
+                        assert key in [_plain(each) for each in known], (name, role, resource, key)
+    assert seen > 5
+
+
+def _keys(statement: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield service and key of the conditions on a resource, or on what a service knows of it."""
+    services = {action.split(":")[0] for action in _listed(statement["Action"])}
+    for keys in statement.get("Condition", {}).values():
+        for key in keys:
+            if key.startswith(("aws:ResourceTag/", "ec2:LaunchTemplate")):
+                yield from ((service, key.split("/")[0]) for service in services)
+
+
+def _plain(key: str) -> str:
+    return key.split("/")[0]
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_a_keeper_asks_for_spot_servers_of_its_template_alone() -> None:
+    """Its request for one knows no template; all else that such a server takes does."""
+    allowed = policy("ec2", "KeeperRole")
+    arn = "arn:aws:ec2:eu-west-1:123456789012"
+
+    assert allows(allowed, "ec2:RunInstances", f"{arn}:spot-instances-request/sir-1")
+    assert not allows(allowed, "ec2:RunInstances", f"{arn}:instance/i-1")
+
+
 def test_a_keeper_makes_and_ends_clusters_of_its_job_and_no_other() -> None:
     allowed = policy("emr", "KeeperRole")
     cluster = "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-1"
@@ -181,6 +229,10 @@ def test_a_keeper_makes_and_ends_clusters_of_its_job_and_no_other() -> None:
         assert allows(allowed, asked, resource, {key: "verger-pears"})
         assert not allows(allowed, asked, resource, {key: "verger-apples"})
         assert not allows(allowed, asked, resource)
+    idle, tag = "elasticmapreduce:PutAutoTerminationPolicy", "aws:ResourceTag/verger:job"
+    assert allows(allowed, idle, cluster)
+    assert allows(allowed, idle, cluster, {tag: "verger-pears"})
+    assert not allows(allowed, idle, cluster, {tag: "verger-apples"})
 
 
 def test_a_keeper_starts_servers_of_its_template_and_ends_those_of_its_job() -> None:
@@ -229,7 +281,7 @@ def test_a_keeper_hands_a_role_to_the_service_that_it_is_for(
     ("ec2", {"ec2": {"RunInstances", "CreateTags", "DescribeInstances", "TerminateInstances"}}),
     ("emr", {"elasticmapreduce": {"RunJobFlow", "AddTags", "PutAutoTerminationPolicy",
                                   "DescribeCluster", "TerminateJobFlows"}}),
-    ("serverless", {"emr-serverless": {"StartJobRun", "TagResource"}}),
+    ("serverless", {"emr-serverless": {"StartJobRun", "CancelJobRun", "TagResource"}}),
 ])  # fmt: skip
 def test_a_keeper_may_do_nothing_else(on: str, services: dict[str, set[str]]) -> None:
     allowed = policy(on, "KeeperRole")
@@ -252,6 +304,16 @@ def test_emr_may_hand_on_one_role_and_to_servers_only() -> None:
         allowed, "iam:PassRole", node, {"iam:PassedToService": "lambda.amazonaws.com"}
     )
     assert not allows(allowed, "iam:PassRole", "arn:aws:iam::123456789012:role/admin", ec2)
+
+
+@pytest.mark.parametrize(("on", "role"), [("ec2", "KeeperRole"), ("emr", "ServiceRole")])
+def test_the_first_spot_server_of_an_account_may_be_asked_for(on: str, role: str) -> None:
+    """AWS makes a role of its own for it, in the name of who asks: of a cluster, EMR."""
+    allowed, arn = policy(on, role), "arn:aws:iam::123456789012:role/aws-service-role"
+    spot = {"iam:AWSServiceName": "spot.amazonaws.com"}
+
+    assert allows(allowed, "iam:CreateServiceLinkedRole", f"{arn}/spot.amazonaws.com/Spot", spot)
+    assert not allows(allowed, "iam:CreateServiceLinkedRole", f"{arn}/eks.amazonaws.com/x", spot)
 
 
 def test_only_the_service_itself_may_take_a_role() -> None:

@@ -50,7 +50,7 @@ def test_fruits_360_costs_less_than_a_quarter_of_a_euro_on_one_server() -> None:
     plan = estimate(FRUITS_360, PRICES)
     server = plan.of("ec2")
     assert plan.recommended is server
-    assert server.eur <= 0.25
+    assert server.eur <= 0.10
     assert dict(server.stages)["start"] >= 180
     assert server.seconds < 3600
 
@@ -59,7 +59,7 @@ def test_fruits_360_costs_less_than_a_quarter_of_a_euro_on_one_server() -> None:
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 def test_it_does_so_everywhere(region: str, architecture: Architecture) -> None:
     plan = estimate(FRUITS_360, table_prices(region), architecture=architecture)
-    assert plan.of("ec2").eur <= 0.25
+    assert plan.of("ec2").eur <= 0.10
     assert {one.architecture for one in plan.estimates} == {architecture}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import sys
 import threading
 import time
 import urllib.request
@@ -58,6 +59,9 @@ def test_the_servers_boot_script_makes_the_store(
     assert result["job"] == asked.id
     assert (result["exit_code"], result["error"]) == (0, "")
     assert result["record"]["counts"]["embedded"] == PHOTOS
+    # pytest -rP shows it.
+    sys.stdout.write(f"To the first photo: {result['seconds']['to_first_photo']} s\n")
+    assert result["seconds"]["to_first_photo"] > 0
     assert "Embedding: 30/30 photos" in read(scratch, "logs/progress.log")
     # What `verger cloud ui` forwards to is there, of the Spark that was sent.
     assert any("Spark Jobs" in text and "verger" in text for text in seen)

@@ -12,7 +12,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from verger.cloud import alarm, parameters
-from verger.cloud.job import Job
+from verger.cloud.job import Job, Network
 from verger.cloud.stack import TAG, template
 
 from .policies import NAMES, TEMPLATES, filled, policies, resources
@@ -245,22 +245,50 @@ def test_the_wall_clock_is_aws_own(name: str) -> None:
     ]
 
     assert sorted(is_late) == ["End", "TooLate"]
-    assert states["End"]["Retry"][0]["MaxAttempts"] >= 20
-    assert states["End"]["Next"] == "TooLate"
+    assert states["End"]["Next"] == states["End"]["Catch"][0]["Next"] == "Watch"
 
 
-def test_the_history_of_what_looks_after_a_job_holds_its_longest_time() -> None:
-    """25,000 events: two a state that is passed, five a task."""
+@pytest.mark.parametrize("name", JOBS)
+def test_each_task_is_said_again_and_none_ends_what_looks_after_a_job_but_that_which_starts_it(
+    name: str,
+) -> None:
+    """Once something works, no failure may end what is to end it."""
+    tasks = {key: each for key, each in keeper(name).items() if each["Type"] == "Task"}
+
+    assert {"End"} < set(tasks)
+    for task in tasks.values():
+        (retry,) = task["Retry"]
+        assert retry["ErrorEquals"] == ["States.ALL"]
+        assert retry["MaxAttempts"] >= 3
+    caught = {key for key, task in tasks.items() if "Catch" in task}
+    assert set(tasks) - caught <= {"TakeCluster", "StartJobRun"}
+
+
+@pytest.mark.parametrize("subnets", [0, 6])
+def test_the_history_of_what_looks_after_a_job_holds_its_longest_time(subnets: int) -> None:
+    """25,000 events: two a state that is passed; five a task, three more for each that fails."""
+    own = Network(vpc="vpc-1", cidr="10.0.0.0/16", subnets=tuple(map(str, range(subnets))))
     longest = Job(id="verger-1", photos="s3://orchard/photos", store="s3://orchard/s", on="ec2",
-                  spot=True, zones=("a", "b", "c"), other_types=("m7i.xlarge",),
-                  instance_type="c7i.xlarge", limit_minutes=7 * 24 * 60)  # fmt: skip
+                  spot=True, zones=("a", "b", "c"), other_types=("m7i.xlarge", "m6i.xlarge"),
+                  instance_type="c7i.xlarge", limit_minutes=7 * 24 * 60,
+                  network=own if subnets else None)  # fmt: skip
     given = parameters.job_parameters(longest, "scratch", dt.datetime.now(dt.UTC))
-    seconds = longest.limit_minutes * 60
+    states, seconds = keeper("ec2"), longest.limit_minutes * 60
     looks, rounds = seconds / int(given["LookSeconds"]), seconds / int(given["RoomSeconds"])
     tries = len(given["Tries"].split(","))
 
-    assert tries == 12
-    assert looks * (2 + 5 + 2) + rounds * tries * (5 + 7 * 2) < 25_000
+    def events(*passed: str) -> int:
+        return sum(
+            5 + 3 * states[name]["Retry"][0]["MaxAttempts"] if "Retry" in states[name] else 2
+            for name in passed
+        )
+
+    assert tries == 2 * 3 * (subnets or 3)
+    assert looks * events("Watch", "Look", "HasItEnded") < 24_000
+    a_try = events("IsInTime", "IsOneLeft", "Pick", "IsSpot", "TakeSpot", "Why", "TryNext")
+    around = events("IsInTime", "IsOneLeft", "WaitForRoom", "FromTheStart")
+    assert rounds * (tries * a_try + around) < 24_000
+    assert int(given["LookSeconds"]) < 10 * 60  # how late it may end
 
 
 def test_a_cluster_takes_the_first_type_that_has_room_in_any_of_its_zones() -> None:

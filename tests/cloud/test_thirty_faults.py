@@ -41,6 +41,11 @@ class Bench(pretended.Bench):
         self.fail(logical, why)
         self.naps += [*[lambda: None] * 40, self.finished]
 
+    def stumble(self, action: str, why: str, times: int) -> None:
+        """Have AWS fail at what the keeper asks for, so many times."""
+        self.account.stumble(action, why, times)
+        self.naps += [*[lambda: None] * 40, self.finished]
+
     def refuse(self, service: str, call: str, code: str, message: str, times: int = 99) -> None:
         refuse(self.life, service, call, code, message, times)
         self.naps += [lambda: None, self.finished]
@@ -101,11 +106,16 @@ class Fault(NamedTuple):
 
 
 FREE = "The specified instance type is not eligible for Free Tier."
+# As EC2 says it, in words like those for no room (scrapoxy/scrapoxy#202).
+VCPUS = (
+    "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the "
+    "instance bucket that the specified instance type belongs to."
+)
 ROOM = "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone."
 FAULTS = [
     # Quotas: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html
-    Fault("vCPU of a server", "ec2", lambda b: b.fail("Server", "more vCPU than your limit of 0")),
-    Fault("vCPU of a cluster", "emr", lambda b: b.fail("Cluster", "exceeds the EC2 vCPU quota")),
+    Fault("vCPU of a server", "ec2", lambda b: b.fail("Server", VCPUS)),
+    Fault("vCPU of a cluster", "emr", lambda b: b.fail("Cluster", VCPUS)),
     Fault("an application", "serverless", lambda b: b.fail("Application", "limit of applications")),
     Fault("networks", "ec2", lambda b: b.fail("Network", "The maximum number of VPCs is reached.")),
     # aws-samples/eks-workshop-v2#1644
@@ -146,6 +156,10 @@ FAULTS = [
     Fault("an expired sign-in", "ec2", lambda b: b.naps.append(lambda: refuse(
         b.life, "cloudformation", "DescribeStacks", "ExpiredToken", "expired", 99))),
     Fault("Ctrl-C while it is made", "emr", lambda b: b.interrupt()),
+    Fault("throttling of what looks after it", "ec2", lambda b: b.stumble(
+        "describeInstances", "Request limit exceeded.", times=200), well=True),
+    Fault("throttling where it is started", "emr", lambda b: b.stumble(
+        "runJobFlow", "Rate exceeded", times=3), well=True),
     # What ends by itself.
     Fault("a bootstrap", "emr", lambda b: b.end(exit_code=1, error="failed at line 31")),
     Fault("a step without a word", "emr", lambda b: b.naps.append(

@@ -96,8 +96,7 @@ def run_command(
     _ = life.aws.account  # tells first whoever is not signed in
     job, plan = _planned(photos, upload or photos, store, options, settings, told, **sizes)
     parameters.check(job)
-    if subnets:
-        job = dataclasses.replace(job, network=places.network_of(life.aws, subnets))
+    job = places.in_subnets(life.aws, job, subnets)
     job = check.prepare(life.aws, job, told)
     estimate = plan.of(job.on)
     told.say(

@@ -116,8 +116,7 @@ def notebook_command(
     job = notebooks.notebook_job(plan, photos, store, budget_eur=budget, **options)
     job = dataclasses.replace(job, on=on)
     parameters.check(job)
-    if subnets:
-        job = dataclasses.replace(job, network=places.network_of(life.aws, subnets))
+    job = places.in_subnets(life.aws, job, subnets)
     told.say(notebooks.told_cost(plan, job))
     if only_plan:
         return

@@ -53,8 +53,8 @@ INSTANCE_TYPE: Option = click.option(
     "--instance-type",
     default="",
     metavar="TYPE,...",
-    help="Server type, such as c7i.xlarge. Give several, separated by commas, to try the next when "
-    "AWS has no capacity.",
+    help="Server type, such as c7i.xlarge. Give up to three, separated by commas, to try the next "
+    "when AWS has no capacity.",
 )
 FREE_PLAN: Option = click.option(
     "--free-plan/--no-free-plan",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from verger.cloud.aws import Aws, absent, told
 from verger.cloud.parameters import start_schedule
-from verger.cloud.watch import applications, clusters, instances, keeper
+from verger.cloud.watch import applications, clusters, instances, job_runs, keeper
 from verger.errors import CloudError
 
 _SECONDS_BETWEEN_LOOKS = 5.0
@@ -56,9 +56,7 @@ def _end_application(aws: Aws, application: str, sleep: Callable[[float], None])
     for _ in range(_LOOKS):
         # What has ended since it was looked at cannot be ended: the next look will tell.
         with told(f"stop {application}"), absent("ValidationException", "ConflictException"):
-            runs = aws.all_of(
-                "emr-serverless", "list_job_runs", "jobRuns[]", applicationId=application
-            )
+            runs = job_runs(aws, application)
             busy = [run for run in runs if run["state"] not in _RUN_IS_OVER]
             for run in busy:
                 if run["id"] not in ended and run["state"] != "CANCELLING":

@@ -24,6 +24,10 @@ _SHORTEST, _LONGEST = 10, 7 * 24 * 60
 _GRACE_MINUTES = {"ec2": 5, "emr": 15, "serverless": 15}
 _LISTS = ("options", "other_types", "zones", "kms_keys")  # of a job, which JSON has as lists
 _PARAMETER_BYTES = 4096
+# Events in the history of a keeper: those it may have, and those that a look makes, a try of one
+# type in one zone, and what is around all tries. A state makes two, a task five and three for each
+# time that it is said again; here every task is said four times.
+_EVENTS, _LOOK_EVENTS, _TRY_EVENTS, _ROUND_EVENTS = 22_000, 18, 26, 26
 _ID = re.compile(r"verger-[a-z0-9-]{1,40}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Those that have Spark 3.5 or 4, and Python 3.11.
@@ -252,13 +256,13 @@ def _paces(job: Job) -> dict[str, str]:
     """Return how often a keeper looks, and how long it waits for room: as often as it may.
 
     Its history holds 25,000 events
-    (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). A look makes nine of
-    them, and a try of all types in all zones, as spot too, 230: 1,200 looks and 50 tries fit.
+    (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html), and none is made
+    while it waits. It looks at a server or cluster, or tries to get one: never both at once.
     """
-    seconds = job.limit_minutes * 60
+    seconds, round_events = job.limit_minutes * 60, _TRY_EVENTS * len(tries(job)) + _ROUND_EVENTS
     return {
-        "LookSeconds": str(max(60, math.ceil(seconds / 1200))),
-        "RoomSeconds": str(max(300, math.ceil(seconds / 50))),
+        "LookSeconds": str(max(60, math.ceil(seconds * _LOOK_EVENTS / _EVENTS))),
+        "RoomSeconds": str(max(300, math.ceil(seconds * round_events / _EVENTS))),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job, Network
 from verger.cloud.parameters import s3_folder
 from verger.cloud.regions import check_region
-from verger.errors import CloudError, CountError, RegionError, StoreError
+from verger.errors import CloudError, CountError, RegionError, StoreError, UsageError
 from verger.store.layout import RECORD
 
 
@@ -59,6 +60,18 @@ def network_of(aws: Aws, subnets: tuple[str, ...]) -> Network:
             )
         vpc = aws.client("ec2").describe_vpcs(VpcIds=networks)["Vpcs"][0]
     return Network(vpc=networks[0], cidr=str(vpc["CidrBlock"]), subnets=subnets)
+
+
+def in_subnets(aws: Aws, job: Job, subnets: tuple[str, ...]) -> Job:
+    """Return a job that uses the subnets of `--subnet`, where there are any.
+
+    Raises `UsageError` for one that has no network, and what `network_of` raises.
+    """
+    if not subnets:
+        return job
+    if job.on == "serverless":
+        raise UsageError("--subnet: EMR Serverless uses no network of yours.", hint="Leave it out.")
+    return dataclasses.replace(job, network=network_of(aws, subnets))
 
 
 def kms_keys(aws: Aws, job: Job) -> tuple[str, ...]:

@@ -51,10 +51,15 @@ def job_of(
 
     Where it `takes_spark`, a server shows Spark's page. Where AWS has no room, the other `types`
     that were asked for are tried, or those that do as well. Raises `BudgetError` where the run, or
-    the time asked for, could cost more than the budget, `UsageError` for spot on EMR Serverless,
-    which has none.
+    the time asked for, could cost more than the budget, `UsageError` for what the platform has not:
+    spot on EMR Serverless, a release of EMR on a server.
     """
     check_budget(chosen, budget_eur)
+    if release and chosen.on == "ec2":
+        raise UsageError(
+            f"--release {release}: the plan takes one EC2 server, which has no EMR.",
+            hint="Leave --release out, or give --on emr.",
+        )
     if spot and chosen.on == "serverless":
         raise UsageError("EMR Serverless has no spot servers.", hint="Leave --spot out.")
     if limit_minutes is not None and chosen.eur_at(limit_minutes) > budget_eur:

@@ -29,6 +29,7 @@ _NODE_SIZES = (1, 4)
 _NODES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _NODE_DISKS = {1: 64, 4: 256}  # GB that EMR gives a node, by its size
 _HOURS_A_MONTH = 730
+_MOST_TYPES = 3  # of one size, tried in their order: as many as the template of a cluster has
 _SHORTEST_SECONDS = 60  # that are billed; whole ones are
 _EMBED, _FIT = "embed", "fit and project"
 OF_ALL = ("start", _EMBED, _FIT)
@@ -174,9 +175,15 @@ def instead_of(chosen: Estimate) -> tuple[str, ...]:
 def types_of(asked: str) -> tuple[str, ...]:
     """Return the types of server in `--instance-type`, in the order in which they are tried.
 
-    Raises `UsageError` where one is no type, or they differ in the number of processors.
+    Raises `UsageError` where one is no type, they differ in the number of processors, or they are
+    more than are tried.
     """
     types = tuple(asked.split(",")) if asked else ()
+    if len(types) > _MOST_TYPES:
+        raise UsageError(
+            f"--instance-type {asked}: {len(types)} types, and at most {_MOST_TYPES} are tried.",
+            hint="Leave the last ones out.",
+        )
     if len({vcpus(kind) for kind in types}) > 1:
         raise UsageError(
             f"--instance-type {asked}: not all have the same number of processors.",

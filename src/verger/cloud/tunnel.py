@@ -161,11 +161,9 @@ def _history(aws: Aws, cluster: str) -> str:
 
 def _dashboard(aws: Aws, application: str) -> str:
     client = aws.client("emr-serverless")
+    runs = watch.job_runs(aws, application)
+    if not runs:
+        raise CloudError(f"{application}: no job was started on it.")
     with told(f"ask for the page of {application}"):
-        runs = client.list_job_runs(applicationId=application)["jobRuns"]
-        if not runs:
-            raise CloudError(f"{application}: no job was started on it.")
-        run = max(runs, key=lambda each: each["createdAt"])
-        return str(
-            client.get_dashboard_for_job_run(applicationId=application, jobRunId=run["id"])["url"]
-        )
+        asked = {"applicationId": application, "jobRunId": runs[0]["id"]}
+        return str(client.get_dashboard_for_job_run(**asked)["url"])

@@ -12,14 +12,18 @@ from typing import Any, Literal
 from verger.cloud.aws import Aws, absent, told
 from verger.cloud.job import Job
 from verger.cloud.machine import READY_KEY
-from verger.cloud.parameters import job_stack
+from verger.cloud.parameters import base_stack, job_stack
 from verger.cloud.scratch import LOGS, RESULT, Key, Scratch
 from verger.cloud.stack import TAG, describe, reason
 from verger.errors import visible
 
 Phase = Literal["absent", "creating", "starting", "running", "done", "failed"]
 _NO_KEEPER = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
+_NOT_DELETED = ("CREATING", "CREATED", "STARTING", "STARTED", "STOPPING", "STOPPED")
 _ENDED = ("shutting-down", "terminated", "stopping", "stopped")
+_WHAT = {"ec2": "server", "emr": "cluster", "serverless": "job run"}
+# What AWS takes to see that a job's time is up, and to end it, and more: look by look.
+_OVERTIME = dt.timedelta(minutes=30)
 _TAKEN_BACK = 128 + signal.SIGTERM  # how a run ends whose server is
 
 
@@ -42,7 +46,7 @@ class State:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of the job runs any more, nor will."""
+        """Whether nothing of the job runs any more, nor will; else it should have ended."""
         return self.phase in ("absent", "done", "failed")
 
 
@@ -52,8 +56,9 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
     Raises `CloudError`, `SignInError` or `NetworkError` where AWS could not be asked.
     """
     stack = describe(aws, job_stack(job.id))
-    phase, line = _compute(aws, job, stack)
     ends = _ends(stack)
+    over = _now() - ends if ends else -_OVERTIME
+    phase, line = _compute(aws, job, stack, is_late=over > dt.timedelta())
     # Read after the compute was looked at: what has ended has written its result before.
     result = scratch.read_json(RESULT)
     code = result.get("exit_code") if result else None
@@ -61,8 +66,10 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
         if code == 0:
             return State("done", "the run has ended well", result, ends=ends)
         return State("failed", _told(result), result, ends=ends)
-    if phase in ("absent", "failed") and ends and dt.datetime.now(dt.UTC) >= ends:
+    if ends and over > dt.timedelta() and phase in ("absent", "failed"):
         line += f"; its wall clock ran out at {ends:%H:%M} UTC"
+    elif ends and over > _OVERTIME:  # who follows it ends it
+        return State("failed", f"{line}, long after its end at {ends:%H:%M} UTC", ends=ends)
     if job.notebook and phase == "running" and scratch.read(READY_KEY):
         return State(phase, f"{line}, JupyterLab is ready", ends=ends, is_ready=True)
     return State(phase, line, ends=ends)
@@ -118,12 +125,17 @@ def instances(aws: Aws, job: str) -> list[str]:
         )
 
 
-def clusters(aws: Aws, job: str, *, ended: bool = False) -> list[str]:
-    """Return the clusters of a job that are not terminated, with `ended` all; the newest first."""
-    there = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
-    there += ["TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"] if ended else []
+def clusters(aws: Aws, job: str, *, since: dt.datetime | None = None) -> list[str]:
+    """Return the clusters of a job that are not terminated, the newest first.
+
+    With `since` also those that are: EMR lists an account's of two months, which none of its
+    filters makes a job's.
+    """
+    asked: dict[str, Any] = {"ClusterStates": ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]}
+    if since is not None:
+        asked = {"CreatedAfter": since}
     with told("list the clusters"):
-        found = aws.all_of("emr", "list_clusters", "Clusters[]", ClusterStates=there)
+        found = aws.all_of("emr", "list_clusters", "Clusters[]", **asked)
     mine = [each for each in found if each["Name"] == job]
     mine.sort(key=lambda each: each["Status"]["Timeline"]["CreationDateTime"], reverse=True)
     return [each["Id"] for each in mine]
@@ -131,21 +143,40 @@ def clusters(aws: Aws, job: str, *, ended: bool = False) -> list[str]:
 
 def had_nodes(aws: Aws, job: str) -> bool:
     """Say whether a cluster of a job ever had a node: its logs may come."""
+    stack = describe(aws, base_stack(job))
     with told("list the nodes"):
-        return any(
+        return stack is not None and any(
             aws.all_of("emr", "list_instances", "Instances[]", ClusterId=cluster)
-            for cluster in clusters(aws, job, ended=True)
+            for cluster in clusters(aws, job, since=stack["CreationTime"])
         )
 
 
 def applications(aws: Aws, job: str) -> list[str]:
     """Return the EMR Serverless applications of a job that are not deleted."""
     with told("list the applications"):
-        found = aws.all_of("emr-serverless", "list_applications", "applications[]")
-        return [a["id"] for a in found if a["name"] == job and a["state"] != "TERMINATED"]
+        found = aws.all_of(
+            "emr-serverless", "list_applications", "applications[]", states=list(_NOT_DELETED)
+        )
+        return [each["id"] for each in found if each["name"] == job]
 
 
-def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, str]:
+def job_runs(aws: Aws, application: str) -> list[dict[str, Any]]:
+    """Return the job runs of an EMR Serverless application, the newest first."""
+    with told(f"look at {application}"):
+        found = aws.all_of(
+            "emr-serverless", "list_job_runs", "jobRuns[]", applicationId=application
+        )
+    return sorted(found, key=lambda run: run["createdAt"], reverse=True)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _compute(
+    aws: Aws, job: Job, stack: dict[str, Any] | None, *, is_late: bool
+) -> tuple[Phase, str]:
+    """Return what a job's compute does; one that `is_late` begins no more."""
     if stack is None:
         return "absent", "there is no stack, and no result"
     status = stack["StackStatus"]
@@ -155,14 +186,20 @@ def _compute(aws: Aws, job: Job, stack: dict[str, Any] | None) -> tuple[Phase, s
         return "failed", f"its stack is {status} ({_why(aws, stack)})"
     if "PROGRESS" in status:
         return "creating", "its stack is being made"
-    kept = keeper(aws, job.id) or {}
-    what, found = {"ec2": _server, "emr": _cluster, "serverless": _job_run}[job.on](aws, job.id)
-    is_kept = kept.get("status", "RUNNING") == "RUNNING"
-    why = kept.get("cause") or kept.get("error") or "no reason given"
+    kept = keeper(aws, job.id)
+    if kept is None:  # its schedule has not gone off, which it does until the end
+        is_kept, why = not is_late, "its state machine never began"
+    else:
+        is_kept = kept["status"] == "RUNNING"
+        why = kept.get("cause") or kept.get("error") or "no reason given"
+    if job.on == "emr":
+        found = _cluster(aws, job.id, stack["CreationTime"])
+    else:
+        found = (_server if job.on == "ec2" else _job_run)(aws, job.id)
     if found is None:
         if is_kept:
-            return "starting", f"AWS will start its {what}"
-        return "failed", f"AWS started no {what} ({why})"
+            return "starting", f"AWS will start its {_WHAT[job.on]}"
+        return "failed", f"AWS started no {_WHAT[job.on]} ({why})"
     phase, line = found
     if phase == "failed" and is_kept and job.on != "serverless":  # which may start another
         return "starting", f"{line}; AWS is deciding what to do next"
@@ -182,26 +219,26 @@ def keeper(aws: Aws, job: str) -> dict[str, Any] | None:
     return None
 
 
-def _server(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
-    """Return what a job has, and of the last one what it does and how that is told."""
+def _server(aws: Aws, job: str) -> tuple[Phase, str] | None:
+    """Return what the last server of a job does, and how that is told; None where it has none."""
     asked = [{"Name": f"tag:{TAG}", "Values": [job]}]
     with told("look at the servers"):
         found = aws.all_of("ec2", "describe_instances", "Reservations[].Instances[]", Filters=asked)
     if not found:
-        return "server", None
+        return None
     server = max(found, key=lambda each: each["LaunchTime"])
     name, state = server["InstanceId"], server["State"]["Name"]
     if state in _ENDED:
         why = server.get("StateReason", {}).get("Message") or server.get("StateTransitionReason")
-        return "server", ("failed", f"{name} is {state} ({why or 'no reason given'})")
+        return "failed", f"{name} is {state} ({why or 'no reason given'})"
     phase: Phase = "starting" if state == "pending" else "running"
-    return "server", (phase, f"{name} is {phase}")
+    return phase, f"{name} is {phase}"
 
 
-def _cluster(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
-    there = clusters(aws, job, ended=True)
+def _cluster(aws: Aws, job: str, since: dt.datetime) -> tuple[Phase, str] | None:
+    there = clusters(aws, job, since=since)
     if not there:
-        return "cluster", None
+        return None
     cluster, client = there[0], aws.client("emr")
     with told(f"look at {cluster}"):
         found = client.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]
@@ -210,26 +247,22 @@ def _cluster(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
     step = steps[0]["Status"]["State"] if steps else "not begun"
     if state.startswith("TERMINATED"):
         why = found.get("StateChangeReason", {}).get("Message") or "no reason given"
-        return "cluster", ("failed", f"{cluster} has ended (step {step}; {why})")
+        return "failed", f"{cluster} has ended (step {step}; {why})"
     if state == "RUNNING" and step == "RUNNING":
-        return "cluster", ("running", f"{cluster} is running, its step too")
-    return "cluster", ("starting", f"{cluster} is {state.lower()}, its step {step.lower()}")
+        return "running", f"{cluster} is running, its step too"
+    return "starting", f"{cluster} is {state.lower()}, its step {step.lower()}"
 
 
-def _job_run(aws: Aws, job: str) -> tuple[str, tuple[Phase, str] | None]:
-    there, runs = applications(aws, job), []
-    if there:
-        with told(f"look at {there[0]}"):
-            asked = aws.client("emr-serverless").list_job_runs(applicationId=there[0])
-            runs = asked["jobRuns"]
+def _job_run(aws: Aws, job: str) -> tuple[Phase, str] | None:
+    runs = [run for application in applications(aws, job) for run in job_runs(aws, application)]
     if not runs:
-        return "job run", None
-    run = max(runs, key=lambda each: each["createdAt"])
+        return None
+    run = runs[0]
     state, why = run["state"], run.get("stateDetails") or "no reason given"
     if state in ("FAILED", "CANCELLED", "CANCELLING", "SUCCESS"):
-        return "job run", ("failed", f"job run {run['id']} is {state} ({why})")
+        return "failed", f"job run {run['id']} is {state} ({why})"
     phase: Phase = "running" if state == "RUNNING" else "starting"
-    return "job run", (phase, f"job run {run['id']} is {state}")
+    return phase, f"job run {run['id']} is {state}"
 
 
 def _ends(stack: dict[str, Any] | None) -> dt.datetime | None:
