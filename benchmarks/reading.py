@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0, help="generate a STORE of so many rows")
     parser.add_argument("--keep", type=Path, help="where the generated STORE is kept")
     parser.add_argument("--engine", help="of this checkout")
-    parser.add_argument("--places", default="disk,s3")
+    parser.add_argument("--places", default="disk,s3", type=_places)
     parser.add_argument("--no-csv", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2)
@@ -77,7 +77,7 @@ def main() -> None:
         store = options.store or _generated(options.keep or scratch / "store", options.rows)
         for number in range(options.rounds):
             for who, source in sources.items() if number % 2 == 0 else reversed(sources.items()):
-                how = ["--cores", str(options.cores)] + ["--csv"] * (not options.no_csv)
+                how = ["--cores", str(options.cores), "--no-csv" if options.no_csv else "--csv"]
                 if options.engine and who == "now":
                     how += ["--engine", options.engine]
                 if "disk" in options.places:
@@ -97,6 +97,13 @@ def main() -> None:
             f"| {where} | {who} | {middle(one.seconds):.1f} | {middle(one.driver):,.0f} "
             f"| {middle(one.total):,.0f} | {read} |"
         )
+
+
+def _places(text: str) -> list[str]:
+    places = text.split(",")
+    if unknown := set(places) - {"disk", "s3"}:
+        raise argparse.ArgumentTypeError(f"disk, s3 or both, not {', '.join(sorted(unknown))}")
+    return places
 
 
 def _reduce(
@@ -161,6 +168,9 @@ def _served(store: Path, scratch: Path) -> Iterator[tuple[S3, Proxy]]:
 def _generated(root: Path, rows: int) -> Path:
     """Make a STORE of generated photos; files of features are in order of path, as a run's are."""
     if (root / "run.json").exists():
+        kept = sum(pq.read_metadata(file).num_rows for file in (root / "features").iterdir())
+        if kept != rows:
+            sys.exit(f"{root} holds {kept:,} rows, not {rows:,}: give another --keep")
         return root
     report.generate(root, rows)
     first = 0

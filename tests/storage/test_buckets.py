@@ -91,15 +91,60 @@ def test_an_object_is_a_file_that_can_seek(laws: Bucket) -> None:
     assert laws.open("object").read() == b""
 
 
-def test_a_large_object_is_sent_again_where_it_cannot_be_copied(
-    laws: Bucket, monkeypatch: pytest.MonkeyPatch
+def test_a_large_object_is_copied_in_parts_and_not_sent_again(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "COPIED_AT_MOST", 100)
-    data = os.urandom(12_000_000)  # more than one part of an upload
-    laws.put("large", data)
-    laws.move("large", "moved")
-    assert laws.read("moved") == data
-    assert not laws.exists("large")
+    monkeypatch.setattr(limits, "COPIED_A_PART", 5 * 2**20)
+    s3.make_bucket("large")
+    data = os.urandom(12_000_000)
+    with faulty(s3.endpoint) as proxy:
+        place = at(s3.behind(proxy.endpoint), "s3://large/store")
+        place.put("large", data)
+        before = place.content("large")
+        proxy.set(Faults())
+        place.move("large", "moved")
+        asked = proxy.requests()
+        assert sum("partNumber" in request for request in asked) == 3
+        assert not any(request.startswith("GET") for request in asked)
+        assert place.read("moved") == data
+        assert place.content("moved") == before
+        assert before.sha256
+        assert not place.exists("large")
+
+
+def test_a_large_object_is_sent_in_as_many_parts_as_s3_takes(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PARTS", 2)
+    s3.make_bucket("parts")
+    data = os.urandom(12_000_000)
+    with faulty(s3.endpoint) as proxy:
+        place = at(s3.behind(proxy.endpoint), "s3://parts/store")
+        with place.incoming("large") as file:
+            file.write_bytes(data)
+        assert sum("partNumber" in request for request in proxy.requests()) == 2
+        assert place.read("large") == data
+
+
+def test_a_large_object_is_read_a_piece_a_request_and_never_two_of_it_mixed(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_A_PIECE", 1_000_000)
+    s3.make_bucket("pieces")
+    data = os.urandom(2_500_000)
+    with faulty(s3.endpoint, Faults(cut=1.0, most=1, only="^GET")) as proxy:
+        place = at(s3.behind(proxy.endpoint), "s3://pieces/store")
+        place.put("large", data)
+        place.put("empty", b"")
+        assert [len(piece) for piece in place.pieces("large")] == [1_000_000, 1_000_000, 500_000]
+        assert b"".join(place.pieces("large")) == data
+        assert list(place.pieces("empty")) == []
+        pieces = place.pieces("large")
+        next(pieces)
+        place.put("large", data[::-1])
+        with pytest.raises(OSError, match="replaced while it was read"):
+            next(pieces)
 
 
 def test_what_marks_a_folder_is_nothing_in_it(s3: S3) -> None:

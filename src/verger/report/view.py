@@ -614,7 +614,8 @@ def _setting(name: str, value: Any, say: Words) -> str:
     if name in _IN_WORDS:
         return say.known("values", str(value)) if value is not None else ""
     if isinstance(value, int | float):
-        return say.number(value, len(str(value).partition(".")[2]))
+        digits = np.format_float_positional(value, trim="-").partition(".")[2]
+        return say.number(value, len(digits))
     return "" if value is None else short(str(value), 300)
 
 

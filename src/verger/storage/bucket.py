@@ -17,12 +17,15 @@ from obstore.exceptions import PreconditionError
 
 from verger.machine.folders import scratch_folder
 from verger.storage import limits
+from verger.storage.bucket_errors import as_obstore_has_it
 from verger.storage.bucket_listing import level_of, objects_of, pages_of
 from verger.storage.bucket_source import BucketSource
 from verger.storage.checksum import Content
 from verger.storage.lock import Lock
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
+
     from verger.storage.place import Lease, Source
 
 _SHA256 = "sha256"  # what an object is sent with, and keeps where it is copied
@@ -48,8 +51,10 @@ class Bucket(BucketSource):
             yield file
             with file.open("rb") as data:
                 said = {_SHA256: hashlib.file_digest(data, "sha256").hexdigest()}
+            part = max(limits.SENT_A_PART, -(-file.stat().st_size // limits.PARTS))
+            send = partial(obstore.put, self.store, path, file, attributes=said, chunk_size=part)
             with self.told(path):
-                self.again(lambda: obstore.put(self.store, path, file, attributes=said))
+                self.again(send)
 
     def put(self, path: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Write a small object; S3 shows it whole or not at all, and sends it with `headers`."""
@@ -60,13 +65,28 @@ class Bucket(BucketSource):
     def move(self, path: str, to: str) -> None:
         """Copy an object over another one, and delete it."""
         with self.told(path):
-            if obstore.head(self.store, path)["size"] < limits.COPIED_AT_MOST:
-                self.again(lambda: obstore.copy(self.store, path, to))
+            size = int(obstore.head(self.store, path)["size"])
+            if self.scheme == "s3" and size > limits.COPIED_AT_MOST:
+                self._copy_in_parts(path, to)
             else:
-                with self.incoming(to) as file, file.open("wb") as out:
-                    for piece in obstore.get(self.store, path).stream():
-                        out.write(piece)
+                self.again(lambda: obstore.copy(self.store, path, to))
             self.again(lambda: obstore.delete(self.store, path))
+
+    def _copy_in_parts(self, path: str, to: str) -> None:
+        """Copy an object that S3 copies in parts only, for which obstore has no notation."""
+        from boto3.s3.transfer import TransferConfig
+
+        part = limits.COPIED_A_PART
+        config = TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+        client, bucket, base = self.plain()
+        source = {"Bucket": bucket, "Key": base + path}
+        with as_obstore_has_it():
+            # Older versions of the client leave behind what the object says of itself.
+            said = {
+                "Metadata": client.head_object(**source)["Metadata"],
+                "MetadataDirective": "REPLACE",
+            }
+            client.copy(source, bucket, base + to, ExtraArgs=said, Config=config)
 
     def delete(self, path: str) -> None:
         """Delete an object, and all that lies below its name."""
@@ -124,10 +144,24 @@ class Bucket(BucketSource):
             return {one.path: one.bytes for one in level_of(self, folder)[1]}
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        """Read all of an object, a piece at a time."""
+        """Read all of an object, a piece at a time; raises OSError where it is replaced meanwhile.
+
+        Each piece is a request of its own: all of a large one would take longer than one may.
+        """
         with self.told(path):
-            for piece in self.again(lambda: obstore.get(self.store, path)).stream():
-                yield bytes(piece)
+            found = self.again(lambda: obstore.head(self.store, path))
+            size, version = int(found["size"]), found["e_tag"]
+            for start in range(0, size, limits.READ_A_PIECE):
+                stop = min(start + limits.READ_A_PIECE, size)
+                options: GetOptions = {"range": (start, stop), "if_match": version}
+                try:
+                    yield self.again(partial(self._piece, path, options))
+                except PreconditionError:
+                    where = f"{self.url}/{path}"
+                    raise OSError(errno.ESTALE, "replaced while it was read", where) from None
+
+    def _piece(self, path: str, options: GetOptions) -> bytes:
+        return bytes(obstore.get(self.store, path, options=options).bytes())
 
     def entries(self, folder: str) -> list[str]:
         """Return the paths of all that lies right in a folder."""

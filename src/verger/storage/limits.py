@@ -9,11 +9,13 @@ FOLDER_AT_ONCE = 8
 BUCKET_AT_ONCE = 64
 WEB_AT_ONCE = 16  # connections: more would be rude to a server that is somebody's own
 
-# Requests to a bucket. Times in seconds. COPIED_AT_MOST: largest object S3 copies in one request.
+# Requests to a bucket. Times in seconds, sizes in bytes.
 BUCKET_ATTEMPTS = 9  # of each request, unless AWS_MAX_ATTEMPTS says otherwise
 BUCKET_PATIENCE = 90.0  # for all attempts of a request together
 BUCKET_TIMEOUT, BUCKET_CONNECT_TIMEOUT = 60.0, 10.0
-COPIED_AT_MOST = 5 * 10**9
+COPIED_AT_MOST, COPIED_A_PART = 5 * 10**9, 2**28  # the first: what S3 copies in one request
+SENT_A_PART, PARTS = 5 * 2**20, 10_000  # of one object: S3's least and most
+READ_A_PIECE = 2**24
 
 # Requests to servers on the web.
 WEB_ATTEMPTS = 5
