@@ -80,7 +80,7 @@ TEXTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "alarm": ["Budget", "alerte par courriel"],
         "compute": ["L'un des trois ; aucun port ouvert"],
         "ec2": ["EC2", "un serveur"],
-        "emr": ["EMR", "une grappe"],
+        "emr": ["EMR", "un cluster"],
         "serverless": ["EMR Serverless", "aucun serveur à gérer"],
         "ssm": ["Session Manager", "amène l'interface Spark", "dans votre navigateur"],
         "scratch": ["S3 : brouillon", "paquets ou archive,", "journaux, result.json ;",
