@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 # The processes that run tests have no core to spare, and BLAS's threads wait for each other by
 # turning round. Here, before anything imports NumPy; what tests start inherits it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Tests read English, whatever the language of who runs them; processes that they start inherit it.
+os.environ["LANGUAGE"] = "en"
 
 import pytest
 

@@ -142,6 +142,7 @@ def whole(few: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
 def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
     """Run the program in this process."""
     from verger.cli.main import main
+    from verger.texts.command import speak
 
     def execute(*args: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["verger", *words(*args)])
@@ -152,6 +153,7 @@ def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
                 main()
         finally:
             signal.signal(signal.SIGTERM, before)
+            speak("en")  # which a process does for itself
         out, err = capfd.readouterr()
         return Ended(int(str(ended.value.code)), out, err)
 

@@ -24,7 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from verger.errors import VergerError, visible
+from verger.errors import Check, VergerError, visible
+from verger.texts.command import say
 
 SECONDS_BETWEEN_LINES = 5.0
 _LONG = 1.0  # seconds of a step that is worth a line
@@ -67,7 +68,7 @@ class Plain(Reporter):
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
         """Open a stage that prints a line now and then."""
-        stage = _PlainStage(self, name, total, unit, self._seconds)
+        stage = _PlainStage(say(name), total, say(unit), self._seconds)
         yield stage
         stage.finish()
 
@@ -77,7 +78,7 @@ class Plain(Reporter):
         start = time.monotonic()
         yield
         if (seconds := time.monotonic() - start) >= _LONG:
-            self.say(f"{name}: {_clock(seconds)}")
+            tell(f"{say(name)}: {_clock(seconds)}", err=True, as_it_is=True)
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -85,10 +86,7 @@ class Plain(Reporter):
 
 
 class _PlainStage(Stage):
-    def __init__(
-        self, reporter: Plain, name: str, total: int | None, unit: str, seconds: float
-    ) -> None:
-        self._reporter = reporter
+    def __init__(self, name: str, total: int | None, unit: str, seconds: float) -> None:
         self._name = name
         self._total = total
         self._unit = unit
@@ -101,23 +99,24 @@ class _PlainStage(Stage):
         now = time.monotonic()
         if now - self._said >= self._seconds:
             self._said = now
-            self._reporter.say(self._line(now - self._start))
+            tell(self._line(now - self._start), err=True, as_it_is=True)
 
     def finish(self) -> None:
         if self._done:
             seconds = time.monotonic() - self._start
-            self._reporter.say(f"{self._name}: {self._count()} in {_clock(seconds)}")
+            took = say(f" in {_clock(seconds)}")
+            tell(f"{self._name}: {self._count()}{took}", err=True, as_it_is=True)
 
     def _line(self, seconds: float) -> str:
         rate = self._done / seconds if seconds else 0.0
-        line = f"{self._name}: {self._count()}, {rate:.1f}/s"
+        line = f"{self._name}: {self._count()}{say(f', {rate:.1f}/s')}"
         if self._total and rate:
-            line += f", {_clock((self._total - self._done) / rate)} left"
+            line += say(f", {_clock((self._total - self._done) / rate)} left")
         return line
 
     def _count(self) -> str:
         of = f"/{self._total}" if self._total else ""
-        rejected = f", {self._rejected} rejected" if self._rejected else ""
+        rejected = say(f", {self._rejected} rejected") if self._rejected else ""
         return f"{self._done}{of} {self._unit}{rejected}"
 
 
@@ -148,8 +147,8 @@ class Bars(Reporter):
             console=self._console,
         )
         with progress:
-            task = progress.add_task(name, total=total, rate="", rejected="")
-            stage = _BarStage(progress, task, unit)
+            task = progress.add_task(say(name), total=total, rate="", rejected="")
+            stage = _BarStage(progress, task, say(unit))
             yield stage
             stage.finish()
 
@@ -158,13 +157,13 @@ class Bars(Reporter):
         """Open a step that shows how long it has been at work."""
         columns = TextColumn("{task.description:<10}"), SpinnerColumn("line"), TimeElapsedColumn()
         with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task(name, total=1)
+            task = progress.add_task(say(name), total=1)
             yield
             progress.update(task, completed=1)
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(say(line)), markup=False, highlight=False, soft_wrap=True)
 
 
 class _BarStage(Stage):
@@ -178,8 +177,9 @@ class _BarStage(Stage):
     def update(self, done: int, rejected: int = 0) -> None:
         self._done = done
         seconds = time.monotonic() - self._start
-        rate = f"{done / seconds:.1f} {self._unit}/s" if done and seconds > _FIRST_RATE else ""
-        told = f"{rejected} rejected" if rejected else ""
+        has_rate = done and seconds > _FIRST_RATE
+        rate = say(f"{done / seconds:.1f} {self._unit}/s") if has_rate else ""
+        told = say(f"{rejected:d} rejected") if rejected else ""
         self._progress.update(self._task, completed=done, rate=rate, rejected=told)  # type: ignore[arg-type]
 
     def finish(self) -> None:
@@ -198,9 +198,28 @@ def reporter(*, quiet: bool) -> Reporter:
     return Bars(console) if has_bars else Plain()
 
 
-def tell(text: object, *, err: bool = False) -> None:
-    """Print lines for a person, on standard output or error: whatever they quote is visible."""
-    show("\n".join(visible(line) for line in str(text).split("\n")), err=err)
+def tell(text: object, *, err: bool = False, as_it_is: bool = False) -> None:
+    """Print lines for a person, on standard output or error: whatever they quote is visible.
+
+    They are said in the language of the command line; `as_it_is` what is no text of ours, or was
+    put into that language before.
+    """
+    lines = str(text).split("\n")
+    if not as_it_is:
+        lines = [say(line) for line in lines]
+    show("\n".join(map(visible, lines)), err=err)
+
+
+def in_words(error: VergerError) -> str:
+    """Return the line of an error, in the language of the command line."""
+    what, hint = say(error.what), say(error.hint)
+    stop = "." if hint and not what.endswith((".", "!", "?")) else ""
+    return f"{what}{stop} {hint}".strip()
+
+
+def check_line(check: Check) -> str:
+    """Return the line of a check, in the language of the command line."""
+    return f"{check.state:<4} {say(check.name):<9} {say(check.found)} {say(check.remedy)}".rstrip()
 
 
 def show(text: str, *, err: bool = False, nl: bool = True) -> None:

@@ -91,7 +91,7 @@ def _check_words(settings: RunSettings) -> None:
     if settings.language not in (None, *LANGUAGES):
         raise UsageError(
             f"--language {settings.language} is none that Verger speaks.",
-            hint=f"There is {' and '.join(LANGUAGES)}.",
+            hint=f"There is {LANGUAGES[0]} and {LANGUAGES[1]}.",
         )
 
 
@@ -115,11 +115,11 @@ def _check(settings: Any, **bounds: tuple[int, float]) -> None:
     """Refuse numbers, by their settings' names, outside of their bounds; None is no number."""
     for name, (least, most) in bounds.items():
         value = getattr(settings, name)
-        told = f"--{name.replace('_', '-')} {value} is too"
+        option = f"--{name.replace('_', '-')}"
         if value is not None and value < least:
-            raise UsageError(f"{told} small: the least is {least}.")
+            raise UsageError(f"{option} {value} is too small: the least is {least}.")
         if value is not None and value > most:
-            raise UsageError(f"{told} large: the most is {most}.")
+            raise UsageError(f"{option} {value} is too large: the most is {most}.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

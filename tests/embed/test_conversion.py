@@ -275,7 +275,7 @@ def test_eight_bits_keep_the_features_and_the_card_says_how_well(
 ) -> None:
     file = put(tmp_path, network("NHWC", mean=127.0, pooled=True))
     made = exported(file, tmp_path / "out.onnx", int8=str(photos))
-    assert made.notes[-1] == f"1 of the photos chosen in {photos} cannot be read, and is left out."
+    assert made.notes[-1] == f"Photos of {photos} left out because they cannot be read: 1."
     lost = made.card.loses
     assert lost is not None
     assert lost.measured_on == "13 photos that it was not calibrated on"

@@ -121,7 +121,7 @@ def test_who_completes_it_says_so(
     cut_short(store, monkeypatch, moves)
     assert whole(store) == "new"
     assert [record.getMessage() for record in caplog.records] == [
-        f"A run was stopped as it put its files into place in {store.root}: that is done now."
+        f"{store.root}: a run was stopped as it put its files into place: that is done now."
     ]
     assert whole(store) == "new"
     assert len(caplog.records) == 1

@@ -87,7 +87,7 @@ def test_a_projection_that_is_held_is_told() -> None:
 
 def test_several_views_are_told_and_the_usual_one_is_not() -> None:
     of_two = {"name": "lite", "features": 1280, "image_size": 224, "views": [420, 224]}
-    assert "by lite in the views 224/224,420, 119.6" in summary(record(backbone=of_two), "store")
+    assert "by lite (views 224/224,420), 119.6" in summary(record(backbone=of_two), "store")
     old = {"name": "lite", "features": 1280, "image_size": 224, "resize_shorter_side": 256}
     assert "by lite, 119.6 photos/s" in summary(record(backbone=old), "store")
 

@@ -25,7 +25,7 @@ from verger.texts.terms import Terms
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GLOSSARY = REPOSITORY / "docs" / "glossary.fr.md"
-FIELD = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
+FIELD = re.compile(r"%\((\w+)\)s|\{(\w+)(?:!t)?(?::[^}]*)?\}")
 
 
 def forms(text: str | list[str]) -> list[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from verger.errors import visible
 from verger.gallery import Answer, Verdict
 from verger.gallery.identify import Identified
+from verger.texts.command import localized as _local
+from verger.texts.command import say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,9 +46,13 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
 
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
-    for row in _rows(fruits):
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_column(say(column), overflow="fold")
+    for photo, verdict, answer, *cells in _rows(fruits):
+        if verdict == Verdict.AMBIGUOUS.value:
+            said = answer.replace(" or ", say(" or "), 1)
+        else:
+            said = answer
+        table.add_row(*map(Text, (photo, say(verdict), say(said), *cells)))
     return table
 
 
@@ -54,16 +60,16 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     """Write the measures of `verger evaluate` as lines."""
     labels, groups, never = measured["labels"], measured["groups"], measured["never_seen"]
     rejected = ", ".join(f"{n} {reason}" for reason, n in measured["rejected_by_reason"].items())
+    reasons = f" ({rejected})" if rejected else ""
     lines = [
-        f"{measured['photos']:,} labelled photos; {measured['rejected']} rejected"
-        + (f" ({rejected})" if rejected else "")
-        + f"; {measured['unlabelled']} without a label.",
+        f"{measured['photos']:,} labelled photos; {measured['rejected']:d} rejected{reasons}; "
+        f"{measured['unlabelled']:d} without a label.",
         "",
-        f"{'':<28}{'photos':>8}{'top 1':>9}{'top 5':>9}",
+        f"{'':<28}{say('photos'):>8}{'top 1':>9}{'top 5':>9}",
         _measure("by label", labels, "top_1", "top_5"),
         _measure("by species or group", groups, "top_1", "top_5"),
         "",
-        f"{'verdict':<28}{'photos':>8}{'share':>9}{'right':>9}{'said':>9}",
+        f"{say('verdict'):<28}{say('photos'):>8}{say('share'):>9}{say('right'):>9}{say('said'):>9}",
     ]
     error = measured["calibration"]
     lines += [
@@ -116,29 +122,33 @@ def _cells(answer: Answer) -> tuple[str, ...]:
 
 
 def _measure(name: str, measured: Mapping[str, Any], *shares: str) -> str:
-    return f"{name:<28}{measured['photos']:>8,}{''.join(_percent(measured[s]) for s in shares)}"
+    shown = "".join(_percent(measured[share]) for share in shares)
+    photos = _local(f"{measured['photos']:,}")
+    return f"{say(name):<28}{photos:>8}{shown}"
 
 
 def _percent(share: float | None) -> str:
-    return f"{'–':>9}" if share is None else f"{share:>9.1%}"
+    return f"{'–' if share is None else _local(f'{share:.1%}'):>9}"
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else _local(f"{value:.3f}")
 
 
 def verified_lines(made: Verified, store: str) -> list[str]:
     """Write a line a finding, and at last what was looked at."""
-    findings = [f"{store}/{where} {what}. {remedy}" for where, what, remedy in made.findings]
-    lines = [visible(line) for line in findings]
-    lines += [f"Note: {note}" for note in made.notes]
-    looked = f"{made.files:,} files ({made.bytes / 1e6:,.1f} MB)"
+    lines = [
+        visible(f"{store}/{where} {say(what)}. {say(remedy)}")
+        for where, what, remedy in made.findings
+    ]
+    lines += [say(f"Note: {note}") for note in made.notes]
+    looked = say(f"{made.files:,} files ({made.bytes / 1e6:,.1f} MB)")
     if made.photos:
-        looked += f", {made.photos:,} photos"
+        looked += say(f", {made.photos:,} photos")
     if made.embedded_again:
-        looked += f", {made.embedded_again:,} of them embedded again"
+        looked += say(f", {made.embedded_again:,} of them embedded again")
     if not made.photos:
-        looked += "; the matrix could not be compared with the features"
+        looked += say("; the matrix could not be compared with the features")
     many = len(made.findings)
-    found = {0: "Sound", 1: "1 finding"}.get(many, f"{many} findings")
-    return [*lines, f"{found}: {looked}."]
+    found = say({0: "Sound", 1: "1 finding"}.get(many, f"{many:d} findings"))
+    return [*lines, f"{found}{say(': ')}{looked}."]

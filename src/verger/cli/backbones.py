@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from verger.cli.helping import Commands
 from verger.errors import BackboneError
 from verger.progress import reporter, show, tell
 from verger.settings import DEFAULT_BACKBONE
@@ -16,7 +17,7 @@ if typing.TYPE_CHECKING:
     from verger.embed import Backbone
 
 
-@click.group("backbones", invoke_without_command=True)
+@click.group("backbones", cls=Commands, invoke_without_command=True)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

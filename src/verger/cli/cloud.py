@@ -10,10 +10,11 @@ import click
 
 from verger.cli import cloud_account, cloud_jobs
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
+from verger.cli.helping import Commands
 from verger.progress import reporter, show, tell
 
 
-@click.group("cloud")
+@click.group("cloud", cls=Commands)
 def cloud() -> None:
     """Run Verger on AWS, and switch everything off afterwards.
 

@@ -24,6 +24,7 @@ from verger.photos.references import EXTENSIONS
 from verger.settings import DEFAULT_BACKBONE, RunSettings
 from verger.storage.place import Place, Source, source_of, store_place
 from verger.store.store import Store
+from verger.texts.command import say
 
 _GB = 10**9
 _LEAST_MEMORY, _GOOD_MEMORY = 0.8 * _GB, 2 * _GB
@@ -61,7 +62,9 @@ def _told(name: str, check: Callable[[], str]) -> Check:
         return Check(name, FAIL, error.what, error.hint)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        return Check(name, FAIL, f"{error.strerror or error}{where}.", "Look at its permissions.")
+        return Check(
+            name, FAIL, f"{say(error.strerror or str(error))}{where}.", "Look at its permissions."
+        )
 
 
 def _python() -> Check:
@@ -76,15 +79,17 @@ def _java() -> str:
     from verger.spark.java import find_java
 
     java = find_java()
-    return f"{java.version}, {'brought by pip' if java.bundled else java.executable}"
+    return f"{java.version}, {say('brought by pip') if java.bundled else java.executable}"
 
 
 def _memory() -> Check:
     available, limit = memory_available(), memory_limit()
     if available is None:
         return Check("memory", WARN, "not known on this system.")
-    found = f"{available / _GB:.1f} GB available"
-    found += f" of the {limit / _GB:.1f} GB that this container may use." if limit else "."
+    found = f"{available / _GB:.1f} GB available."
+    if limit:
+        allowed = f"{limit / _GB:.1f} GB that this container may use"
+        found = f"{available / _GB:.1f} GB available of the {allowed}."
     return _graded("memory", available, _LEAST_MEMORY, _GOOD_MEMORY, found, "Give less --memory.")
 
 
@@ -92,7 +97,7 @@ def _disk(name: str, folder: Path, remedy: str) -> Check:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Check(name, FAIL, f"{folder}: {error.strerror}.", remedy)
+        return Check(name, FAIL, f"{folder}: {say(error.strerror or str(error))}.", remedy)
     found = f"{free / _GB:.1f} GB free in {folder}."
     return _graded(name, free, _LEAST_DISK, _GOOD_DISK, found, remedy)
 

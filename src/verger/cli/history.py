@@ -10,6 +10,7 @@ import click
 
 from verger.errors import UsageError
 from verger.progress import reporter, show, tell
+from verger.texts.command import localized, say
 
 if typing.TYPE_CHECKING:
     from verger.store.log import Logged
@@ -42,7 +43,7 @@ def log_command(store: str, last: int | None, as_json: bool) -> None:
     if as_json:
         show(json.dumps([run.as_json() for run in runs], indent=2))
         return
-    tell("\n".join(_table([_HEAD, *map(_row, runs)])))
+    tell("\n".join(_table([[*map(say, _HEAD)], *map(_row, runs)])), as_it_is=True)
     if runs[0].run is None:
         tell(OLDER, err=True)
 
@@ -79,7 +80,7 @@ def checkout_command(
         raise UsageError("Name a run by its number or by --as-of, one of the two.")
     when = None if as_of is None else moment(as_of)
     made = checkout(Store(store), output, run, when, reporter(quiet=quiet))
-    what = "The run" if made.run is None else f"Run {made.run}"
+    what = "The run" if made.run is None else f"Run {made.run:d}"
     size = f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB"
     tell(f"{what} that ended {made.finished}: its matrix and projection ({size}) are in {output}.")
 
@@ -111,16 +112,17 @@ def export_command(store: str, file: str, quiet: bool) -> None:
 
 
 def _row(run: Logged) -> tuple[str, ...]:
-    changes = [f"{n:,} {name}" for name, n in run.changes.items() if n and name != "kept"]
+    changes = [say(f"{n:,} {name}") for name, n in run.changes.items() if n and name != "kept"]
     changes += [f"{name} {value}" for name, value in run.settings.items()]
-    fitted = "projection held" if run.held else ""
+    fitted = say("projection held") if run.held else ""
     if run.reduced:
-        changes.insert(0, "reduced again" if run.held else "fitted again by verger reduce")
+        changes.insert(0, say("reduced again" if run.held else "fitted again by verger reduce"))
     what = ", ".join(filter(None, [*changes, fitted]))
     return (
-        str(run.run or _NONE), run.finished[:19].replace("T", " "), f"{run.photos:,}",
-        f"{run.rejected:,}", str(run.k), f"{run.variance:.1%}",
-        (run.drift or _NONE).replace("_", " "), "yes" if run.kept else _NONE, what or _NONE,
+        str(run.run or _NONE), run.finished[:19].replace("T", " "), localized(f"{run.photos:,}"),
+        localized(f"{run.rejected:,}"), str(run.k), localized(f"{run.variance:.1%}"),
+        say((run.drift or _NONE).replace("_", " ")), say("yes") if run.kept else _NONE,
+        what or _NONE,
     )  # fmt: skip
 
 

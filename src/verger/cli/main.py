@@ -19,7 +19,7 @@ from click.core import ParameterSource
 import verger
 from verger.cli.backbones import backbones
 from verger.cli.cloud import cloud
-from verger.cli.helping import Sections, help_all
+from verger.cli.helping import Sections, help_all, messages_language
 from verger.cli.history import checkout_command, export_command, log_command
 from verger.cli.rejects import rejects_command
 from verger.cli.relabel import relabel_command
@@ -29,10 +29,11 @@ from verger.errors import FAIL, PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
 from verger.machine.streams import open_closed_streams
-from verger.progress import reporter, show, tell
+from verger.progress import check_line, in_words, reporter, show, tell
 from verger.settings import RunSettings, ServeSettings, parse_share
 from verger.store.summary import opening, planned, summary
 from verger.texts import LANGUAGES
+from verger.texts.command import say, speak, wanted
 
 if typing.TYPE_CHECKING:
     from verger.pipeline import Outcome
@@ -49,11 +50,13 @@ def main() -> NoReturn:
     """Run the command line; every ending has its exit code, and no traceback."""
     open_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.stdout.encoding.lower().startswith("utf"):  # others have no letters for it
+        speak(wanted(sys.argv[1:], os.environ))
     try:
         _need_unicode_names()
         code = cli.main(prog_name="verger", standalone_mode=False)
     except VergerError as error:
-        tell(f"verger: {error}", err=True)
+        tell(f"verger: {in_words(error)}", err=True, as_it_is=True)
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt) as stopped:  # click makes one the other
         tell(STOPPED, err=True)
@@ -68,8 +71,10 @@ def main() -> NoReturn:
         code = 0
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" See {context.command_path} --help." if context else ""
-        tell(f"verger: {error.format_message()}{hint}", err=True)
+        lines = [say(" ".join(error.format_message().split()))]
+        if context:
+            lines.append(say(f"See {context.command_path} --help."))
+        tell(f"verger: {' '.join(lines)}", err=True, as_it_is=True)
         code = error.exit_code
     sys.stdout.flush()
     sys.exit(code or 0)
@@ -153,7 +158,8 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
 _language = click.option(
     "--language",
     type=click.Choice(LANGUAGES),
-    help="English or French. [default: that in which STORE is shown: of its report, or its run]",
+    help="English or French: what is made, and what is said. [default: that in which STORE is "
+    "shown: of its report, or its run]",
 )
 
 
@@ -162,6 +168,7 @@ _language = click.option(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(verger.__version__, prog_name="verger")
+@messages_language
 def cli() -> None:
     """Turn labelled fruit photos into a feature matrix, a map, and an app that names the fruit."""
 
@@ -195,7 +202,9 @@ def run_command(
     if dry_run:
         tally = plan(photos, store, settings, reporter(quiet=quiet))
         if as_json or not quiet:
-            tell(json.dumps(tally.as_record(), indent=2) if as_json else planned(tally))
+            (show if as_json else tell)(
+                json.dumps(tally.as_record(), indent=2) if as_json else planned(tally)
+            )
         return
     with ends_soon():
         outcome = run(photos, store, settings, reporter(quiet=quiet))
@@ -272,7 +281,7 @@ def verify_command(
     if as_json:
         show(json.dumps(made.as_json(), indent=2))
     else:
-        tell("\n".join(verified_lines(made, store)))
+        tell("\n".join(verified_lines(made, store)), as_it_is=True)
     return StoreError.exit_code if made.findings else 0
 
 
@@ -330,7 +339,10 @@ def evaluate_command(
     with reporter(quiet=quiet or as_json).stage("Identifying", None, "photos") as stage:
         threads = cores or usable_cores()
         measured = evaluate(identifier, photos, label_from, threads, stage.update)
-    tell(json.dumps(measured, indent=2) if as_json else "\n".join(evaluation_lines(measured)))
+    if as_json:
+        show(json.dumps(measured, indent=2))
+    else:
+        tell("\n".join(evaluation_lines(measured)))
 
 
 @cli.command("serve")
@@ -371,7 +383,7 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
 
     with reporter(quiet=False).step("Report"):
         page = write_report(store, map_kind, language)
-    tell(page)
+    tell(page, as_it_is=True)
 
 
 @cli.command("notebook")
@@ -401,7 +413,7 @@ def notebook_command(store: str, file: Path | None, language: str | None, **opti
     language = language or language_of(Store(store))
     file = file or Path(f"verger.{language}.ipynb")
     write_notebook(store, file, language=language, reporter=reporter(quiet=False), **options)
-    tell(file)
+    tell(file, as_it_is=True)
     tell(opening(file), err=True)
 
 
@@ -428,8 +440,8 @@ def slides_command(store: str, language: str | None, output: str | None, author:
 
     with reporter(quiet=False).step("Slides"):
         written = write_slides(store, language, output, author=author)
-    tell(written.pptx)
-    tell(written.pdf or written.note, err=not written.pdf)
+    tell(written.pptx, as_it_is=True)
+    tell(written.pdf or written.note, err=not written.pdf, as_it_is=bool(written.pdf))
 
 
 @cli.command("demo")
@@ -464,7 +476,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
     for check in examine(photos, store):
         checks.append(check)
         if not as_json:
-            tell(str(check))
+            tell(check_line(check), as_it_is=True)
     if as_json:
         show(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
     return 1 if any(check.state == FAIL for check in checks) else 0

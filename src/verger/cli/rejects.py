@@ -8,6 +8,7 @@ import click
 
 from verger.photos.reasons import Reason
 from verger.progress import show, tell
+from verger.texts.command import localized, say
 
 
 @click.command("rejects")
@@ -34,9 +35,11 @@ def rejects_command(store: str, as_json: bool) -> None:
         return
     width = max(len(one.reason) for one in found)
     for one in found:
-        tell(f"{one.reason:<{width}}  {one.path}" + (f": {one.detail}" if one.detail else ""))
+        detail = f": {say(one.detail)}" if one.detail else ""
+        tell(f"{one.reason:<{width}}  {one.path}{detail}", as_it_is=True)
     meanings = {reason.value: reason.meaning for reason in Reason}
     tell("")
     for reason in sorted({one.reason for one in found}):
         count = sum(one.reason == reason for one in found)
-        tell(f"{count:,} {reason}. {meanings.get(reason, '')}".rstrip())
+        meaning = say(meanings.get(reason, ""))
+        tell(f"{localized(f'{count:,}')} {reason}. {meaning}".rstrip(), as_it_is=True)

@@ -70,13 +70,13 @@ def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN:,} more"]
     counts = {
-        "relabelled": len(made.labels),
-        "left out": len(made.left_out),
-        "to be opened again": len(made.back),
-        "fine as is": len(made.fine),
-        "already as asked": made.as_before,
+        f"{len(made.labels):,} relabelled": made.labels,
+        f"{len(made.left_out):,} left out": made.left_out,
+        f"{len(made.back):,} to be opened again": made.back,
+        f"{len(made.fine):,} fine as is": made.fine,
+        f"{made.as_before:,} already as asked": made.as_before,
     }
-    said = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    said = ", ".join(what for what, there in counts.items() if there)
     if made.is_nothing:
-        return ["Nothing to do" + (f": {said}." if said else ".")]
-    return [*lines, f"{said}." + (" Nothing was changed (--dry-run)." if dry_run else "")]
+        return [f"Nothing to do: {said}." if said else "Nothing to do."]
+    return [*lines, f"{said}. Nothing was changed (--dry-run)." if dry_run else f"{said}."]

@@ -30,11 +30,11 @@ def need(extra: str, what: str, *names: str) -> None:
     To be asked before work begins, and before what imports them is imported.
     """
     if missing := absent(*(names or brought_by(extra))):
-        are = "is" if len(missing) == 1 else "are"
-        raise UsageError(
-            f"{what} needs {', '.join(missing)}, which {are} not installed.",
-            hint=f"Install: {install_line(extra)}",
-        )
+        names_of = ", ".join(missing)
+        lacking = f"{what} needs {names_of}, which is not installed."
+        if len(missing) > 1:
+            lacking = f"{what} needs {names_of}, which are not installed."
+        raise UsageError(lacking, hint=f"Install: {install_line(extra)}")
 
 
 def absent(*names: str) -> list[str]:

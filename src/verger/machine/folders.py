@@ -23,6 +23,7 @@ from pathlib import Path
 import platformdirs
 
 from verger.errors import EngineError
+from verger.texts.command import say
 
 # Bytes; what Java unpacks, Spark keeps of a run, and models and gallery take.
 LEAST_ROOM = 32 * 10**6
@@ -83,7 +84,7 @@ def _roomy(*, runs_programs: bool) -> Path:
         if problem is None:
             return folder
         problems[folder] = problem
-    told = ", ".join(f"{folder} ({problem})" for folder, problem in problems.items())
+    told = ", ".join(f"{folder} ({say(problem)})" for folder, problem in problems.items())
     programs = ", on a disk where programs may run" if runs_programs else ""
     raise EngineError(
         f"No temporary folder can be used: {told}.",

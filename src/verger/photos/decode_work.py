@@ -69,7 +69,7 @@ def _check_tiff(data: bytes, max_pixels: int) -> None:
     if len(found.offsets) > MOST_PARTS:
         raise _too_much(f"a TIFF of {len(found.offsets)} strips or tiles")
     if found.tile[0] * found.tile[1] > max(max_pixels, 2**20):
-        raise _too_much("a TIFF with tiles of {} × {} pixels".format(*found.tile))
+        raise _too_much(f"a TIFF with tiles of {found.tile[0]} × {found.tile[1]} pixels")
 
 
 def _check_heif(data: bytes, found: heif.Container, max_pixels: int) -> None:

@@ -17,6 +17,7 @@ from verger.errors import UsageError
 from verger.photos.address import WEB, Address, without_query
 from verger.photos.cells import unquoted
 from verger.photos.references import escaped
+from verger.texts.command import say
 
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks of no width
 
@@ -203,7 +204,7 @@ class CsvLabels(Labeller):
         return said
 
     def _wrong(self, what: str, hint: str = "") -> UsageError:
-        return UsageError(f"{self.asked_by}{self._file}: {what}", hint=hint)
+        return UsageError(f"{self.asked_by}{self._file}: {say(what)}", hint=hint)
 
     def _unused(self) -> Iterator[tuple[str, str | None]]:
         """Give the rows that no photo took, each with the one that names the same photo, if any."""

@@ -95,7 +95,7 @@ def count_of(header: Mapping[str, Any], name: str) -> int:
     """Return a field that counts something. Raises `ValueError` for anything else."""
     value = header[name]
     if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(f"{name} is {str(value)[:40]}")
+        raise ValueError(f"{name} is set to {str(value)[:40]}")
     return value
 
 
@@ -103,7 +103,7 @@ def number_of(header: Mapping[str, Any], name: str) -> float:
     """Return a field that is a number of 0 or more. Raises `ValueError` for anything else."""
     value = header[name]
     if type(value) not in (int, float) or not 0 <= value < 1e308:
-        raise ValueError(f"{name} is {str(value)[:40]}")
+        raise ValueError(f"{name} is set to {str(value)[:40]}")
     return float(value)
 
 
@@ -111,7 +111,7 @@ def flag_of(header: Mapping[str, Any], name: str) -> bool:
     """Return a field that is true or false. Raises `ValueError` for anything else."""
     value = header[name]
     if type(value) is not bool:
-        raise ValueError(f"{name} is {str(value)[:40]}")
+        raise ValueError(f"{name} is set to {str(value)[:40]}")
     return value
 
 

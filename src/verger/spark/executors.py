@@ -41,7 +41,7 @@ def cores(spark: SparkSession, reporter: Reporter) -> int:
             conf = context.getConf()
             needs = conf.get("spark.executor.memory", "1g")
             if conf.get("spark.executor.resource.gpu.amount"):
-                needs += " and a GPU"
+                needs = f"{needs} and a GPU"
             reporter.say(f"Waiting for a worker of {context.master} that has {needs} free.")
             until = time.monotonic() + _SECONDS_TO_COME
         # Spark plans, and each core starts its Python, as the photos' tasks will need them.

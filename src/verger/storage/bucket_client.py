@@ -39,6 +39,7 @@ from verger.storage.bucket_errors import (
     remedy,
 )
 from verger.storage.retry import repeated
+from verger.texts.command import say
 
 _T = TypeVar("_T")
 
@@ -130,9 +131,8 @@ class Client:
             raise self._unusable(meaning(error), error) from None
 
     def _unusable(self, what: str, error: Exception) -> VergerError:
-        return self.error(
-            f"{self.url}: {what}.", hint=remedy(code_of(error), self.scheme, dict(self.settings))
-        )
+        hint = remedy(code_of(error), self.scheme, dict(self.settings))
+        return self.error(f"{self.url}: {say(what)}.", hint=hint)
 
 
 @cache

@@ -12,6 +12,7 @@ from verger.errors import StoreError, named
 from verger.photos.references import STORE_MARK
 from verger.storage.place import Place
 from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS
+from verger.texts.command import say
 
 MISSING = "is missing"
 _EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
@@ -28,7 +29,8 @@ class Finding(NamedTuple):
     def error(self, store: str, besides: int = 0) -> StoreError:
         """Return it as an error; `besides` says how many other findings there are."""
         more = f" (and {besides} more: `verger verify STORE` names them)" if besides else ""
-        return StoreError(f"{store}/{self.where} {self.what}{more}.", hint=self.remedy)
+        what = f"{say(self.what)}{say(more)}"
+        return StoreError(f"{store}/{self.where} {what}.", hint=self.remedy)
 
 
 def finding(path: str, what: str) -> Finding:

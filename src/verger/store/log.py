@@ -14,6 +14,7 @@ from verger.store.history import entry, files_of, kept_in, numbers, path_of, run
 from verger.store.record_file import sealed
 from verger.store.store import Store
 from verger.store.work import as_json
+from verger.texts.command import say
 
 OLDER = "An older Verger wrote this STORE: its history begins with the next run."
 
@@ -65,7 +66,7 @@ def log(store: Store, last: int | None = None) -> list[Logged]:
         found = list(threads.map(lambda run: entry(place, run), runs))
     for one in found:
         if isinstance(one, Finding):
-            store.warn(f"{one.where} {one.what}.")
+            store.warn(f"{one.where} {say(one.what)}.")
     records = [one for one in found if not isinstance(one, Finding)]
     if run_of(now) is None:  # an older Verger's, which no history knows of
         records.insert(0, now)

@@ -19,11 +19,11 @@ from verger.store.publication import Incomplete, Journal, carry_out, is_pending
 from verger.store.record_file import Record, is_as_written, read_record
 from verger.store.troubles import told_of
 from verger.store.work import LockLost
+from verger.texts.command import say
 
 RECORD_FORMAT = 3  # 1 had no ETags, 2 no small pictures
 _LOG = logging.getLogger("verger")
 _STORE_FIRST = "STORE comes first, as in `verger identify STORE PHOTO`."
-_COMPLETED = "A run was stopped as it put its files into place in %s: that is done now."
 
 
 class StoreReader:
@@ -53,7 +53,7 @@ class StoreReader:
         try:
             with self.place.lock(LOCK) as lease:
                 if carry_out(self.place, lease):
-                    _LOG.warning(_COMPLETED, self.root)
+                    self.warn("a run was stopped as it put its files into place: that is done now.")
         except (OSError, LockLost):
             pass  # another does it now, or this user may not
         except Incomplete as error:
@@ -88,7 +88,7 @@ class StoreReader:
 
     def warn(self, what: str) -> None:
         """Say what was found here in a line of the log."""
-        _LOG.warning("%s", visible(f"{self.root}: {what}"))
+        _LOG.warning("%s", visible(f"{self.root}: {say(what)}"))
 
     def _need(self, record: Record | None) -> Record:
         if record is None and is_pending(self.place):

@@ -25,6 +25,7 @@ from verger.store.layout import (
     REJECTS,
     REPORT,
 )
+from verger.texts.command import say
 
 if TYPE_CHECKING:
     from verger.store.inventory import Tally
@@ -47,7 +48,7 @@ def summary(
         nothing = f"Up to date: nothing new among {counts['listed']:,} photos{rejects}."
         return "\n".join(map(visible, [nothing, *(f"Note: {note}" for note in record["notes"])]))
     lines = ["", *_done(record), "", f"In {store}:"]
-    lines += [f"  {name:<12} {what}" for name, what in _there(record, has_report) if what]
+    lines += [f"  {name:<12} {say(what)}" for name, what in _there(record, has_report) if what]
     looking = _looking(store) if has_report else []
     lines += ["", "Next:", *(f"  {line}" for line in [*looking, *_next(store, photo)])]
     return "\n".join(map(visible, lines))
@@ -64,17 +65,14 @@ def _done(record: Mapping[str, Any]) -> list[str]:
     from verger.embed.card import framing_of  # which `--help` need not load
 
     counts, projection = record["counts"], record["projection"]
-    took = sum(record.get("reduced", record)["seconds"].values())
-    rate = ""
-    if record["photos_per_second"] and "reduced" not in record:
-        on = "a GPU and " if record.get("device") == "cuda" else ""
-        cores = "1 core" if record["cores"] == 1 else f"{record['cores']} cores"
-        rate = f", {record['photos_per_second']:.1f} photos/s on {on}{cores}"
     framing = framing_of(record["backbone"])
-    seen = f" in the views {framing}" if len(framing.views) > 1 else ""
+    name, took = record["backbone"]["name"], sum(record.get("reduced", record)["seconds"].values())
+    by = f"{name} (views {framing})" if len(framing.views) > 1 else name
+    if record["photos_per_second"] and "reduced" not in record:
+        by = f"{by}, {record['photos_per_second']:.1f} photos/s on {_machine(record)}"
     lines = [
-        f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by "
-        f"{record['backbone']['name']}{seen}{rate}; {took:.0f} s in all.",
+        f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by {by}; "
+        f"{took:.0f} s in all.",
         *([] if "reduced" in record else _growth(record.get("changes", {}))),
     ]
     if counts["rejected"]:
@@ -87,13 +85,18 @@ def _done(record: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{projection['k']} components keep {projection['explained_variance']:.1%} of the "
             f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
-            + held
+            f"{held}"
         )
     if cost := record.get("cost"):
         lines.append(
             f"It cost {cost['amount']:.2f} {cost['currency']} on {cost['where']}, by --price."
         )
     return lines + [f"Note: {note}" for note in [*record["notes"], *projection["notes"]]]
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    cores = "1 core" if record["cores"] == 1 else f"{record['cores']:d} cores"
+    return f"a GPU and {cores}" if record.get("device") == "cuda" else cores
 
 
 def _there(record: Mapping[str, Any], has_report: bool) -> list[tuple[str, str]]:
@@ -143,11 +146,12 @@ def opening(notebook: Path) -> str:
     """Say how a notebook is opened, with a command that works as it stands."""
     name = shlex.quote(str(notebook))
     if notebook.suffix != ".ipynb":
-        return f"Next: {_beside('python')} {name}\nOr open it in an editor."
+        lines = [f"Next: {_beside('python')} {name}", "Or open it in an editor."]
+        return "\n".join(lines)
     lab, python = _beside("jupyter-lab"), _beside("python")
     if lab == "jupyter-lab" and shutil.which(lab) is None:
         lab = f"{python} -m pip install jupyterlab && {python} -m jupyterlab"
-    return f"Next: {lab} {name}\nOr open it in an editor that knows Jupyter."
+    return "\n".join([f"Next: {lab} {name}", "Or open it in an editor that knows Jupyter."])
 
 
 def _looking(store: str) -> list[str]:

@@ -7,6 +7,7 @@ file, it is read as key → language → text, so that one test holds all of the
                      number decides
     slides, terms    `NAME.toml`, "section.name" with a text a language; terms are what several say
     page, app        `NAME.LANGUAGE.json`; the app has what it says otherwise than the page
+    command          `command.fr.json`, by room: the English template, in the code, is the key
     notebook         `notebook.fr.toml`, what its code says; its cells are told in their order
 """
 
@@ -27,7 +28,7 @@ Text = str | list[str]
 # Before which signs French has a thin space, and beside which a whole one, at which no line ends.
 _THIN_BEFORE = re.compile(r" (?=[;?!]|%(?!\())")
 _HARD_BESIDE = re.compile(r"(?<=«) | (?=[:»])")
-SURFACES = ("report", "scripts", "slides", "terms", "page", "app", "notebook")
+SURFACES = ("report", "scripts", "slides", "terms", "page", "app", "command", "notebook")
 
 
 @cache
@@ -44,6 +45,9 @@ def catalogue(surface: str) -> Mapping[str, Mapping[str, Text]]:
 def _as_written(surface: str) -> Mapping[str, Mapping[str, Text]]:
     if surface in ("report", "scripts"):
         return _by_english(json.loads(_read("report.fr.json"))[surface])
+    if surface == "command":
+        rooms = json.loads(_read("command.fr.json")).values()
+        return _by_english({english: french for room in rooms for english, french in room.items()})
     if surface in ("page", "app"):
         each = {one: json.loads(_read(f"{surface}.{one}.json")) for one in LANGUAGES}
         return {

@@ -35,11 +35,11 @@ class Numbers:
 
     def number(self, value: float, digits: int = 0, *, signed: bool = False) -> str:
         """Write a number with separators, and that many digits after the point."""
-        return self._local(f"{value:{'+' if signed else ''},.{digits}f}")
+        return self.localized(f"{value:{'+' if signed else ''},.{digits}f}")
 
     def power(self, value: float) -> str:
         """Write a number of any size in scientific notation."""
-        return self._local(f"{value:.1e}")
+        return self.localized(f"{value:.1e}")
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Write a share; one that is no number as a dash.
@@ -47,7 +47,7 @@ class Numbers:
         What was measured has one digit, wherever it is told; small shares among others of their
         kind have as many as tell them apart.
         """
-        return self._local(f"{share:,.{digits}%}") if math.isfinite(share) else "–"
+        return self.localized(f"{share:,.{digits}%}") if math.isfinite(share) else "–"
 
     def exact(self, share: float) -> str:
         """Write a share that was asked for, with no digit more than it has."""
@@ -80,5 +80,6 @@ class Numbers:
         day, clock = self.day(time), time[11:16]
         return f"{day}, {clock}{HARD}UTC" if day != time[:10] and clock else time
 
-    def _local(self, text: str) -> str:
+    def localized(self, text: str) -> str:
+        """Write a number that is written in English with the separators of this language."""
         return text.translate(self._separators)

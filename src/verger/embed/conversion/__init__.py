@@ -109,11 +109,7 @@ def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
         raise UsageError("--int8: the network is in eight bits already.", hint="Leave it out.")
     chosen, notes = choose(int8, made.card.input.framing, reporter), made.notes
     if chosen.rejected:
-        left_out = "is" if chosen.rejected == 1 else "are"
-        notes += (
-            f"{chosen.rejected} of the photos chosen in {int8} cannot be read, "
-            f"and {left_out} left out.",
-        )
+        notes += (f"Photos of {int8} left out because they cannot be read: {chosen.rejected}.",)
     reporter.say(f"Quantising by {len(chosen.calibration)} photos")
     model = quantized(made.model, chosen.calibration)
     original = features_of(Network(made.card, made.model), chosen.measure)

@@ -1,0 +1,218 @@
+"""What the command line says, in the language of whoever reads it.
+
+A text stands in English where it is said, an f-string as often as not. French is put in where it is
+printed: `command.fr.json` has a French template for each English one (`{photos:,} photos of
+{labels:,} labels …`), and a line is found again by the words between the placeholders. Whatever has
+no French stays English.
+
+In a French template `{name}` is what stood there, as it stood: a path, a label. `{name:,}` and
+other formats of numbers are written as French writes them. `{name!t}` is a text of ours in its
+turn, such as the error that another one quotes, and is translated too. Nothing else is: what users
+wrote is theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
+from string import Formatter
+
+from verger.texts import LANGUAGES
+from verger.texts.catalogue import catalogue
+from verger.texts.numbers import Numbers
+
+_OPTION = "--language"
+_NUMBER = re.compile(r"[,+]?(?:\.\d+)?[defg%,]?")  # a format that writes a number
+_WRITTEN = r"[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?%?"  # what such a format writes
+_SENTENCES = re.compile(r"(?<=[.!?]) (?=\S)")
+_LEAST = 3  # letters of its own that a text is known by
+_spoken = LANGUAGES[0]
+
+
+def writes_a_number(spec: str) -> bool:
+    """Say whether a format, what follows the colon of a placeholder, is one of numbers."""
+    return bool(spec and _NUMBER.fullmatch(spec))
+
+
+def wanted(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the language of messages: that of `--language`, else that of the locale.
+
+    The locale is that of LC_ALL, LC_MESSAGES or LANG; unless it is C, LANGUAGE, a list, goes before
+    it, as in GNU gettext.
+    """
+    for at, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        given = value if equals else "".join(arguments[at + 1 : at + 2])
+        if name == _OPTION and given in LANGUAGES:
+            return given
+        if word == "--":
+            break
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((environment[name] for name in names if environment.get(name)), "C")
+    if locale.partition(".")[0] in ("C", "POSIX"):
+        return LANGUAGES[0]
+    for one in [*environment.get("LANGUAGE", "").split(":"), locale]:
+        if (code := re.split(r"[_.@-]", one)[0].lower()) in LANGUAGES:
+            return code
+    return LANGUAGES[0]
+
+
+def speak(language: str) -> None:
+    """Say everything in this language from now on, in this process."""
+    global _spoken
+    _spoken = language
+
+
+def say(text: str) -> str:
+    """Return a text in the language that is spoken; as it is, where that has no words for it."""
+    if _spoken == LANGUAGES[0] or not text.strip():
+        return text
+    return phrases(_spoken).say(text)
+
+
+def localized(number: str) -> str:
+    """Return a number that was written as English writes it, as the language spoken does."""
+    return Numbers(_spoken).localized(number)
+
+
+def say_all(text: str) -> str:
+    """Return paragraphs, such as those of a help, in the language that is spoken."""
+    if _spoken == LANGUAGES[0]:
+        return text
+    return "\n\n".join(say(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
+
+
+class Template:
+    """An English text with placeholders, and the other language's."""
+
+    def __init__(self, english: str, other: str) -> None:
+        self.other = other
+        self._pieces = list(Formatter().parse(english))
+        self.words = max((literal for literal, *_ in self._pieces), key=len)
+        self.letters = sum(c.isalpha() for literal, *_ in self._pieces for c in literal)
+        start, _, spec, _ = self._pieces[0]
+        self.is_vague = self.letters < _LEAST and not start and not spec  # `{name} is {state}`
+
+    @cached_property
+    def _pattern(self) -> tuple[re.Pattern[str], list[list[str]]]:
+        """Return what the English looks like, and which placeholders each of its groups has."""
+        pattern, groups = "", [[""]]
+        for literal, name, spec, _ in self._pieces:
+            pattern += re.escape(literal)
+            if name is None:
+                continue
+            known = [group[0] for group in groups]
+            if name in known and len(groups[known.index(name)]) == 1:  # said before
+                pattern += rf"(?:\{known.index(name)})"
+            elif spec:
+                groups.append([name])
+                pattern += f"({_WRITTEN})"
+            elif not literal and pattern.endswith("(.*?)"):  # beside another one
+                groups[-1].append(name)
+            else:
+                groups.append([name])
+                pattern += "(.*?)"
+        return re.compile(pattern, re.DOTALL), groups
+
+    @cached_property
+    def texts(self) -> set[str]:
+        """The placeholders in which a text of ours stands."""
+        return {name for _, name, _, how in Formatter().parse(self.other) if name and how == "t"}
+
+    def values(self, text: str, known: Phrases) -> dict[str, str] | None:
+        """Return what stands in the placeholders of an English text; None if it is another one."""
+        if self.words not in text:
+            return None
+        pattern, groups = self._pattern
+        if not (found := pattern.fullmatch(text)):
+            return None
+        values = {}
+        for names, value in zip(groups[1:], found.groups(), strict=True):
+            left = value
+            for name in names[:0:-1]:  # from the last: the longest end that is a text of ours
+                at = next((at for at in range(len(left)) if left[at:] in known), len(left))
+                left, values[name] = left[:at], left[at:]
+            values[names[0]] = left
+        return values
+
+
+class Phrases:
+    """All that the command line says in another language."""
+
+    def __init__(self, texts: Mapping[str, str], numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._exact, templates = {}, []
+        for english, other in texts.items():
+            template = Template(english, other)
+            if any(name is not None for _, name, *_ in Formatter().parse(english)):
+                templates.append(template)
+            else:
+                self._exact[english.format()] = other.format()
+        self._templates = sorted(templates, key=lambda one: -one.letters)
+
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and self.known(text) is not None
+
+    def known(self, text: str) -> str | None:
+        """Translate a text that is said as a whole; None for any other."""
+        if text in self._exact:
+            return self._exact[text]
+        for template in self._templates:
+            values = template.values(text, self)
+            if values is not None and (not template.is_vague or self._knows(template, values)):
+                return "".join(self._filled(template, values))
+        return None
+
+    def _knows(self, template: Template, values: Mapping[str, str]) -> bool:
+        """Say whether all texts of ours in it are known: it has no words of its own to go by."""
+        return bool(template.texts) and all(values[name] in self for name in template.texts)
+
+    def say(self, text: str) -> str:
+        """Translate a text, or those of its sentences and parts that are known."""
+        bare = text.strip()
+        start, end = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        if (whole := self.known(text)) is not None:
+            return whole
+        if (whole := self.known(bare)) is not None:
+            return start + whole + end
+        for split, joint in ((_SENTENCES, " "), (re.compile("; "), "; "), (re.compile(", "), ", ")):
+            parts = split.split(bare)
+            if len(parts) > 1:
+                said = [*self._runs(parts, joint)]
+                if said != parts:
+                    return start + joint.join(said) + end
+        return text
+
+    def _runs(self, parts: Sequence[str], joint: str) -> Iterator[str]:
+        """Translate the longest runs of parts that are known."""
+        at = 0
+        while at < len(parts):
+            for to in range(len(parts), at, -1):
+                if (known := self.known(joint.join(parts[at:to]))) is not None:
+                    yield known
+                    at = to
+                    break
+            else:
+                yield parts[at]
+                at += 1
+
+    def _filled(self, template: Template, values: Mapping[str, str]) -> Iterator[str]:
+        for literal, name, spec, how in Formatter().parse(template.other):
+            yield literal
+            if name is not None:
+                value = values[name]
+                number = self._numbers.localized(value) if spec else value
+                yield self.say(value) if how == "t" else number
+
+
+@cache
+def phrases(language: str) -> Phrases:
+    """Return what the command line says in a language other than English."""
+    notes = {
+        str(texts["en"]): re.sub(r"\{(\w+)\}", r"{\1}", str(texts[language]))
+        for key, texts in catalogue("terms").items()
+        if key.startswith("notes.")
+    }
+    ours = {english: str(texts[language]) for english, texts in catalogue("command").items()}
+    return Phrases(notes | ours, Numbers(language))
