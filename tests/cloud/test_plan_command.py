@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_a_folder_of_this_machine_is_sent_first_and_that_is_said(tmp_path: Path)
     assert last.strip() == (
         f"verger cloud run '{photos}' s3://bucket/store --upload s3://BUCKET/FOLDER"
     )
+
+
+def test_the_run_that_follows_is_what_was_planned(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"x" * 5_000)
+    sizes = ["--on", "emr", "--nodes", "2", "--budget", "4.5", "--no-free-plan"]
+    told = plan_of(str(tmp_path), "s3://bucket/store", *sizes, "--no-csv", "--no-live-prices")
+    words = shlex.split(told.output.splitlines()[-1])
+    upload = ["--upload", "s3://BUCKET/FOLDER"]
+    asked = ["verger", "cloud", "run", str(tmp_path), "s3://bucket/store", *upload]
+    assert words[: len(asked)] == asked
+    assert words[-2:] == ["--", "--no-csv"]
+    assert sorted(words[len(asked) : -2]) == sorted(sizes)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.fr.md"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from verger.cli import cloud_account, cloud_jobs
 from verger.cli.cloud_options import BUDGET, REGION, SIZES, all_of
@@ -74,9 +76,27 @@ def plan_command(
         tell("\n".join(plan_lines(plan, budget)))
     if photos and store and not as_json and plan.recommended.eur <= budget:
         upload = ["--upload", "s3://BUCKET/FOLDER"] if plan.workload.upload else []
-        words = ["verger", "cloud", "run", photos, store, *upload]
+        words = ["verger", "cloud", "run", photos, store, *upload, *_given()]
         tell(f"\nNext:\n  {shlex.join(words)}")
     check_budget(plan.recommended, budget)
+
+
+def _given() -> Iterator[str]:
+    """Yield what was said to the plan, as the run takes it too."""
+    context = click.get_current_context()
+    run = {option.name for option in cloud_jobs.run_command.params}
+    for option in context.command.params:
+        name = option.name or ""
+        said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not isinstance(option, click.Option) or not said or name not in run - {"as_json"}:
+            continue
+        value = context.params[name]
+        if option.is_flag:
+            yield (option.opts if value else option.secondary_opts)[0]
+        else:
+            yield from (option.opts[0], f"{value:g}" if isinstance(value, float) else str(value))
+    if not context.params["csv"]:
+        yield from ("--", "--no-csv")
 
 
 for command in (*cloud_account.COMMANDS, *cloud_jobs.COMMANDS):
