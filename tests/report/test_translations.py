@@ -103,3 +103,12 @@ def test_nought_is_one_of_none_in_french_and_many_in_english(
     forms = ("%(count)s label", "%(count)s labels", count)
     assert Words("en").plural(*forms).split()[1] == english
     assert Words("fr").plural(*forms).split()[1] == french
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "french"),
+    [(1e-05, "0.00001", "0,00001"), (0.25, "0.25", "0,25"), (2, "2", "2"), (True, "yes", "oui")],
+)
+def test_a_setting_is_told_with_all_its_digits(value: float, english: str, french: str) -> None:
+    told = [view._setting("shrinkage", value, Words(language)) for language in ("en", "fr")]
+    assert told == [english, french]

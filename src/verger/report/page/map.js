@@ -6,7 +6,7 @@
   if (!box) return;
   const map = data.map;
   const count = map.photos, codes = data.photos.codes;
-  const CELL = 48, REACH = 14, SPAN = 9999, PAD = SPAN * 0.05, MOST_NAMES = 60;
+  const REACH = 14, SPAN = 9999, PAD = SPAN * 0.05, MOST_NAMES = 60;
   const byId = (id) => document.getElementById(id);
   const hover = byId("hover");
   const sheets = map.sheets.map(toUrl);
@@ -83,16 +83,20 @@
     return out;
   }
 
+  /** How large photos and names are drawn, in pixels: on a phone smaller, so that it shows as many. */
+  const sizes = () => (chart.getWidth() < 600 ? { side: 34, type: 10, most: 20 } : { side: 46, type: 12, most: 26 });
+  const face = () => `600 ${sizes().type}px system-ui, sans-serif`;
+
   /** Choose the photos to show in place of dots: none over another. */
   function pictured(seen) {
     if (!byId("photos").checked) return [];
-    const taken = new Map(), out = [];
+    const cell = sizes().side + 2, taken = new Map(), out = [];
     const free = (x, y, cx, cy) => [-1, 0, 1].every((i) => [-1, 0, 1].every((j) => {
       const other = taken.get(`${cx + i},${cy + j}`);
-      return !other || Math.abs(other[0] - x) >= CELL || Math.abs(other[1] - y) >= CELL;
+      return !other || Math.abs(other[0] - x) >= cell || Math.abs(other[1] - y) >= cell;
     }));
     for (const [at, x, y] of seen) {
-      const cx = Math.floor(x / CELL), cy = Math.floor(y / CELL);
+      const cx = Math.floor(x / cell), cy = Math.floor(y / cell);
       if (!free(x, y, cx, cy) || !tile(at)) continue;
       taken.set(`${cx},${cy}`, [x, y]);
       out.push(at);
@@ -111,13 +115,14 @@
     }
     const middle = (some) => some.sort((a, b) => a - b)[some.length >> 1];
     const placed = [];
-    pen.font = "600 12px system-ui, sans-serif";
+    const { side, type, most } = sizes(), high = type - 1, below = side / 2 + high;
+    pen.font = face();
     for (const [code, [xs, ys]] of [...of].sort((a, b) => b[1][0].length - a[1][0].length).slice(0, 4 * MOST_NAMES)) {
       if (placed.length === MOST_NAMES) break;
-      const whole = data.labels[code], text = whole.length > 26 ? whole.slice(0, 25) + "…" : whole;
-      const half = pen.measureText(text).width / 2 + 7, high = 11;
+      const whole = data.labels[code], text = whole.length > most ? whole.slice(0, most - 1) + "…" : whole;
+      const half = pen.measureText(text).width / 2 + 7;
       const x = Math.max(half, Math.min(v.w - half, middle(xs))), y0 = middle(ys);
-      for (const by of near.length ? [34, -34, 0, 58, -58] : [0, -24, 24, -48, 48]) { // below a picture
+      for (const by of near.length ? [below, -below, 0, below + 2 * type, -below - 2 * type] : [0, -2 * type, 2 * type, -4 * type, 4 * type]) { // below a picture
         const y = Math.max(high, Math.min(v.h - high, y0 + by));
         if (placed.some((one) => Math.abs(one.x - x) < one.half + half + 2 && Math.abs(one.y - y) < 2 * high + 2)) continue;
         placed.push({ code, text, x, y, half, high });
@@ -151,7 +156,7 @@
     const at = api.value(2), from = tile(at);
     if (!from) return null;
     const [x, y] = api.coord([api.value(0), api.value(1)]);
-    const side = 46, half = side / 2;
+    const { side } = sizes(), half = side / 2;
     return {
       type: "group", silent: true,
       children: [
@@ -164,7 +169,7 @@
     const one = names[api.value(2)];
     if (!one) return null;
     const [x, y] = api.coord([api.value(0), api.value(1)]);
-    return { type: "text", silent: true, x, y, style: { text: one.text, font: "600 12px system-ui, sans-serif", fill: color("ink"), backgroundColor: color("card"), borderColor: hue(one.code), borderWidth: 1.5, borderRadius: 6, padding: [3, 6], align: "center", verticalAlign: "middle" } };
+    return { type: "text", silent: true, x, y, style: { text: one.text, font: face(), fill: color("ink"), backgroundColor: color("card"), borderColor: hue(one.code), borderWidth: 1.5, borderRadius: 6, padding: [3, 6], align: "center", verticalAlign: "middle" } };
   }
 
   /** One series a colour, each drawn as one path: thousands of dots move without hanging. */
