@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 from verger.errors import Check, VergerError, visible
-from verger.texts.command import say
+from verger.texts.command import localized, say
 
 SECONDS_BETWEEN_LINES = 5.0
 _LONG = 1.0  # seconds of a step that is worth a line
@@ -78,7 +78,7 @@ class Plain(Reporter):
         start = time.monotonic()
         yield
         if (seconds := time.monotonic() - start) >= _LONG:
-            tell(f"{say(name)}: {_clock(seconds)}", err=True, as_it_is=True)
+            tell(f"{say(name)}{say(': ')}{_clock(seconds)}", err=True, as_it_is=True)
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -105,11 +105,11 @@ class _PlainStage(Stage):
         if self._done:
             seconds = time.monotonic() - self._start
             took = say(f" in {_clock(seconds)}")
-            tell(f"{self._name}: {self._count()}{took}", err=True, as_it_is=True)
+            tell(f"{self._name}{say(': ')}{self._count()}{took}", err=True, as_it_is=True)
 
     def _line(self, seconds: float) -> str:
         rate = self._done / seconds if seconds else 0.0
-        line = f"{self._name}: {self._count()}{say(f', {rate:.1f}/s')}"
+        line = f"{self._name}{say(': ')}{self._count()}{say(f', {rate:.1f}/s')}"
         if self._total and rate:
             line += say(f", {_clock((self._total - self._done) / rate)} left")
         return line
@@ -243,7 +243,7 @@ def show(text: str, *, err: bool = False, nl: bool = True) -> None:
 def _clock(seconds: float) -> str:
     """Write a duration as a person does: 8.4 s, 3 min 05 s, 2 h 10 min."""
     if round(seconds) < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+        return localized(f"{seconds:.1f} s") if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {left:02d} s"

@@ -12,6 +12,7 @@ from verger.cli.helping import Commands
 from verger.errors import BackboneError
 from verger.progress import reporter, show, tell
 from verger.settings import DEFAULT_BACKBONE
+from verger.texts.command import say
 
 if typing.TYPE_CHECKING:
     from verger.embed import Backbone
@@ -61,8 +62,8 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
     facts = [
         f"{len(backbone.model()) / 1e6:.1f} MB",
         f"{card.features:,} features",
-        f"views {card.input.framing}",
-        f"licence {card.license}",
+        f"{say('views')} {card.input.framing}",
+        f"{say('licence')} {card.license}",
     ]
     if card.speed is not None:
         facts.append(f"{card.speed:.2f} × as fast as {DEFAULT_BACKBONE}")

@@ -77,7 +77,8 @@ def plan_command(
     if photos and store and not as_json and plan.recommended.eur <= budget:
         upload = ["--upload", "s3://BUCKET/FOLDER"] if plan.workload.upload else []
         words = ["verger", "cloud", "run", photos, store, *upload, *_given()]
-        tell(f"\nNext:\n  {shlex.join(words)}")
+        tell("\nNext:")
+        tell(f"  {shlex.join(words)}", as_it_is=True)
     check_budget(plan.recommended, budget)
 
 

@@ -9,7 +9,7 @@ import click
 
 from verger.cli.cloud_options import OUTSIDE_EU, REGION, ROLE_PREFIX
 from verger.errors import FAIL, CloudError, UsageError
-from verger.progress import show, tell
+from verger.progress import check_line, show, tell
 
 
 @click.command("check")
@@ -42,7 +42,7 @@ def check_command(
     for check in found:
         checks.append(check)
         if not as_json:
-            tell(str(check))
+            tell(check_line(check), as_it_is=True)
     if as_json:
         show(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
     return CloudError.exit_code if any(check.state == FAIL for check in checks) else 0

@@ -31,6 +31,7 @@ from verger.machine.folders import scratch_folder
 from verger.progress import Reporter, reporter, show, tell
 from verger.settings import RunSettings
 from verger.store.summary import summary
+from verger.texts.command import say
 
 if TYPE_CHECKING:
     from verger.cloud.job import Job
@@ -110,7 +111,7 @@ def run_command(
             sync.upload(life.aws, photos, upload, told)
         budget_usd = job.budget_eur * plan.prices.usd_per_eur
         record = runs.run_to_end(life, job, files, budget_usd=budget_usd, email=email, keep=keep)
-    tell(json.dumps(record, indent=2) if as_json else summary(record, store))
+    (show if as_json else tell)(json.dumps(record, indent=2) if as_json else summary(record, store))
 
 
 @click.command("show")
@@ -168,7 +169,7 @@ def show_command(
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        tell(path)
+        tell(path, as_it_is=True)
 
 
 @click.command("pack")
@@ -197,7 +198,7 @@ def pack_command(folder: Path, on: Any, architecture: Any) -> None:
             with _writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, path)
-            tell(path)
+            tell(path, as_it_is=True)
 
 
 @click.command("status")
@@ -223,7 +224,8 @@ def status_command(job_id: str | None, follow: bool, keep: bool, region: str) ->
         return
     state = watch.look(life.aws, job, life.scratch(job.id))
     ends = f" Ends at the latest at {state.ends:%Y-%m-%d %H:%M} UTC." if state.ends else ""
-    tell(f"{state.phase}: {state.line}.{'' if state.is_over else ends}")
+    line = f"{say(state.phase)}{say(': ')}{say(state.line)}."
+    tell(line if state.is_over else f"{line}{say(ends)}", as_it_is=True)
 
 
 @click.command("logs")
@@ -239,7 +241,7 @@ def logs_command(job_id: str, lines: int, region: str) -> None:
     life = _life(region)
     job = life.job(job_id)
     for line in last_lines(life.scratch(job.id), lines):
-        tell(line)
+        tell(line, as_it_is=True)
     keep_late_logs(life, job)
 
 
@@ -296,7 +298,7 @@ def ui_command(
         server = tunnel.server_of(life.aws, job, watch.compute_id(life.aws, job))
         key = str(Path("~/.ssh/id_ed25519").expanduser())
         for command in tunnel.ssh(region, server, job.on, key):
-            tell(shlex.join(command))
+            tell(shlex.join(command), as_it_is=True)
         return
     way = tunnel.way(life.aws, job, port)
     if way.url:
@@ -304,7 +306,8 @@ def ui_command(
     if not way.forward:
         return
     if only_print or not tunnel.can_forward():
-        tell(f"Run this, then open {way.local}:\n{shlex.join(way.forward)}")
+        tell(f"Run this, then open {way.local}:")
+        tell(shlex.join(way.forward), as_it_is=True)
         return
     tell(f"Open {way.local}; Ctrl-C closes the connection.")
     subprocess.run(way.forward, check=False)  # noqa: S603 - a list, no shell

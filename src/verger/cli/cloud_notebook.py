@@ -131,7 +131,7 @@ def notebook_command(
         runs.run_to_end(
             life, job, files, budget_usd=budget_usd, email=email, keep=keep, when_ready=when_ready
         )
-    tell(notebooks.where_saved(store))
+    tell(notebooks.where_saved(store), as_it_is=True)
 
 
 _SIZES = ("hours", "architecture", "instance_type", "free_plan")
@@ -140,7 +140,8 @@ _SIZES = ("hours", "architecture", "instance_type", "free_plan")
 def _open(way: Way, can_forward: bool, open_ways: ExitStack) -> None:
     """Bring a page to this machine until `open_ways` is left; where that cannot be, say how."""
     if not can_forward:
-        tell(f"Run this in another terminal, then open {way.local}:\n{shlex.join(way.forward)}")
+        tell(f"Run this in another terminal, then open {way.local}:")
+        tell(shlex.join(way.forward), as_it_is=True)
         return
     process = subprocess.Popen(way.forward, stdout=subprocess.DEVNULL)  # noqa: S603 - no shell
     open_ways.callback(process.wait)

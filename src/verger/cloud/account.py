@@ -16,7 +16,6 @@ _ON_DEMAND, _SPOT = ("ec2", "L-1216C47A"), ("ec2", "L-34B43A08")
 NETWORKS = ("vpc", "L-F678F1CE")
 NEW_ACCOUNT_VCPUS: dict[Platform, int] = {"ec2": 5, "emr": 5, "serverless": 16}
 """What a new account may have at once, often; it differs."""
-_WHERE = "Ask for more in the console: Service Quotas, {}. It takes hours to days."
 
 
 def is_on_the_free_plan() -> bool:
@@ -95,7 +94,8 @@ def check_quota(job: Job, quota: float | None) -> str:
         return ""
     raise CloudError(
         f"This takes {takes} vCPUs at once on {name}; the account may use {quota:g}.",
-        hint="Take less (--instance-type, --nodes), or more time. " + _WHERE.format(name),
+        hint="Take less (--instance-type, --nodes), or more time. "
+        f"Ask for more in the console: Service Quotas, {name}. It takes hours to days.",
     )
 
 

@@ -18,7 +18,6 @@ from verger.errors import FAIL, OK, WARN, Check, CloudError, SignInError, StoreE
 from verger.progress import Reporter
 
 _SERVER, _SERVER_VCPUS, _CLUSTER_VCPUS = "c7i.xlarge", 4, 8
-_MORE = "Ask for more in the console: Service Quotas, {}."
 _POLICY = "verger cloud policy BUCKET prints the permissions a user needs."
 
 
@@ -135,11 +134,17 @@ def _servers(aws: Aws) -> Check:
     if may is None:
         found = "AWS does not say how many vCPUs you may use at once; a new account often has 5."
         return Check(name, WARN, found, _POLICY)
-    found = f"{may:g} vCPUs at once; one {_SERVER} takes {_SERVER_VCPUS}, the smallest cluster "
-    found += f"{_CLUSTER_VCPUS}."
+    found = (
+        f"{may:g} vCPUs at once; one {_SERVER} takes {_SERVER_VCPUS}, the smallest cluster "
+        f"{_CLUSTER_VCPUS}."
+    )
     state = FAIL if may < 2 else WARN if may < _CLUSTER_VCPUS else OK
-    more = _MORE.format("EC2, Running On-Demand Standard instances")
+    more = _more("EC2, Running On-Demand Standard instances")
     return Check(name, state, found, "" if state == OK else more)
+
+
+def _more(quota: str) -> str:
+    return f"Ask for more in the console: Service Quotas, {quota}."
 
 
 def _serverless(aws: Aws) -> Check:
@@ -148,7 +153,7 @@ def _serverless(aws: Aws) -> Check:
         found = "AWS does not say how many vCPUs you may use at once; a new account often has 16."
         return Check("serverless", WARN, found, _POLICY)
     found = f"{may:g} vCPUs at once; the smallest job takes {_CLUSTER_VCPUS}."
-    more = _MORE.format("EMR Serverless, Max concurrent vCPUs")
+    more = _more("EMR Serverless, Max concurrent vCPUs")
     return Check("serverless", OK if may >= _CLUSTER_VCPUS else FAIL, found, more)
 
 

@@ -10,6 +10,7 @@ from verger.cloud.life import Life
 from verger.cloud.scratch import Scratch
 from verger.errors import NetworkError, SignInError, VergerError
 from verger.progress import Reporter
+from verger.texts.command import say
 
 SECONDS_BETWEEN_LOOKS = 10.0
 # How long a network may be gone before a follower gives up; the job does not care.
@@ -47,7 +48,7 @@ def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.Sta
         try:
             state = watch.look(life.aws, job, scratch)
             if state.line != said:
-                reporter.say(f"{state.phase}: {state.line}")
+                reporter.say(f"{say(state.phase)}{say(': ')}{say(state.line)}")
                 said = state.line
             _tell_logs(scratch, reporter, seen)
             lost = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from verger.cloud.plan import Plan
 from verger.cloud.rates import SENT_MEGABYTES
+from verger.texts.command import localized, say
 
 _HEAD = ("", "on", "what", "time", "EUR", "USD", " ")
 _NUMBERS = ("time", "EUR", "USD")
@@ -13,7 +14,7 @@ _NUMBERS = ("time", "EUR", "USD")
 
 def plan_lines(plan: Plan, budget_eur: float) -> list[str]:
     """Return what is said of a plan, a line each."""
-    rows = [_HEAD, *_rows(plan, budget_eur)]
+    rows = [tuple(map(say, _HEAD)), *_rows(plan, budget_eur)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [_work(plan), _prices(plan), ""]
     for row in rows:
@@ -36,8 +37,8 @@ def clock(seconds: float) -> str:
 def _rows(plan: Plan, budget_eur: float) -> Iterator[tuple[str, ...]]:
     for one in plan.estimates:
         mark = "*" if one is plan.recommended else ""
-        money = f"{one.eur:,.2f}", f"{one.usd:,.2f}"
-        over = "" if one.eur <= budget_eur else "over the budget"
+        money = localized(f"{one.eur:,.2f}"), localized(f"{one.usd:,.2f}")
+        over = "" if one.eur <= budget_eur else say("over the budget")
         yield mark, one.on, one.size, clock(one.seconds), *money, over
 
 
@@ -60,12 +61,12 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     one = plan.recommended
     yield ""
     yield f"Recommended: {one.on}, {one.size} ({one.architecture}), {plan.why}."
-    stages = ", ".join(f"{name} {clock(seconds)}" for name, seconds in one.stages)
+    stages = ", ".join(f"{say(name)} {clock(seconds)}" for name, seconds in one.stages)
     yield f"  time: {stages}"
-    width = max(len(line.what) for line in one.lines)
-    yield from (f"  {line.what:<{width}}  {line}" for line in one.lines)
+    width = max(len(say(line.what)) for line in one.lines)
+    yield from (f"  {say(line.what):<{width}}  {line}" for line in one.lines)
     total = sum(line.cost for line in one.lines)
-    yield f"  {'sum':<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"
+    yield f"  {say('sum'):<{width}}  ${total:.4f} × {1 + one.prices.margin:g} = ${one.usd:.4f}"
     if one.eur <= budget_eur:
         limit = one.limit_minutes(budget_eur)
         yield (
@@ -78,8 +79,10 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
             "which may be taken back; the run goes on then, at full price."
         )
     usd = plan.store_usd_a_month()
-    cents = f"{usd:,.2f}" if usd >= 0.01 else "less than 0.01"
-    yield f"Keeping the STORE costs {cents} USD a month."
+    if usd >= 0.01:
+        yield f"Keeping the STORE costs {usd:,.2f} USD a month."
+    else:
+        yield "Keeping the STORE costs less than 0.01 USD a month."
     sent = SENT_MEGABYTES[one.on]
     month = sent / 1e3 * one.prices.s3_gb_month
     yield (

@@ -18,6 +18,7 @@ from verger.cloud.sizes import instead_of
 from verger.cloud.tunnel import SPARK_UI
 from verger.cloud.watch import State, had_nodes, log_keys
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
+from verger.texts.command import say
 
 # Long-term support, until September 2029; Spark 4.1.1, Python 3.11 and 3.13, Java 17
 # (https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark810-release.html).
@@ -221,4 +222,4 @@ def failure(job: Job, state: State) -> VergerError:
     hint = "What was embedded is kept in STORE: the same run again goes on from there."
     if job.notebook:
         hint = f"What was saved is in {job.store}/notebook."
-    return kind(f"{job.id}: {state.line}.", hint=hint)
+    return kind(f"{job.id}: {say(state.line)}.", hint=hint)

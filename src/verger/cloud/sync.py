@@ -74,7 +74,7 @@ def _photos(folder: Path) -> Iterator[str]:
     """Name what a run on the folder would embed; nothing that cannot be read is left out."""
     for ref in LocalPlace(folder).list(labeller_from("none", "")):
         if ref.reason not in (None, Reason.EMPTY):
-            raise PhotosError(f"{folder / ref.path}: cannot be read: {ref.detail}.", hint=_TAKE_OUT)
+            raise PhotosError(f"{folder / ref.path} cannot be read: {ref.detail}.", hint=_TAKE_OUT)
         yield ref.path
 
 
@@ -85,6 +85,6 @@ def _reading() -> Iterator[None]:
         yield
     except OSError as error:
         raise PhotosError(
-            f"{error.filename}: cannot be read: {error.strerror}.",
+            f"{error.filename} cannot be read: {error.strerror}.",
             hint=_TAKE_OUT,
         ) from None

@@ -25,6 +25,7 @@ from verger.texts.numbers import Numbers
 _OPTION = "--language"
 _NUMBER = re.compile(r"[,+]?(?:\.\d+)?[defg%,]?")  # a format that writes a number
 _WRITTEN = r"[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?%?"  # what such a format writes
+_ONE_WORD = re.compile(r"[a-z]+ ")
 _SENTENCES = re.compile(r"(?<=[.!?]) (?=\S)")
 _LEAST = 3  # letters of its own that a text is known by
 _spoken = LANGUAGES[0]
@@ -93,6 +94,8 @@ class Template:
         self.letters = sum(c.isalpha() for literal, *_ in self._pieces for c in literal)
         start, _, spec, _ = self._pieces[0]
         self.is_vague = self.letters < _LEAST and not start and not spec  # `{name} is {state}`
+        # `server {name}`: a path may begin like that.
+        self.is_part = bool(_ONE_WORD.fullmatch(start)) and self.letters == len(start) - 1
 
     @cached_property
     def _pattern(self) -> tuple[re.Pattern[str], list[list[str]]]:
@@ -154,42 +157,43 @@ class Phrases:
     def __contains__(self, text: object) -> bool:
         return isinstance(text, str) and self.known(text) is not None
 
-    def known(self, text: str) -> str | None:
-        """Translate a text that is said as a whole; None for any other."""
+    def known(self, text: str, *, alone: bool = False) -> str | None:
+        """Translate one text; None for one that is not known, or never stands `alone`."""
         if text in self._exact:
             return self._exact[text]
         for template in self._templates:
-            values = template.values(text, self)
+            values = None if alone and template.is_part else template.values(text, self)
             if values is not None and (not template.is_vague or self._knows(template, values)):
                 return "".join(self._filled(template, values))
         return None
 
     def _knows(self, template: Template, values: Mapping[str, str]) -> bool:
-        """Say whether all texts of ours in it are known: it has no words of its own to go by."""
-        return bool(template.texts) and all(values[name] in self for name in template.texts)
+        """Say whether a text of ours in it is known: it has no words of its own to go by."""
+        return any(values[name] in self for name in template.texts)
 
-    def say(self, text: str) -> str:
+    def say(self, text: str, *, alone: bool = True) -> str:
         """Translate a text, or those of its sentences and parts that are known."""
         bare = text.strip()
         start, end = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-        if (whole := self.known(text)) is not None:
+        if (whole := self.known(text, alone=alone)) is not None:
             return whole
-        if (whole := self.known(bare)) is not None:
+        if (whole := self.known(bare, alone=alone)) is not None:
             return start + whole + end
         for split, joint in ((_SENTENCES, " "), (re.compile("; "), "; "), (re.compile(", "), ", ")):
             parts = split.split(bare)
             if len(parts) > 1:
-                said = [*self._runs(parts, joint)]
+                said = [*self._runs(parts, joint, alone=alone)]
                 if said != parts:
                     return start + joint.join(said) + end
         return text
 
-    def _runs(self, parts: Sequence[str], joint: str) -> Iterator[str]:
+    def _runs(self, parts: Sequence[str], joint: str, *, alone: bool) -> Iterator[str]:
         """Translate the longest runs of parts that are known."""
         at = 0
         while at < len(parts):
             for to in range(len(parts), at, -1):
-                if (known := self.known(joint.join(parts[at:to]))) is not None:
+                known = self.known(joint.join(parts[at:to]), alone=alone)
+                if known is not None:
                     yield known
                     at = to
                     break
@@ -203,7 +207,7 @@ class Phrases:
             if name is not None:
                 value = values[name]
                 number = self._numbers.localized(value) if spec else value
-                yield self.say(value) if how == "t" else number
+                yield self.say(value, alone=False) if how == "t" else number
 
 
 @cache
