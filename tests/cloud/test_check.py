@@ -229,6 +229,9 @@ def test_what_the_free_plan_does_not_start_is_refused(
     assert "c7i-flex.large" in told.value.hint
     free = dataclasses.replace(job("ec2"), instance_type="c7i-flex.large")
     assert check.prepare(life.aws, free, said).zones
+    then = dataclasses.replace(free, other_types=("m7i.large",))
+    with pytest.raises(CloudError, match=r"does not allow m7i\.large"):
+        check.prepare(life.aws, then, said)
 
 
 def test_a_type_of_server_that_no_zone_has_is_refused(life: Life, job: MakeJob, said: Said) -> None:

@@ -373,6 +373,19 @@ def test_credentials_that_expire_while_following_leave_the_job_to_itself(
     assert bench.account.left() == []
 
 
+def test_permissions_that_go_while_following_leave_the_job_to_itself(
+    bench: Bench, job: MakeJob
+) -> None:
+    denied = ("ec2", "DescribeInstances", "UnauthorizedOperation", "not authorized")
+    bench.naps += [lambda: refuse(bench.life, *denied)]
+
+    with pytest.raises(CloudError, match="not permitted") as caught:
+        bench.run(job("ec2"))
+
+    assert "The job goes on" in one_line(caught.value)
+    assert len(bench.running()) == 1
+
+
 def test_a_network_that_comes_back_is_waited_for(
     bench: Bench, job: MakeJob, finished: Callable[[], None]
 ) -> None:

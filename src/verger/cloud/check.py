@@ -39,10 +39,11 @@ def prepare(aws: Aws, job: Job, reporter: Reporter) -> Job:
 def _check_free_plan(job: Job) -> None:
     """Refuse a server that an account on the free plan may not start."""
     may = FREE_PLAN["x86_64"] + FREE_PLAN["arm64"]
-    if not job.instance_type or job.instance_type in may or account.account_plan() != "FREE":
+    others = [kind for kind in (job.instance_type, *job.other_types) if kind and kind not in may]
+    if not others or account.account_plan() != "FREE":
         return
     raise CloudError(
-        f"The account is on AWS's free plan, which does not allow {job.instance_type}.",
+        f"The account is on AWS's free plan, which does not allow {others[0]}.",
         hint=f"It allows {', '.join(may)} (--on ec2). Or Billing, Upgrade plan: credits are kept.",
     )
 

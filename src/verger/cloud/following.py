@@ -8,7 +8,7 @@ from verger.cloud import watch
 from verger.cloud.job import Job
 from verger.cloud.life import Life
 from verger.cloud.scratch import Scratch
-from verger.errors import NetworkError, SignInError, VergerError
+from verger.errors import CloudError, NetworkError, SignInError, VergerError
 from verger.progress import Reporter
 from verger.texts.command import say
 
@@ -62,7 +62,7 @@ def _followed(life: Life, job: Job, when_ready: Callable[[], None]) -> watch.Sta
             if life.clock() - lost >= _PATIENCE:
                 raise _goes_on(error, job) from error
             reporter.say(f"{error.what} Trying again.")
-        except SignInError as error:
+        except (SignInError, CloudError) as error:
             raise _goes_on(error, job) from error
         life.sleep(SECONDS_BETWEEN_LOOKS)
 
