@@ -15,7 +15,8 @@ from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 
 from verger.cli.main import cli
-from verger.cloud import parameters, runs, watch
+from verger.cloud import parameters, runs, stack, watch
+from verger.cloud.aws import Aws
 from verger.cloud.following import follow, last_lines
 from verger.cloud.job import Job, Platform
 from verger.cloud.life import Life
@@ -31,7 +32,7 @@ from verger.errors import (
 )
 
 from . import pretended
-from .pretended import ACCOUNT, NAME, RECORD, RESULT, SCRATCH, Account, MakeJob, Naps, Said
+from .pretended import ACCOUNT, NAME, RECORD, REGION, RESULT, SCRATCH, Account, MakeJob, Naps, Said
 from .refusing import refuse
 
 COMPUTE = {"ec2": "Server", "emr": "Cluster", "serverless": "Application"}
@@ -669,6 +670,30 @@ def test_a_job_that_is_stopped_before_it_began_never_begins(
 
     assert bench.running() == []
     bench.life.down(NAME)
+    assert bench.account.left() == []
+
+
+def test_what_begins_while_a_job_is_taken_down_is_ended_too(
+    bench: Bench, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule had gone off when it was deleted, and its keeper starts a server."""
+    bench.life.start(job("ec2"), bench.files, budget_usd=1.0)
+    real, late = stack.delete, [True]
+
+    def delete(aws: Aws, name: str, *rest: Any) -> None:
+        if late.pop() if late else False:
+            machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{NAME}"
+            bench.account.client("stepfunctions").start_execution(
+                stateMachineArn=machine, name=NAME
+            )
+            bench.account.pass_time()
+        if bench.running():
+            raise CloudError("Firewall: resource sg-1 has a dependent object.")
+        real(aws, name, *rest)
+
+    monkeypatch.setattr(stack, "delete", delete)
+
+    assert bench.life.down(NAME) == []
     assert bench.account.left() == []
 
 

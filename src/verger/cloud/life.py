@@ -149,7 +149,9 @@ class Life:
         try:
             stack.delete(self.aws, name, self.reporter, self.sleep)
         except CloudError:
-            # EMR adds rules of its own, by which security groups hold each other.
+            # What a schedule that was under way began meanwhile holds the network, and EMR adds
+            # rules of its own, by which security groups hold each other.
+            ending.end(self.aws, job, self.sleep)
             _revoke_rules(self.aws, job)
             stack.delete(self.aws, name, self.reporter, self.sleep)
 
