@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from verger.errors import visible
@@ -47,7 +47,7 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(say(column), overflow="fold")
-    for photo, verdict, answer, *cells in _rows(fruits):
+    for photo, verdict, answer, *cells in _rows(fruits, _local):
         if verdict == Verdict.AMBIGUOUS.value:
             said = answer.replace(" or ", say(" or "), 1)
         else:
@@ -98,26 +98,34 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows(fruits: Sequence[Identified]) -> Iterator[tuple[str, ...]]:
+def _rows(
+    fruits: Sequence[Identified], number: Callable[[str], str] = str
+) -> Iterator[tuple[str, ...]]:
     for fruit in fruits:
         for path, reject in fruit.rejects:
             why = f"{reject.reason.value}: {visible(reject.detail)}"
             yield visible(path), "rejected", why, "", "", ""
         if fruit.answer is not None:
-            yield " + ".join(visible(photo) for photo in fruit.photos), *_cells(fruit.answer)
+            yield (
+                " + ".join(visible(photo) for photo in fruit.photos),
+                *_cells(fruit.answer, number),
+            )
 
 
-def _cells(answer: Answer) -> tuple[str, ...]:
+def _cells(answer: Answer, number: Callable[[str], str]) -> tuple[str, ...]:
     """Return what is said of an answer, from its verdict on."""
     is_variety = answer.verdict is Verdict.VARIETY
-    then = [f"{visible(g.name)} {g.confidence:.0%}" for g in answer.labels[int(is_variety) :][:3]]
+    then = [
+        f"{visible(guess.name)} {number(f'{guess.confidence:.0%}')}"
+        for guess in answer.labels[int(is_variety) :][:3]
+    ]
     nearest = answer.neighbours[0] if answer.neighbours else None
     return (
         answer.verdict.value,
         visible(str(answer)),
-        f"{answer.confidence:.0%}" if answer.confidence else "",
+        number(f"{answer.confidence:.0%}") if answer.confidence else "",
         ", ".join(then),
-        f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
+        f"{visible(nearest.path)} ({number(f'{nearest.similarity:.2f}')})" if nearest else "",
     )
 
 

@@ -58,7 +58,7 @@ def backbones(context: click.Context, folder: Path | None, as_json: bool) -> Non
 
 def _lines(name: str, backbone: Backbone) -> list[str]:
     card = backbone.card
-    default = " (default)" if name == DEFAULT_BACKBONE else ""
+    default = say(" (default)") if name == DEFAULT_BACKBONE else ""
     facts = [
         f"{len(backbone.model()) / 1e6:.1f} MB",
         f"{card.features:,} features",

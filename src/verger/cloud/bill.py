@@ -9,6 +9,7 @@ from verger.cloud.job import Architecture, Platform
 from verger.cloud.prices import Prices
 from verger.errors import UsageError
 from verger.settings import Price
+from verger.texts.command import localized, say
 
 WORKER_VCPUS, WORKER_GB = 4, 8  # of Serverless: a driver, and each executor
 
@@ -55,9 +56,10 @@ class Line:
         return self.count * self.usd * (1.0 if self.hours is None else self.hours)
 
     def __str__(self) -> str:
-        hours = "" if self.hours is None else f" × {self.hours:.3f} h"
         count = f"{self.count:,.3f}".rstrip("0").rstrip(".")
-        return f"{count} {self.unit}{hours} × ${self.usd:g} = ${self.cost:.4f}"
+        hours = "" if self.hours is None else localized(f" × {self.hours:.3f} h")
+        sum_ = localized(f" × ${self.usd:g} = ${self.cost:.4f}")
+        return f"{localized(count)} {say(self.unit)}{hours}{sum_}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

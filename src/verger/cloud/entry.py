@@ -129,7 +129,7 @@ def notify(topic: str, result: Mapping[str, Any]) -> None:
     """Tell a topic of SNS how it ended; a failure is told, and ends nothing."""
     how = f"failed ({result['exit_code']})" if result["exit_code"] else "is done"
     counts = (result["record"] or {}).get("counts", {})
-    done = f"{counts['embedded']} photos of {counts['listed']}." if counts else ""
+    done = f"{counts['embedded']:d} photos of {counts['listed']:d}." if counts else ""
     lines = [
         f"Job {result['job']} {how} after {result['seconds']['run']:.0f} s.",
         result["error"] or done,

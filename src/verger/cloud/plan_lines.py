@@ -39,7 +39,7 @@ def _rows(plan: Plan, budget_eur: float) -> Iterator[tuple[str, ...]]:
         mark = "*" if one is plan.recommended else ""
         money = localized(f"{one.eur:,.2f}"), localized(f"{one.usd:,.2f}")
         over = "" if one.eur <= budget_eur else say("over the budget")
-        yield mark, one.on, one.size, clock(one.seconds), *money, over
+        yield mark, one.on, say(one.size), clock(one.seconds), *money, over
 
 
 def _work(plan: Plan) -> str:

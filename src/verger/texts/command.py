@@ -93,7 +93,8 @@ class Template:
         self.words = max((literal for literal, *_ in self._pieces), key=len)
         self.letters = sum(c.isalpha() for literal, *_ in self._pieces for c in literal)
         start, _, spec, _ = self._pieces[0]
-        self.is_vague = self.letters < _LEAST and not start and not spec  # `{name} is {state}`
+        # `{name} is {state}`, `{count:,} {change}`
+        self.is_vague = self.letters < (1 if start or spec else _LEAST)
         # `server {name}`: a path may begin like that.
         self.is_part = bool(_ONE_WORD.fullmatch(start)) and self.letters == len(start) - 1
 
@@ -169,7 +170,7 @@ class Phrases:
 
     def _knows(self, template: Template, values: Mapping[str, str]) -> bool:
         """Say whether a text of ours in it is known: it has no words of its own to go by."""
-        return any(values[name] in self for name in template.texts)
+        return any(values[name] in self._exact for name in template.texts)
 
     def say(self, text: str, *, alone: bool = True) -> str:
         """Translate a text, or those of its sentences and parts that are known."""
