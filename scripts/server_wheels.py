@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import platform
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -85,7 +86,8 @@ def needed(extra: str, python: str, without: frozenset[str] = frozenset()) -> se
 def requirements(name: str) -> list[str]:
     """Return what a distribution requires: Verger as pyproject.toml has it, not as installed."""
     if name != "verger":
-        return metadata.requires(name) or []
+        found = _installed(name)
+        return (found.requires or []) if found else []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     of_extras = (
         f'{text}; extra == "{extra}"'
@@ -95,9 +97,23 @@ def requirements(name: str) -> list[str]:
     return list(itertools.chain(project["dependencies"], of_extras))
 
 
+def _installed(name: str) -> metadata.Distribution | None:
+    """Return a distribution; None for one that only a server's Python needs, and this is another.
+
+    What that needs in turn is not seen then: with a server's Python, as in CI, all is.
+    """
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        if platform.python_version_tuple()[:2] == tuple(PYTHON.split(".")):
+            raise
+        return None
+
+
 def _listed(what: str, names: set[str], python: str) -> str:
     for name in names:  # the server may have any release of its Python
-        wanted = SpecifierSet(str(metadata.metadata(name).json.get("requires_python", "")))
+        found = _installed(name)
+        wanted = SpecifierSet(str(found.metadata.json.get("requires_python", "")) if found else "")
         if f"{python}.0" not in wanted:
             raise SystemExit(f"{name} wants Python {wanted}: pin an older one.")
     pins = {}
