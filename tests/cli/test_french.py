@@ -54,7 +54,7 @@ def test_output_that_has_no_letters_for_french_stays_english() -> None:
          "Voir verger report --help."),
         (["serve", "a", "--port", "-5"], "--port -5 est trop petit\u00a0: au moins 0."),
         (["run", "nowhere", "b"],
-         "Pas de tel dossier\u00a0: nowhere. Vérifiez le chemin de PHOTOS."),
+         "Dossier introuvable\u00a0: nowhere. Vérifiez le chemin de PHOTOS."),
         (["rejects", "a", "b"], "Argument en trop (b) Voir verger rejects --help."),
     ],
 )  # fmt: skip

@@ -97,7 +97,7 @@ def _disk(name: str, folder: Path, remedy: str) -> Check:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Check(name, FAIL, f"{folder}: {say(error.strerror or str(error))}.", remedy)
+        return Check(name, FAIL, f"{folder}{say(': ')}{say(error.strerror or str(error))}.", remedy)
     found = f"{free / _GB:.1f} GB free in {folder}."
     return _graded(name, free, _LEAST_DISK, _GOOD_DISK, found, remedy)
 

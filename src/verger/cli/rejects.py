@@ -35,7 +35,7 @@ def rejects_command(store: str, as_json: bool) -> None:
         return
     width = max(len(one.reason) for one in found)
     for one in found:
-        detail = f": {say(one.detail)}" if one.detail else ""
+        detail = f"{say(': ')}{say(one.detail)}" if one.detail else ""
         tell(f"{one.reason:<{width}}  {one.path}{detail}", as_it_is=True)
     meanings = {reason.value: reason.meaning for reason in Reason}
     tell("")

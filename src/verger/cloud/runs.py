@@ -222,4 +222,4 @@ def failure(job: Job, state: State) -> VergerError:
     hint = "What was embedded is kept in STORE: the same run again goes on from there."
     if job.notebook:
         hint = f"What was saved is in {job.store}/notebook."
-    return kind(f"{job.id}: {say(state.line)}.", hint=hint)
+    return kind(f"{job.id}{say(': ')}{say(state.line)}.", hint=hint)

@@ -204,7 +204,7 @@ class CsvLabels(Labeller):
         return said
 
     def _wrong(self, what: str, hint: str = "") -> UsageError:
-        return UsageError(f"{self.asked_by}{self._file}: {say(what)}", hint=hint)
+        return UsageError(f"{self.asked_by}{self._file}{say(': ')}{say(what)}", hint=hint)
 
     def _unused(self) -> Iterator[tuple[str, str | None]]:
         """Give the rows that no photo took, each with the one that names the same photo, if any."""

@@ -132,7 +132,7 @@ class Client:
 
     def _unusable(self, what: str, error: Exception) -> VergerError:
         hint = remedy(code_of(error), self.scheme, dict(self.settings))
-        return self.error(f"{self.url}: {say(what)}.", hint=hint)
+        return self.error(f"{self.url}{say(': ')}{say(what)}.", hint=hint)
 
 
 @cache

@@ -88,7 +88,7 @@ class StoreReader:
 
     def warn(self, what: str) -> None:
         """Say what was found here in a line of the log."""
-        _LOG.warning("%s", visible(f"{self.root}: {say(what)}"))
+        _LOG.warning("%s", visible(f"{self.root}{say(': ')}{say(what)}"))
 
     def _need(self, record: Record | None) -> Record:
         if record is None and is_pending(self.place):

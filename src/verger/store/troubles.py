@@ -44,12 +44,12 @@ def told_of(error: OSError, store: str, scratch: str = "") -> VergerError:
     if error.errno in _FAILING:
         said = os.strerror(error.errno or errno.EIO)  # Arrow's own words say no more
         hint = "The disk may be failing, or a network share is gone: check it, and run again."
-        return kind(f"{path or store}: {say(said)}.", hint=hint)
+        return kind(f"{path or store}{say(': ')}{say(said)}.", hint=hint)
     if Path(path).is_file() and not os.access(path, os.R_OK):
         return kind(f"{path} cannot be read: {said}.")
     if in_store:
         return kind(f"Cannot write to {path or store}: {said}.")
-    return kind(f"{path}: {say(said)}.")
+    return kind(f"{path}{say(': ')}{say(said)}.")
 
 
 def _fullest(places: list[str]) -> str:
