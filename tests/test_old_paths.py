@@ -221,3 +221,12 @@ def test_nothing_of_ours_takes_an_old_path() -> None:
         if name in gone
     }
     assert old == set()
+
+
+@pytest.mark.parametrize("old", [old for old in MODULES if "." in old])
+def test_an_old_path_hides_no_name_of_the_package_that_it_is_a_part_of(old: str) -> None:
+    """Python binds each submodule that it imports to its last name in the package."""
+    above, _, last = old.rpartition(".")
+    home, *more = MODULES.get(above, above).split()
+    package = import_module(f"verger.{home}")
+    assert more or isinstance(vars(package).get(last, package), ModuleType)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from verger.embed import Backbone, Card, Network, open_backbone
 from verger.embed.conversion.fidelity import check_same, drawn_photos, features_of, kept, speed
 from verger.embed.conversion.graph import as_backbone, pooled
-from verger.embed.conversion.needed import needed
+from verger.embed.conversion.needed import library
 from verger.embed.conversion.quantize import in_eight_bits, quantized
 from verger.embed.conversion.sample_photos import choose
 from verger.errors import BackboneError, UsageError
@@ -82,7 +82,7 @@ def export(
     """
     _check_source(source, image_size, architecture, pixels)
     card_file = _card_beside(output, overwrite=overwrite)
-    needed("onnx")
+    library("onnx")
     made = _float32(source, image_size, architecture, pixels)
     if int8 is not None:
         made = _in_eight_bits(made, int8, reporter)

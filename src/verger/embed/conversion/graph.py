@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
-from verger.embed.conversion.needed import needed
+from verger.embed.conversion.needed import library
 from verger.errors import BackboneError
 
 _OPSET = 17  # older graphs are brought to it; quantisation by channels needs 13
@@ -24,7 +24,7 @@ def as_backbone(model: bytes, card: Card, sample: npt.NDArray[Any]) -> tuple[byt
     over its two sides. Only N stays free. Raises `BackboneError` where the output is neither a row
     nor a map.
     """
-    onnx = needed("onnx")
+    onnx = library("onnx")
     try:
         net = onnx.load_from_string(model)
         if max(opset.version for opset in net.opset_import if opset.domain in ("", "ai.onnx")) < 13:
@@ -66,7 +66,7 @@ class _Graph:
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
-        self._helper, self._kinds = needed("onnx").helper, needed("onnx").TensorProto
+        self._helper, self._kinds = library("onnx").helper, library("onnx").TensorProto
         self._names = {name for node in graph.node for name in (*node.input, *node.output)}
         self._names |= {value.name for value in (*graph.initializer, *graph.input, *graph.output)}
 
@@ -131,7 +131,7 @@ class _Graph:
 
     def _constant(self, name: str, values: Any) -> str:
         made = self._unused(name)
-        self._graph.initializer.append(needed("onnx").numpy_helper.from_array(values, made))
+        self._graph.initializer.append(library("onnx").numpy_helper.from_array(values, made))
         return made
 
     def _unused(self, *wishes: str) -> str:

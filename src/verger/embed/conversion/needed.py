@@ -9,14 +9,14 @@ from verger.embed.onnx_session import onnxruntime
 from verger.machine.extras import need
 
 
-def needed(library: str) -> Any:
+def library(name: str) -> Any:
     """Import a library or a module of it. Raises `UsageError` where it is not installed."""
-    need("export", "verger backbones export", library.partition(".")[0])
-    return importlib.import_module(library)
+    need("export", "verger backbones export", name.partition(".")[0])
+    return importlib.import_module(name)
 
 
 def quantization() -> Any:
     """Import ONNX Runtime's quantisation, which needs the library `onnx`."""
-    needed("onnx")
+    library("onnx")
     onnxruntime()
     return importlib.import_module("onnxruntime.quantization")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verger.embed.conversion.needed import needed, quantization
+from verger.embed.conversion.needed import library, quantization
 from verger.embed.conversion.weights import rounded
 from verger.embed.onnx_session import first_line, onnxruntime, open_session
 from verger.errors import BackboneError
@@ -47,7 +47,7 @@ def quantized(model: bytes, photos: Photos) -> bytes:
 
 def in_eight_bits(model: bytes) -> bool:
     """Say whether a network computes in eight bits, in part at least."""
-    nodes = needed("onnx").load_from_string(model).graph.node
+    nodes = library("onnx").load_from_string(model).graph.node
     return any("QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in nodes)
 
 
@@ -59,7 +59,7 @@ def _folded(model: bytes, file: Path) -> Any:
     options.optimized_model_filepath = str(file)
     options.log_severity_level = _LOG_FATAL
     ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return needed("onnx").load(file)
+    return library("onnx").load(file)
 
 
 def _batches(net: Any, photos: Photos) -> Iterator[dict[str, Photos]]:
@@ -74,12 +74,12 @@ def _weights_of(net: Any) -> Iterator[tuple[Any, Any, npt.NDArray[np.float32]]]:
     for node in net.graph.node:
         if node.op_type == "Conv" and node.input[1] in stored:
             tensor = stored[node.input[1]]
-            yield node, tensor, needed("onnx").numpy_helper.to_array(tensor)
+            yield node, tensor, library("onnx").numpy_helper.to_array(tensor)
 
 
 def _means_of_inputs(net: Any, photos: Photos) -> dict[str, npt.NDArray[np.float64]]:
     """Run the float network: the mean of each channel of what goes into each convolution."""
-    onnx = needed("onnx")
+    onnx = library("onnx")
     probe = onnx.ModelProto()
     probe.CopyFrom(net)
     names = sorted({node.input[0] for node, _, _ in _weights_of(net)})
@@ -103,7 +103,7 @@ def _round_weights(net: Any, means: dict[str, npt.NDArray[np.float64]]) -> dict[
 
     Returns for each weight what the quantiser has to take: the scale of each channel.
     """
-    onnx = needed("onnx")
+    onnx = library("onnx")
     stored = {tensor.name: tensor for tensor in net.graph.initializer}
     kind, scales = quantization().QuantType.QInt8, {}
     for node, tensor, weights in _weights_of(net):
@@ -154,7 +154,7 @@ def _quantized(net: Any, photos: Photos, scales: dict[str, Any], file: Path) -> 
         )
     finally:
         logging.disable(logging.NOTSET)
-    return needed("onnx").load(file)
+    return library("onnx").load(file)
 
 
 def _take_bytes_as_they_are(graph: Any) -> None:
@@ -163,7 +163,7 @@ def _take_bytes_as_they_are(graph: Any) -> None:
     `(x − mean) / spread` and its quantisation are a scale and a zero point, for a mean that is a
     whole number and the same for all colours: the bytes of the photo are the quantised input.
     """
-    numpy_helper = needed("onnx").numpy_helper
+    numpy_helper = library("onnx").numpy_helper
     stored = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
     for quantize in [node for node in graph.node if node.op_type == "QuantizeLinear"]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verger.embed import Card, InputSpec
-from verger.embed.conversion.needed import needed
+from verger.embed.conversion.needed import library
 from verger.embed.onnx_session import first_line
 from verger.errors import BackboneError, UsageError
 
@@ -32,14 +32,14 @@ class TorchModel:
 
     def features(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Run it in torch."""
-        torch = needed("torch")
+        torch = library("torch")
         with torch.no_grad():
             features: npt.NDArray[np.float32] = self.module(torch.from_numpy(photos)).numpy()
         return features
 
     def as_onnx(self) -> bytes:
         """Export it; only the number of photos stays free."""
-        torch, out = needed("torch"), io.BytesIO()
+        torch, out = library("torch"), io.BytesIO()
         blank = torch.zeros(2, self.card.input.size, self.card.input.size, 3, dtype=torch.uint8)
         free = {self.card.input.name: {0: "n"}, self.card.output: {0: "n"}}
         with warnings.catch_warnings(), torch.no_grad():
@@ -110,7 +110,7 @@ def _scale(pixels: str) -> tuple[Any, ...]:
 
 def _read(file: Path) -> dict[Any, Any]:
     """Read a file of torch as tensors, numbers and names only."""
-    torch = needed("torch")
+    torch = library("torch")
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def _read(file: Path) -> dict[Any, Any]:
 
 def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
     """Make a network of timm, without its classifier."""
-    timm = needed("timm")
+    timm = library("timm")
     if not timm.is_model(name.partition(".")[0]):
         raise BackboneError(
             f"timm knows no network {name!r}.", hint="timm.list_models() names them."
@@ -137,7 +137,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "exportable": True}
     # Padding as TensorFlow's is then worked out once, not for each photo, which is the same here
     # and cannot be quantised; timm keeps this behind a switch.
-    needed("timm.layers.conv2d_same")._USE_EXPORT_CONV = True
+    library("timm.layers.conv2d_same")._USE_EXPORT_CONV = True
     try:
         if image_size is not None:
             try:  # networks whose positions are learnt are told the side; others take any
@@ -156,7 +156,7 @@ def _created(name: str, image_size: int | None, *, pretrained: bool) -> Any:
 
 def _filled(weights: Any, architecture: str, image_size: int | None, file: Path) -> Any:
     """Make a network of timm, and fill it with weights of this or of its own size."""
-    torch = needed("torch")
+    torch = library("torch")
     if not isinstance(weights, dict):
         raise BackboneError(f"{file} holds no weights by name.")
     tensors = {
@@ -192,7 +192,7 @@ def _fitted(tensors: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any] |
 def _wrapped(
     name: str, model: Any, image_size: int | None, scale: tuple[Any, ...] | None = None
 ) -> TorchModel:
-    torch, timm = needed("torch"), needed("timm")
+    torch, timm = library("torch"), library("timm")
     config = timm.data.resolve_data_config({}, model=model)
     size = image_size or config["input_size"][-1]
     shorter = max(size, math.floor(size / config["crop_pct"]))
