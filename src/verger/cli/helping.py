@@ -73,10 +73,7 @@ class Commands(click.Group):
 
     def _list(self, names: Sequence[str], formatter: click.HelpFormatter) -> None:
         widest = max(map(len, self.commands))
-        room = formatter.width - 6 - widest
-        formatter.write_dl(
-            [(name.ljust(widest), _in_short(self.commands[name], room)) for name in names]
-        )
+        formatter.write_dl([(name.ljust(widest), _in_short(self.commands[name])) for name in names])
 
 
 class Sections(Commands):
@@ -89,10 +86,10 @@ class Sections(Commands):
                 self._list(names, formatter)
 
 
-def _in_short(command: click.Command, room: int) -> str:
+def _in_short(command: click.Command) -> str:
     """Return the first sentence of a command's help, which is its first paragraph."""
-    first = (command.help or "").partition("\n\n")[0]
-    return click.Command(None, help=say_all(first)).get_short_help_str(room)
+    first = say_all((command.help or "").partition("\n\n")[0])
+    return click.Command(None, help=first).get_short_help_str(len(first) + 1)
 
 
 def full_help(context: click.Context) -> str:
