@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from verger.notebook import write_notebook
+from verger.pipeline import relabel
+from verger.spark.desk import Desk
 from webserver import serve
 from whole_runs import Whole
 
@@ -54,6 +57,24 @@ def test_a_session_that_is_given_is_used(
     embedded = pq.read_table(store / "notebook" / "features").to_pandas()
     rejected = embedded[embedded["features"].isna()]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["it's/cut.jpg", "truncated"]]
+
+
+def test_what_people_corrected_counts(
+    spark: SparkSession, whole: Whole, copy_of: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    store = copy_of(whole.store)
+    rows = pq.read_table(store / "features", columns=["path", "label"]).to_pylist()
+    before = {row["path"]: row["label"] for row in rows}
+    desk = Desk(str(tmp_path), str(store), spark)
+    photos = spark.createDataFrame(list(before.items()), "path string, label string")
+    assert desk.corrected(photos) is photos
+    out, one = list(before)[:2]
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        sheet = [("path", "label", "decision"), (out, "", "leave out"), (one, "Another", "")]
+        csv.writer(file).writerows(sheet)
+    relabel(str(store), tmp_path / "labels.csv", new_labels=True)
+    now = {row.path: row.label for row in desk.corrected(photos).collect()}
+    assert now == {path: label for path, label in before.items() if path != out} | {one: "Another"}
 
 
 def test_a_list_on_the_web(

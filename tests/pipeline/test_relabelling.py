@@ -135,7 +135,7 @@ def test_what_was_done_is_taken_back(made: tuple[Path, Path], store: Path, sheet
     relabel(store, None)
     assert labels(store)[path] == TWO
     done, _ = relabel(store, None)
-    assert done.back == (OUT,)
+    assert (done.back, done.doubted) == ((OUT,), (FINE,))
     assert labels(store) == {path: label for path, label in first.items() if path != OUT}
     outcome = run(made[0], store, SETTINGS)
     assert outcome.record["changes"]["retried"] == 1
@@ -143,6 +143,18 @@ def test_what_was_done_is_taken_back(made: tuple[Path, Path], store: Path, sheet
     assert not (store / "corrections.parquet").exists()
     with pytest.raises(StoreError, match="no corrections to undo"):
         relabel(store, None)
+
+
+def test_a_corrected_photo_under_another_path_is_told(
+    made: tuple[Path, Path], store: Path, sheet: Path, tmp_path: Path
+) -> None:
+    photos = Path(shutil.copytree(made[0], tmp_path / "photos"))
+    relabel(store, sheet)
+    assert not any("is of a path" in note for note in run(photos, store, SETTINGS).record["notes"])
+    for path in (OUT, FINE, next(iter(WRONG))):
+        (photos / path).rename(photos / f"{path} renamed.jpg")
+    (told,) = (note for note in run(photos, store, SETTINGS).record["notes"] if "gone" in note)
+    assert told.startswith("3 photos are gone that `verger relabel` corrected")
 
 
 def test_what_is_fine_is_not_asked_again(
@@ -165,8 +177,11 @@ def test_what_is_fine_is_not_asked_again(
     ("text", "why"),
     [
         (f"path,label\nnowhere.jpg,{TWO}\n", "STORE has no photo nowhere.jpg"),
+        ("path,label\na.jpg,x\nb.jpg,x\n", "STORE has no photo a.jpg, b.jpg"),
         (f"path,label\n{OUT},{TWO}x\n", f"did you mean {TWO}"),
-        (f"path,label\n{OUT},\n", "no line of it has a path and a label"),
+        (f"path,label\n{OUT},{TWO}x\n{FINE},zzz\n", f"{TWO}x .did you mean {TWO}.., zzz"),
+        (f"path,label\n{OUT},\n", "no line of it has a path and a label.*columns are path, label"),
+        (f'path,label\n{OUT},"{"x" * 200_000}\n', "quotation mark may be left open"),
         (f"path,label\n{OUT},\n{FINE},{TWO}\n", "has no label"),
         (f"path,label,decision\n{OUT},,perhaps\n", "perhaps is not a decision"),
         (f"path,label\n{OUT},{TWO}\n{OUT},{ONE}\n", "a second label"),

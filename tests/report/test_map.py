@@ -68,8 +68,8 @@ def test_no_colour_stands_for_two_things() -> None:
     few = colours(["Apple", None, "Pear"], [3, 9, 4], "en")
     assert (few.names, few.groups, few.own) == (["Pear", "Apple"], [1, -1, 0], True)
     labels = [f"{fruit} {at}" for fruit in ("Apple", "Cherry", "Pear") for at in range(9)]
-    many = colours([*labels, "Odd Thing"], [5] * 27 + [1], "fr")
-    assert many.names == ["Pomme", "Cerise", "Poire", "Odd thing"]
+    many = colours([*labels, "Odd Thing 2"], [5] * 27 + [1], "fr")
+    assert many.names == ["Pomme", "Cerise", "Poire", "Odd Thing"]
     assert many.groups == [0] * 9 + [1] * 9 + [2] * 9 + [3]
     most = colours([f"thing {chr(97 + at)}" for at in range(26)], list(range(26)), "en")
     assert len(set(most.names)) == HUES

@@ -158,6 +158,13 @@ def test_each_decision_survives_a_reload_and_is_applied(
         places[3].get_by_role("button", name="fine as it is").click()
         places[3].get_by_role("button", name="fine as it is").click()  # taken back
         assert places[2].inner_text().find("a new label") >= 0
+        typed = places[3].get_by_role("combobox")
+        for slip in (KINDS[0].upper(), KINDS[0][:-2] + KINDS[0][:-3:-1], KINDS[0] + "x"):
+            typed.fill(slip)
+            typed.press("Tab")
+            assert f"did you mean {KINDS[0]}?" in places[3].inner_text()
+        typed.fill("")
+        typed.press("Tab")
         page.locator(f'figure[data-photo="{suspect(page, four)}"] > .pick').first.check()
         said = page.inner_text("#trayopen")
         assert said == "Picked: 1 · Decided: 3"
@@ -174,6 +181,9 @@ def test_each_decision_survives_a_reload_and_is_applied(
         assert page.inner_text("#trayopen") == "Picked: 1 · Decided: 4"
         sheet = saved(page, "#savelabels", tmp_path)
         assert tab.complaints == []
+        page.click("#emptytray")  # a dialog that nobody answers is dismissed
+        assert page.is_visible("#tray")
+        page.once("dialog", lambda dialog: dialog.accept())
         page.click("#emptytray")
         assert not page.is_visible("#tray")
     rows = list(csv.DictReader(picked.open(encoding="utf-8-sig", newline="")))

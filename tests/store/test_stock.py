@@ -321,7 +321,7 @@ def test_what_is_left_out_is_told_by_a_run_and_before_it(
 def test_labels_that_differ_in_case_alone_are_told() -> None:
     tally = Tally(labels={"Pomme", "pomme", "POMME", "Prune", "P\u00eache"})
     assert label_notes("parent", tally, parent) == [
-        "Labels differ in case alone: 'POMME' and 'Pomme' and 'pomme'."
+        "Labels differ in case alone: 'POMME' / 'Pomme' / 'pomme'."
     ]
 
 

@@ -74,6 +74,10 @@ NOTES = {
     "{by_path_alone} photos",
     "Nothing but the URL is known of {photos}: the servers say no size, time or ETag, so that "
     "another photo at the same URL would not be noticed.",
+    "{uncorrected} photos are",
+    "1 photo is",
+    "{photos} gone that `verger relabel` corrected: what was decided is of a path, and does not "
+    "follow a photo that was moved or renamed.",
     ", and {alike} more",
     "Labels differ in case alone: {alike}{more}.",
 }
@@ -202,7 +206,7 @@ def test_what_a_text_quotes_is_in_french_too(french: None) -> None:
         "1\u202f234 photos\u00a0: 1\u202f200 nouvelles, 34 gardées."
     )
     assert say("STORE has no photo a b.jpg, and 3 more.") == (
-        "Le STORE n’a pas de photo a b.jpg, et 3 autres."
+        "Le STORE n’a pas de photo a b.jpg et 3 autres."
     )
 
 

@@ -41,7 +41,7 @@ def relabel_command(
     The file is checked first: every path must be in STORE, and every label, unless --new-labels.
 
     No photo is opened. Matrix, projection, gallery and report are made anew, and the next
-    `verger run` keeps the corrections.
+    `verger run` keeps the corrections, each for the photo of that path.
     """
     from verger.pipeline import relabel
     from verger.pipeline.relabelling import corrected
@@ -72,7 +72,8 @@ def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
     counts = {
         f"{len(made.labels):,} relabelled": made.labels,
         f"{len(made.left_out):,} left out": made.left_out,
-        f"{len(made.back):,} to be opened again": made.back,
+        f"{len(made.back):,} to be opened by the next `verger run`": made.back,
+        f"{len(made.doubted):,} no longer marked as fine": made.doubted,
         f"{len(made.fine):,} fine as is": made.fine,
         f"{made.as_before:,} already as asked": made.as_before,
     }

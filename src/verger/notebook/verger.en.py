@@ -67,7 +67,8 @@ print(desk)
 #
 # Spark's `binaryFile` lists the folder, at any depth. The **label** is the name of the photo's
 # folder. Paths are kept relative, so that the table means the same on another machine. Where PHOTOS
-# is a list on the web, Verger reads it, and the workers fetch the photos.
+# is a list on the web, Verger reads it, and the workers fetch the photos. What was corrected with
+# `verger relabel` counts here, too.
 #
 # Nothing is read yet: a DataFrame is a plan. Counting labels needs paths alone, so no photo is
 # opened.
@@ -85,7 +86,7 @@ else:
         .withColumn("label", desk.label("path"))
     )
 photos = photos.where(F.pmod(F.xxhash64("path"), F.lit(1000)) < round(1000 * SHARE))
-photos = photos.select("path", "label", "length", "content")
+photos = desk.corrected(photos.select("path", "label", "length", "content"))
 with desk.timed("list"):
     labels = photos.groupBy("label").count().orderBy("label").toPandas()
 print(f"{say.number(labels['count'].sum())} photos of {say.number(len(labels))} labels")

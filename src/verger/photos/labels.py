@@ -20,6 +20,7 @@ from verger.photos.references import escaped
 from verger.texts.command import say
 
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks of no width
+_SHOWN = 5  # rows of a file that are named, of many that are wrong
 
 
 def normalised(label: str | None) -> str | None:
@@ -106,6 +107,7 @@ class CsvLabels(Labeller):
     """
 
     asked_by = "--label-from "  # what a line about the file begins with
+    when_empty = "Give 'none' for no labels."
 
     def __init__(self, file: Path, top: str) -> None:
         super().__init__(self._look_up)
@@ -118,12 +120,14 @@ class CsvLabels(Labeller):
         except FileNotFoundError:
             hint = "Give 'parent', 'none', 'regex:…' or a CSV file."
             raise self._wrong("no such file.", hint) from None
-        except (OSError, UnicodeError, csv.Error) as error:
+        except csv.Error as error:
+            what = f"cannot be read as CSV ({error})."
+            raise self._wrong(what, "A quotation mark may be left open.") from None
+        except (OSError, UnicodeError) as error:
             what = f"cannot be read as CSV in UTF-8 ({error})."
             raise self._wrong(what, "Save it as CSV UTF-8.") from None
         if not any(path and self._says(path) for path in self._labels):
-            hint = "Give 'none' for no labels."
-            raise self._wrong("no line of it has a path and a label.", hint)
+            raise self._wrong("no line of it has a path and a label.", self.when_empty)
         self._rows = {_slashes(unquoted(row)): row for row in self._labels}
         self._before = _before(self._rows, top)
         self._are_names = not any("/" in path for path in self._rows)
@@ -222,6 +226,7 @@ class LabelSheet(CsvLabels):
     """
 
     asked_by = ""
+    when_empty = "Its columns are path, label and perhaps decision."
 
     def _says(self, row: str) -> bool:
         return super()._says(row) or bool(self._decisions[row])
@@ -251,9 +256,10 @@ class LabelSheet(CsvLabels):
         """Refuse a sheet that names photos that are not there, or one with two labels."""
         unknown = [row for row, other in self._unused() if other is None]
         if unknown:
-            more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            shown, rest = ", ".join(unknown[:_SHOWN]), len(unknown) - _SHOWN
+            more = f", and {rest} more" if rest > 0 else ""
             raise self._wrong(
-                f"STORE has no photo {unknown[0]}{more}.",
+                f"STORE has no photo {shown}{more}.",
                 "Paths are relative to PHOTOS, as in STORE.",
             )
         self._check_rows()

@@ -17,8 +17,10 @@ from verger.store.inventory import Known
 from verger.store.known_photos import KnownPhotos, each_once
 from verger.store.layout import FEATURES, REJECTS
 from verger.store.store import Store
+from verger.texts.command import say
 
 _CLOSE = 0.75  # how much like a known label one is that is taken for a slip
+_SHOWN = 5  # labels that are named, of many that STORE has not
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Relabelling:
     left_out:    the photos that are left out from then on, and were not before
     back:        those that come back: the next run opens them
     fine:        the photos that were looked at, and stay as they are
+    doubted:     those that somebody had found fine, and which the report may list again
     as_before:   how many rows of the sheet ask for what is there already
     """
 
@@ -38,6 +41,7 @@ class Relabelling:
     left_out: tuple[str, ...] = ()
     back: tuple[str, ...] = ()
     fine: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
     as_before: int = 0
 
     def photos(self, store: Store) -> KnownPhotos:
@@ -49,7 +53,7 @@ class Relabelling:
     @property
     def is_nothing(self) -> bool:
         """Say whether the STORE is as the sheet asks for already."""
-        return not (self.labels or self.left_out or self.back or self.fine)
+        return not (self.labels or self.left_out or self.back or self.fine or self.doubted)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `verger relabel --json` prints of it."""
@@ -61,6 +65,7 @@ class Relabelling:
             "left_out": list(self.left_out),
             "back": list(self.back),
             "fine": list(self.fine),
+            "doubted": list(self.doubted),
             "as_before": self.as_before,
         }
 
@@ -128,12 +133,14 @@ def _compared(
     after = {path: labels.get(path, originals.get(path, rows[path].label)) for path in rows}
     changed = [(p, row.label, after[p]) for p, row in rows.items() if row.label != after[p]]
     out, was_out = then.left_out, there.left_out
+    changes = {path for path, *_ in changed} | out
     return Relabelling(
         then,
         tuple(one for one in changed if one[0] not in out),
         tuple(path for path in rows if path in out - was_out),
         tuple(path for path in rows if path in was_out - out),
         tuple(path for path in rows if path in then.fine - there.fine),
+        tuple(path for path in rows if path in there.fine - then.fine and path not in changes),
         as_before,
     )
 
@@ -143,10 +150,16 @@ def _check_labels(sheet: str | Path, known: set[str], given: Iterable[str]) -> N
     unknown = sorted(set(given) - known)
     if not unknown:
         return
-    close = get_close_matches(unknown[0], sorted(known), 1, _CLOSE)
-    meant = f"; did you mean {close[0]}?" if close else "."
-    more = f" ({len(unknown) - 1} more like it)" if len(unknown) > 1 else ""
+    shown = ", ".join(_perhaps(label, sorted(known)) for label in unknown[:_SHOWN])
+    rest = len(unknown) - _SHOWN
+    more = f", and {rest} more" if rest > 0 else ""
     raise UsageError(
-        f"{sheet}: no photo of STORE has the label {unknown[0]}{more}{meant}",
+        f"{sheet}: no photo of STORE has the label {shown}{more}.",
         hint="--new-labels allows labels that STORE does not have yet.",
     )
+
+
+def _perhaps(label: str, known: list[str]) -> str:
+    """Name a label that there is not, and the one that was probably meant."""
+    close = get_close_matches(label, known, 1, _CLOSE)
+    return f"{label}{say(f' (did you mean {close[0]}?)')}" if close else label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from verger.knowledge import group_of, species_of
 from verger.report.data import Report
 
 HUES = 12  # colours that are told apart; the page has as many
+_NUMBERED = re.compile(r"[\s_-]*\d+$")
 
 
 def nearest_on_map(report: Report) -> list[list[int]]:
@@ -51,7 +53,9 @@ def colours(labels: Sequence[str | None], photos: Sequence[int], language: str) 
 
 
 def _species(label: str, language: str) -> str:
-    """Name the species of a label; one that names none stands as its own words."""
+    """Name the species of a label; one that names none stands as it is written, unnumbered."""
     species = species_of(label)
-    name = species.text(language).name if species else group_of(label).replace("-", " ")
+    if species is None:
+        return _NUMBERED.sub("", label) or label
+    name = species.text(language).name
     return name[:1].upper() + name[1:]

@@ -57,9 +57,10 @@ def find_oddities(photos: Photos, sample: Sample) -> list[Oddity]:
     short = np.minimum(photos.width, photos.height).astype(np.float64)
     long = np.maximum(photos.width, photos.height)
     shape = long / np.maximum(short, 1)
+    is_long = shape > _median(shape) * TIMES_LONGER  # whose shorter side says little
     for values, odd, order, what in (
-        (short, short < _median(short) / TIMES_SMALLER, short, "tiny"),
-        (shape, shape > _median(shape) * TIMES_LONGER, -shape, "shape"),
+        (short, (short < _median(short) / TIMES_SMALLER) & ~is_long, short, "tiny"),
+        (shape, is_long, -shape, "shape"),
     ):
         found += _those(every, odd, order, what, values, np.full(len(values), _median(values)))
     return found

@@ -17,6 +17,7 @@ from verger.photos.references import EXTENSIONS
 from verger.settings import RunSettings
 from verger.spark.session import session
 from verger.storage.place import source_of, store_place
+from verger.store.corrections import Corrections
 from verger.store.tables import write_csv
 
 OUT = "notebook"  # of the STORE
@@ -84,6 +85,20 @@ class Desk:
         """Return a column of the names of photos' folders; of those right in PHOTOS, its own."""
         whole = F.concat(F.lit(f"{self.photos.name}/"), F.col(path))
         return F.element_at(F.split(whole, "/"), -2)
+
+    def corrected(self, photos: DataFrame) -> DataFrame:
+        """Give photos the labels that `verger relabel` gave, and leave out what it left out."""
+        made = Corrections.read(self._store)
+        if not made.made:
+            return photos
+        labels = self.spark.createDataFrame(list(made.labels.items()), "path string, given string")
+        out = self.spark.createDataFrame([(path,) for path in made.left_out], "path string")
+        return (
+            photos.join(F.broadcast(out), "path", "left_anti")
+            .join(F.broadcast(labels), "path", "left")
+            .withColumn("label", F.coalesce("given", "label"))
+            .drop("given")
+        )
 
     def fetched(self) -> DataFrame:
         """Return the photos of a list on the web, as `binaryFile` does those of a folder."""

@@ -161,6 +161,13 @@ class CorrectedLabels(Labeller):
         self._labeller.check()
 
 
+def ticked_off(refs: Iterable[PhotoRef], awaited: set[str]) -> Iterator[PhotoRef]:
+    """Give the photos, and take their paths out of a set."""
+    for ref in refs:
+        awaited.discard(ref.path)
+        yield ref
+
+
 def without_left_out(refs: Iterable[PhotoRef], left_out: set[str]) -> Iterator[PhotoRef]:
     """Give the photos, those that people left out as rejects."""
     for ref in refs:

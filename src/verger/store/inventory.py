@@ -65,6 +65,7 @@ class Known(NamedTuple):
 class Tally:
     """What laying the two side by side showed, in photos.
 
+    uncorrected: of those gone, now or before, how many had been corrected
     alike:  of those to embed, how many are as large as one whose content is known
     reused: of those to embed, how many had the content of one that was embedded before
     resumed: of those kept, how many are in no published table, but in a part of a stopped run
@@ -79,6 +80,7 @@ class Tally:
     gone: int = 0
     unlabelled: int = 0
     by_path_alone: int = 0
+    uncorrected: int = 0
     alike: int = 0
     reused: int = 0
     resumed: int = 0

@@ -11,7 +11,7 @@ from verger.photos.references import EXTENSIONS
 from verger.photos.selection import Selection
 from verger.progress import Reporter
 from verger.storage.place import Source, list_place
-from verger.store.corrections import CorrectedLabels, Corrections, without_left_out
+from verger.store.corrections import CorrectedLabels, Corrections, ticked_off, without_left_out
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
 from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS, TABLES
 from verger.store.store import Store
@@ -67,7 +67,8 @@ def take_stock(
     selection = Selection(hidden=hidden)
     corrections = corrections or Corrections.read(store.place)
     labeller = CorrectedLabels(labeller, corrections)
-    refs = list_place(photos, labeller, reporter, selection)
+    awaited = {one.path for one in corrections.made}
+    refs = ticked_off(list_place(photos, labeller, reporter, selection), awaited)
     listed = without_left_out(refs, corrections.left_out)
     comparing = "Listing" if photos.streams else "Comparing"
     with reporter.stage(comparing, None, "photos") as stage, OrderBook(*orders) as book:
@@ -75,6 +76,7 @@ def take_stock(
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
             stage.update(tally.listed)
     tally.left_out = selection.notes()
+    tally.uncorrected = len(awaited) if tally.gone else 0
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
@@ -95,10 +97,17 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
             f"Nothing but the URL is known of {photos}: the servers say no "
             "size, time or ETag, so that another photo at the same URL would not be noticed."
         )
+    if tally.uncorrected:
+        one = tally.uncorrected == 1
+        photos = "1 photo is" if one else f"{tally.uncorrected} photos are"
+        notes.append(
+            f"{photos} gone that `verger relabel` corrected: what was decided is of a path, and "
+            "does not follow a photo that was moved or renamed."
+        )
     looks: dict[str, list[str]] = {}
     for label in sorted(tally.labels):
         looks.setdefault(label.casefold(), []).append(label)
-    alike = [" and ".join(map(repr, labels)) for labels in looks.values() if len(labels) > 1]
+    alike = [" / ".join(map(repr, labels)) for labels in looks.values() if len(labels) > 1]
     if alike:
         more = f", and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""
         notes.append(f"Labels differ in case alone: {', '.join(alike[:_SHOWN])}{more}.")

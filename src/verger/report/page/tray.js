@@ -9,6 +9,8 @@
   const numbers = new Map([...paths.entries()].filter(([at]) => !cut.has(at)).map(([at, path]) => [path, at]));
   const suspects = new Map(Object.entries(data.suspects).map(([at, label]) => [paths[at], label]));
   const known = new Set(data.known);
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const knownPlainly = data.known.map((name) => [plain(name), name]);
   const key = "verger report " + data.run;
   const MOST_LISTED = 200;
   const tray = new Map(); // path → { path, label, picked, decision, given }
@@ -20,6 +22,21 @@
 
   /** Write a label as Verger does: accents composed, one plain blank between words. */
   const normal = (text) => text.normalize("NFC").replace(/[\u200b\u2060\ufeff]/g, "").split(/\s+/).filter(Boolean).join(" ");
+
+  /** Say whether two texts differ by one letter, or by two that changed places. */
+  function isASlip(one, other) {
+    let start = 0, end = 0;
+    while (start < Math.min(one.length, other.length) && one[start] === other[start]) start++;
+    while (end < Math.min(one.length, other.length) - start && one.at(-1 - end) === other.at(-1 - end)) end++;
+    const a = one.slice(start, one.length - end), b = other.slice(start, other.length - end);
+    return (a.length <= 1 && b.length <= 1) || (a.length === 2 && b.length === 2 && a[0] === b[1] && a[1] === b[0]);
+  }
+  /** The label that a new one was probably meant to be: they differ in case or accents, or by a slip. */
+  function meant(given) {
+    const mine = plain(given), digits = /\d/;
+    return knownPlainly.find(([its]) => its === mine)?.[1]
+      ?? knownPlainly.find(([its]) => Math.min(its.length, mine.length) > 3 && !digits.test(its + mine) && isASlip(its, mine))?.[1];
+  }
 
   // A spreadsheet takes such a cell for a formula: it gets an apostrophe, which Verger takes off again.
   const FORMULA = /^'*[=+@\t\r\n\uff0b\uff0d\uff1d\uff20-]/;
@@ -97,7 +114,8 @@
         choices.forEach(([one, its, label]) => one.setAttribute("aria-pressed", String(decision === its && given === label)));
         const isTyped = decision === "label" && given !== suggested;
         field.value = isTyped ? given : "";
-        note.textContent = isTyped && data.knows_all && !known.has(given) ? say("a new label") : "";
+        const isNew = isTyped && data.knows_all && !known.has(given), its = isNew ? meant(given) : undefined;
+        note.textContent = its ? say("a new label; did you mean {label}?", { label: its }) : isNew ? say("a new label") : "";
       },
     };
   }
@@ -205,7 +223,12 @@
   byId("savepicked").addEventListener("click", () => save("picked.csv", [
     ["path", "label", "suggested"], ...picked().map((one) => [one.path, one.label, suspects.get(one.path) ?? ""]),
   ]));
-  byId("emptytray").addEventListener("click", () => { tray.clear(); changed(); });
+  byId("emptytray").addEventListener("click", () => {
+    const n = decided().length;
+    if (n && !confirm(say("Discard {n} decisions?", { n: count(n) }))) return;
+    tray.clear();
+    changed();
+  });
 
   restore();
   window.verger.tray = { show, pick, isCut: (at) => cut.has(at), has: (at) => !!tray.get(paths[at])?.picked, controlsOf: (at) => cut.has(at) ? null : controlsOf(paths[at]), of: (at) => tray.get(paths[at]) };
