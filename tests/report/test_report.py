@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -278,6 +279,17 @@ def test_a_page_of_long_names_stays_small(
     small = html.render(report, "name")
     assert len(small.encode()) <= html.MOST_BYTES
     assert 0 < json.loads(Reading(small).data)["map"]["pictured"] < placed
+
+
+def test_a_handful_of_photos_tells_no_rate(orchard: Orchard) -> None:
+    report = build(orchard.store)
+    for changes, rate in (
+        ({"new": 3}, 0.0),
+        ({"new": 200, "reused": 190}, 0.0),
+        ({"new": 20, "changed": 15}, 9.5),
+    ):
+        record = {**report.record, "photos_per_second": 9.5, "changes": changes}
+        assert replace(report, record=record).rate == rate
 
 
 def test_secrets_in_spark_settings_are_not_shown(tmp_path: Path) -> None:

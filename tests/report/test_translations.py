@@ -112,3 +112,8 @@ def test_nought_is_one_of_none_in_french_and_many_in_english(
 def test_a_setting_is_told_with_all_its_digits(value: float, english: str, french: str) -> None:
     told = [view._setting("shrinkage", value, Words(language)) for language in ("en", "fr")]
     assert told == [english, french]
+
+
+def test_components_are_told_as_a_number() -> None:
+    assert view._setting("components", "0.95", Words("fr")) == "0,95"
+    assert view._setting("components", "208", Words("fr")) == "208"

@@ -213,7 +213,7 @@ def _tiles(report: Report, say: Words) -> list[tuple[str, str, str]]:
             say("rank %(rank)s", rank=number(report.pca.rank)),
         ),
         (
-            number(record["photos_per_second"]),
+            number(report.rate) if report.rate else "–",
             say("photos per second"),
             say("on %(cores)s; %(seconds)s s in all", cores=cores, seconds=number(seconds)),
         ),
@@ -613,6 +613,8 @@ def _setting(name: str, value: Any, say: Words) -> str:
         return ", ".join(f"{str(one).partition('=')[0]}=…" for one in value)
     if name in _IN_WORDS:
         return say.known("values", str(value)) if value is not None else ""
+    if name == "components" and value is not None:  # a number, which the record has as text
+        value = float(value)
     if isinstance(value, int | float):
         digits = np.format_float_positional(value, trim="-").partition(".")[2]
         return say.number(value, len(digits))

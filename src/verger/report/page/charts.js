@@ -92,7 +92,7 @@
           markPoint: {
             silent: true, symbol: "circle", symbolSize: 9, itemStyle: { color: color("card"), borderColor: color("accent"), borderWidth: 2.5 },
             label: { show: width > 520, position: "bottom", distance: 8, padding: 2, backgroundColor: color("card"), color: color("ink"), fontFamily: font, fontSize: 12, formatter: (p) => p.data.text },
-            data: marks.map(([target, at]) => ({ coord: [at - 1, v.cumulative[at - 1]], text: `${percent(target, 0)}: ${at}` })),
+            data: marks.map(([target, at]) => ({ coord: [at - 1, v.cumulative[at - 1]], text: `${percent(target, 0)} → ${at}` })),
           },
         },
         ...[["accent", "wash", (i) => i < v.k], ["soft", "line", (i) => i >= v.k - 1]].map(([line, area, has]) => ({

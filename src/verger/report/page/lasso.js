@@ -28,11 +28,11 @@
     });
     return inside;
   }
-  function pick(test) {
-    const some = map.visible(map.view()).filter(([, x, y]) => test(x, y)).map(([at]) => at);
-    const left = tray.pick(some, true);
+  function pick(test, isPicked = true) {
+    const some = map.visible(map.view()).filter(([, x, y]) => test(x, y)).map(([at]) => at).filter((at) => isPicked || tray.has(at));
+    const left = tray.pick(some, isPicked);
     const n = (some.length - left).toLocaleString(data.language);
-    byId("picknote").textContent = say("{n} photos picked.", { n }) + (left ? " " + say("The paths of {n} are too long for this page.", { n: left.toLocaleString(data.language) }) : "");
+    byId("picknote").textContent = say(isPicked ? "{n} photos picked." : "{n} photos put back.", { n }) + (left ? " " + say("The paths of {n} are too long for this page.", { n: left.toLocaleString(data.language) }) : "");
   }
 
   sheet.addEventListener("pointerdown", (event) => {
@@ -45,11 +45,15 @@
     points = mode === "box" ? [[x0, y0], [x, y0], [x, y], [x0, y]] : [...points, [x, y]];
     line.setAttribute("points", points.join(" "));
   });
-  sheet.addEventListener("pointerup", () => {
+  sheet.addEventListener("pointerup", (event) => {
     const corners = points;
     points = [];
     line.setAttribute("points", "");
-    if (corners.length > 2) pick((x, y) => isIn(x, y, corners));
+    if (corners.length > 2) pick((x, y) => isIn(x, y, corners), !event.altKey);
+  });
+  sheet.addEventListener("wheel", (event) => { // the map zooms, whatever lies over it
+    event.preventDefault();
+    map.box.querySelector("canvas").dispatchEvent(new WheelEvent("wheel", event));
   });
   sheet.addEventListener("pointercancel", () => become(mode));
   modes.forEach((one) => one.addEventListener("click", () => become(one.dataset.mode === mode ? "move" : one.dataset.mode)));

@@ -212,6 +212,7 @@
     changed();
   });
   byId("bulk").append(bulk.box);
+  byId("pickall")?.addEventListener("click", () => pick([...document.querySelectorAll("td.decide")].map((one) => Number(one.dataset.photo)), true));
   byId("trayopen").addEventListener("click", () => {
     const isOpen = byId("traybody").toggleAttribute("hidden") === false;
     byId("trayopen").setAttribute("aria-expanded", String(isOpen));

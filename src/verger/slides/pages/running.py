@@ -83,7 +83,7 @@ def _finding(
 def speed(deck: Deck, about: Subject) -> None:
     """Where the time went, and what more photos would take at this rate."""
     words, record = about.words, about.record
-    rate, cores = float(record["photos_per_second"]), int(record["cores"])
+    rate, cores = about.report.rate, int(record["cores"])
     seconds = {str(name): float(value) for name, value in record["seconds"].items()}
     whole = sum(seconds.values())
     values = {

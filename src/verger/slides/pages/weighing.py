@@ -58,7 +58,7 @@ def _block(
 def _where(page: Page, box: Box, about: Subject) -> None:
     """Lay this run beside what the plan reckons for its photos, and for a million, on AWS."""
     words, record = about.words, about.record
-    rate, cores = float(record["photos_per_second"]), int(record["cores"])
+    rate, cores = about.report.rate, int(record["cores"])
     spent = sum(float(value) for value in record["seconds"].values())
     here = about.rented or words("choices.this_machine", cores=words.count(cores, "core"))
     table = [
@@ -81,7 +81,7 @@ def _where(page: Page, box: Box, about: Subject) -> None:
 def _network(page: Page, box: Box, about: Subject) -> None:
     """Lay the networks that Verger brings beside one another."""
     words, record = about.words, about.record
-    name, rate = str(record["backbone"]["name"]), float(record["photos_per_second"])
+    name, rate = str(record["backbone"]["name"]), about.report.rate
     mine = _MEASURED.get(name)
     head = [words("choices.network"), words("choices.rate"), words("choices.right"),
             words("choices.near")]  # fmt: skip
