@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from verger import progress
-from verger.progress import Bars, Plain, Silent, _clock, reporter
+from verger.progress import Plain, Silent, _clock, bars, reporter
+from verger.progress.bars import Bars
 
 if TYPE_CHECKING:
     from verger.progress import Reporter
@@ -67,7 +68,7 @@ def test_quiet_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_on_a_terminal_there_is_a_bar_with_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_FIRST_RATE", 0.0)
+    monkeypatch.setattr(bars, "_FIRST_RATE", 0.0)
     screen = io.StringIO()
     work(Bars(Console(file=screen, force_terminal=True, width=120)))
     shown = screen.getvalue()
