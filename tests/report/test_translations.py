@@ -114,6 +114,12 @@ def test_a_setting_is_told_with_all_its_digits(value: float, english: str, frenc
     assert told == [english, french]
 
 
+def test_the_detail_of_a_reject_is_told_in_the_language_of_the_report() -> None:
+    assert view._detail("zero bytes", Words("fr")) == ("fr", "zéro octet")
+    assert view._detail("zero bytes", Words("en")) == ("en", "zero bytes")
+    assert view._detail("what no code says", Words("fr")) == ("en", "what no code says")
+
+
 def test_components_are_told_as_a_number() -> None:
     assert view._setting("components", "0.95", Words("fr")) == "0,95"
     assert view._setting("components", "208", Words("fr")) == "208"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +20,7 @@ from verger.report.oddities import KINDS
 from verger.report.outliers import SPREADS
 from verger.report.thumbnails import Picture, picture
 from verger.report.translations import Words
+from verger.texts.command import phrases
 
 _FIRST = 8  # rows of a finding that are open on the page
 _SHOWN = 48  # and those that can be opened; the tables beside it hold all
@@ -93,7 +95,7 @@ def context(report: Report, name: str, say: Words) -> dict[str, Any]:
             "clearly": CLEAR, "labels": _MOST_LABELS,
         },
         "number": say.number, "percent": say.percent, "bytes": say.size,
-        "short": short, "when": say.moment,
+        "short": short, "when": say.moment, "detail_in_words": partial(_detail, say=say),
         "map_names": [map_name(one.kind, say) for one in report.maps],
     }  # fmt: skip
 
@@ -580,6 +582,12 @@ def _notes(report: Report, say: Words) -> list[tuple[str, str]]:
     notes = [*record["notes"], *record["projection"]["notes"]]
     told = [(note, say.note(note)) for note in notes]
     return [(say.language, text) if text else ("en", note) for note, text in told]
+
+
+def _detail(english: str, say: Words) -> tuple[str, str]:
+    """Say the detail of a reject, which STORE has in English; first, the language that it is in."""
+    said = english if say.language == "en" else phrases(say.language).say(english)
+    return ("en" if said == english else say.language), said
 
 
 def _provenance(report: Report, say: Words) -> dict[str, list[tuple[str, str]]]:
