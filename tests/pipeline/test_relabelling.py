@@ -20,6 +20,7 @@ from verger.errors import StoreError, UsageError
 from verger.pipeline import relabel, run
 from verger.report.data import build
 from verger.settings import RunSettings
+from verger.store.corrections import Corrections
 from verger.store.store import Store
 from verger.verify import verify
 
@@ -145,16 +146,30 @@ def test_what_was_done_is_taken_back(made: tuple[Path, Path], store: Path, sheet
         relabel(store, None)
 
 
-def test_a_corrected_photo_under_another_path_is_told(
-    made: tuple[Path, Path], store: Path, sheet: Path, tmp_path: Path
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_corrections_go_along_with_photos_that_are_renamed(
+    made: tuple[Path, Path], store: Path, sheet: Path, tmp_path: Path, overwrite: bool
 ) -> None:
     photos = Path(shutil.copytree(made[0], tmp_path / "photos"))
     relabel(store, sheet)
-    assert not any("is of a path" in note for note in run(photos, store, SETTINGS).record["notes"])
-    for path in (OUT, FINE, next(iter(WRONG))):
-        (photos / path).rename(photos / f"{path} renamed.jpg")
-    (told,) = (note for note in run(photos, store, SETTINGS).record["notes"] if "gone" in note)
-    assert told.startswith("3 photos are gone that `verger relabel` corrected")
+    one, two, three = list(WRONG)[:3]
+    for path in (OUT, FINE, one):
+        (photos / path).rename(photos / ONE / f"renamed {Path(path).name}")
+    (photos / two).rename(photos / VARIETIES[2] / "moved.jpg")  # the later word
+    (photos / three).unlink()
+    settings = RunSettings(engine="process", csv=False, overwrite=overwrite)
+    record = run(photos, store, settings).record
+    now = labels(store)
+    assert now[f"{ONE}/renamed {Path(one).name}"] == TWO
+    assert now[f"{VARIETIES[2]}/moved.jpg"] == VARIETIES[2]
+    assert f"{ONE}/renamed {Path(OUT).name}" not in now
+    assert Corrections.read(Store(store).place).fine == {f"{ONE}/renamed {Path(FINE).name}"}
+    assert record["counts"]["rejected_by_reason"] == {"left_out": 1}
+    (told,) = (note for note in record["notes"] if "`verger relabel` corrected" in note)
+    assert told.startswith("2 photos are gone")
+    assert run(photos, store, SETTINGS).record["changes"]["new"] == 0
+    relabel(store, None)
+    assert labels(store)[f"{ONE}/renamed {Path(one).name}"] == ONE
 
 
 def test_what_is_fine_is_not_asked_again(

@@ -76,8 +76,8 @@ NOTES = {
     "another photo at the same URL would not be noticed.",
     "{uncorrected} photos are",
     "1 photo is",
-    "{photos} gone that `verger relabel` corrected: what was decided is of a path, and does not "
-    "follow a photo that was moved or renamed.",
+    "{photos} gone that `verger relabel` corrected: what was decided counts again if they "
+    "come back.",
     ", and {alike} more",
     "Labels differ in case alone: {alike}{more}.",
 }

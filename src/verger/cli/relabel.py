@@ -41,7 +41,7 @@ def relabel_command(
     The file is checked first: every path must be in STORE, and every label, unless --new-labels.
 
     No photo is opened. Matrix, projection, gallery and report are made anew, and the next
-    `verger run` keeps the corrections, each for the photo of that path.
+    `verger run` keeps the corrections, of photos that were renamed too.
     """
     from verger.pipeline import relabel
     from verger.pipeline.relabelling import corrected

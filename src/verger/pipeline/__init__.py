@@ -24,6 +24,7 @@ from verger.pipeline.engines import opened
 from verger.pipeline.finishing import finish
 from verger.pipeline.listing import (
     as_made,
+    followed_listing,
     is_fitted,
     is_up_to_date,
     listed,
@@ -102,9 +103,11 @@ def run(
     try:
         with store.working(made_by) as work:
             job = Job(store, work, settings, clock, reporter)
-            stock = listed(job, source, labeller)
+            stock, moved = followed_listing(job, source, labeller)
             is_new = False  # there are photos: what is done from here on is kept
             made = _made(job, source, stock, backbone)
+            if moved is not None:
+                made.publication.files[CORRECTIONS] = moved.write(work)
             record = made.record | {
                 "started": started,
                 "finished": now(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,8 @@ from verger.photos.labels import Labeller
 from verger.pipeline.context import Job
 from verger.settings import ALWAYS, OF_PROJECTION, RunSettings
 from verger.storage.place import Source
-from verger.store.corrections import Corrections
-from verger.store.inventory import Tally
+from verger.store.corrections import Corrections, followed
+from verger.store.inventory import Tally, refs_of
 from verger.store.layout import FEATURES
 from verger.store.stock import Stock, take_stock
 from verger.store.store import Store
@@ -42,6 +43,24 @@ def listed(
             anew=settings.overwrite, retry_rejects=settings.retry_rejects, hidden=settings.hidden,
             corrections=corrections,
         )  # fmt: skip
+
+
+def followed_listing(
+    job: Job, source: Source, labeller: Labeller
+) -> tuple[Stock, Corrections | None]:
+    """Take stock, and once more where corrected photos have another path.
+
+    Also returned are the corrections under their new paths; None where none has one.
+    """
+    stock = listed(job, source, labeller)
+    if not stock.awaited or not stock.tally.new:
+        return stock, None
+    there = Corrections.read(job.store.place)
+    new = refs_of(job.place, job.work.refs, 0, sys.maxsize)
+    moved = followed(there, stock.awaited, source, new)
+    if moved == there:
+        return stock, None
+    return listed(job, source, labeller, moved), moved
 
 
 def is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from verger.errors import StoreError, UsageError
 from verger.photos.address import Address
 from verger.photos.labels import LabelSheet
-from verger.store.corrections import Correction, Corrections, Decision
+from verger.store.corrections import Correction, Corrections, Decision, hashes_of
 from verger.store.inventory import Known
 from verger.store.known_photos import KnownPhotos, each_once
 from verger.store.layout import FEATURES, REJECTS
@@ -111,6 +111,8 @@ def _applied(store: Store, sheet: str | Path, *, new_labels: bool) -> Relabellin
             origin = Path(sheet).name
             more.append(Correction(row.path, decision, given, original, batch, made, origin))
     rows = {row.path: row for row, *_ in asked}
+    hashes = hashes_of(store.place, tables[0], {one.path for one in more})
+    more = [one._replace(bytes=rows[one.path].bytes, sha256=hashes.get(one.path)) for one in more]
     return _compared(there, there.with_more(more), rows, as_before=len(asked) - len(more))
 
 

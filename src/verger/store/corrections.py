@@ -7,17 +7,20 @@ was decided, when, and from which file. Of a photo with several, the last one co
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from verger.photos.labels import Labeller
 from verger.photos.reasons import Reason
 from verger.photos.references import PhotoRef
-from verger.storage.place import Place
+from verger.storage.place import Place, Source
 from verger.store.defects import damage_told
 from verger.store.layout import CORRECTIONS
 from verger.store.tables import TableWriter, batches
@@ -39,6 +42,8 @@ class Correction(NamedTuple):
     original: the label that the photo had before its first correction
     batch:    which call of `verger relabel` it came with: 1, 2, …
     origin:   the name of the file that it came from
+    sha256:   that of the bytes of the photo; None where STORE had none
+    bytes:    how many they are
     """
 
     path: str
@@ -48,6 +53,8 @@ class Correction(NamedTuple):
     batch: int
     made: dt.datetime
     origin: str
+    sha256: bytes | None = None
+    bytes: int | None = None
 
 
 _SCHEMA = pa.schema([
@@ -58,6 +65,8 @@ _SCHEMA = pa.schema([
     pa.field("batch", pa.int64(), nullable=False),
     pa.field("made", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("origin", pa.string(), nullable=False),
+    pa.field("sha256", pa.binary()),
+    pa.field("bytes", pa.int64()),
 ])  # fmt: skip
 
 
@@ -75,8 +84,8 @@ class Corrections:
         with damage_told(place, CORRECTIONS):
             return cls(tuple(
                 Correction(**{**row, "decision": Decision(row["decision"])})
-                for batch in batches(place, CORRECTIONS, _SCHEMA.names)
-                for row in batch.select(_SCHEMA.names).to_pylist()
+                for batch in batches(place, CORRECTIONS)
+                for row in batch.select(_columns_of(batch)).to_pylist()
             ))  # fmt: skip
 
     def write(self, work: Work) -> str | None:
@@ -159,6 +168,55 @@ class CorrectedLabels(Labeller):
     def check(self) -> None:
         """Check the other labels."""
         self._labeller.check()
+
+
+def _columns_of(batch: pa.RecordBatch) -> list[str]:
+    """Name the columns to read: tables of before photos were followed lack the last two."""
+    lacks = set() if "sha256" in batch.schema.names else {"bytes", "sha256"}
+    return [name for name in _SCHEMA.names if name not in lacks]
+
+
+def hashes_of(place: Place, features: Iterable[str], paths: set[str]) -> dict[str, bytes]:
+    """Read the SHA-256 of some photos' bytes, by path, where STORE has it."""
+    wanted, found = pa.array(sorted(paths), pa.string()), dict[str, bytes]()
+    for file in features:
+        for batch in batches(place, file, ["path", "sha256"]):
+            if "sha256" in batch.schema.names:
+                some = batch.filter(pc.is_in(batch.column("path"), value_set=wanted))
+                columns = (some.column(name).to_pylist() for name in ("path", "sha256"))
+                found |= {path: one for path, one in zip(*columns, strict=True) if one}
+    return found
+
+
+def followed(
+    corrections: Corrections, awaited: Iterable[str], photos: Source, new: Iterable[PhotoRef]
+) -> Corrections:
+    """Return the corrections with the new paths of photos that were moved, copied or renamed.
+
+    awaited: the paths of corrected photos that are no longer there
+    new:     the photos to embed, of which those as large as one of these are read
+    What is no fruit stays left out wherever it lies. Any other correction goes along as long as the
+    photo would have the same label without it: in the folder of another, that is the later word.
+    """
+    gone, originals = set(awaited), corrections.originals
+    of = {one.sha256: one.path for one in corrections.made if one.path in gone and one.sha256}
+    sizes = {one.bytes for one in corrections.made if one.path in gone}
+    now: dict[str, list[PhotoRef]] = {}
+    for ref in new if of else ():
+        if ref.reason is None and ref.bytes in sizes:
+            with suppress(OSError):  # the run that embeds it says why it cannot be read
+                path = of.get(hashlib.sha256(photos.read(ref.path)).digest())
+                if path is not None:
+                    now.setdefault(path, []).append(ref)
+    made: list[Correction] = []
+    for one in corrections.made:
+        to = [
+            one._replace(path=ref.path)
+            for ref in now.get(one.path, ())
+            if one.decision is Decision.LEAVE_OUT or ref.label == originals[one.path]
+        ]
+        made += to or [one]
+    return Corrections(tuple(made))
 
 
 def ticked_off(refs: Iterable[PhotoRef], awaited: set[str]) -> Iterator[PhotoRef]:

@@ -28,12 +28,14 @@ class Stock:
     features: the files of features that the STORE or a run that was stopped holds
     rejects:  their files of rejects
     edited:   the files among them in which something has to change, their format included
+    awaited:  the paths of photos that were corrected, and are not there
     """
 
     tally: Tally
     features: list[str]
     rejects: list[str]
     edited: set[str]
+    awaited: set[str]
 
 
 def take_stock(
@@ -76,13 +78,13 @@ def take_stock(
         for tally in compare(listed, known, book, retry_rejects=retry_rejects):
             stage.update(tally.listed)
     tally.left_out = selection.notes()
-    tally.uncorrected = len(awaited) if tally.gone else 0
+    tally.uncorrected = len(awaited) if tally.gone or anew else 0
     if not tally.listed:
         raise PhotosError(
             f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
         )
     labeller.check()
-    return Stock(tally, features, rejects, book.files | older)
+    return Stock(tally, features, rejects, book.files | older, awaited)
 
 
 def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
@@ -101,8 +103,8 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
         one = tally.uncorrected == 1
         photos = "1 photo is" if one else f"{tally.uncorrected} photos are"
         notes.append(
-            f"{photos} gone that `verger relabel` corrected: what was decided is of a path, and "
-            "does not follow a photo that was moved or renamed."
+            f"{photos} gone that `verger relabel` corrected: what was decided counts again if they "
+            "come back."
         )
     looks: dict[str, list[str]] = {}
     for label in sorted(tally.labels):
