@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from faults import Faults, faulty
+from faults import Faults, Proxy, faulty
 from names import NFC, NFD, ODD
 from seaweed import S3
 from verger.embed.features import Embedder, embed
@@ -63,6 +63,14 @@ def laws(s3: S3) -> Bucket:
     return at(s3, "s3://laws/a folder + 100%/é")
 
 
+@contextmanager
+def watched(s3: S3, bucket: str, faults: Faults | None = None) -> Iterator[tuple[Bucket, Proxy]]:
+    """Make a bucket, and give a place in it behind a proxy, and the proxy."""
+    s3.make_bucket(bucket)
+    with faulty(s3.endpoint, faults) as proxy:
+        yield at(s3.behind(proxy.endpoint), f"s3://{bucket}/store"), proxy
+
+
 def fill(store: Any, paths: list[str], body: bytes = b"photo") -> None:
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(lambda path: obstore.put(store, path, body), paths))
@@ -96,10 +104,8 @@ def test_a_large_object_is_copied_in_parts_and_not_sent_again(
 ) -> None:
     monkeypatch.setattr(limits, "COPIED_AT_MOST", 100)
     monkeypatch.setattr(limits, "COPIED_A_PART", 5 * 2**20)
-    s3.make_bucket("large")
     data = os.urandom(12_000_000)
-    with faulty(s3.endpoint) as proxy:
-        place = at(s3.behind(proxy.endpoint), "s3://large/store")
+    with watched(s3, "large") as (place, proxy):
         place.put("large", data)
         before = place.content("large")
         proxy.set(Faults())
@@ -117,10 +123,8 @@ def test_a_large_object_is_sent_in_as_many_parts_as_s3_takes(
     s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PARTS", 2)
-    s3.make_bucket("parts")
     data = os.urandom(12_000_000)
-    with faulty(s3.endpoint) as proxy:
-        place = at(s3.behind(proxy.endpoint), "s3://parts/store")
+    with watched(s3, "parts") as (place, proxy):
         with place.incoming("large") as file:
             file.write_bytes(data)
         assert sum("partNumber" in request for request in proxy.requests()) == 2
@@ -131,10 +135,8 @@ def test_a_large_object_is_read_a_piece_a_request_and_never_two_of_it_mixed(
     s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "READ_A_PIECE", 1_000_000)
-    s3.make_bucket("pieces")
     data = os.urandom(2_500_000)
-    with faulty(s3.endpoint, Faults(cut=1.0, most=1, only="^GET")) as proxy:
-        place = at(s3.behind(proxy.endpoint), "s3://pieces/store")
+    with watched(s3, "pieces", Faults(cut=1.0, most=1, only="^GET")) as (place, _):
         place.put("large", data)
         place.put("empty", b"")
         assert [len(piece) for piece in place.pieces("large")] == [1_000_000, 1_000_000, 500_000]

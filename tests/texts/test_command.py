@@ -74,10 +74,10 @@ NOTES = {
     "{by_path_alone} photos",
     "Nothing but the URL is known of {photos}: the servers say no size, time or ETag, so that "
     "another photo at the same URL would not be noticed.",
-    "{uncorrected} photos are",
-    "1 photo is",
-    "{photos} gone that `verger relabel` corrected: what was decided counts again if they "
-    "come back.",
+    "1 photo is gone that `verger relabel` corrected; its correction counts again if it "
+    "comes back.",
+    "{uncorrected} photos are gone that `verger relabel` corrected; their corrections count "
+    "again if they come back.",
     ", and {alike} more",
     "Labels differ in case alone: {alike}{more}.",
 }

@@ -112,7 +112,9 @@ def _applied(store: Store, sheet: str | Path, *, new_labels: bool) -> Relabellin
             more.append(Correction(row.path, decision, given, original, batch, made, origin))
     rows = {row.path: row for row, *_ in asked}
     hashes = hashes_of(store.place, tables[0], {one.path for one in more})
-    more = [one._replace(bytes=rows[one.path].bytes, sha256=hashes.get(one.path)) for one in more]
+    more = [
+        one._replace(photo_bytes=rows[one.path].bytes, sha256=hashes.get(one.path)) for one in more
+    ]
     return _compared(there, there.with_more(more), rows, as_before=len(asked) - len(more))
 
 

@@ -42,8 +42,7 @@ class Correction(NamedTuple):
     original: the label that the photo had before its first correction
     batch:    which call of `verger relabel` it came with: 1, 2, …
     origin:   the name of the file that it came from
-    sha256:   that of the bytes of the photo; None where STORE had none
-    bytes:    how many they are
+    sha256, photo_bytes: that of the photo's bytes, and how many they are; None where STORE had none
     """
 
     path: str
@@ -54,7 +53,7 @@ class Correction(NamedTuple):
     made: dt.datetime
     origin: str
     sha256: bytes | None = None
-    bytes: int | None = None
+    photo_bytes: int | None = None
 
 
 _SCHEMA = pa.schema([
@@ -66,7 +65,7 @@ _SCHEMA = pa.schema([
     pa.field("made", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("origin", pa.string(), nullable=False),
     pa.field("sha256", pa.binary()),
-    pa.field("bytes", pa.int64()),
+    pa.field("photo_bytes", pa.int64()),
 ])  # fmt: skip
 
 
@@ -84,8 +83,8 @@ class Corrections:
         with damage_told(place, CORRECTIONS):
             return cls(tuple(
                 Correction(**{**row, "decision": Decision(row["decision"])})
-                for batch in batches(place, CORRECTIONS)
-                for row in batch.select(_columns_of(batch)).to_pylist()
+                for batch in batches(place, CORRECTIONS, _SCHEMA.names)
+                for row in batch.to_pylist()
             ))  # fmt: skip
 
     def write(self, work: Work) -> str | None:
@@ -170,16 +169,10 @@ class CorrectedLabels(Labeller):
         self._labeller.check()
 
 
-def _columns_of(batch: pa.RecordBatch) -> list[str]:
-    """Name the columns to read: tables of before photos were followed lack the last two."""
-    lacks = set() if "sha256" in batch.schema.names else {"bytes", "sha256"}
-    return [name for name in _SCHEMA.names if name not in lacks]
-
-
 def hashes_of(place: Place, features: Iterable[str], paths: set[str]) -> dict[str, bytes]:
     """Read the SHA-256 of some photos' bytes, by path, where STORE has it."""
     wanted, found = pa.array(sorted(paths), pa.string()), dict[str, bytes]()
-    for file in features:
+    for file in features if paths else ():
         for batch in batches(place, file, ["path", "sha256"]):
             if "sha256" in batch.schema.names:
                 some = batch.filter(pc.is_in(batch.column("path"), value_set=wanted))
@@ -191,7 +184,7 @@ def hashes_of(place: Place, features: Iterable[str], paths: set[str]) -> dict[st
 def followed(
     corrections: Corrections, awaited: Iterable[str], photos: Source, new: Iterable[PhotoRef]
 ) -> Corrections:
-    """Return the corrections with the new paths of photos that were moved, copied or renamed.
+    """Return the corrections with the new paths of photos that were moved or renamed.
 
     awaited: the paths of corrected photos that are no longer there
     new:     the photos to embed, of which those as large as one of these are read
@@ -200,7 +193,7 @@ def followed(
     """
     gone, originals = set(awaited), corrections.originals
     of = {one.sha256: one.path for one in corrections.made if one.path in gone and one.sha256}
-    sizes = {one.bytes for one in corrections.made if one.path in gone}
+    sizes = {one.photo_bytes for one in corrections.made if one.path in gone}
     now: dict[str, list[PhotoRef]] = {}
     for ref in new if of else ():
         if ref.reason is None and ref.bytes in sizes:

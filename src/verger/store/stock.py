@@ -100,11 +100,12 @@ def label_notes(label_from: str, tally: Tally, labeller: Labeller) -> list[str]:
             "size, time or ETag, so that another photo at the same URL would not be noticed."
         )
     if tally.uncorrected:
-        one = tally.uncorrected == 1
-        photos = "1 photo is" if one else f"{tally.uncorrected} photos are"
         notes.append(
-            f"{photos} gone that `verger relabel` corrected: what was decided counts again if they "
-            "come back."
+            "1 photo is gone that `verger relabel` corrected; its correction counts again if it "
+            "comes back."
+            if tally.uncorrected == 1
+            else f"{tally.uncorrected} photos are gone that `verger relabel` corrected; their "
+            "corrections count again if they come back."
         )
     looks: dict[str, list[str]] = {}
     for label in sorted(tally.labels):

@@ -23,7 +23,7 @@ _CSV_CELLS_A_BLOCK = 1_000_000
 _BULKY = {"features", "thumbnail", "sha256", "components", "vector", "picture", "placed"}
 _REPEATED = {"label", "reason", "file"}
 # Columns that tables of older formats lack, and what is read in the place of each, if anything is.
-_LATER = {"e_tag": None, "picture": "thumbnail", "sha256": None}
+_LATER = {"e_tag": None, "picture": "thumbnail", "sha256": None, "photo_bytes": None}
 
 
 class Table(NamedTuple):
