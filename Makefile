@@ -13,8 +13,8 @@ ARCHIVE := $(VENV)/.archived
 VENV35 := .venv-spark35
 STAMP35 := $(VENV35)/.ready
 ARCHIVE35 := $(VENV35)/.archived
-# uv where it is there, else pip; `make UV= …` insists on pip.
-UV := $(shell command -v uv 2>/dev/null)
+# uv, which is installed where it is not there; `make UV= …` insists on pip.
+UV := $(shell command -v uv 2>/dev/null || echo get)
 set_up = $(PYTHON) scripts/set_up.py --uv "$(UV)"
 packages = $$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 OLD_ENOUGH := $(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info[:2] == (3, 11) else "")')

@@ -3,7 +3,7 @@
 python -m benchmarks.installs [--only base,all] [--output FILE]     # into benchmarks/installs.md
 
 Each installation goes into an environment of its own, in a temporary folder, with nothing cached,
-by pip and, where it is there, by uv. It needs the network, and a quiet machine to mean anything.
+by pip and by uv, which .venv has. It needs the network, and a quiet machine to mean anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import datetime as dt
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,9 +51,7 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def installers() -> list[str]:
-    """Return which installers are here."""
-    return ["pip", *(["uv"] if shutil.which("uv") else [])]
+UV = Path(sys.executable).with_name("uv")
 
 
 def installed(kind: str, installer: str) -> Measured:
@@ -63,8 +60,8 @@ def installed(kind: str, installer: str) -> Measured:
         folder = Path(work) / "venv"
         begun = time.perf_counter()
         if installer == "uv":
-            _run("uv", "venv", "--quiet", "--python", sys.executable, str(folder))
-            line = ["uv", "pip", "install", "--no-cache", "--python", str(folder / "bin/python")]
+            _run(str(UV), "venv", "--quiet", "--python", sys.executable, str(folder))
+            line = [str(UV), "pip", "install", "--no-cache", "--python", str(folder / "bin/python")]
         else:
             _run(sys.executable, "-m", "venv", str(folder))
             line = [str(folder / "bin/python"), "-m", "pip", "install", "--no-compile"]
@@ -78,9 +75,9 @@ def demo(installer: str) -> Measured:
     with tempfile.TemporaryDirectory() as work:
         clone = Path(work) / "verger"
         _run("git", "clone", "--quiet", str(ROOT), str(clone))
-        without = ["UV="] if installer == "pip" else []
+        uv = "get" if installer == "uv" else ""
         begun = time.perf_counter()
-        _run("make", f"PYTHON={sys.executable}", *without, "demo", cwd=clone)
+        _run("make", f"PYTHON={sys.executable}", f"UV={uv}", "demo", cwd=clone)
         return Measured(_megabytes(clone / ".venv"), {installer: time.perf_counter() - begun})
 
 
@@ -122,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load = os.getloadavg()[0]
     made: dict[str, Measured] = {}
     for kind in options.only.split(","):
-        for installer in installers():
+        for installer in ("pip", "uv"):
             one = demo(installer) if kind == DEMO else installed(kind, installer)
             both = made.setdefault(kind, one)
             both.seconds |= one.seconds

@@ -1,7 +1,8 @@
-"""Make an environment and install into it, by uv where that is there, else by pip.
+"""Make an environment and install into it, by uv, which takes half of pip's time, or by pip.
 
-python scripts/set_up.py FOLDER [--uv PROGRAM] [-- ARGUMENTS OF PIP INSTALL]
+python scripts/set_up.py [--uv PROGRAM|get] FOLDER [-- ARGUMENTS OF PIP INSTALL]
 
+`get` installs uv into the environment first, and leaves all to pip where that is not possible.
 While it installs it says what it is doing: on a terminal in one line, elsewhere now and then. It is
 run by whatever Python is there, and needs nothing else.
 """
@@ -21,6 +22,10 @@ from pathlib import Path
 # Spark comes as source, of which a wheel is made that is unpacked at once: to compress half a
 # gigabyte of what is compressed already takes half of the time (34 s of a core for 16, measured).
 _QUICK_WHEELS = "--config-settings=--build-option=--compression=stored"
+_GET = "get"
+_PINS = Path(__file__).parents[1] / "constraints.txt"
+# Whoever tells pip of these has reasons, and uv does not read pip's configuration.
+_OF_PIP_ALONE = re.compile(r"\.(index-url|extra-index-url|no-index|proxy)=")
 _BETWEEN_LINES = 15  # seconds, where there is no terminal
 # What pip and uv say of their steps, and what is told of it.
 _STEPS = (
@@ -37,7 +42,7 @@ def main() -> int:
     """Do it; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--uv", default="", help="the program uv; empty for pip")
+    parser.add_argument("--uv", default="", help="the program uv, or get; empty for pip")
     parser.add_argument("packages", nargs="*", help="-- and what `pip install` takes")
     given = parser.parse_args()
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
@@ -50,7 +55,7 @@ def main() -> int:
 
 
 def _make(uv: str, folder: Path) -> int:
-    if uv:
+    if uv not in ("", _GET):
         line = [uv, "venv", "--quiet", "--seed", "--allow-existing", "--python", sys.executable]
         return subprocess.run([*line, str(folder)], check=False).returncode
     if importlib.util.find_spec("ensurepip") is None:
@@ -60,25 +65,39 @@ def _make(uv: str, folder: Path) -> int:
 
 
 def _install(uv: str, python: Path, packages: list[str]) -> int:
+    pip = [str(python), "-m", "pip"]
+    by_pip = [*pip, "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    begun = time.monotonic()
+    program = _got(pip, python.with_name("uv")) if uv == _GET else uv
     # Compiled here, not in the tests, to which a warning of a compiler is an error.
-    if uv:
-        line = [
-            uv,
-            "pip",
-            "install",
-            "--no-progress",
-            "--compile-bytecode",
-            "--python",
-            str(python),
-            _QUICK_WHEELS,
-        ]
-        line += packages
-    else:
-        line = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-        line += ["--progress-bar", "off", _QUICK_WHEELS, *packages]
-    by, folder = "uv" if uv else "pip", python.parent.parent
+    by_uv = [program, "pip", "install", "--no-progress", "--compile-bytecode"]
+    by_uv += ["--python", str(python)]
+    code = 1
+    if program:
+        code = _run("uv", [*by_uv, _QUICK_WHEELS, *packages], python.parent.parent, begun)
+    if not program or (code and uv == _GET):
+        code = _run("pip", [*by_pip, _QUICK_WHEELS, *packages], python.parent.parent, begun)
+    return code
+
+
+def _got(pip: list[str], uv: Path) -> str:
+    """Return the program uv, installed now if need be; nothing where pip is to do it all."""
+    if uv.exists():
+        return str(uv)
+    configured = subprocess.run(
+        [*pip, "config", "list"], capture_output=True, text=True, check=False
+    )
+    if _OF_PIP_ALONE.search(configured.stdout):
+        return ""
+    line = [*pip, "install", "--quiet", "--disable-pip-version-check", "-c", str(_PINS), "uv"]
+    done = subprocess.run(line, capture_output=True, check=False)
+    return "" if done.returncode else str(uv)
+
+
+def _run(by: str, line: list[str], folder: Path, begun: float) -> int:
+    """Install, saying what is done; return the exit code, after what was said last if it failed."""
     print(f"Installing into {folder} by {by}, this once: a minute or two.", flush=True)
-    begun = told = time.monotonic()
+    told = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     with subprocess.Popen(
         line,

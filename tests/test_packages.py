@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import email
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -138,6 +140,33 @@ def test_setting_up_says_what_it_does_and_why_it_failed(wheel: Path, tmp_path: P
     failed = execute([*install, "verger-needs-no-such-thing"])
     assert failed.code == 1
     assert "No matching distribution found for verger-needs-no-such-thing" in failed.err
+
+    # Without uv; with one that works; with one that does not, after which pip goes on.
+    def by(variable: dict[str, str]) -> list[str]:
+        python, program, folder = script
+        again = [
+            python,
+            program,
+            "--uv",
+            "get",
+            folder,
+            "--",
+            "--no-deps",
+            "--force-reinstall",
+            str(wheel),
+        ]
+        done = execute(again, env=os.environ | variable)
+        assert done.code == 0, done.err
+        return re.findall(r"Installing into .* by (\w+)", done.out)
+
+    uv = tmp_path / "venv" / "bin" / "uv"
+    assert by({"PIP_NO_INDEX": "1"}) == ["pip"]
+    assert not uv.exists()
+    uv.symlink_to(Path(sys.executable).with_name("uv"))
+    assert by({}) == ["uv"]
+    uv.unlink()
+    uv.symlink_to(shutil.which("false") or "")
+    assert by({}) == ["uv", "pip"]
 
 
 # Extras -------------------------------------------------------------------------------------------
