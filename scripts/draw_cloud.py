@@ -83,7 +83,7 @@ TEXTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "emr": ["EMR", "un cluster"],
         "serverless": ["EMR Serverless", "aucun serveur à gérer"],
         "ssm": ["Session Manager", "amène l'interface Spark", "dans votre navigateur"],
-        "scratch": ["S3 : brouillon", "paquets ou archive,", "journaux, result.json ;",
+        "scratch": ["S3 : temporaire", "paquets ou archive,", "journaux, result.json ;",
                     "supprimé à la fin"],
         "photos": ["S3 : PHOTOS", "à vous ; lues", "seulement"],
         "store": ["S3 : STORE", "à vous ; matrice,", "caractéristiques, galerie"],
