@@ -4,8 +4,8 @@
     python scripts/reference.py --check    changes nothing; exits 1 and names each stale page
 
 Commands, settings, schemas, reasons and errors are read from the modules that own them. What no
-module holds as data (what a column means, what a field of the run record is) stands here, and a
-column without a meaning is an error. Spark is not imported.
+module holds as data (what a column means, what a field of the run record is) is written here, and
+a column without a meaning is an error. Spark is not imported.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ _WIDTH = 96
 _MADE = "<!-- Written by scripts/reference.py from the code: `make docs` writes it again. -->\n"
 
 _MEANINGS = {
-    "path": "The photo's path relative to PHOTOS, with slashes, every character as it is.",
-    "label": "Its label; null where it has none.",
-    "features": "What the backbone gives: one value a feature, 1,280 with the default one.",
+    "path": "The photo's path relative to PHOTOS, with forward slashes and unchanged characters.",
+    "label": "Its label; null if it has none.",
+    "features": "The output of the backbone: one value per feature, 1,280 with the default one.",
     "width": "Width of the photo in pixels, as a person sees it (after EXIF).",
     "height": "Height of the photo in pixels, as a person sees it (after EXIF).",
-    "bytes": "Size of the file; 0 where a web server does not say.",
-    "modified": "When the file was last changed, UTC; 1970 where a web server does not say.",
-    "e_tag": "What an object store or a web server says of the content, if it does; empty where a "
-    "web server says nothing at all of the photo.",
-    "sha256": "SHA-256 of the photo's bytes, 32 bytes; null in rows that an older Verger wrote.",
+    "bytes": "Size of the file; 0 if a web server does not say.",
+    "modified": "When the file was last changed, UTC; 1970 if a web server does not say.",
+    "e_tag": "The content's ETag from an object store or a web server, if there is one; empty if a "
+    "web server says nothing about the photo.",
+    "sha256": "SHA-256 of the photo's bytes, 32 bytes; null in rows written by an older Verger.",
     "thumbnail": "The whole photo as a small JPEG: longest side at most 96 px, over white.",
     "picture": "The thumbnail's brightness on 16 × 16 points, then its blue and red on 8 × 8 each "
-    "(Cb, Cr): 384 bytes by which the report finds duplicates.",
+    "(Cb, Cr): 384 bytes that the report uses to find duplicates.",
     "reason": "Why it was rejected: one word of a [closed set](reasons.md).",
-    "detail": "What exactly was wrong, for a person; its wording may change.",
-    "components": "The photo in the reduced space: one value a principal component.",
+    "detail": "What exactly was wrong, for people; the wording may change.",
+    "components": "The photo in the reduced space: one value per principal component.",
 }
 
 # The fields of run.json, and what each is.
@@ -70,68 +70,68 @@ RECORD_FIELDS: Mapping[str, str] = {
     "format": "Format number of the record.",
     "started": "When the run began, UTC.",
     "finished": "When the run ended, UTC.",
-    "reduced": "Of the last `verger reduce`: when it `finished`, its `versions` and its `seconds`; "
-    "only there if it was called after the last run that embedded or fitted.",
-    "run": "Which run of the STORE made what lies beside it: 1, 2, … as `verger log` tells them. "
-    "A run that found nothing new has no number of its own. Older records have none.",
-    "kept": "The runs whose matrix and projection are kept, the present one first.",
-    "photos": "PHOTOS, as it was given; of a URL, without its query.",
+    "reduced": "The last `verger reduce`: when it `finished`, its `versions` and its `seconds`; "
+    "only present if it ran after the last run that embedded or fitted.",
+    "run": "The number of the run that made the files beside it: 1, 2, … as in `verger log`. A run "
+    "that found nothing new has no number of its own. Older records have none.",
+    "kept": "The runs whose matrix and projection are kept, the current one first.",
+    "photos": "PHOTOS, as it was given; for a URL, without its query.",
     "settings": "Every [setting](settings.md) of the run, by its name in Python.",
     "counts": "`listed`, `embedded`, `rejected`, and `rejected_by_reason` (reason → number). "
     "`listed` is `embedded` + `rejected`, or the run would have failed.",
-    "changes": "What the run found, in photos, beside what the STORE knew: `new`, `changed` (other "
+    "changes": "What the run found, in photos, compared with STORE: `new`, `changed` (different "
     "size, time or ETag), `retried` (rejects, with `--retry-rejects`), `kept` (not opened again), "
-    "`relabelled` (those of `kept` that got another label) and `gone`. `listed` is `new` + "
-    "`changed` + `retried` + `kept`. `reused`: of those that are not kept, how many had the bytes "
-    "of a photo embedded before, and were not decoded. `resumed`: of those that are kept, how many "
-    "a run that was stopped had embedded, and no finished one. Older records have neither.",
+    "`relabelled` (those of `kept` with a new label) and `gone`. `listed` is `new` + `changed` + "
+    "`retried` + `kept`. `reused`: how many of those not kept had the bytes of a photo embedded "
+    "before, and were not decoded. `resumed`: how many of those kept had been embedded by a run "
+    "that was stopped, and by no finished run. Older records have neither.",
     "labels": "How many different labels there are.",
-    "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, "
-    "`views` (the shorter side that each is cut at; "
-    "in older records, `resize_shorter_side`) and `license`.",
+    "backbone": "`name`, `sha256`, `features` (length of a row), `image_size`, `views` (the "
+    "length of the shorter side for each view; in older records, `resize_shorter_side`) and "
+    "`license`.",
     "projection": "`kind`, `k`, `rank`, `standardized`, `explained_variance` (share that all k "
-    "keep), `explained_variance_ratio` (share of each) and `notes` (what the summary notes of it), "
-    "of the photos that it was fitted to. `held`: it is that of an earlier run (`--refit`). "
-    "`compared`: where that was asked for, what the components and directions of the run before do "
-    "on the photos that there are now: the `variance_kept` by them and the `variance_best` that as "
-    "many can keep, the `separation_kept` (share of that which directions fitted anew reach), and "
-    "the largest `angle` between both subspaces, in degrees; else null.",
+    "keep), `explained_variance_ratio` (share of each) and `notes` (the summary's notes on it), "
+    "for the photos that it was fitted to. `held`: whether it is that of an earlier run "
+    "(`--refit`). `compared`: if requested, how the previous run's components and directions do on "
+    "the current photos: the `variance_kept` by them and the `variance_best` that as many "
+    "components can keep, the `separation_kept` (as a share of what newly fitted directions "
+    "reach), and the largest `angle` between the two subspaces, in degrees; otherwise null.",
     "discriminant": "`k`, `shrinkage`, `rows` and `labels` of the discriminant projection; null "
-    "where there are fewer than two labels.",
+    "if there are fewer than two labels.",
     "moments": "What the projections were fitted to: how many `photos`, and how many rows were "
-    "`read` for it, added or taken away; a relabelled photo is both. Older records have none.",
-    "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species), and "
-    "`rehearsed`: on how many photos its confidences were calibrated, and `changed`: how many have "
-    "changed since.",
-    "seconds": "Seconds a stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
-    "`gallery` and `csv` where there is one. A run that found nothing to do has `list` alone.",
-    "cost": "Where `--price` says it: `amount` up to the end of the run, `currency` and `where`. "
-    "By the plan's prices and the clock, no bill.",
-    "photos_per_second": "Photos that were decoded over the seconds of `embed`; 0 if there was "
-    "none.",
-    "engine": "What carried out the work: `spark`, or `process`, threads of the command itself. "
-    "Older records have none, and mean `spark`.",
-    "versions": "Of `verger` and `python`; where it was Spark, of `spark` and `java`, too.",
+    "`read` for it, to add or to subtract; a relabelled photo is both. Older records have none.",
+    "gallery": "`space` (of which projection), `photos`, `labels`, `groups` (species); "
+    "`rehearsed`: on how many photos its confidences were calibrated; `changed`: how many photos "
+    "have changed since.",
+    "seconds": "Seconds per stage: `list`, `start` (Java and Spark), `embed`, `fit`, `project`, "
+    "`gallery` and `csv`, if there is one. A run that found nothing to do has only `list`.",
+    "cost": "With `--price`: the `amount` up to the end of the run, `currency` and `where`. From "
+    "the plan's prices and the clock; it is not a bill.",
+    "photos_per_second": "Photos decoded, divided by the seconds of `embed`; 0 if there were none.",
+    "engine": "What did the work: `spark`, or `process` for threads of the command itself. If it "
+    "is missing, as in older records, `spark`.",
+    "versions": "Of `verger` and `python`; with Spark, of `spark` and `java`, too.",
     "cores": "How many tasks ran at once.",
-    "device": "What the network computed on, in the last run that embedded: `cpu` or `cuda`. Older "
-    "records have none, and mean `cpu`.",
-    "notes": "What the summary noted, a line each.",
-    "manifest": "Each file that the run left, by its path in the STORE: its `bytes` and `sha256` "
-    "(null where an object store has none of an older object). STOREs of before have none, until a "
-    "run or `verger reduce` publishes something.",
-    "sha256": "Of the record without this field, as it is written: whether it was changed since.",
+    "device": "What the network computed on in the last run that embedded: `cpu` or `cuda`. If it "
+    "is missing, as in older records, `cpu`.",
+    "notes": "The notes of the summary, one per line.",
+    "manifest": "Each file that the run left, by its path in STORE, with its `bytes` and `sha256` "
+    "(null if an object store has none for an older object). Older STOREs have none until a run or "
+    "`verger reduce` publishes something.",
+    "sha256": "Of the record without this field, as written: shows whether it was changed since.",
 }
 
 
 # The files of gallery/, and what each is.
 GALLERY_FILES: Mapping[str, str] = {
-    "gallery.json": "Format, labels, the group of each, calibration; size and SHA-256 of the rest, "
-    "and the SHA-256 of the projection that it was made with.",
-    "vectors.npy": "float32, n × k: the photos in the discriminant space (where there are no "
-    "labels: principal components), at unit length.",
+    "gallery.json": "Format, labels, the group of each, calibration; size and SHA-256 of the other "
+    "files, and the SHA-256 of the projection that it was made with.",
+    "vectors.npy": "float32, n × k: the photos in the discriminant space (without labels: "
+    "principal components), at unit length.",
     "label_ids.npy": "int32, n: the label of each, −1 for none.",
     "means.npy": "float32, L × k: the mean direction of each label.",
-    "likenesses.npy": "float32, L × d: the same of the features after square root and unit length.",
+    "likenesses.npy": "float32, L × d: the same for the features, after square root and unit "
+    "length.",
     "photos.arrow": "The path of each photo (Arrow IPC file). Thumbnails stay in `features/`.",
 }
 
@@ -188,12 +188,12 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
 def _settings() -> str:
     return (
         "# Settings\n\n"
-        "Every choice of a run: an option of `verger run`, a field of `RunSettings` in Python, "
-        "and an entry under `settings` in `run.json`. A setting that cannot be right is a "
-        "`UsageError`, raised before anything is read.\n\n"
+        "Every choice of a run is an option of `verger run`, a field of `RunSettings` in Python, "
+        "and an entry under `settings` in `run.json`. A setting that cannot be right raises "
+        "`UsageError` before anything is read.\n\n"
         + _choices(RunSettings, "run")
         + "\n## The server\n\n"
-        "Every choice of `verger serve`, a field of `ServeSettings` in Python.\n\n"
+        "Every choice of `verger serve` is also a field of `ServeSettings` in Python.\n\n"
         + _choices(ServeSettings, "serve")
     )
 
@@ -234,13 +234,13 @@ def _default(setting: Any) -> str:
 
 def _store() -> str:
     text = (
-        "# What lies in a STORE\n\n"
-        "The three tables are folders of Parquet files that pandas, DuckDB, polars and Spark read "
-        "as they are. Rows of `matrix` and of `rejects` are in the order of `path` (by its bytes "
-        "in UTF-8), from file to file; rows of `features` are in that order within each file, of "
-        "which a run adds some and leaves those as they are in which nothing changed. Files of "
-        "`features` and `rejects` are compressed with Snappy, but for the columns `features` and "
-        "`thumbnail`, which do not compress; files of `matrix` are compressed with Snappy.\n"
+        "# What is in a STORE\n\n"
+        "The three tables are folders of Parquet files that pandas, DuckDB, polars and Spark can "
+        "read directly. Rows of `matrix` and `rejects` are in order of `path` (by its bytes in "
+        "UTF-8) across all files. Rows of `features` are in that order within each file; a run "
+        "adds files, and leaves those alone in which nothing has changed. All files are compressed "
+        "with Snappy, except for the columns `features` and `thumbnail` of `features/`, which do "
+        "not compress.\n"
     )
     for name, schema in tables().items():
         rows = [
@@ -253,16 +253,16 @@ def _store() -> str:
         "\nEvery photo that was listed is in exactly one of `features` and `rejects`.\n"
         "\n## `matrix.csv`\n\n"
         "The matrix again, as one UTF-8 file with one header: `path,label,pc1,…,pck`. Paths and "
-        "labels are quoted; a label that is missing is empty and unquoted. Numbers are the "
-        "shortest that read back as the same float32. `--no-csv` leaves it out.\n"
+        "labels are quoted; a missing label is empty and unquoted. Each number is written as the "
+        "shortest text that reads back as the same float32. `--no-csv` leaves the file out.\n"
         "\n## `corrections.parquet`\n\n"
-        "What people decided of single photos by `verger relabel`, where they did: `path`, "
-        "`decision` (`label`, `leave out` or `fine`), the `label` that was given, the `original` "
-        "one, the number of the `batch`, when it was `made` (UTC), the `origin`, which is the "
-        "name of the sheet, and the photo's `sha256` and `photo_bytes`, by which it is known under "
-        "another path. The last row of a photo counts.\n"
+        "What people decided about single photos with `verger relabel`, if they did: `path`, "
+        "`decision` (`label`, `leave out` or `fine`), the given `label`, the `original` one, the "
+        "number of the `batch`, when it was `made` (UTC), the `origin` (the name of the sheet), "
+        "and the photo's `sha256` and `photo_bytes`, which identify it under another path. The "
+        "last row of a photo counts.\n"
         "\n## `projection/`\n\n"
-        "The principal components and, where there are two labels or more, the discriminant "
+        "The principal components and, if there are two labels or more, the discriminant "
         "projection. Each is one JSON file that names its arrays, and the arrays as `.npy` "
         "(float64, little-endian), for d features and k components. No pickle. "
         "`verger.projections.pca.load_pca` and `verger.projections.discriminant.load_discriminant` "
@@ -271,45 +271,49 @@ def _store() -> str:
     text += _table(("file", "what it holds"), list(_projection_files()))
     text += (
         "\n## `gallery/`\n\n"
-        "What `verger identify` looks new photos up in, for n photos of L labels, d features and k "
-        "components. `verger.gallery.Gallery.open` checks and reads it. How answers are made of "
-        "it: [identification](../identification.md).\n\n"
+        "Where `verger identify` looks new photos up: n photos of L labels, d features and k "
+        "components. `verger.gallery.Gallery.open` checks and reads it. How it leads to answers: "
+        "[identification](../identification.md).\n\n"
     )
     text += _table(("file", "what it holds"), [(f"`{n}`", m) for n, m in GALLERY_FILES.items()])
     text += (
-        "\n## `run.json`\n\nThe run record, written last: while it is there, all that lies beside "
-        "it belongs to it.\n\n"
+        "\n## `run.json`\n\nThe run record, written last: as long as it is there, all files beside "
+        "it belong to it.\n\n"
     )
     text += _table(("field", "what it is"), [(f"`{n}`", m) for n, m in RECORD_FIELDS.items()])
     text += (
-        "\nWhoever opens a STORE looks at the size of each file that `manifest` lists, and reads "
-        f"those of up to {SMALL // 2**20} MB to compare their SHA-256; `verger verify` reads all. "
-        "An entry takes some 180 bytes, so that the list of a million photos, some 300 to 400 "
-        "files, takes less than 80 kB. Pages of all Parquet files carry a CRC-32 of their own, "
-        "which is compared whenever they are read.\n"
+        "\nEvery command that opens a STORE checks the size of each file that `manifest` lists, "
+        f"and the SHA-256 of files up to {SMALL // 2**20} MB; `verger verify` checks all. An entry "
+        "takes about 180 bytes, so the list for a million photos, 300 to 400 files, takes less "
+        "than 80 kB. The pages of all Parquet files carry their own CRC-32, which is checked on "
+        "every read.\n"
     )
     return text + (
         "\n## `report/`\n\n"
-        "What a run leaves at its end, without `--no-report`, and `verger report` writes: "
-        "`report.html`, its findings as Parquet and CSV, and the baseline of the next run's drift. "
-        "[What each holds](../report.md).\n"
+        "Written at the end of a run (unless `--no-report` is given) and by `verger report`: "
+        "`report.html`, its findings as Parquet and CSV, and the baseline for the next run's "
+        "drift. [What each holds](../report.md).\n"
         "\n## `slides/`\n\n"
-        "What `verger slides` writes: `slides-en.pptx`, `slides-fr.pptx`, and a PDF of each where "
-        "LibreOffice is there. [How to present a run](../howto/slides.md).\n"
+        "Written by `verger slides`: `slides-en.pptx`, `slides-fr.pptx`, and a PDF of each if "
+        "LibreOffice is installed. [How to present a run](../howto/slides.md).\n"
         "\n## `.verger/`\n\n"
-        "Marks the folder as a STORE; listing never goes into a folder that has one. It holds the "
-        "`lock`; `work/`, what a run builds, of which finished parts outlive a run that stops, and "
-        "are taken up by the next; `moments`, the sums that "
-        "the next fit goes on from (13 MB of 1,280 features, however many photos; without it, "
-        "all features are read); `history/`, a record of each run that brought something "
-        "(`000012.json` is run 12's `run.json`, with the files of its matrix and projection alone; "
-        "some 10 kB, for good, sealed by its `sha256`; `drift`, the verdict of its first report, "
-        "is added), and below it `matrix/` and `projection/`, what the runs of `kept` but the "
-        "present one left (files of projections under their SHA-256); `publish.json` while a run "
-        "moves what it built into place (the next run, or `verger reduce`, completes it, were the "
-        "run killed then, and says so; each file's size and SHA-256 stand in it); and "
-        "`failed-rejects.parquet` where a run with too many rejects failed on a STORE that "
-        "already held a whole one. Nothing in a STORE may be a link.\n"
+        "Marks the folder as a STORE; listing never enters a folder that has one. It holds:\n\n"
+        "- `lock`;\n"
+        "- `work/`: what a run is building. Its finished parts survive a run that stops, and the "
+        "next run uses them;\n"
+        "- `moments`: the sums that the next fit continues from (13 MB for 1,280 features, however "
+        "many photos; without it, all features are read);\n"
+        "- `history/`: a record of each run that changed something. `000012.json` is run 12's "
+        "`run.json`, listing only the files of its matrix and projection, about 10 kB, kept for "
+        "good, sealed by its `sha256`; `drift`, the verdict of its first report, is added. "
+        "`matrix/` and `projection/` below it hold the files of the runs in `kept` other than the "
+        "current one (files of projections under their SHA-256);\n"
+        "- `publish.json`, while a run moves its files into place, with each file's size and "
+        "SHA-256. If the run is killed then, the next run, or `verger reduce`, completes the move "
+        "and says so;\n"
+        "- `failed-rejects.parquet`, if a run with too many rejects failed on a STORE that already "
+        "held a complete run.\n\n"
+        "Nothing in a STORE may be a link.\n"
     )
 
 
@@ -338,14 +342,14 @@ def _projection_files() -> Iterator[tuple[str, str]]:
 
 def _reasons() -> str:
     rows = [
-        (f"`{reason.value}`", "each run" if reason.passes else "as it changes", reason.meaning)
+        (f"`{reason.value}`", "each run" if reason.passes else "if it changes", reason.meaning)
         for reason in Reason
     ]
     return (
         "# Why a photo is rejected\n\n"
-        "The column `reason` of `rejects/` holds one of these words, and no other. The column "
-        "`detail` says more. A photo is tried again when it has changed, and with "
-        "`--retry-rejects`; for a reason that may have passed by itself, by each run.\n\n"
+        "The column `reason` of `rejects/` holds one of these words. The column `detail` says "
+        "more. A photo is tried again when it has changed, and with `--retry-rejects`; if the "
+        "reason may have gone away by itself, by each run.\n\n"
         + _table(("reason", "tried again", "what it means"), rows)
     )
 
@@ -362,9 +366,10 @@ def _errors() -> str:
     rows.sort(key=lambda row: int(row[0]))
     return (
         "# Errors and exit codes\n\n"
-        "An error is one line on standard error: what, where, and how to mend it. In Python the "
-        "same line is an exception of `verger.errors`; all of them are a `VergerError`. A missing "
-        "argument or an unknown option ends with 2 too, after a line on how the command is used."
+        "An error is one line on standard error that says what happened, where, and how to fix it. "
+        "In Python, the same line is the message of an exception from `verger.errors`; all of them "
+        "are subclasses of `VergerError`. A missing argument or an unknown option also ends with "
+        "2, after a usage line."
         "\n\n" + _table(("exit code", "error", "what happened"), rows)
     )
 
@@ -372,8 +377,9 @@ def _errors() -> str:
 def _python() -> str:
     """Write what `import verger` gives, from its docstrings."""
     text = (
-        "# Python\n\nWhat `import verger` gives. All else in the package may change without "
-        "notice. Tables are [Arrow tables](store.md): `.to_pandas()` makes DataFrames of them.\n"
+        "# Python\n\nWhat `import verger` offers. Everything else in the package may change "
+        "without notice. Tables are [Arrow tables](store.md): `.to_pandas()` turns them into "
+        "DataFrames.\n"
     )
     names = sorted(verger.__all__, key=lambda name: (name[0].isupper(), name))
     for name in names:

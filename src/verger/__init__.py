@@ -1,7 +1,7 @@
 """Verger: a folder of labelled fruit photos becomes a reduced feature matrix, on Apache Spark.
 
-What is named here is Verger's Python interface; all else may change without notice. Nothing is
-loaded before it is asked for.
+The names below are Verger's Python interface; everything else may change without notice. Nothing
+is loaded before it is asked for.
 """
 
 from __future__ import annotations

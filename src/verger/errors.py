@@ -1,10 +1,10 @@
-"""One tree of errors. Each message says what, where, and how to mend it.
+"""One tree of errors. Each message says what happened, where, and how to fix it.
 
     VergerError            1   anything else that went wrong
     ├── UsageError         2   an option that cannot be right, whatever the photos are
     ├── PhotosError        3   PHOTOS cannot be read, or holds no photo
     ├── StoreError         4   STORE cannot be used, read or written
-    ├── BackboneError      5   an ONNX file that is none, or that takes no image
+    ├── BackboneError      5   a file that is not an ONNX network, or one that takes no images
     ├── EngineError        6   Java or Spark does not start, or a job fails
     ├── CountError         7   listed photos ≠ embedded + rejected ≠ rows: a defect, no log line
     ├── TooManyRejects     8   more rejects than --max-rejects allows (written all the same)
@@ -12,7 +12,7 @@
     ├── BudgetError       10   the plan costs more than --budget allows: nothing is started
     ├── SignInError       11   nobody is signed in to AWS, or the sign-in has expired
     ├── NetworkError      12   AWS cannot be reached
-    └── RegionError       13   a bucket or a run is outside of the EU, or not where the other is
+    └── RegionError       13   a bucket or a run is outside the EU, or they are in different regions
 
 The number is the exit code of the command line. Ctrl-C and SIGTERM end with 130 and 143.
 
@@ -44,7 +44,7 @@ def _is_plain(character: str) -> bool:
 
 
 class VergerError(Exception):
-    """Base of every error that a user can mend; its message is one line."""
+    """Base of every error that a user can fix; its message is one line."""
 
     exit_code = 1
 
@@ -74,7 +74,7 @@ class StoreError(VergerError):
 
 
 class BackboneError(VergerError):
-    """An ONNX file that is none, or that takes no image."""
+    """A file that is not an ONNX network, or one that takes no images."""
 
     exit_code = 5
 
@@ -89,7 +89,7 @@ _DEFECT = "Nothing was published. Run again; if it comes back, report it with --
 
 
 class CountError(VergerError):
-    """Photos listed are not those embedded plus those rejected, or rows are not the photos."""
+    """Listed photos are not those embedded plus those rejected, or rows do not match photos."""
 
     exit_code = 7
 
@@ -141,7 +141,7 @@ class NetworkError(VergerError):
 
 
 class RegionError(VergerError):
-    """A bucket or a run is in a region where it may not be."""
+    """A bucket or a run is outside the EU, or they are in different regions."""
 
     exit_code = 13
 
@@ -162,7 +162,7 @@ OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is, what was found, and what to do if it is not well."""
+    """What was checked, its state, what was found, and what to do if something is wrong."""
 
     name: str
     state: str

@@ -1,11 +1,11 @@
-"""Verger's pieces for your own Spark pipelines, under the `pyspark.ml` contract.
+"""Verger's steps for your own Spark pipelines, under the `pyspark.ml` contract.
 
     from verger.ml import PCA, Discriminant, PhotoEmbedder, session
 
-`PhotoEmbedder` turns a column of paths or of image bytes into features, `PCA` and `Discriminant`
-fit projections of a column of features. They keep the pyspark.ml contract: keyword-only
+`PhotoEmbedder` turns a column of paths or of image bytes into features; `PCA` and `Discriminant`
+fit projections to a column of features. They follow the pyspark.ml contract: keyword-only
 constructors, Params, `copy`, `save` and `load`, pipelines. `session` starts Spark as `verger run`
-does, where there is no session yet.
+does, if there is no session yet.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 def session(**settings: Any) -> Iterator[SparkSession]:
     """Start Spark on this machine, or join the session of this process; end what was started.
 
-    settings: those of a run that Spark takes, such as `cores=2` or `memory="4g"`
+    settings: settings of a run that apply to Spark, such as `cores=2` or `memory="4g"`
 
-    Raises `VergerError` where Java or Spark does not start.
+    Raises `VergerError` if Java or Spark does not start.
     """
     with session_of(settings_from(settings)) as spark:
         yield spark

@@ -45,7 +45,7 @@ def test_each_has_a_line_and_reasons_are_explained(tmp_path: Path) -> None:
         "truncated  c.jpg",
         "",
     ]
-    assert "1 empty. The file holds no byte." in done.stdout
+    assert "1 empty. The file has 0 bytes." in done.stdout
     assert "2 truncated. The image ends too early." in done.stdout
     assert json.loads(CliRunner().invoke(cli, ["rejects", root, "--json"]).stdout) == ROWS
 

@@ -33,12 +33,12 @@ def run(
     """Bring a STORE up to date with a folder of photos: the command `verger run`.
 
     photos, store: folders, or URLs such as `s3://bucket/folder`
-    progress:      show bars on a terminal and in a notebook, elsewhere plain lines
+    progress: show bars on a terminal and in a notebook, and plain lines elsewhere
     settings:      any setting by its name, such as `components=50` or `label_from="none"`
 
-    Only photos that are new or have changed are embedded. Works in a thread, and in the Spark
-    session of this process, if there is one. Raises `VergerError`; whatever is raised, STORE holds
-    the run before or the new one, and what was embedded is kept for the next run.
+    Only new or changed photos are embedded. Works in a thread, and in the Spark session of this
+    process, if there is one. Raises `VergerError`; whatever is raised, STORE holds either the
+    previous run or the new one, and what was embedded is kept for the next run.
 
     >>> outcome = verger.run("photos", "store", components=5, progress=False)
     >>> outcome.record["counts"]["embedded"]
@@ -53,9 +53,10 @@ def run(
 
 
 def reduce(store: str | Path, *, progress: bool = True, **settings: Any) -> Outcome:
-    """Fit the projections anew to the features that a STORE holds: the command `verger reduce`.
+    """Fit the projections again to the features in a STORE: the command `verger reduce`.
 
-    No photo is opened. Settings that are left out are as STORE was made. Raises `VergerError`.
+    No photo is opened. Settings that you leave out stay as they are in STORE. Raises
+    `VergerError`.
 
     >>> verger.reduce("store", components=3, progress=False).record["projection"]["k"]
     3
@@ -85,9 +86,9 @@ def plan(photos: str | Path, store: str | Path, *, progress: bool = False, **set
 
 
 def open_store(store: str | Path) -> Store:
-    """Open the finished run in a STORE, to read it and to name new photos by it.
+    """Open the finished run in a STORE, to read it and to name new photos with it.
 
-    Raises `VergerError` where there is none, or where a file is missing or damaged.
+    Raises `VergerError` if there is none, or if a file is missing or damaged.
 
     >>> store = verger.open_store("store")
     >>> store
@@ -115,7 +116,7 @@ def identify(
 ) -> Identification | list[Identification]:
     """Open a STORE and say what fruit is in each photo: see `Store.identify`.
 
-    Whoever names photos again and again opens the STORE once, with `open_store`.
+    To name photos repeatedly, open the STORE once, with `open_store`.
 
     >>> str(verger.identify("store", photo))
     'Banana'

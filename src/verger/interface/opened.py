@@ -1,4 +1,4 @@
-"""A STORE that is open: its tables, and new photos beside them."""
+"""An open STORE: its tables, and new photos beside them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from verger.store.tables import batches
 
 
 class Store:
-    """The finished run in a STORE, as `verger.open_store` gives it; threads may share it.
+    """The finished run in a STORE, as `verger.open_store` returns it; threads can share it.
 
-    What a later run publishes is seen by whoever opens the STORE again.
+    To see what a later run publishes, open the STORE again.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -45,28 +45,28 @@ class Store:
 
     @property
     def root(self) -> str:
-        """Where it lies: a folder, or a URL."""
+        """Where it is: a folder, or a URL."""
         return self._root
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `run.json` holds: settings, counts, versions, seconds a stage."""
+        """What `run.json` holds: settings, counts, versions, seconds per stage."""
         return dict(self._record)
 
     def matrix(self) -> pa.Table:
         """Return the matrix: path, label and components (list of k float32), in order of path.
 
-        `.to_pandas()` makes a DataFrame of it, and
-        `numpy.stack(table["components"].to_pylist())` an array (photos, k).
+        `.to_pandas()` turns it into a DataFrame, and
+        `numpy.stack(table["components"].to_pylist())` gives an array (photos, k).
         """
         return self._table(MATRIX, ["path", "label", "components"])
 
     def features(self, *, thumbnails: bool = False) -> pa.Table:
         """Return path, label and features (list of d float32) of each photo that was embedded.
 
-        thumbnails: give a column of small JPEGs, too
+        thumbnails: add a column of small JPEGs
 
-        All of it is held in memory: 5 kB a photo with the default network.
+        All of it is held in memory: 5 kB per photo with the default network.
         """
         return self._table(FEATURES, ["path", "label", "features", *["thumbnail"] * thumbnails])
 
@@ -75,12 +75,12 @@ class Store:
         return self._table(REJECTS, ["path", "label", "reason", "detail"])
 
     def project(self, photos: Photo | Iterable[Photo]) -> pa.Table:
-        """Place new photos among those of the run, without Spark.
+        """Project new photos into the space of the run, without Spark.
 
         photos: files, or the bytes of files; one or several
 
         Returns a table in the order of `photos`: path (null for bytes), components (list of k
-        float32; null where the photo cannot be used), reason and detail (null where it can).
+        float32; null if the photo cannot be used), reason and detail (null if it can).
         """
         with at_hand(self._files.place, self._root, [PROJECTION]) as root:
             pca = load_pca(root / PROJECTION)
@@ -111,7 +111,7 @@ class Store:
         """Say what fruit is in each photo, by the photos of the run.
 
         photos:   files, or the bytes of files; one gives one answer, several give a list
-        together: the photos all show one fruit: one answer, and a better one
+        together: all photos show the same fruit; they get one answer, and a better one
 
         A photo that cannot be used is in `rejects` of its answer, with the reason.
         """
@@ -133,7 +133,7 @@ class Store:
     ) -> Evaluation:
         """Identify each labelled photo of a folder or bucket, and measure the answers.
 
-        Raises `VergerError` where no labelled photo is found that can be read.
+        Raises `VergerError` if no readable labelled photo is found.
         """
         with reporter(quiet=not progress).stage("Identifying", None, "photos") as stage:
             found = evaluate(self._identifier, photos, label_from, cores(), stage.update)
@@ -166,12 +166,12 @@ _PROJECTED = pa.schema([
 
 
 def is_one(photos: Photo | Iterable[Photo]) -> bool:
-    """Say whether it is a photo, and no collection of some."""
+    """Say whether it is a single photo rather than a collection."""
     return isinstance(photos, (str, Path, bytes))
 
 
 def several(photos: Photo | Iterable[Photo]) -> Sequence[Photo]:
-    """Return photos as a list, one too. Raises `UsageError` for none at all."""
+    """Return photos as a list, even a single one. Raises `UsageError` for none at all."""
     some = [cast(Photo, photos)] if is_one(photos) else list(cast(Iterable[Photo], photos))
     if not some:
         raise UsageError("There is no photo in what was given.")

@@ -35,8 +35,8 @@ class Outcome:
 
     store:   the STORE, open
     record:  what `run.json` holds
-    report:  where the report is, if one was made
-    warning: why none was made, where one was asked for; one line
+    report:  the path of the report, if one was made
+    warning: why the report failed, if it did; one line
     """
 
     store: Store
@@ -65,7 +65,7 @@ class Plan:
     """What a run would find, in photos.
 
     `listed` is `new` + `changed` + `retried` + `kept`; the first three would be embedded. Of those
-    kept, `relabelled` would get another label; `gone` would be dropped.
+    kept, `relabelled` would get a new label; `gone` would be dropped.
     """
 
     listed: int
@@ -81,9 +81,10 @@ class Plan:
 class Identification:
     """What one fruit is.
 
-    photos:  the photos that were looked at; bytes are named by their place: `photo 1`
+    photos:  the photos that were looked at; bytes are named by their position: `photo 1`
     rejects: those that cannot be used, each with its reason
-    answer:  verdict, confidence, ranked labels and species, nearest photos; None without a photo
+    answer:  verdict, confidence, ranked labels and species, nearest photos; None if no photo can
+             be used
     """
 
     photos: tuple[str, ...]
@@ -131,11 +132,11 @@ class Identification:
 class Evaluation:
     """How well labelled photos were named; shares from 0 to 1.
 
-    labels, groups: `photos` whose label or species the STORE has, and the share of them named
-                    right: `top_1`, and among the first five `top_5`
-    verdicts:       of each verdict, how many `photos`, which `share`, how many `right`, how sure
-    calibration:    expected calibration error by label and by group, and what chance alone gives
-    never_seen:     what was said of labels that the STORE does not have
+    labels, groups: number of `photos` whose label or species STORE has, and the share of them
+                    named correctly: first (`top_1`), or among the first five (`top_5`)
+    verdicts:       for each verdict, how many `photos`, their `share`, how many `right`, how sure
+    calibration:    expected calibration error by label and by group, and by chance alone
+    never_seen:     the answers for labels that STORE does not have
     """
 
     photos: int

@@ -1,4 +1,4 @@
-"""Why a photo is rejected: a closed, documented set, and which of it may pass."""
+"""Why a photo is rejected: a closed, documented set, and which reasons may go away."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class Reason(StrEnum):
 
     @property
     def passes(self) -> bool:
-        """Say whether it may pass by itself: then each later run tries the photo again."""
+        """Say whether it may go away by itself: then each later run tries the photo again."""
         return self is Reason.UNAVAILABLE
 
 
 _MEANING = {
-    Reason.EMPTY: "The file holds no byte. Copy it again from where it came.",
+    Reason.EMPTY: "The file has 0 bytes. Copy it again from its source.",
     Reason.NOT_AN_IMAGE: "The content is not an image that Verger can read, whatever its name.",
-    Reason.TRUNCATED: "The image ends too early. Copy it again from where it came.",
+    Reason.TRUNCATED: "The image ends too early. Copy it again from its source.",
     Reason.DAMAGED: "The image is complete in length, but its content cannot be decoded.",
     Reason.TOO_LARGE: "More pixels than --max-pixels, more bytes than --max-bytes (or than a web "
     "server may send), or so many parts that decoding it would take far more work than a photo.",
     Reason.UNSUPPORTED: "An image of a known kind, in a variant that cannot be shown as RGB.",
     Reason.UNREADABLE: "There is nothing to read: no such photo (404 or 410 on the web), a broken "
-    "link, no regular file, an address that cannot be asked for.",
-    Reason.UNAVAILABLE: "It could not be had this time: permission, a time-out, a busy or broken "
+    "link, not a regular file, an address that cannot be fetched.",
+    Reason.UNAVAILABLE: "It could not be read this time: permission, a time-out, a busy or broken "
     "server, a failing disk. Each later run tries it again.",
     Reason.BAD_NAME: "The file's name is not valid Unicode; the path shows its bytes escaped.",
-    Reason.LEFT_OUT: "A person left it out; `verger relabel STORE --undo` takes that back.",
+    Reason.LEFT_OUT: "A person left it out; `verger relabel STORE --undo` reverts that.",
 }
 
 

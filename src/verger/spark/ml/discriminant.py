@@ -26,7 +26,7 @@ from verger.spark.ml.persistence import ParamsWritable, ProjectionModel
 class _DiscriminantParams(HasInputCol, HasOutputCol, HasLabelCol):
     shrinkage: Param[float] = param(
         "shrinkage",
-        "from 0 (trust the spread within labels) to 1 (not at all)",
+        "from 0 (trust the covariance within labels) to 1 (not at all)",
         TypeConverters.toFloat,
     )
 
@@ -55,7 +55,7 @@ class Discriminant(
 
     inputCol:   array<float>, array<double> or ml vector; null rows are left out of the fit
     labelCol:   any type, read as a string; rows with a null label are left out
-    outputCol:  array<float> (at most labels − 1), or an ml vector where the input is one
+    outputCol:  array<float> (at most labels − 1), or an ml vector if the input is one
     """
 
     @keyword_only

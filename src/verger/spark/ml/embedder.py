@@ -44,16 +44,16 @@ class PhotoEmbedder(
     DefaultParamsReadable["PhotoEmbedder"],
     ParamsWritable,
 ):
-    """Adds features of photos: array<float>, null where a photo gave none, with the reason beside.
+    """Adds the features of photos (array<float>; null if there are none, with the reason beside).
 
     inputCol:   paths (string) that every worker can open, or the bytes of the files (binary)
     outputCol:  array<float>, 1280 numbers by default
-    reasonCol:  string, null for a photo that was embedded; else one of the documented reasons
+    reasonCol:  string, null for a photo that was embedded; otherwise one of the documented reasons
     """
 
     reasonCol: Param[str] = param(  # noqa: N815
         "reasonCol",
-        "column for the reason why a photo gave no features; null where it did",
+        "column for the reason why a photo has no features; null if it has some",
         TypeConverters.toString,
     )
     backbone: Param[str] = param(
@@ -68,12 +68,12 @@ class PhotoEmbedder(
     )
     views: Param[list[int]] = param(
         "views",
-        "for each view of a photo, the pixels that its shorter side is brought to before the "
-        "square is cut; none: as the network's card says",
+        "for each view of a photo, the length in pixels that its shorter side is resized to before "
+        "the square is cut; none: as the network's card says",
         TypeConverters.toListInt,
     )
     batchSize: Param[int] = param(  # noqa: N815
-        "batchSize", "photos a batch of the network", TypeConverters.toInt
+        "batchSize", "photos per batch of the network", TypeConverters.toInt
     )
     maxPixels: Param[int] = param(  # noqa: N815
         "maxPixels", "photos with more pixels are not decoded", TypeConverters.toInt

@@ -70,7 +70,7 @@ class PCA(
     """Fits principal components in one pass: exact, centred, k by number or share of variance.
 
     inputCol:     array<float>, array<double> or ml vector; null rows are left out of the fit
-    outputCol:    array<float> (n × k), or an ml vector where the input is one
+    outputCol:    array<float> (n × k), or an ml vector if the input is one
     """
 
     @keyword_only
