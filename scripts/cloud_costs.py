@@ -60,7 +60,7 @@ def page() -> str:
         _opening(fruits, prices),
         "## Fruits-360 on one server, line by line\n",
         f"{_FRUITS_360:,} photos of {_PHOTO_BYTES / 1e3:g} kB, in S3, in {prices.region} "
-        f"({prices.place}); `verger cloud plan` prints the same of yours.\n",
+        f"({prices.place}); `verger cloud plan` prints the same for yours.\n",
         _stages(fruits.of("ec2")),
         _bill(fruits.of("ec2")),
         _upload(prices),
@@ -99,18 +99,18 @@ def _opening(fruits: Plan, prices: Prices) -> str:
     return (
         f"All of Fruits-360 ({_FRUITS_360:,} photos) on one server: "
         f"**{clock(server.seconds)} and {server.eur:.2f} EUR ({server.usd:.2f} USD)**, set-up "
-        f"included, and {prices.margin:.0%} added for safety. Were it to hang, it would be ended "
-        f"after {clock(limit * 60)}, having cost {server.eur_at(limit):.2f} EUR. A published run "
-        "of the same photos took 83 minutes of three servers and some 1.60 EUR.\n\n"
-        "Nothing of this page was billed yet: it is what the plan says, of prices that are dated "
-        "below and speeds that were measured elsewhere. `verger cloud run` tells how long a run "
-        "really took.\n"
+        f"included, and {prices.margin:.0%} added for safety. If it hangs, it is ended after "
+        f"{clock(limit * 60)}, at a cost of {server.eur_at(limit):.2f} EUR. A published run of the "
+        "same photos took 83 minutes on three servers and about 1.60 EUR.\n\n"
+        "Nothing on this page has been billed yet. The figures are the plan's, from the dated "
+        "prices below and speeds that were measured elsewhere. `verger cloud run` says how long a "
+        "run really took.\n"
     )
 
 
 def _stages(one: Estimate) -> str:
     rows = [(name, f"{seconds:,.0f}") for name, seconds in one.stages]
-    rows.append(("**together**", f"**{one.seconds:,.0f}**"))
+    rows.append(("**total**", f"**{one.seconds:,.0f}**"))
     return _table(("stage", "seconds"), rows)
 
 
@@ -122,7 +122,7 @@ def _bill(one: Estimate) -> str:
     euros = f"${one.usd:.4f} ÷ {one.prices.usd_per_eur:g} = **{one.eur:.3f} EUR**"
     rows.append(("**in euros**", euros))
     return _table(("what", "arithmetic"), rows) + (
-        "\nServers are billed by the second, a minute at least; requests and logs as they come.\n"
+        "\nServers are billed by the second, for at least a minute; requests and logs by use.\n"
     )
 
 
@@ -130,9 +130,9 @@ def _upload(prices: Prices) -> str:
     sent = _plan(prices, _FRUITS_360, 1, upload=True).of("ec2")
     line = next(line for line in sent.lines if line.what.startswith("upload"))
     return (
-        f"Photos that are still on your machine have to be sent first, once: one PUT a photo, "
-        f"{line}. That is more than the run itself costs; what is sent costs nothing beside, nor "
-        f"does its traffic. Run and upload together: {sent.eur:.2f} EUR.\n"
+        f"Photos that are still on your machine have to be uploaded first, once: one PUT per "
+        f"photo, {line}. That is more than the run itself costs; inbound traffic is free. Run and "
+        f"upload together: {sent.eur:.2f} EUR.\n"
     )
 
 
@@ -141,9 +141,9 @@ def _platforms(prices: Prices) -> str:
     for architecture in get_args(Architecture):
         plan = _plan(prices, _FRUITS_360, 1, architecture=architecture)
         rows += [_row(one, f"{one.on}, {architecture}") for one in plan.estimates]
-    return _table(("on", "what", "time", "EUR", "USD", "photos a second, embedding"), rows) + (
-        "\nA cluster takes nine minutes to come up, and is paid for from its first second: for a "
-        "day's photos it is no bargain. Graviton's speed is assumed, not measured.\n"
+    return _table(("on", "what", "time", "EUR", "USD", "photos per second, embedding"), rows) + (
+        "\nA cluster takes nine minutes to come up, and is billed from its first second: for a "
+        "day's photos it does not pay. Graviton's speed is assumed, not measured.\n"
     )
 
 
@@ -169,13 +169,13 @@ def _many(prices: Prices) -> str:
     alone = stages["gallery and CSV"] + stages["publish"] + stages["report"]
     requests = sum(line.cost for line in biggest.of("ec2").lines if line.what.startswith("S3"))
     return text + (
-        "\nRecommended is what is printed bold: the cheapest that is done in the time given. Two "
-        "things hold up the largest runs. One process makes the gallery, moves finished files "
-        f"into place and reports, {alone / 3600:.1f} h of 100 million photos' time, however many "
-        "servers wait for it. And a GET is paid for each photo: "
-        f"${requests:,.0f} of 100 million photos' cost are requests. A budget of "
-        f"{DEFAULT_BUDGET_EUR:g} EUR refuses what exceeds it; `--budget` says otherwise. New "
-        "accounts may have 5 to 32 vCPU at once; more are asked for in Service Quotas.\n"
+        "\nThe recommendation is in bold: the cheapest that finishes in the given time. Two things "
+        "limit the largest runs. One process makes the gallery, moves finished files into place "
+        f"and writes the report: {alone / 3600:.1f} h for 100 million photos, however many servers "
+        "wait for it. And each photo costs one GET: for 100 million photos, "
+        f"${requests:,.0f} of the cost are requests. By default, a plan above "
+        f"{DEFAULT_BUDGET_EUR:g} EUR is refused; `--budget` changes that. New accounts may use 5 "
+        "to 32 vCPU at once; ask for more in Service Quotas.\n"
     )
 
 
@@ -186,34 +186,34 @@ def _speeds() -> str:
     a_core = 1 / rates.core_seconds(1, _PHOTO_BYTES)
     phone = 1 / rates.core_seconds(1, 3_000_000)
     embedding = (
-        f"{rates.PHOTO_MS:g} ms of a core a view of a photo, and {rates.KILOBYTE_MS:g} ms a kB, "
-        f"{rates.LARGE_KILOBYTE_MS:g} ms beyond {rates.LARGE / 1e3:g} kB: {a_core:.0f} photos a "
-        f"second of {_PHOTO_BYTES / 1e3:g} kB, {phone:.0f} of 3 MB"
+        f"{rates.PHOTO_MS:g} ms of a core per view of a photo, and {rates.KILOBYTE_MS:g} ms per "
+        f"kB, {rates.LARGE_KILOBYTE_MS:g} ms beyond {rates.LARGE / 1e3:g} kB: {a_core:.0f} photos "
+        f"of {_PHOTO_BYTES / 1e3:g} kB per second, {phone:.0f} of 3 MB"
     )
     rows = [
         ("embedding", embedding, "measured"),
-        ("fit and projection", f"{rates.REDUCE_MS:g} ms of a core a photo", "measured"),
-        ("gallery", f"{rates.GALLERY_MS:g} ms a photo, one process", "measured"),
-        ("CSV", f"{rates.CSV_MS:g} ms a photo, one process", "measured"),
+        ("fit and projection", f"{rates.REDUCE_MS:g} ms of a core per photo", "measured"),
+        ("gallery", f"{rates.GALLERY_MS:g} ms per photo, one process", "measured"),
+        ("CSV", f"{rates.CSV_MS:g} ms per photo, one process", "measured"),
         (
             "report",
-            f"{rates.REPORT_SECONDS:g} s and {rates.REPORT_MS:g} ms a photo, one process",
+            f"{rates.REPORT_SECONDS:g} s and {rates.REPORT_MS:g} ms per photo, one process",
             "measured",
         ),
         ("Java and Spark to the first photo", f"{rates.SPARK_SECONDS:g} s", "measured"),
-        ("what a vCPU is of the core that was measured", shares, "assumed"),
-        ("what is left when many work at once", kept, "assumed"),
+        ("speed of a vCPU relative to the measured core", shares, "assumed"),
+        ("share of that speed when many work at once", kept, "assumed"),
         ("from the first billed second to Spark's start", starts, "assumed"),
         ("reading from S3, one stream", f"{rates.STREAM_BYTES_A_SECOND / 1e6:g} MB/s", "assumed"),
         ("moving a file into place in S3", f"{rates.PLACE_SECONDS:g} s", "assumed"),
-        ("GET of one prefix", f"{rates.S3_GETS_A_SECOND:,} a second", "S3's documentation"),
+        ("GET of one prefix", f"{rates.S3_GETS_A_SECOND:,} per second", "S3's documentation"),
     ]  # fmt: skip
     return (
-        "Measured on one core of an AMD EPYC (2 cores, Linux) on 21 November 2026, by `python -m "
-        "benchmarks` and `python -m benchmarks.rates`, with the float32 network; embedding with "
-        "the default one takes 0.76 of that on a processor without VNNI ([decision 38]"
-        "(decisions/0038-eight-bits-and-views.md)), and servers that have it are taken to be no "
-        "faster.\n\n" + _table(("what", "how fast", "where from"), rows)
+        "Measured on one core of an AMD EPYC (2 cores, Linux) on 21 November 2026, with `python -m "
+        "benchmarks` and `python -m benchmarks.rates` and the float32 network. Embedding with the "
+        "default network takes 0.76 times as long on a processor without VNNI ([decision 38]"
+        "(decisions/0038-eight-bits-and-views.md)); servers with VNNI are assumed to be no faster."
+        "\n\n" + _table(("what", "how fast", "source"), rows)
     )
 
 
@@ -223,11 +223,11 @@ def _table_of_prices(prices: Prices) -> str:
     told = sources()
     notes = [f"- `{name}`: {text}." for name, text in told.items()]
     return (
-        f"In US dollars without tax, on demand, of {prices.date}; 1 EUR = {prices.usd_per_eur:g} "
-        f"USD. {prices.margin:.0%} is added to every estimate. Where this machine is signed in to "
-        "AWS, the prices of computing are asked of AWS, and the plan says so.\n\n"
+        f"In US dollars without tax, on demand, as of {prices.date}; 1 EUR = "
+        f"{prices.usd_per_eur:g} USD. {prices.margin:.0%} is added to every estimate. If you are "
+        "signed in to AWS, the prices of computing are looked up there, and the plan says so.\n\n"
         + _table(("what", "unit", *(f"{one.place} ({one.region})" for one in known)), rows)
-        + '\nWhere they come from ("memory": known, and not looked up on that date):\n\n'
+        + '\nSources ("memory": from memory, not looked up on that date):\n\n'
         + "\n".join(notes)
         + "\n"
     )
@@ -248,13 +248,13 @@ def _price_rows(known: list[Prices]) -> Iterator[tuple[str, ...]]:
 
 def _not_counted(fruits: Plan) -> str:
     return (
-        "- **Tax.** AWS adds that of your country.\n"
-        f"- **Keeping the STORE**, told by the plan: {fruits.store_usd_a_month():.3f} USD a month "
-        "for Fruits-360. The photos themselves are yours to keep or not.\n"
-        "- **Another region.** Buckets elsewhere than the servers cost "
-        f"{fruits.prices.transfer_gb:g} USD a GB; `--region` is that of the buckets.\n"
+        "- **Tax.** AWS adds your country's.\n"
+        f"- **Keeping STORE**: {fruits.store_usd_a_month():.3f} USD a month for Fruits-360; the "
+        "plan shows it. Whether to keep the photos themselves is up to you.\n"
+        "- **Another region.** If buckets and servers are in different regions, traffic costs "
+        f"{fruits.prices.transfer_gb:g} USD per GB; give the buckets' region with `--region`.\n"
         "- **Downloading** the matrix to your machine: 100 GB a month are free [memory].\n"
-        "- **Step Functions**, which looks after a job: some 30 transitions in ten minutes; 4,000 "
+        "- **Step Functions**, which looks after a job: about 30 transitions in ten minutes; 4,000 "
         "a month are free, 1,000 more cost 0.025 USD [memory].\n"
         "- **What is free**: CloudFormation, IAM, the budget alarm, the scheduler (a few calls), "
         "SSM, the gateway to S3.\n"
