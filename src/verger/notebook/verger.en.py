@@ -13,16 +13,17 @@
 # %% [markdown]
 # # From photos to a reduced matrix, step by step
 #
-# A folder of labelled fruit photos becomes a table of a few hundred numbers a photo, on Apache
+# A folder of labelled fruit photos becomes a table of a few hundred numbers per photo, on Apache
 # Spark:
 #
 # **read → embed → reduce → look → save.**
 #
-# `verger run PHOTOS STORE` does all of this in one command, and checks more. This notebook does it
-# by hand, with the same pieces (`verger.ml`), so that you can see each step and change it.
+# `verger run PHOTOS STORE` does all of this in one command, and checks more. This notebook does
+# it by hand, with the same building blocks (`verger.ml`), so that you can see each step and
+# change it.
 #
-# It runs top to bottom on a laptop, on JupyterHub and on EMR. It needs Verger with the
-# extra `notebook`, on a cluster on the workers too. Only this first cell has to be edited.
+# It runs top to bottom on a laptop, on JupyterHub and on EMR. It needs Verger with the extra
+# `notebook`; on a cluster, on the workers too. You only have to edit the first cell.
 
 # %% tags=["parameters"]
 PHOTOS = "verger-demo/photos"  # a folder, or s3://bucket/folder; `verger demo` renders this one
@@ -32,17 +33,18 @@ IMAGE_SIZE = 0  # side of the square that it sees, in pixels; 0: as its card say
 VIEWS = []  # shorter sides of a photo's views before that square is cut; []: as its card says
 SHARE = 1.0  # of the photos: 0.1 takes one in ten, for a first look
 KEEP = 0.95  # share of the variance to keep, or how many components
-STANDARDIZE = False  # divide each feature by its spread first
+STANDARDIZE = False  # divide each feature by its standard deviation first
 
 # %% [markdown]
 # ## Spark
 #
-# Where the kernel brings a session called `spark` (EMR Studio, `pyspark`, many JupyterHubs), it is
-# used as it is. Elsewhere Verger starts one in this process, on all cores, with the Java that came
-# with pip.
+# If the kernel brings a session called `spark` (EMR Studio, `pyspark`, many JupyterHubs), the
+# notebook uses it. Otherwise Verger starts one in this process, on all cores, with the Java that
+# came with pip.
 #
-# While the notebook is open, Spark's own page (the link below) shows each job. With a *sparkmagic*
-# kernel, which computes on a server far away, end each cell that draws with a line `%matplot plt`.
+# While the notebook is open, the Spark UI (the link below) shows each job. With a *sparkmagic*
+# kernel, which computes on a remote server, end each cell that draws with the line `%matplot
+# plt`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -66,11 +68,11 @@ print(desk)
 # ## 1. Read
 #
 # Spark's `binaryFile` lists the folder, at any depth. The **label** is the name of the photo's
-# folder. Paths are kept relative, so that the table means the same on another machine. Where PHOTOS
-# is a list on the web, Verger reads it, and the workers fetch the photos. What was corrected with
-# `verger relabel` counts here, too.
+# folder. Paths are kept relative, so that the table means the same on another machine. If PHOTOS
+# is a list on the web, Verger reads it, and the workers fetch the photos. Corrections made with
+# `verger relabel` count here, too.
 #
-# Nothing is read yet: a DataFrame is a plan. Counting labels needs paths alone, so no photo is
+# Nothing is read yet: a DataFrame is a plan. Counting labels needs only paths, so no photo is
 # opened.
 
 # %%
@@ -94,7 +96,7 @@ labels.head(10)
 
 
 # %% [markdown]
-# Look at the data before anything is computed: a wrong folder or a wrong label shows here, not in a
+# Look at the data before computing anything: a wrong folder or a wrong label shows here, not in a
 # metric.
 
 # %%
@@ -113,13 +115,14 @@ plt.show()
 # %% [markdown]
 # ## 2. Embed
 #
-# A network that was trained on ImageNet turns each photo into 1,280 numbers, its **features**. Its
-# last layer, which names ImageNet's classes, is left out: what comes before it describes shape,
-# colour and texture, and serves for fruit that it never saw. Nothing is trained here.
+# A network trained on ImageNet turns each photo into 1,280 numbers, its **features**. Its last
+# layer, which names ImageNet's classes, is left out: the layers before it describe shape, colour
+# and texture, and also work for fruit that it never saw. Nothing is trained here: this is
+# transfer learning.
 #
 # `PhotoEmbedder` decodes and embeds in the workers. The result is **written to Parquet at once**,
-# and everything after reads it from there: without this, Spark would embed all photos again for
-# each step.
+# and all later steps read it from there: otherwise Spark would embed all photos again for each
+# step.
 
 # %%
 embedder = PhotoEmbedder(inputCol="content", backbone=BACKBONE, imageSize=IMAGE_SIZE, views=VIEWS)
@@ -131,20 +134,20 @@ count, rejected = features.count(), embedded.where("features is null").count()
 took = desk.seconds["embed"]
 print(
     f"{say.number(count)} photos embedded, {say.number(rejected)} rejected, in {say.seconds(took)} "
-    f"({say.number((count + rejected) / took)} photos/s, the workers' start among it)"
+    f"({say.number((count + rejected) / took)} photos/s, including the workers' start)"
 )
 
 # %% [markdown]
 # ### How do the weights reach the workers?
 #
 # Courses **broadcast** them: the driver reads the network, and Spark sends its bytes to each
-# executor. Here they travel no way at all. The network is a file of the package, which is installed
-# on every machine anyway; each worker process checks its SHA-256 and opens it **once**, and keeps
-# it for all its photos. A broadcast is right where the network lies on the driver alone; a file of
-# your own has to be where every worker can read it. What each way takes here:
+# executor. Here they do not travel at all. The network is a file of the package, which is
+# installed on every machine anyway; each worker process checks its SHA-256 and opens it **once**,
+# and keeps it for all its photos. A broadcast is right if only the driver has the network; a file
+# of your own has to be where every worker can read it. This is what each way takes here:
 
 # %%
-ways = {"package": "from the package, once a process", "broadcast": "by broadcast, to one worker"}
+ways = {"package": "from the package, once per process", "broadcast": "by broadcast, to one worker"}
 measured = desk.weights(BACKBONE)
 pd.DataFrame(
     [(ways[way], say.number(sent, 1), say.number(took, 2)) for way, sent, took in measured],
@@ -154,8 +157,8 @@ pd.DataFrame(
 # %% [markdown]
 # ### Rejects
 #
-# A photo that cannot be read stops nothing: its features are null, and the column `reason` says
-# why. Which were they here? And what becomes of files that are broken on purpose?
+# A photo that cannot be read does not stop anything: its features are null, and the column
+# `reason` says why. Which photos were rejected here? And what happens to files broken on purpose?
 
 # %%
 embedded.where("reason is not null").select("path", "reason").limit(10).toPandas()
@@ -177,13 +180,14 @@ embedder.transform(spark.createDataFrame(broken, "file string, content binary"))
 # %% [markdown]
 # ## 3. Reduce
 #
-# Many of the 1,280 numbers say the same. **Principal components** are new axes, the first along the
-# widest spread of the data, each next one along the widest that is left. How many are needed? As
-# many as the **cumulative explained variance** takes to reach the share that you want to keep.
+# Many of the 1,280 numbers say the same thing. **Principal components** are new axes: the first
+# in the direction in which the data vary most, each next one in the direction of the largest
+# variance that is left. How many do you need? As many as it takes for the **cumulative explained
+# variance** to reach the share that you want to keep.
 #
-# Three traps, which this PCA avoids: data that are not centred when they are projected (MLlib's
-# `PCA`), a `k` that is one too small, and more components than the data have: *n* photos give at
-# most *n* − 1, and with few photos "99% of the variance" says little.
+# This PCA avoids three traps: projecting data that are not centred (as MLlib's `PCA` does), a `k`
+# that is one too small, and more components than the data have. *n* photos give at most *n* − 1,
+# and with few photos "99% of the variance" says little.
 
 # %%
 with desk.timed("fit"):
@@ -220,22 +224,22 @@ right.yaxis.set_major_formatter(lambda share, _: say.percent(share, 0))
 plt.show()
 
 # %% [markdown]
-# The left curve falls steeply and then flattens: past the bend, a component tells little that is
-# common to many photos. Where to cut is a choice: 95% is usual, and 80% takes a fraction of that.
-# Which of them still tells the fruit apart, the neighbours below will say: try another `KEEP` at
-# the head.
+# The left curve falls steeply and then flattens: past the bend, a component says little that many
+# photos share. Where to cut is a choice: 95% is usual, and 80% takes a fraction of the
+# components. The neighbours below will show which of them still tells the fruit apart: try
+# another `KEEP` in the first cell.
 #
-# `PCA` takes a share or a number. It is exact, in one pass: each worker adds up means and products
-# of its rows, and only these come to the driver.
+# `PCA` takes a share or a number. It is exact, in one pass: each worker adds up means and
+# products of its rows, and only these sums reach the driver.
 
 # %%
 pca = PCA(k=KEEP, standardize=STANDARDIZE).fit(features)
 print(f"k = {pca.projection.k} keeps {say.percent(sum(pca.explainedVariance))} of the variance")
 
 # %% [markdown]
-# PCA does not look at labels. **Discriminant analysis** does: it seeks the axes along which labels
-# lie far apart and each label lies close together. With *L* labels there are at most *L* − 1. It is
-# what `verger identify` searches.
+# PCA does not look at labels. **Discriminant analysis** does: it looks for axes along which
+# labels are far apart while photos of one label are close together. With *L* labels there are at
+# most *L* − 1. This is the space that `verger identify` searches.
 
 # %%
 model = Discriminant().fit(features) if features.select("label").distinct().count() > 1 else None
@@ -250,8 +254,8 @@ matrix.limit(5).toPandas()
 # %% [markdown]
 # ## 4. Look
 #
-# For pictures, at most 4,000 rows come to the driver; all others stay in Spark. They are drawn by a
-# hash of their path, so that it is the same ones each time.
+# For pictures, at most 4,000 rows come to the driver; all others stay in Spark. They are chosen
+# by a hash of their path, so they are the same each time.
 
 # %%
 rows = matrix.orderBy(F.xxhash64("path")).limit(4000).toPandas()
@@ -267,10 +271,10 @@ for ax, (title, points) in zip(axes.flat, spaces.items()):
 plt.show()
 
 # %% [markdown]
-# Two axes of many: what overlaps here may lie apart along the third. So ask the neighbours, which
-# see all axes. **Purity** is the share of a photo's ten nearest neighbours (by cosine) that carry
-# its label: the report's definition, and its function. If it is as high after reduction as before,
-# nothing that matters was lost.
+# These are two axes of many: photos that overlap here may be apart along the third. So ask the
+# neighbours, which see all axes. **Purity** is the share of a photo's ten nearest neighbours (by
+# cosine) that carry its label, by the report's definition and function. If it is as high after
+# reduction as before, nothing that matters was lost.
 
 # %%
 original = features.join(F.broadcast(spark.createDataFrame(rows[["path"]])), "path").toPandas()
@@ -288,9 +292,9 @@ pd.DataFrame(
 ).style.hide()
 
 # %% [markdown]
-# Discriminant directions were fitted to these very photos, so their purity here flatters them;
-# `verger evaluate` measures on photos that were held out. Which labels are hardest, and what do
-# their neighbours look like? Orange names are of another label.
+# Discriminant directions were fitted to these very photos, so this purity flatters them; `verger
+# evaluate` measures on held-out photos. Which labels are hardest, and what do their neighbours
+# look like? Names in orange belong to another label.
 
 # %%
 title = next(iter(spaces))
@@ -315,10 +319,10 @@ plt.show()
 # %% [markdown]
 # ## 5. Save
 #
-# The matrix lies in Parquet already: typed, compressed, read by pandas, DuckDB, polars and Spark.
-# CSV knows no lists, so each component becomes a column; it is one file with one header, in the
-# order of paths, as `verger run` writes it. The models are saved as JSON and arrays, without
-# pickle, and load again in any session: new photos can be placed in the same space.
+# The matrix is already in Parquet: typed, compressed, read by pandas, DuckDB, polars and Spark.
+# CSV has no lists, so each component becomes a column; it is one file with one header, in order
+# of path, as `verger run` writes it. The models are saved as JSON and arrays, without pickle, and
+# load again in any session, so new photos can be projected into the same space.
 
 # %%
 with desk.timed("save"):
@@ -331,8 +335,8 @@ print(f"{STORE}/notebook: features, matrix, matrix.csv, pca" + (", discriminant"
 # %% [markdown]
 # ### Is it right?
 #
-# Rows in = rows out; columns that are centred; and the same features as `verger run` left in STORE,
-# where that run used this network on these photos.
+# Rows in = rows out; the columns are centred; and the features are those that `verger run` left
+# in STORE, if that run used this network on these photos.
 
 # %%
 assert matrix.count() == count, "rows were lost"
@@ -371,7 +375,7 @@ plt.show()
 # verger serve STORE                # the same as a web page
 # ```
 #
-# A session that this notebook started ends here; one that it was given goes on.
+# A session that this notebook started ends here; one that it was given stays open.
 
 # %%
 desk.close()
