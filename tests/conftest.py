@@ -57,6 +57,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         reporter.write_line(f"CI: {len(skipped)} skipped, which counts as a failure", red=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pandas_stays() -> Iterator[None]:
+    """Keep what a command does to its process from that of the tests, in which some run."""
+    from verger.cli import helping
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(helping, "keep_pandas_out", lambda: None)
+        yield
+
+
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Mount a file system of memory, by a name and options; or skip where that may not be."""

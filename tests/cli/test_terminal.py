@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 import verger as package
-from program import ON_SPARK, PATIENCE, command, verger
+from program import ON_SPARK, PATIENCE, command, execute, verger
+from report_orchard import jpeg
+from report_stores import lay
 from verger.settings import RunSettings
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -95,6 +97,19 @@ def test_version() -> None:
     ended = verger("--version")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"verger, version {package.__version__}\n"
+
+
+@pytest.mark.slow
+def test_a_run_does_without_pandas(tmp_path: Path) -> None:
+    """pyarrow would import it at its first array, which takes half a second."""
+    photos = lay(tmp_path / "photos", {f"a/{n}.jpg": jpeg("Apple Braeburn", n) for n in range(3)})
+    script = (
+        "import sys; from verger.cli.main import main\n"
+        "try: main()\n"
+        "finally: print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    done = execute([sys.executable, "-c", script, "run", str(photos), str(tmp_path / "store")])
+    assert done.out.splitlines()[-1] == "True False", done.err
 
 
 def test_help_starts_without_spark_or_networks() -> None:

@@ -27,7 +27,7 @@ from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
 from verger.report import html, positions, write_report
 from verger.report.data import build
-from verger.report.thumbnails import picture, sheets
+from verger.report.thumbnails import Sheets, picture
 from verger.settings import RunSettings
 from verger.store.layout import MATRIX, RECORD
 from verger.store.log import log
@@ -308,7 +308,7 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
     Image.new("RGB", (9, 9)).save(png, "PNG")
     for hostile in (b"", b"no", large.getvalue(), png.getvalue()):
         assert picture(hostile) is None
-    uris, placed = sheets([b"", png.getvalue()], 100_000)
+    uris, placed = Sheets([b"", png.getvalue()]).within(100_000)
     assert (len(uris), placed) == (1, 2)
 
 

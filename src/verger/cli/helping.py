@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from verger.machine.lean import keep_pandas_out
 from verger.texts import LANGUAGES
 from verger.texts.command import say, say_all
 
@@ -58,6 +59,12 @@ class Context(click.Context):
     """What a command is called with."""
 
     formatter_class = Help
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Carry out a command, or what a group does before its own."""
+        if not isinstance(self.command, click.Group):
+            keep_pandas_out()
+        return super().invoke(*args, **kwargs)
 
 
 click.Command.context_class = Context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +160,7 @@ class Report:
         return float(self.record["photos_per_second"]) if enough else 0.0
 
 
+@on_one_thread  # in each of its two threads
 def build(store: Store, map_kind: str | None = None, gathered: Gathered | None = None) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
@@ -181,14 +183,17 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
     features = sample.features
-    whole = components_of(features, pca.scale, COMPONENTS)
-    around = nearest(features, positions.LOOKED_AT)
-    raw = around.first(NEIGHBOURS)
-    reduced = nearest(pca.transform(features))
-    judged = judge(whole.rows, codes)
+    with ThreadPoolExecutor(1) as beside:
+        odd = beside.submit(find_oddities, photos, sample)
+        components = beside.submit(components_of, features, pca.scale, COMPONENTS)
+        around = nearest(features, positions.LOOKED_AT)
+        reduced = nearest(pca.transform(features))
+        map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
+        earlier = _earlier_neighbours(store, map_kind, photos.contents[sample.rows[map_rows]])
+        maps = _maps(pca, model, features[map_rows], around.among(map_rows), earlier)
+        oddities, whole = odd.result(), components.result()
+    raw, judged = around.first(NEIGHBOURS), judge(whole.rows, codes)
     corrections = Corrections.read(store.place)
-    map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
-    earlier = _earlier_neighbours(store, map_kind, photos.contents[sample.rows[map_rows]])
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
     )
@@ -201,7 +206,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         sample=sample,
         codes=codes,
         map_rows=map_rows,
-        maps=_maps(pca, model, features[map_rows], around.among(map_rows), earlier),
+        maps=maps,
         neighbours=raw,
         separation=_separation(raw, reduced, codes, judged, features),
         corrected=compare_corrected(reduced, photos, sample.rows, codes, corrections),
@@ -210,7 +215,7 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
             _are(corrections.fine, photos, sample.rows)
         ),
         outliers=find_outliers(raw, codes),
-        oddities=tuple(find_oddities(photos, sample)),
+        oddities=tuple(oddities),
         leaks=tuple(leaks),
         spellings=tuple(find_spellings(photos.names, photos.counts())),
         unbalanced=tuple(unbalanced(photos.counts())),
@@ -322,11 +327,6 @@ def _earlier_neighbours(
     return np.array(places, np.float32).reshape(len(contents), 2)
 
 
-@on_one_thread  # a map begins with it, and is to be the same on any number
-def _projected(pca: PCA, features: Floats) -> Floats:
-    return pca.transform(features)
-
-
 def _maps(
     pca: PCA,
     model: Discriminant | None,
@@ -334,7 +334,7 @@ def _maps(
     near: npt.NDArray[np.int64],
     earlier: Floats | None,
 ) -> tuple[Positions, ...]:
-    projected = _projected(pca, features)
+    projected = pca.transform(features)
     maps = [positions.by_components(projected)]
     if model is not None and model.k >= 2:
         maps.append(positions.by_labels(model, features))

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from verger.report import view
 from verger.report.data import Report
 from verger.report.mapped import colours, nearest_on_map
-from verger.report.thumbnails import LARGE_TILE, TILE, TILES_A_ROW, sheets
+from verger.report.thumbnails import LARGE_TILE, TILE, TILES_A_ROW, Sheets
 from verger.report.translations import Words
 
 MOST_BYTES = 8_000_000
@@ -51,6 +51,9 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
 
     `originals` is where PHOTOS lies, as the page would link to it; None where that is elsewhere.
     """
+    thumbnails = [report.sample.thumbnails[row] for row in view.map_rows(report)]
+    tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
+    sheets = Sheets(thumbnails, tile)
     say = Words(language)
     page = _environment(language).get_template("report.html.jinja")
     scripts = [_script(script) for script in _SCRIPTS]
@@ -58,14 +61,12 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
         "style": Markup(_read("report.css")),  # noqa: S704 - our own file
         "scripts": scripts,
         "policy": _policy(scripts),
-        "tile": TILE,
+        "tile": tile,
         "originals": originals,
     }
     bare = page.render(context, data=_data(report, context, say))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
-    thumbnails = [report.sample.thumbnails[row] for row in view.map_rows(report)]
-    context["tile"] = tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
-    pictures, placed = sheets(thumbnails, max(left, 0), tile)
+    pictures, placed = sheets.within(max(left, 0))
     context["pictured"] = placed
     return page.render(context, data=_data(report, context, say, pictures, placed))
 

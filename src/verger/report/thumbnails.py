@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 
 from PIL import Image
 
@@ -37,23 +36,29 @@ def picture(thumbnail: bytes) -> Picture | None:
     return Picture(_uri(webp(image, _PICTURE_QUALITY)), image.width, image.height)
 
 
-def sheets(thumbnails: Sequence[bytes], most_bytes: int, tile: int = TILE) -> tuple[list[str], int]:
-    """Lay small thumbnails out on sheets of 32 × 32 tiles, as long as they fit in `most_bytes`.
+class Sheets:
+    """Small thumbnails laid out on sheets of 32 × 32 tiles, in threads that begin at once.
 
     tile: pixels a side
-
-    Returns the sheets as data URIs, and how many of the thumbnails, from the first on, are there.
     """
-    a_sheet = TILES_A_ROW**2
-    parts = [thumbnails[at : at + a_sheet] for at in range(0, len(thumbnails), a_sheet)]
-    out: list[str] = []
-    left, placed = most_bytes, 0
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for part, whole in zip(parts, threads.map(_sheet, parts, repeat(tile)), strict=True):
-            some, uri = part, whole
+
+    def __init__(self, thumbnails: Sequence[bytes], tile: int = TILE) -> None:
+        a_sheet = TILES_A_ROW**2
+        self._parts = [thumbnails[at : at + a_sheet] for at in range(0, len(thumbnails), a_sheet)]
+        self._tile = tile
+        threads = ThreadPoolExecutor(_THREADS)
+        self._whole = [threads.submit(_sheet, part, tile) for part in self._parts]
+        threads.shutdown(wait=False)
+
+    def within(self, most_bytes: int) -> tuple[list[str], int]:
+        """Return sheets as data URIs, as many as fit, and how many thumbnails are on them."""
+        out: list[str] = []
+        left, placed = most_bytes, 0
+        for part, whole in zip(self._parts, self._whole, strict=True):
+            some, uri = part, whole.result()
             while len(uri) > left and len(some) > TILES_A_ROW:
                 some = some[: min(len(some) * left // len(uri), len(some) - TILES_A_ROW)]
-                uri = _sheet(some, tile) if some else ""
+                uri = _sheet(some, self._tile) if some else ""
             if not some or len(uri) > left:
                 break
             out.append(uri)
@@ -61,7 +66,7 @@ def sheets(thumbnails: Sequence[bytes], most_bytes: int, tile: int = TILE) -> tu
             placed += len(some)
             if len(some) < len(part):
                 break
-    return out, placed
+        return out, placed
 
 
 def _sheet(thumbnails: Sequence[bytes], tile: int) -> str:

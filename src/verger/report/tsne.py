@@ -19,7 +19,7 @@ from verger.report.reading import Floats, Ints
 
 _Array = npt.NDArray[np.float64]
 
-EARLY, LATE, SETTLING = 100, 250, 100  # steps
+EARLY, LATE, SETTLING = 100, 250, 30  # steps
 _EXAGGERATION = 12.0  # of the pull, in the early steps
 _MOMENTUM = 0.8
 _LONGEST_STEP = 5.0
