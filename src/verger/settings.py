@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import re
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
 
 from verger.errors import UsageError, visible
@@ -359,10 +362,37 @@ def settings_from(given: Mapping[str, Any]) -> RunSettings:
             raise UsageError(
                 f"There is no setting {name}.", hint=f"Did you mean {near[0]}?" if near else ""
             )
-    given = dict(given)
-    if "components" in given:  # a number, or a share; the command line has it as text
-        given["components"] = str(given["components"])
-    return RunSettings(**given)
+    kinds = {setting.name: str(setting.type) for setting in dataclasses.fields(RunSettings)}
+    return RunSettings(**{name: _fitting(name, kinds[name], given[name]) for name in given})
+
+
+# What a field takes, what makes the value of it (of NumPy's numbers, too), and the words for it.
+_KINDS: dict[str, tuple[type | types.UnionType, Callable[[Any], Any], str]] = {
+    "bool": (bool, bool, "True or False"),
+    "int": (numbers.Integral, int, "a whole number"),
+    "float": (numbers.Real, float, "a number"),
+    "str": (str, str, "text"),
+    "tuple[str, ...]": (list | tuple, tuple, "a list of texts"),
+}
+
+
+def _fitting(name: str, annotation: str, value: Any) -> Any:
+    """Return the value of a setting as its field takes it. Raises `UsageError` if it does not."""
+    if value is None and annotation.endswith(" | None"):
+        return None
+    if name == "components" and isinstance(value, numbers.Real):  # text on the command line
+        return str(value)
+    annotation = annotation.removesuffix(" | None")
+    fitting = str(value) if isinstance(value, PurePath) else value
+    if annotation == "float" and isinstance(value, str):
+        fitting = parse_share(value)
+    kind, make, what = _KINDS[annotation]
+    fits = isinstance(fitting, kind) and isinstance(fitting, bool) == (annotation == "bool")
+    if isinstance(fitting, list | tuple):
+        fits = fits and all(isinstance(one, str) for one in fitting)
+    if not fits:
+        raise UsageError(f"{name}={value!r}: this setting takes {what}.")
+    return make(fitting)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

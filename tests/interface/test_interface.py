@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import io
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import numpy as np
@@ -23,6 +24,7 @@ import verger
 from once import once
 from verger.demo.render import render_orchard
 from verger.errors import PhotosError, StoreError, UsageError
+from verger.settings import settings_from
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -197,9 +199,49 @@ def test_mistakes_are_told_in_a_line(folder: Path) -> None:
         verger.run("photos", "store", components=0)
     with pytest.raises(StoreError, match="No finished run in"):
         verger.open_store("store")
+    with pytest.raises(StoreError, match="None is not a path or an address"):
+        verger.open_store(None)  # type: ignore[arg-type]
+    with pytest.raises(PhotosError, match="3 is not a path or an address"):
+        verger.run(3, "store")  # type: ignore[arg-type]
     with pytest.raises(PhotosError):
         verger.run("nowhere", "store", progress=False)
     assert not (folder / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "takes"),
+    [
+        ({"csv": "yes"}, "True or False"),
+        ({"cores": "2"}, "a whole number"),
+        ({"cores": True}, "a whole number"),
+        ({"max_rejects": "half"}, "a number"),
+        ({"label_from": None}, "text"),
+        ({"views": [224, 420]}, "text"),
+        ({"spark_conf": "a=b"}, "a list of texts"),
+        ({"spark_conf": [1]}, "a list of texts"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_told(setting: dict[str, Any], takes: str) -> None:
+    with pytest.raises(UsageError, match=f"this setting takes {takes}"):
+        verger.run("photos", "store", **setting)
+
+
+def test_settings_are_taken_as_python_has_them() -> None:
+    made = settings_from({
+        "components": np.float64(0.9), "max_rejects": "50%", "cores": np.int64(2),
+        "backbone": Path("net.onnx"), "spark_conf": ["a=b"], "shrinkage": 0,
+    })  # fmt: skip
+    assert (made.components, made.max_rejects, made.cores) == ("0.9", 0.5, 2)
+    assert type(made.cores) is int  # the run record is JSON
+    assert (made.backbone, made.spark_conf, made.shrinkage) == ("net.onnx", ("a=b",), 0)
+
+
+@pytest.mark.parametrize("photos", [None, 3, [None], bytearray(b"x"), io.BytesIO(b"x")])
+def test_what_is_not_a_photo_is_told(store: verger.Store, photos: Any) -> None:
+    with pytest.raises(UsageError, match="This is not a photo, but of type"):
+        store.identify(photos)
+    with pytest.raises(UsageError, match="This is not a photo, but of type"):
+        store.project(photos)
 
 
 def test_reducing_keeps_what_is_not_said(store: verger.Store) -> None:

@@ -122,4 +122,5 @@ def test_the_detail_of_a_reject_is_told_in_the_language_of_the_report() -> None:
 
 def test_components_are_told_as_a_number() -> None:
     assert view._setting("components", "0.95", Words("fr")) == "0,95"
+    assert view._setting("components", "95%", Words("fr")) == "0,95"
     assert view._setting("components", "208", Words("fr")) == "208"

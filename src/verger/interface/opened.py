@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from io import IOBase
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -171,8 +172,21 @@ def is_one(photos: Photo | Iterable[Photo]) -> bool:
 
 
 def several(photos: Photo | Iterable[Photo]) -> Sequence[Photo]:
-    """Return photos as a list, even a single one. Raises `UsageError` for none at all."""
-    some = [cast(Photo, photos)] if is_one(photos) else list(cast(Iterable[Photo], photos))
+    """Return photos as a list, even a single one.
+
+    Raises `UsageError` for none at all, and for what is not a photo.
+    """
+    if is_one(photos):
+        return [cast(Photo, photos)]
+    # The items of an open file would be its lines, those of a bytearray its numbers.
+    several = isinstance(photos, Iterable) and not isinstance(photos, IOBase | bytearray)
+    some = list(cast(Iterable[Photo], photos)) if several else [cast(Photo, photos)]
     if not some:
         raise UsageError("There is no photo in what was given.")
+    for photo in some:
+        if not is_one(photo):
+            raise UsageError(
+                f"This is not a photo, but of type {type(photo).__name__}.",
+                hint="Give the path of a file, the bytes of one, or a list of these.",
+            )
     return some

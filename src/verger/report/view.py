@@ -20,6 +20,7 @@ from verger.report.oddities import KINDS
 from verger.report.outliers import SPREADS
 from verger.report.thumbnails import Picture, picture
 from verger.report.translations import Words
+from verger.settings import parse_components
 from verger.texts.command import phrases
 
 _FIRST = 8  # rows of a finding that are open on the page
@@ -622,7 +623,7 @@ def _setting(name: str, value: Any, say: Words) -> str:
     if name in _IN_WORDS:
         return say.known("values", str(value)) if value is not None else ""
     if name == "components" and value is not None:  # a number, which the record has as text
-        value = float(value)
+        value = parse_components(value)
     if isinstance(value, int | float):
         digits = np.format_float_positional(value, trim="-").partition(".")[2]
         return say.number(value, len(digits))

@@ -143,7 +143,7 @@ class Place(Source, Protocol):
 
 def source_of(where: str | Path) -> Source:
     """Take PHOTOS as a user writes it. Raises `PhotosError` where it names nothing that can be."""
-    if Address.of(where).scheme in WEB:
+    if _address(where, PhotosError).scheme in WEB:
         from verger.storage.url_list import WebList
 
         return WebList.of(str(where), PhotosError)
@@ -166,7 +166,7 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
 
     `error` is what is raised where it names nothing that can be, or where a bucket cannot be used.
     """
-    at = Address.of(where)
+    at = _address(where, error)
     if at.file is not None:
         return LocalPlace(at.file)
     from verger.storage.bucket import Bucket
@@ -177,6 +177,13 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
     known = [f"{name}://" for name in SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
     raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
+
+
+def _address(where: Any, error: type[VergerError]) -> Address:
+    """Read it; from Python it may be anything."""
+    if not isinstance(where, str | Path):
+        raise error(f"{where!r} is not a path or an address.")
+    return Address.of(where)
 
 
 def list_place(
