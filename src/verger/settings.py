@@ -93,8 +93,8 @@ def _check_words(settings: RunSettings) -> None:
         raise UsageError(f"--refit {settings.refit} is neither {ALWAYS} nor {WHEN_IT_MATTERS}.")
     if settings.language not in (None, *LANGUAGES):
         raise UsageError(
-            f"--language {settings.language} is none that Verger speaks.",
-            hint=f"There is {LANGUAGES[0]} and {LANGUAGES[1]}.",
+            f"--language {settings.language}: Verger does not speak it.",
+            hint=f"Choose {LANGUAGES[0]} or {LANGUAGES[1]}.",
         )
 
 
@@ -120,9 +120,9 @@ def _check(settings: Any, **bounds: tuple[int, float]) -> None:
         value = getattr(settings, name)
         option = f"--{name.replace('_', '-')}"
         if value is not None and value < least:
-            raise UsageError(f"{option} {value} is too small: the least is {least}.")
+            raise UsageError(f"{option} {value} is too small: the minimum is {least}.")
         if value is not None and value > most:
-            raise UsageError(f"{option} {value} is too large: the most is {most}.")
+            raise UsageError(f"{option} {value} is too large: the maximum is {most}.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ class RunSettings:
 
     label_from: str = _choice(
         "parent",
-        "Where labels come from: 'parent' (the photo's folder), 'none', 'regex:…' (its one group, "
-        "searched in the path), or a CSV file with the columns path,label.",
+        "Where labels come from: 'parent' (the photo's folder), 'none', 'regex:…' (a pattern "
+        "for the path, whose one group is the label), or a CSV file with the columns path,label.",
         metavar="parent|none|regex:…|FILE.csv",
     )
     components: str = _choice(
@@ -177,8 +177,8 @@ class RunSettings:
     )
     refit: str = _choice(
         ALWAYS,
-        "When to fit the projections anew. 'when-it-matters' keeps those of the last run, and "
-        "projects new photos only, as long as they change little.",
+        "When to refit the projections. 'when-it-matters' keeps those of the last run, and only "
+        "projects new photos, as long as these change little.",
         metavar=f"{ALWAYS}|{WHEN_IT_MATTERS}",
         rare=True,
     )
@@ -204,9 +204,9 @@ class RunSettings:
     )
     views: str | None = _choice(
         None,
-        "Resize the shorter side of a photo to so many pixels before the square of --image-size is "
-        "cut from its middle. One number per view, up to 4; the features of the views are averaged "
-        "(default: as for --image-size).",
+        "Resize the shorter side of a photo to this many pixels before the square of "
+        "--image-size is cut from its centre. One number per view, up to 4; the features of the "
+        "views are averaged (default: as for --image-size).",
         metavar="PIXELS[,PIXELS…]",
         rare=True,
     )
@@ -217,8 +217,8 @@ class RunSettings:
     )
     device: str = _choice(
         "cpu",
-        "What the network computes on. 'cuda' fails where no GPU works; 'auto' takes a GPU if one "
-        "works, and says so.",
+        "Device for the network. 'cuda' fails if no GPU works; 'auto' uses a GPU if one works, "
+        "and says so.",
         metavar="cpu|cuda|auto",
         rare=True,
     )
@@ -256,8 +256,8 @@ class RunSettings:
     )
     keep: int | None = _choice(
         None,
-        "How many matrices STORE keeps for `verger checkout`, the present one included (default: "
-        "as the last run; for a new STORE 2).",
+        "How many matrices STORE keeps for `verger checkout`, the current one included "
+        "(default: as in the last run; 2 for a new STORE).",
         metavar="N",
         rare=True,
     )
@@ -265,15 +265,15 @@ class RunSettings:
     retry_rejects: bool = _choice(
         False, "Try rejected photos again, even if they have not changed."
     )
-    hidden: bool = _choice(False, "Take hidden files, and those in hidden folders, too.", rare=True)
+    hidden: bool = _choice(False, "Include hidden files and hidden folders.", rare=True)
     master: str | None = _choice(
         None, "Spark master (default: that of spark-submit, else this machine).", metavar="URL"
     )
     cores: int | None = _choice(None, "Cores to use (default: all).", metavar="N")
     engine: str = _choice(
         "auto",
-        "'process' works with threads of this command, which start at once. 'auto' does so for up "
-        "to 1,000 new photos, and takes Spark for more, on a GPU, and where an option needs it.",
+        "'process' uses threads of this command, which start at once. 'auto' does so for up to "
+        "1,000 new photos, and uses Spark for more, on a GPU, and if an option needs it.",
         metavar="auto|spark|process",
         rare=True,
     )
@@ -406,20 +406,21 @@ class ServeSettings:
     port: int = _choice(8000, "Port to listen on; 0 takes a free one.", metavar="N", short="-p")
     allow_host: tuple[str, ...] = _choice(
         (),
-        "A name that the server may be called by, such as fruit.example.org; may be given several "
-        "times. On a loopback address, localhost and the address itself always may; on any other, "
-        "every name may unless one is given.",
+        "A host name that requests may use, such as fruit.example.org; may be given several "
+        "times. On a loopback address, localhost and the address itself are always allowed; on "
+        "any other, every name is allowed unless one is given.",
         metavar="NAME",
     )
     allow_origin: tuple[str, ...] = _choice(
         (),
-        "An origin whose web pages may use the API, exactly, such as https://fruit.example.org; "
-        "may be given several times. Without one, only the page of this server may.",
+        "An origin whose web pages may use the API, matched exactly, such as "
+        "https://fruit.example.org; may be given several times. Without one, only this server's "
+        "own page may.",
         metavar="ORIGIN",
     )
     trust_proxy: tuple[str, ...] = _choice(
         (),
-        "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed; may be "
+        "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted; may be "
         "given several times.",
         metavar="ADDRESS",
     )
@@ -435,24 +436,24 @@ class ServeSettings:
     )
     workers: int | None = _choice(
         None,
-        "Photos decoded and embedded at once (default: one a core, and one more).",
+        "Photos decoded and embedded at once (default: one per core, plus one).",
         metavar="N",
     )
     queue: int = _choice(
-        16, "Requests that may wait; one more is answered 503 with Retry-After.", metavar="N"
+        16, "Requests that may wait; further ones get 503 with Retry-After.", metavar="N"
     )
     per_client: int = _choice(
-        8, "Requests of one client at once; one more is answered 429.", metavar="N"
+        8, "Concurrent requests per client; further ones get 429.", metavar="N"
     )
     per_minute: int = _choice(
-        0, "Photos of fruit that one client may ask about in a minute; 0 for any number.",
+        0, "Photos of fruit per client and minute; 0 for no limit.",
         metavar="N",
     )  # fmt: skip
 
     refresh: float = _choice(
         30.0,
-        "Seconds between two looks at STORE for a later run, whose gallery then takes over; 0 "
-        "never looks.",
+        "Seconds between checks of STORE for a newer run, whose gallery then takes over; 0 for "
+        "never.",
         metavar="SECONDS",
     )
 

@@ -51,6 +51,13 @@ def test_all_options_are_told_when_asked(command: str) -> None:
     assert "--help-all" in brief
 
 
+def test_no_default_is_told_of_what_reducing_leaves_as_it_was() -> None:
+    """`verger reduce` without -k keeps the number that STORE was made with."""
+    assert "[default: 0.95]" in told("run", "--help")
+    assert "default: 0" not in told("reduce", "--help-all")
+    assert "default: always" not in told("reduce", "--help-all")
+
+
 @pytest.mark.parametrize("line", [(), ("cloud",)])
 def test_a_command_alone_prints_its_help(line: tuple[str, ...]) -> None:
     ended = verger(*line)

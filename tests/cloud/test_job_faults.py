@@ -263,7 +263,7 @@ def test_a_server_that_aws_had_no_room_for_after_all_is_replaced(
 def test_a_job_whose_time_is_past_starts_nothing(bench: Bench, job: MakeJob) -> None:
     bench.account.take_time(looks=1, seconds=9 * 3600)
 
-    with pytest.raises(CloudError, match=r"AWS started no server .*wall clock ran out"):
+    with pytest.raises(CloudError, match=r"AWS started no server .*time limit was reached"):
         bench.run(job("ec2"))
 
     assert bench.account.left() == []
@@ -279,7 +279,7 @@ def test_following_ends_where_what_looks_after_a_job_never_begins(
     with pytest.raises(CloudError, match="its state machine never began") as caught:
         bench.run(job(on))
 
-    assert "wall clock ran out" in one_line(caught.value)
+    assert "time limit was reached" in one_line(caught.value)
     assert caught.value.exit_code == 9
     assert bench.account.left() == []
     assert "never began" in bench.kept()

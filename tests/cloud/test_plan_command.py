@@ -164,7 +164,7 @@ def test_a_size_can_be_asked_for() -> None:
 def test_live_prices_that_are_asked_for_and_not_told_fail() -> None:
     told = plan_of("--photos-count", "5", "--live-prices")
     assert isinstance(told.exception, CloudError)
-    assert "AWS does not tell its prices" in str(told.exception)
+    assert "AWS does not give its prices" in str(told.exception)
 
 
 def test_signed_in_without_a_network_the_table_is_used_and_that_is_said(
@@ -174,7 +174,7 @@ def test_signed_in_without_a_network_the_table_is_used_and_that_is_said(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     told = plan_of("--photos-count", "5")
     assert told.exit_code == 0, told.output
-    assert "AWS does not tell its prices" in told.output
+    assert "AWS does not give its prices" in told.output
     assert "Prices: table of" in told.output
     assert "AWS" not in plan_of("--photos-count", "5", "--no-live-prices").output
 

@@ -223,7 +223,7 @@ def test_a_price_that_is_not_one_is_no_price(price_list: PriceList, products: li
 
 def test_a_refusal_is_one_line(price_list: PriceList) -> None:
     price_list.stub.add_client_error("get_products", "AccessDeniedException", "User x may not")
-    with pytest.raises(CloudError, match="does not tell its prices: AccessDeniedException") as told:
+    with pytest.raises(CloudError, match="does not give its prices: AccessDeniedException") as told:
         live_prices("eu-west-1", price_list.client)
     assert "\n" not in str(told.value)
 

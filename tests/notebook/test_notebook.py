@@ -121,7 +121,7 @@ def test_it_is_written_for_a_store(
 def test_what_is_there_is_not_replaced_unless_asked(store: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("my work\n")
-    with pytest.raises(VergerError, match="is there already") as refused:
+    with pytest.raises(VergerError, match="already exists") as refused:
         write_notebook(store, file)
     assert refused.value.exit_code == 2
     assert file.read_text() == "my work\n"
@@ -136,7 +136,7 @@ def test_what_is_there_is_not_replaced_unless_asked(store: Path, tmp_path: Path)
         ("notebook.py", {"execute": True}, 2, "cannot hold what cells give"),
         ("nowhere/notebook.py", {}, 4, "Cannot write"),
         ("notebook.py", {"photos": "gone"}, 3, "does not exist"),
-        ("notebook.py", {"photos": "ftp://photos"}, 3, "no such kind of place"),
+        ("notebook.py", {"photos": "ftp://photos"}, 3, "this kind of location is not supported"),
         ("notebook.py", {"photos": "http://me:x@host/list"}, 3, "is not the address of a list"),
     ],
 )

@@ -506,6 +506,6 @@ def test_a_name_alone_is_that_of_one_photo(tmp_path: Path) -> None:
 def test_a_table_that_names_no_photo_is_refused(tmp_path: Path) -> None:
     labels = csv_of(tmp_path, "path,label\nA/1.JPG,x\n")
     assert labels("a/1.jpg") is None
-    with pytest.raises(UsageError, match=r"no photo finds its label there\. It names A/1\.JPG"):
+    with pytest.raises(UsageError, match=r"it has no label for any photo\. It names A/1\.JPG"):
         labels.check()
     labeller_from("none", "top").check()

@@ -81,4 +81,4 @@ def test_the_script_takes_no_folder_that_is_there(tmp_path: Path) -> None:
     line = [sys.executable, str(script), str(tmp_path)]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert "is there already" in ended.stderr
+    assert "already exists" in ended.stderr

@@ -286,7 +286,7 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
         ("s3://whole-runs/../x", "s3://results/new", 3, "names no folder"),
         ("s3://", "s3://results/new", 3, "names no bucket"),
         ("s3://whole-runs/photos", "s3://results/a//b", 4, "names no folder"),
-        ("ftp://host/x", "s3://results/new", 3, "no such kind of place"),
+        ("ftp://host/x", "s3://results/new", 3, "this kind of location is not supported"),
     ],
 )
 def test_places_that_cannot_be(
@@ -320,7 +320,7 @@ def test_users_who_may_not(
 @pytest.mark.parametrize(
     ("faults", "says"),
     [
-        (Faults(error=1), "asks for fewer requests"),
+        (Faults(error=1), "keeps asking for fewer requests"),
         (Faults(reset=1), "the endpoint does not answer"),
         (Faults(error=1, status=400, code="ExpiredToken"), "the credentials have expired"),
         (Faults(error=1, status=301, code="PermanentRedirect"), "Set AWS_REGION"),
@@ -352,7 +352,7 @@ def test_photos_that_may_be_listed_but_not_read(
         for name, value in s3.behind(proxy.endpoint).environment().items():
             monkeypatch.setenv(name, value)
         photos = "s3://unreadable/photos"
-        with pytest.raises(PhotosError, match=r"None of the 5 photos of .* may be read") as caught:
+        with pytest.raises(PhotosError, match=r"None of the 5 photos of .* can be read") as caught:
             run(photos, tmp_path / "store", NO_REPORT)
         assert "s3:GetObject" in caught.value.hint
         proxy.set(Faults())

@@ -141,7 +141,7 @@ def test_what_is_made_of_features_is_made_again(
     damage(store, "matrix", "truncated")
     ended = here(*commands(photos, store, tmp_path)[command])
     assert ended.code == 0, ended.err
-    told = f"{store}: {path} is missing: what is made of the features is made anew."
+    told = f"{store}: {path} is missing: what is derived from the features is rebuilt."
     assert (told in caplog.text) == (command == "run")
     is_sound(here, store, photos)
 

@@ -61,6 +61,6 @@ def test_slides_and_notebook_are_in_it(
 
 
 def test_another_language_is_refused() -> None:
-    with pytest.raises(UsageError, match="--language de is none that Verger speaks") as refused:
+    with pytest.raises(UsageError, match="--language de: Verger does not speak it") as refused:
         RunSettings(language="de")
-    assert "There is en and fr." in str(refused.value)
+    assert "Choose en or fr." in str(refused.value)

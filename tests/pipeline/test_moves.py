@@ -222,7 +222,7 @@ def test_what_a_run_and_a_plan_say(tmp_path: Path) -> None:
     (photos.root / "pear").rename(photos.root / "poire")
     tally = plan(photos.root, store, HERE)
     assert (tally.new, tally.gone, tally.alike) == (4, 4, 4)
-    assert "Of these, 4 are as large as one embedded before" in planned(tally)
+    assert "Of these, 4 are the size of one embedded before" in planned(tally)
     record = run(photos.root, store, HERE).record
     assert (record["changes"]["new"], record["changes"]["reused"]) == (4, 4)
     assert record["photos_per_second"] == 0

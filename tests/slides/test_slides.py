@@ -381,7 +381,7 @@ def test_only_what_verger_wrote_is_replaced(
             write_slides(orchard.store.root, "en", file)
         assert file.read_bytes() == content
     (tmp_path / "other.pdf").write_bytes(b"someone's")
-    with pytest.raises(UsageError, match=r"other\.pdf is there already"):
+    with pytest.raises(UsageError, match=r"other\.pdf already exists"):
         write_slides(orchard.store.root, "en", tmp_path / "other.pptx")
 
 

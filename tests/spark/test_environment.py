@@ -54,7 +54,7 @@ def test_a_spark_home_that_is_another_spark_s_or_none_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jar: str | None
 ) -> None:
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
-    told = f"SPARK_HOME is {tmp_path}, where no Spark is. Mend it, or unset SPARK_HOME."
+    told = f"SPARK_HOME is {tmp_path}, where no Spark is. Correct it, or unset SPARK_HOME."
     if jar:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "spark-submit").touch()

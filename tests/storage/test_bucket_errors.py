@@ -123,7 +123,7 @@ def test_a_place_without_credentials(
 def test_a_bucket_of_another_region(s3: S3, code: str) -> None:
     with faulty(s3.endpoint, Faults(error=1, status=400, code=code)) as proxy:
         given = s3.behind(proxy.endpoint).environment()
-        assert "the bucket lies in another region. Set AWS_REGION" in said(
+        assert "the bucket is in another region. Set AWS_REGION" in said(
             "s3://fruit/p", given, proxy.endpoint
         )
 

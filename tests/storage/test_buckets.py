@@ -289,7 +289,7 @@ def test_keys_that_the_client_cannot_name_cost_no_others(s3: S3) -> None:
         assert place.exists(name)
     with pytest.raises(FileNotFoundError):
         place.read("gone\t.jpg")
-    with pytest.raises(OSError, match="cannot be asked for"):
+    with pytest.raises(OSError, match="cannot be requested"):
         place.put("a\tc", b"")
     for user, error in (("stranger", VergerError), ("blind", VergerError)):
         with pytest.raises(error):
@@ -615,7 +615,7 @@ def test_what_a_user_may_not_do(s3: S3, guarded: str, user: str, refused: set[st
 def test_a_wrong_secret(s3: S3, guarded: str) -> None:
     place = at(s3, guarded, AWS_SECRET_ACCESS_KEY="0" * 40)
     for action in ("walk", "read", "put"):
-        assert "secret key does not fit" in fails(place, action)
+        assert "secret key does not match" in fails(place, action)
 
 
 @pytest.mark.parametrize(
@@ -626,7 +626,7 @@ def test_a_wrong_secret(s3: S3, guarded: str) -> None:
         (403, "InvalidToken", "the session token is not valid"),
         (301, "PermanentRedirect", "another region. Set AWS_REGION"),
         (400, "AuthorizationHeaderMalformed", "another region. Set AWS_REGION"),
-        (503, "SlowDown", "asks for fewer requests, and went on asking. Run again"),
+        (503, "SlowDown", "keeps asking for fewer requests. Run again"),
         (500, "InternalError", "InternalError. Run again"),
         (403, "AllAccessDisabled", "AllAccessDisabled"),
         (418, "Tea<pot>", "418"),
@@ -1005,7 +1005,7 @@ def test_a_run_whose_lock_was_taken_over_publishes_nothing_and_clears_nothing_aw
     late, other = Store(f"{guarded}/taken"), Store(f"{guarded}/taken")
     monkeypatch.setattr(limits, "BEAT", 1000.0)  # this machine sleeps
     with ExitStack() as stack:
-        lost = "Another run has taken over s3://.*/taken while this one stood still"
+        lost = "Another run took over s3://.*/taken while this one was suspended"
         with late.working("x") as work:
             work.place.put(work.built("matrix/part-late.parquet"), b"late")
             monkeypatch.setattr(limits, "LAPSE", 0.0)

@@ -59,7 +59,7 @@ def test_what_is_kept_is_written_and_what_is_not_is_told(store: Store, tmp_path:
         assert written(tmp_path / str(day)) == made.run == day
         assert (made.files, made.finished[:10]) == (4, f"2026-11-{day:02}")
     told = refusal(store, tmp_path / "1", 1)
-    assert f"The matrix of run 1 is kept no longer in {store.root}; kept: 4, 3, 2." in told
+    assert f"The matrix of run 1 is no longer kept in {store.root}; kept: 4, 3, 2." in told
     assert "has no run 5. It has runs 1 to 4" in refusal(store, tmp_path / "5", 5)
     assert verify(store.root).files == len(listed_in(store.whole_run())) + 8
 
@@ -97,9 +97,7 @@ def test_before_the_first_run(folder: Store, tmp_path: Path) -> None:
     for day in range(3, 5):
         publish(folder, day)
     told = refusal(folder, tmp_path / "to", None, moment("2026-11-02"))
-    assert (
-        "had no run yet by 2026-11-02 23:59 UTC. The first that is known ended 2026-11-03" in told
-    )
+    assert "had no run yet by 2026-11-02 23:59 UTC. The first known run ended 2026-11-03" in told
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-28T25:00", "1"])
@@ -160,7 +158,7 @@ def test_a_run_whose_record_is_gone(folder: Store, tmp_path: Path) -> None:
     for day in range(1, 4):
         publish(folder, day)
     (Path(folder.root) / path_of(2)).unlink()
-    assert f"{path_of(2)} is missing. Put a copy back" in refusal(folder, tmp_path / "to", 2)
+    assert f"{path_of(2)} is missing. Restore a copy" in refusal(folder, tmp_path / "to", 2)
     (Path(folder.root) / path_of(3)).unlink()  # of the present run there is another
     checkout(folder, tmp_path / "to", 3)
     assert written(tmp_path / "to") == 3
@@ -184,7 +182,9 @@ def test_a_record_of_before_without_checksums(folder: Store, tmp_path: Path) -> 
     del record["manifest"], record["sha256"]
     folder.place.put(RECORD, as_json(record))
     told = refusal(folder, tmp_path / "1", None, moment("2026-12-01"))
-    assert "is of an older Verger, which did not list its files. `verger reduce STORE`" in told
+    assert (
+        "was made by an older Verger, which did not list its files. `verger reduce STORE`" in told
+    )
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_what_goes_meanwhile_is_told(
     publish(store, 1)
     publish(store, 2)
     publishes_amid(store, monkeypatch, at, 3)
-    assert "The matrix of run 1 is kept no longer" in refusal(store, tmp_path / "to", 1)
+    assert "The matrix of run 1 is no longer kept" in refusal(store, tmp_path / "to", 1)
     assert not (tmp_path / "to").exists()
 
 
@@ -254,7 +254,7 @@ def read_until(ended: threading.Event, root: str, folder: Path) -> set[str]:
             run = store.run_as_it_is()["run"]
             checkout(store, to, max(run - number % 3, 1))
         except StoreError as error:
-            outcome = re.search("kept no longer|is putting its files", str(error))
+            outcome = re.search("no longer kept|is putting its files", str(error))
             outcomes.add(outcome.group() if outcome else str(error))
         else:
             outcomes.add(f"{run - written(to)} before")
@@ -274,7 +274,7 @@ def test_readers_beside_a_run_a_moment(in_memory: Path) -> None:
         ended.set()
     outcomes = set.union(*(reader.result() for reader in readers))
     assert {"0 before", "1 before"} < outcomes
-    assert outcomes <= {"0 before", "1 before", "kept no longer", "is putting its files"}
+    assert outcomes <= {"0 before", "1 before", "no longer kept", "is putting its files"}
     for to in in_memory.glob("*/[0-9]*"):
         written(to)
     assert isinstance(entry(store.place, 30), dict)

@@ -225,8 +225,7 @@ def test_what_is_wrong_in_the_history_is_found(folder: Store) -> None:
     assert sorted(found) == sorted(
         [
             f"{HISTORY}/{MATRIX}/{of_day['1'].name} is missing",
-            f"{HISTORY}/{MATRIX}/{of_day['2'].name} is not what the run left: its SHA-256 is "
-            "another",
+            f"{HISTORY}/{MATRIX}/{of_day['2'].name} is not what the run wrote: its SHA-256 differs",
             f"{HISTORY}/{PROJECTION}/stray is of no run that is kept",
             f"{path_of(3)} is missing",
             # and so what was kept of that run is of none

@@ -66,8 +66,8 @@ def test_what_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None
     there = tmp_path / "there.csv"
     there.write_text("mine")
     for output, why in (
-        (there, "is there already"),
-        (tmp_path, "is there already"),
+        (there, "already exists"),
+        (tmp_path, "already exists"),
         (tmp_path / "none" / "matrix.csv", "There is no folder"),
         ("s3://bucket/matrix.csv", "is not a file on this machine"),
         ("-", "is not a file on this machine"),
@@ -111,7 +111,7 @@ def test_the_command(store: Store, tmp_path: Path) -> None:
     named, again = export("--csv", "named.csv"), export("--csv", "named.csv")
     assert (named.returncode, named.stdout) == (0, f"named.csv: {ROWS} rows.\n")
     assert again.returncode == 2
-    assert again.stderr.startswith("verger: named.csv is there already.")
+    assert again.stderr.startswith("verger: named.csv already exists.")
     assert export("--quiet", "--csv").stdout == ""
     assert (tmp_path / "matrix.csv").read_bytes() == (tmp_path / "named.csv").read_bytes()
     assert export().returncode == 2

@@ -121,7 +121,7 @@ def test_who_completes_it_says_so(
     cut_short(store, monkeypatch, moves)
     assert whole(store) == "new"
     assert [record.getMessage() for record in caplog.records] == [
-        f"{store.root}: a run was stopped as it put its files into place: that is done now."
+        f"{store.root}: a run was stopped while putting its files into place: this is now complete."
     ]
     assert whole(store) == "new"
     assert len(caplog.records) == 1
@@ -183,7 +183,7 @@ def test_a_stranger_s_store_leads_nowhere(tmp_path: Path, name: str, kind: str) 
     else:
         path.symlink_to(target if kind == "link" else mine / "new")
     before = snapshot(tmp_path)
-    refused = r"is (a link; in a STORE none is|neither a file nor a folder; in a STORE)"
+    refused = r"is (a link; links in a STORE are|neither a file nor a folder; a STORE holds)"
     with pytest.raises(StoreError, match=refused):
         Store(store.root).record()
     with pytest.raises(StoreError, match=refused):

@@ -330,7 +330,7 @@ def test_labels_that_no_photo_finds_stop_a_run_before_it_embeds(
 ) -> None:
     settings = RunSettings(components="2", label_from=str(tmp_path / "labels.csv"))
     for rows, said in (
-        ("elsewhere/1.jpg,Plum\n", "no photo finds its label"),
+        ("elsewhere/1.jpg,Plum\n", "it has no label for any photo"),
         ("a/1.jpg,Plum\na\\1.jpg,Pear\n", "name the same photo, with different labels"),
         ("", "no line of it has a path and a label"),
     ):

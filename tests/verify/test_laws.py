@@ -197,7 +197,7 @@ def test_all_damage_is_named(root: Path) -> None:
             wanted.append(f"{path} is missing")
         elif number % 3 == 1:
             file.write_bytes(data)
-            wanted.append(f"{path} is not what the run left: its SHA-256 is another")
+            wanted.append(f"{path} is not what the run wrote: its SHA-256 differs")
         else:
             file.write_bytes(data[:-1])
             wanted.append(f"{path} has {len(data) - 1:,} bytes, where the run left {len(data):,}")

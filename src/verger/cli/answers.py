@@ -78,7 +78,7 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
             for name, one in measured["verdicts"].items()
         ),
         "",
-        f"Calibration error of what is here, {error['bins']} bins: by label "
+        f"Calibration error on these photos, {error['bins']} bins: by label "
         f"{_number(error['label_error'])} (chance alone: "
         f"{_number(error['label_error_by_chance'])}), by group {_number(error['group_error'])} "
         f"(chance: {_number(error['group_error_by_chance'])}).",

@@ -22,17 +22,17 @@ if typing.TYPE_CHECKING:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Also list the .onnx files of a folder of yours.",
+    help="Also list the .onnx files of this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON, on stdout.")
 @click.pass_context
 def backbones(context: click.Context, folder: Path | None, as_json: bool) -> None:
     """List the networks for `run --backbone`, with their cards.
 
-    A card gives the size of the file, the length of a row of features, the views of a photo
-    (224/256 is a square of 224 pixels, of the photo brought to a shorter side of 256), the licence;
-    how fast the network alone is beside the default one, where that was measured; and of one in
-    eight bits, what it keeps of the float32 one.
+    A card gives the size of the file, the number of features, the views of a photo (224/256: a
+    square of 224 pixels, cut from the photo resized to a shorter side of 256) and the licence; the
+    speed of the network alone relative to the default one, if measured; and for an 8-bit network,
+    how close its features are to those of the float32 one.
     """
     from verger.embed import open_backbone
     from verger.embed.backbone import shipped_names
@@ -87,7 +87,11 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
     metavar="FILE.onnx",
     help="The file to write; its card, FILE.json, goes beside it.",
 )
-@click.option("--int8", metavar="PHOTOS", help="Quantise it by photos: a folder or a bucket.")
+@click.option(
+    "--int8",
+    metavar="PHOTOS",
+    help="Quantise it to 8 bits, calibrated on these photos: a folder or a bucket.",
+)
 @click.option(
     "--image-size",
     type=int,
@@ -95,15 +99,18 @@ def _lines(name: str, backbone: Backbone) -> list[str]:
     help="Side of the photos (default: what the network was made for).",
 )
 @click.option(
-    "--architecture", metavar="NAME", help="What the weights in a FILE.pth are of, as timm says."
+    "--architecture",
+    metavar="NAME",
+    help="Architecture of the weights in FILE.pth, by its timm name.",
 )
 @click.option(
     "--pixels",
     metavar="MEAN/SPREAD",
-    help="What these weights take of a pixel of 0 to 255: that less MEAN, divided by SPREAD, one "
-    "number or one for each of red, green and blue (default: as timm says).",
+    help="Normalisation that the weights expect of pixels from 0 to 255: minus MEAN, divided by "
+    "SPREAD; one number each, or one for each of red, green and blue (default: as timm "
+    "says).",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the files, if they are there.")
+@click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def export_command(source: str, output: Path, quiet: bool, **options: typing.Any) -> None:
     """Make SOURCE into a network that `run --backbone FILE.onnx` takes.

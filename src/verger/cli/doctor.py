@@ -50,7 +50,7 @@ def examine(photos: str | None = None, store: str | None = None) -> Iterator[Che
     if store is not None:
         yield _told("STORE", lambda: _store(store_place(store)))
         if (folder := Address.of(store).file) is not None:
-            yield _disk("STORE", _nearest(folder), "Make room, or choose another disk.")
+            yield _disk("STORE", _nearest(folder), "Free some space, or choose another disk.")
     yield _told("Spark", _spark)
 
 
@@ -63,7 +63,7 @@ def _told(name: str, check: Callable[[], str]) -> Check:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return Check(
-            name, FAIL, f"{say(error.strerror or str(error))}{where}.", "Look at its permissions."
+            name, FAIL, f"{say(error.strerror or str(error))}{where}.", "Check its permissions."
         )
 
 
@@ -117,10 +117,11 @@ def _scratch() -> Check:
 
 def _cache() -> Check:
     if folder := cache_folder():
-        return Check("cache", OK, f"{folder} is this user's alone.")
+        return Check("cache", OK, f"{folder} belongs to this user only.")
     where = platformdirs.user_cache_dir("verger")
     return Check(
-        "cache", WARN, f"{where} is not used: it cannot be written, or another user can write it.",
+        "cache", WARN, f"{where} is not used: it cannot be written "
+        "to, or another user can write to it.",
         "Set XDG_CACHE_HOME to a folder of your own; Spark starts more slowly without.",
     )  # fmt: skip
 
@@ -160,7 +161,7 @@ def _first_photo(place: Source) -> str:
         if photo := next((ref for ref in refs if ref.reason is None), None):
             return photo.path
     looked_for = f"Looked for {' '.join(EXTENSIONS)}."
-    raise PhotosError(f"{place} holds no photo that may be read.", hint=looked_for)
+    raise PhotosError(f"{place} holds no photo that can be read.", hint=looked_for)
 
 
 def _store(place: Place) -> str:
@@ -169,7 +170,7 @@ def _store(place: Place) -> str:
     try:
         place.put(name, b"doctor")
         if place.read(name) != b"doctor":
-            raise StoreError(f"{place} gives back other bytes than were written.")
+            raise StoreError(f"{place} returns different bytes from those written.")
         if name not in place.entries(".verger"):
             raise StoreError(f"{place} does not list what was written.")
         place.delete(name)
@@ -208,12 +209,14 @@ def _spark() -> str:
         jvm: Any = spark.sparkContext._jvm
         if not jvm.java.io.File(str(folder / "résultats")).exists():
             raise VergerError(
-                f"Java does not find a file whose name is not English ({folder}/résultats).",
+                f"Java cannot find a file with accents in its name ({folder}/résultats).",
                 hint="Set LC_ALL to a locale of UTF-8 that `locale -a` lists.",
             )
         worker = next(iter(spark.range(1).mapInArrow(_interpreters, "name string").collect()))[0]
     if worker != sys.executable:
-        raise VergerError(f"Workers run another Python: {worker}.", hint="Unset PYSPARK_PYTHON.")
+        raise VergerError(
+            f"Workers run a different Python: {worker}.", hint="Unset PYSPARK_PYTHON."
+        )
     return f"{found['spark']} starts and runs a job, on Java {found['java']}, with this Python."
 
 

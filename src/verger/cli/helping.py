@@ -124,7 +124,7 @@ help_all: Callable[[Any], Any] = click.option(
     is_eager=True,
     expose_value=False,
     callback=_show_all,
-    help="Show the options that few need, too.",
+    help="Show all options, rarely needed ones too.",
 )
 
 messages_language: Callable[[Any], Any] = click.option(

@@ -29,12 +29,13 @@ _NONE = "-"
 def log_command(store: str, last: int | None, as_json: bool) -> None:
     """List the runs of STORE, latest first.
 
-    A line is a run: its number, when it ended, the photos of its matrix and how many were rejected,
-    the components and the share of variance that they keep, what its report says of new photos
-    (none, small or clear drift; unchanged where there are none, other backbone where that was
-    exchanged; '-' for the first run, and one without a report), whether its matrix is kept for
-    `verger checkout`, what it found changed, and settings that have changed; 'projection
-    held' where that is an earlier run's (--refit). A run that found nothing new is not listed.
+    One line per run: its number, its end, the photos in its matrix and those rejected, the number
+    of components (k) and the share of variance that they keep, the drift of its new photos as its
+    report found it, whether `verger checkout` can still write its matrix, and what changed: photos,
+    settings, and 'projection held' if it kept an earlier run's projection (--refit).
+
+    Drift is none, small or clear; 'unchanged' without new photos, 'other backbone' after a change
+    of network, '-' for a run without a report. Runs that found nothing new are not listed.
     """
     from verger.store.log import OLDER, log
     from verger.store.store import Store
@@ -54,7 +55,7 @@ def log_command(store: str, last: int | None, as_json: bool) -> None:
 @click.option(
     "--as-of",
     metavar="DATE",
-    help="The last run that had ended by then: 2026-11-28 (all of that day), or 2026-11-28T06:00; "
+    help="The last run finished by then: 2026-11-28 (all of that day), or 2026-11-28T06:00; "
     "in UTC unless it says otherwise.",
 )
 @click.option(
@@ -69,9 +70,9 @@ def checkout_command(
 ) -> None:
     """Write the matrix of an earlier run into a folder.
 
-    RUN is its number, as `verger log` tells it. It writes matrix/ and projection/, checked against
-    their checksums, and at last run.json, the record of that run. Nothing in STORE is changed.
-    Which runs' files are there still, --keep of run and reduce decides.
+    RUN is its number in `verger log`. It writes matrix/ and projection/, checked against their
+    checksums, and finally run.json, the record of that run. Nothing in STORE is changed. How many
+    runs can be written is set by `verger run --keep`.
     """
     from verger.store.checkout import checkout, moment
     from verger.store.store import Store
@@ -94,14 +95,14 @@ def checkout_command(
     is_flag=False,
     flag_value="matrix.csv",
     metavar="[FILE]",
-    help="Write the matrix as one CSV file: FILE, which must not be there yet, or ./matrix.csv.",
+    help="Write the matrix as one CSV file: FILE, which must not exist yet, or ./matrix.csv.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def export_command(store: str, file: str, quiet: bool) -> None:
     """Write the matrix to a file of another format.
 
-    It is the file that a run leaves as matrix.csv. --no-csv spares a large STORE a file rewritten
-    every day; this command writes it when it is wanted. Nothing in STORE is changed.
+    The same file as a run's matrix.csv, for a STORE whose runs are made with --no-csv to save time
+    and space. Nothing in STORE is changed.
     """
     from verger.store.matrix_csv import export_csv
     from verger.store.store import Store

@@ -9,7 +9,7 @@ import signal
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -30,7 +30,7 @@ from verger.machine.cores import cores as usable_cores
 from verger.machine.folders import scratch_folder
 from verger.machine.streams import open_closed_streams
 from verger.progress import check_line, in_words, reporter, show, tell
-from verger.settings import RunSettings, ServeSettings, parse_share
+from verger.settings import OF_PROJECTION, RunSettings, ServeSettings, parse_share
 from verger.store.summary import opening, planned, summary
 from verger.texts import LANGUAGES
 from verger.texts.command import say, speak, wanted
@@ -104,15 +104,21 @@ def _terminate(_signal: int, _frame: types.FrameType | None) -> None:
 
 
 def _settings_options(
-    *names: str, of: type[RunSettings | ServeSettings] = RunSettings
+    *names: str,
+    of: type[RunSettings | ServeSettings] = RunSettings,
+    kept: Container[str] = (),
 ) -> Callable[[_Command], _Command]:
-    """Give a command one option for each setting, or for those that are named."""
+    """Give a command one option for each setting, or for those that are named.
+
+    kept: those that stay as they were if left out: their default is not shown
+    """
     hints = typing.get_type_hints(of)
 
     def decorate(command: _Command) -> _Command:
         for setting in reversed(dataclasses.fields(of)):
             if not names or setting.name in names:
-                command = _option(setting, hints[setting.name])(command)
+                shown = setting.default is not None and setting.name not in kept
+                command = _option(setting, hints[setting.name], shown=shown)(command)
         return command
 
     return decorate
@@ -131,7 +137,9 @@ class _Share(click.ParamType[float]):
         return self.fail(f"{value} is not a share.", param, ctx) if share is None else share
 
 
-def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], _Command]:
+def _option(
+    setting: dataclasses.Field[Any], hint: Any, *, shown: bool
+) -> Callable[[_Command], _Command]:
     flag = "--" + setting.name.replace("_", "-")
     names = [flag, setting.name]
     if setting.metadata["short"]:
@@ -149,7 +157,6 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
     plain = next((t for t in typing.get_args(hint) if t is not type(None)), hint)
     if setting.metadata["metavar"] == "SHARE":
         plain = _Share()
-    shown = setting.default is not None
     return click.option(
         *names, type=plain, metavar=setting.metadata["metavar"], show_default=shown, **kind
     )
@@ -158,8 +165,8 @@ def _option(setting: dataclasses.Field[Any], hint: Any) -> Callable[[_Command], 
 _language = click.option(
     "--language",
     type=click.Choice(LANGUAGES),
-    help="English or French: what is made, and what is said. [default: that in which STORE is "
-    "shown: of its report, or its run]",
+    help="Language of the file and of the messages. [default: that of the report in STORE, or "
+    "of its run]",
 )
 
 
@@ -191,7 +198,7 @@ def run_command(
     .png .webp .bmp .tif .tiff .gif .heic .heif .hif .avif.
 
     Run again on the same STORE, it works on new and changed photos only, and drops those that are
-    gone. A run that was stopped goes on where it was.
+    gone. A run that was stopped continues where it left off.
 
     Exit codes: 0 done, 2 wrong option, 3 PHOTOS, 4 STORE, 5 backbone, 6 Java or Spark, 7 counts do
     not add up, 8 too many rejects, 130 Ctrl-C, 143 SIGTERM.
@@ -213,15 +220,15 @@ def run_command(
 
 @cli.command("reduce")
 @click.argument("store")
-@_settings_options(*_OF_REDUCING)
+@_settings_options(*_OF_REDUCING, kept=(*OF_PROJECTION, "refit"))
 @click.option("--json", "as_json", is_flag=True, help="Print the run record as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @help_all
 def reduce_command(store: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Fit again to the features in STORE; no photo is opened.
+    """Refit from the features in STORE; no photo is opened.
 
-    Projection, matrix, CSV, gallery and report are made anew. Of --components, --standardize,
-    --refit, --shrinkage and --csv, those left out stay as STORE was made.
+    Projection, matrix, CSV, gallery and report are rebuilt. If left out, --components,
+    --standardize, --refit, --shrinkage and --csv stay as they were in the last run.
     """
     from verger.pipeline import reduce
 
@@ -270,7 +277,8 @@ def verify_command(
     is features times projection, and the gallery belongs to the projection. With PHOTOS, some of
     them, chosen at random, are embedded again, and their features compared.
 
-    Each finding is a line: where, what, and what mends it. Exit code 0 if there is none, else 4.
+    Each finding is a line: where, what, and how to fix it. The exit code is 0 if there is none,
+    else 4.
     """
     from verger.cli.answers import verified_lines
     from verger.verify import SAMPLE, verify
@@ -293,9 +301,9 @@ def verify_command(
 def identify_command(store: str, photos: tuple[str, ...], together: bool, as_json: bool) -> None:
     """Name the fruit in each PHOTO, by the photos in STORE.
 
-    The answer is a variety; or a species alone, where its varieties cannot be told apart; or "not
-    sure", where the photo is unlike all that was run on. A photo that cannot be read is listed with
-    its reason; if none can be read, the exit code is 3.
+    The answer is a variety; or only a species, if its varieties cannot be told apart; or "not
+    sure", if the photo is unlike those in STORE. A photo that cannot be read is listed with its
+    reason; if none can be read, the exit code is 3.
     """
     from verger.cli.answers import identified_json, identified_lines, identified_table
     from verger.gallery.identify import Identifier
@@ -369,8 +377,9 @@ def serve_command(store: str, **options: Any) -> None:
     "--map",
     "map_kind",
     type=click.Choice(["pca", "neighbours"]),
-    help="'neighbours' (t-SNE) lays the map out anew, 'pca' without neighbours. "
-    "[default: as on the page that is there, with new photos placed on it, or neighbours]",
+    help="'neighbours': by t-SNE, laid out afresh; 'pca': by the first two components. "
+    "[default: keep the map of the current report and add new photos to it; else "
+    "neighbours]",
 )
 @_language
 def report_command(store: str, map_kind: str | None, language: str | None) -> None:
@@ -399,7 +408,7 @@ def report_command(store: str, map_kind: str | None, language: str | None) -> No
 )
 @_language
 @click.option("--execute", is_flag=True, help="Run it first, and keep the output of its cells.")
-@click.option("--overwrite", is_flag=True, help="Replace the file, if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def notebook_command(store: str, file: Path | None, language: str | None, **options: Any) -> None:
     """Write a notebook that does the run again, step by step.
 
@@ -448,7 +457,7 @@ def slides_command(store: str, language: str | None, output: str | None, author:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("verger-demo"))
 @_settings_options("cores")
 def demo_command(folder: Path, cores: int | None) -> None:
-    """Render a small orchard, and run the whole chain on it.
+    """Render sample photos, and run everything on them.
 
     Photos are in FOLDER/photos, results in FOLDER/store. FOLDER/new has a few photos that the run
     has not seen, to try `verger identify` with.
@@ -468,7 +477,7 @@ def doctor_command(photos: str | None, store: str | None, as_json: bool) -> int:
 
     Java, Spark, memory, disk, the backbone and, where they are given, that PHOTOS can be read and
     STORE written.
-    Ends with 0, or with 1 if a check failed; a warning is no failure.
+    Ends with 0, or with 1 if a check failed; a warning is not a failure.
     """
     from verger.cli.doctor import examine
 

@@ -20,7 +20,7 @@ _SHOWN = 20
 @click.command("relabel")
 @click.argument("store")
 @click.argument("labels", required=False, type=click.Path(exists=True, dir_okay=False))
-@click.option("--undo", is_flag=True, help="Take back what the last file did.")
+@click.option("--undo", is_flag=True, help="Undo the corrections of the last file.")
 @click.option("--new-labels", is_flag=True, help="Allow labels that STORE does not have yet.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, on stdout.")
@@ -40,8 +40,8 @@ def relabel_command(
     what is not a fruit, 'fine' for a suspect whose label is right: the report no longer lists it.
     The file is checked first: every path must be in STORE, and every label, unless --new-labels.
 
-    No photo is opened. Matrix, projection, gallery and report are made anew, and the next
-    `verger run` keeps the corrections, of photos that were renamed too.
+    No photo is opened. Matrix, projection, gallery and report are rebuilt, and the next
+    `verger run` keeps the corrections, also for photos that were renamed.
     """
     from verger.pipeline import relabel
     from verger.pipeline.relabelling import corrected

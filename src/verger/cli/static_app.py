@@ -22,17 +22,17 @@ from verger.progress import reporter, tell
     default=12.0,
     show_default=True,
     metavar="MB",
-    help="How much a phone may have to download; photos and pictures of the gallery are thinned "
-    "out to fit.",
+    help="Largest download for a phone; photos and thumbnails of the gallery are thinned out to "
+    "fit.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
     """Write the app that names a fruit without a server.
 
-    FOLDER then holds static files that any web host can serve: the page, the network of STORE, what
-    computes it in a browser, and the gallery. Photos are looked at on the phone and never leave it;
-    after the first visit the app works without a network. It holds labels and small pictures of the
-    gallery, and no path of any photo.
+    FOLDER then holds static files that any web host can serve: the page, the network of STORE, the
+    runtime that executes it in a browser, and the gallery. Photos are analysed on the phone and
+    never leave it; after the first visit the app works offline. It contains labels and thumbnails
+    from the gallery, but no path of a photo.
     """
     from verger.machine.extras import need
 

@@ -55,7 +55,7 @@ def create(aws: Aws, job: str, reporter: Reporter, *, budget_usd: float, email: 
                 **request(job, aws.account, budget_usd=budget_usd, email=email)
             )
     except CloudError as error:
-        reporter.say(f"{error.what} The job goes on without it: its wall clock ends it.")
+        reporter.say(f"{error.what} The job goes on without it: its time limit ends it.")
 
 
 def delete(aws: Aws, job: str) -> None:

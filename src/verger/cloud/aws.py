@@ -145,7 +145,8 @@ def told(what: str) -> Iterator[None]:
             raise SignInError(f"Cannot {what}: {message}", hint=_SIGN_IN) from error
         if code in _LATER:
             raise NetworkError(
-                f"Cannot {what}: AWS asks for patience ({code})", hint="Say it again in a minute."
+                f"Cannot {what}: AWS is throttling requests ({code})",
+                hint="Run the command again in a minute.",
             ) from error
         if code in _DENIED:
             raise CloudError(

@@ -190,7 +190,7 @@ def _bucket(aws: Aws, url: str, outside_eu: bool) -> str:
     places.check_places(aws, job)
     bucket, _ = s3_folder(url, StoreError)
     keys = places.kms_keys(aws, job)
-    how = f"encrypted with {keys[0]}, which jobs are let use" if keys else "encrypted by S3"
+    how = f"encrypted with {keys[0]}, which jobs may use" if keys else "encrypted by S3"
     return f"{bucket} is in {aws.region}, {how}."
 
 

@@ -45,11 +45,12 @@ def count(
         tally = _tally(source, rows, stage.update)
     if not tally.listed:
         raise PhotosError(
-            f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
+            f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} at any depth."
         )
     if not (tally.to_embed or tally.gone):
         notes.append(
-            "No photo is new, changed or gone: but for labels and settings, a run does nothing."
+            "No photo is new, changed or gone: except for labels and "
+            "settings, a run would do nothing."
         )
     work = Workload(
         photos=tally.to_embed,

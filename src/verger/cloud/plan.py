@@ -60,7 +60,7 @@ def estimate(
     nodes: int = 0,
     free_plan: bool = False,
 ) -> Plan:
-    """Plan a run: for each platform the cheapest size that is done within `hours`.
+    """Plan a run: for each platform the cheapest size that finishes within `hours`.
 
     Where none is, the cheapest among those that take hardly longer than the fastest. `on`,
     `instance_type` and `nodes` narrow what is looked at, and so does `free_plan`: one server, of a
@@ -108,10 +108,10 @@ def _best(estimates: list[Estimate], hours: float) -> Estimate:
 
 def _why(chosen: Estimate, estimates: list[Estimate], hours: float) -> str:
     if chosen.seconds > hours * 3600:
-        return f"nothing is done within {hours:g} h; this is the cheapest of the fastest"
+        return f"nothing finishes within {hours:g} h; this is the cheapest of the fastest"
     if len(estimates) == 1:
-        return f"the cheapest size that is done within {hours:g} h"
-    return f"the cheapest that is done within {hours:g} h"
+        return f"the cheapest size that finishes within {hours:g} h"
+    return f"the cheapest that finishes within {hours:g} h"
 
 
 def _free_plan_notes(chosen: Estimate, *, free_plan: bool) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _free_plan_notes(chosen: Estimate, *, free_plan: bool) -> Iterator[str]:
         return
     types = FREE_PLAN["x86_64"] + FREE_PLAN["arm64"]
     if chosen.on == "ec2" and chosen.instance_type in types:
-        yield f"An account on AWS's free plan starts {', '.join(types)}; others want the paid plan."
+        yield f"An account on AWS's free plan starts {', '.join(types)}; others need the paid plan."
     else:
         yield (
             f"An account on AWS's free plan cannot start {chosen.size} on {chosen.on}: it has "
@@ -148,7 +148,7 @@ def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
         yield f"matrix.csv will have {csv_bytes(work) / 1e9:,.0f} GB: --no-csv leaves it out."
     if chosen.on != "ec2" and lead_bytes(work) / 1e9 > _LEAD_DISK[chosen.on] - 10:
         yield (
-            f"The process that leads needs {lead_bytes(work) / 1e9:,.0f} GB of disk, more than "
+            f"The driver needs {lead_bytes(work) / 1e9:,.0f} GB of disk, more than "
             f"it has on {chosen.on}: take --on ec2, which is given enough."
         )
 

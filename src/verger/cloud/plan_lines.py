@@ -75,8 +75,8 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
         )
     if one.spot_eur is not None:
         yield (
-            f"With --spot it costs some {one.spot_eur:,.2f} EUR: servers at half price as a rule, "
-            "which may be taken back; the run goes on then, at full price."
+            f"With --spot, about {one.spot_eur:,.2f} EUR: servers usually at half price, which "
+            "AWS may take back; the run then continues at full price."
         )
     usd = plan.store_usd_a_month()
     if usd >= 0.01:
@@ -86,7 +86,7 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     sent = SENT_MEGABYTES[one.on]
     month = sent / 1e3 * one.prices.s3_gb_month
     yield (
-        f"Verger itself is sent once a region, {sent} MB ({clock(sent * 0.8)} at 10 Mbit/s), and "
+        f"Verger itself is sent once per region, {sent} MB ({clock(sent * 0.8)} at 10 Mbit/s), and "
         f"kept for 60 days: {month:.3f} USD a month."
     )
     yield from (f"Note: {note}" for note in plan.notes)

@@ -99,7 +99,7 @@ def plan_of(
         free_plan=free_plan,
     )
     if not is_in_the_eu(region):
-        notes.append(f"{region} is not in the EU: verger cloud run there wants --outside-eu.")
+        notes.append(f"{region} is not in the EU: verger cloud run there needs --outside-eu.")
     return dataclasses.replace(plan, notes=(*price_notes, *notes, *plan.notes))
 
 
@@ -122,7 +122,7 @@ def _check_names(
     instance_type: str, architecture: Architecture, on: Platform | None, nodes: int | None
 ) -> None:
     if (instance_type or nodes) and on is None:
-        raise UsageError("--instance-type and --nodes want --on, which says of what.")
+        raise UsageError("--instance-type and --nodes need --on, which says what they are for.")
     if instance_type and on == "serverless":
         raise UsageError("EMR Serverless has no servers to choose: --nodes are its executors.")
     if nodes and on == "ec2":

@@ -91,7 +91,7 @@ def vcpus(instance_type: str) -> int:
         return _UNIT_VCPUS * int(times or 1)
     raise UsageError(
         f"{instance_type!r} is not an instance type that a plan knows.",
-        hint="Give one from large on, such as c7i.xlarge; of a smaller one no speed is known.",
+        hint="Give large or above, such as c7i.xlarge; the speed of smaller ones is not known.",
     )
 
 
@@ -145,7 +145,7 @@ def live_prices(region: str, client: Any = None) -> Prices:
         }
     except (BotoCoreError, ClientError) as error:
         raise CloudError(
-            f"AWS does not tell its prices: {code_of(error) or str(error).rstrip('.')}.",
+            f"AWS does not give its prices: {code_of(error) or str(error).rstrip('.')}.",
             hint="Without --live-prices the table of the package is used.",
         ) from None
     today = dt.datetime.now(dt.UTC).date()
@@ -239,7 +239,7 @@ def _price(asked: tuple[str, dict[str, str]], products: list[dict[str, Any]]) ->
     if len(found) != 1:
         what = " ".join(filters.values())
         raise CloudError(
-            f"AWS tells {len(found)} prices for {service} {what}, where one was expected.",
+            f"AWS gives {len(found)} prices for {service} {what}, where one was expected.",
             hint="Without --live-prices the table of the package is used.",
         )
     return found.pop()

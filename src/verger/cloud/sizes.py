@@ -88,10 +88,15 @@ def _estimate(
         leads = vcpus(primary)
         disk = _NODE_DISKS.get(vcpus(kind) // 4, 256)
         lines = [
-            Line(f"{primary}, leads", 1, "server", prices.server_hour(primary), hours),
+            Line(f"{primary}, primary node", 1, "server", prices.server_hour(primary), hours),
             Line(f"EMR on {primary}", 1, "server", prices.emr_hour(primary), hours),
             Line(
-                f"{kind}, works", nodes, "server", prices.server_hour(kind), hours, may_be_spot=True
+                f"{kind}, workers",
+                nodes,
+                "server",
+                prices.server_hour(kind),
+                hours,
+                may_be_spot=True,
             ),
             Line(f"EMR on {kind}", nodes, "server", prices.emr_hour(kind), hours),
             *_around(prices, nodes + 1, disk * nodes + _NODE_DISKS[1], hours),

@@ -72,7 +72,7 @@ def server_of(aws: Aws, job: Job, compute: str) -> str:
             ClusterId=compute, InstanceFleetType="MASTER", InstanceStates=["RUNNING"]
         )["Instances"]
     if not nodes:
-        raise CloudError(f"{compute} has no node that leads, yet or any more.")
+        raise CloudError(f"{compute} has no primary node, yet or any more.")
     return str(nodes[0]["Ec2InstanceId"])
 
 

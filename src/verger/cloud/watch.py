@@ -64,10 +64,10 @@ def look(aws: Aws, job: Job, scratch: Scratch) -> State:
     code = result.get("exit_code") if result else None
     if result and not (job.spot and code == _TAKEN_BACK and phase not in ("absent", "failed")):
         if code == 0:
-            return State("done", "the run has ended well", result, ends=ends)
+            return State("done", "the run has finished", result, ends=ends)
         return State("failed", _told(result), result, ends=ends)
     if ends and over > dt.timedelta() and phase in ("absent", "failed"):
-        line = f"{line}; its wall clock ran out at {ends:%H:%M} UTC"
+        line = f"{line}; its time limit was reached at {ends:%H:%M} UTC"
     elif ends and over > _OVERTIME:  # who follows it ends it
         return State("failed", f"{line}, long after its end at {ends:%H:%M} UTC", ends=ends)
     if job.notebook and phase == "running" and scratch.read(READY_KEY):

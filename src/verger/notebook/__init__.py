@@ -73,7 +73,7 @@ def write_notebook(
     if execute and file.suffix != ".ipynb":
         raise UsageError(f"{file} cannot hold what cells give.", hint="Name a file in .ipynb.")
     if file.exists() and not overwrite:
-        raise UsageError(f"{file} is there already.", hint="--overwrite replaces it, or use --to.")
+        raise UsageError(f"{file} already exists.", hint="--overwrite replaces it, or use --to.")
     _need()
     store = Store(store_root)
     record = store.whole_run()

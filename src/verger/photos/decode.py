@@ -276,7 +276,9 @@ def _jpeg(image: Image.Image) -> bytes:
 def _why_not_opened(data: bytes) -> Reject:
     kind = kind_of(data)
     if kind is None:
-        return Reject(Reason.NOT_AN_IMAGE, "the content begins like no image format that is read")
+        return Reject(
+            Reason.NOT_AN_IMAGE, "the content does not begin like an image format that Verger reads"
+        )
     if not is_complete(data, kind):
         return Reject(Reason.TRUNCATED, f"{kind} that ends within its header")
     if unread := unread_variant(data, kind):

@@ -103,7 +103,7 @@ def unread_variant(data: bytes, kind: str) -> str | None:
     if kind == "TIFF":
         found = tiff.directory(data)
         if found is not None and found.offsets and found.width and found.height:
-            return "TIFF with a layout of pixels that is not read"
+            return "TIFF with an unsupported layout of pixels"
     if kind == "HEIF":
         found_ = heif.container(data)
         codec = b"" if found_ is None else found_.codec()

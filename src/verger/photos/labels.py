@@ -186,7 +186,7 @@ class CsvLabels(Labeller):
         """Refuse a file that names none of the photos, or one with two labels."""
         if not any(normalised(self._labels[row]) for row in self._used):
             hint = f"It names {next(iter(self._labels))}; paths are relative to PHOTOS."
-            raise self._wrong("no photo finds its label there.", hint)
+            raise self._wrong("it has no label for any photo.", hint)
         self._check_rows()
 
     def _check_rows(self) -> None:

@@ -263,7 +263,7 @@ def _made(job: Job, photos: Source, stock: Stock, backbone: Backbone) -> _Made:
     if before and is_whole and is_up_to_date(before, stock.tally, job.settings):
         return _Made(_unchanged(before), Publication())
     for where, what, _ in damage[:1]:
-        job.store.warn(f"{where} {what}: what is made of the features is made anew.")
+        job.store.warn(f"{where} {what}: what is derived from the features is rebuilt.")
     if any(where != MATRIX_CSV for where, *_ in damage):
         before = None
     return _embedded_and_reduced(job, photos, stock, backbone, before, is_whole=not damage)

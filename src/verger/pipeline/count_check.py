@@ -41,7 +41,7 @@ def _fail(job: Job, counts: dict[str, Any], photos: str, rejects: str) -> None:
     if not counts["embedded"] and all_denied(job.place, rejects):
         job.place.delete(job.work.parts)  # once they may be read, all are new
         raise PhotosError(
-            f"None of the {counts['listed']} photos of {photos} may be read: access denied.",
+            f"None of the {counts['listed']} photos of {photos} can be read: access denied.",
             hint="Reading needs another permission than listing (on S3: s3:GetObject).",
         )
     where = job.store.keep_rejects(rejects)

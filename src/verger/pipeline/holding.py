@@ -72,7 +72,7 @@ def compared(
         there = _opened(job, before, moments, files, rewrites)
     except (StoreError, KeyError, TypeError, ValueError) as error:
         what = error.what.rstrip(".") if isinstance(error, StoreError) else repr(error)
-        job.store.warn(f"the projection is fitted anew, as that of before is of no use ({what}).")
+        job.store.warn(f"the projection is refitted, as the earlier one cannot be used ({what}).")
         return None
     change = change_of(there.pca, moments.raw, fitted) if there else None
     if there is None or change is None:

@@ -125,7 +125,7 @@ def _may_replace(place: Place, path: str, pdf_path: str) -> None:
     hint = "Name another file with --output, or move it."
     if not place.exists(path):
         if place.exists(pdf_path):
-            raise UsageError(f"{place}/{pdf_path} is there already.", hint=hint)
+            raise UsageError(f"{place}/{pdf_path} already exists.", hint=hint)
         return
     try:
         with (

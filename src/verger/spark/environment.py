@@ -62,7 +62,7 @@ def check_the_users() -> None:
         found = version_at(Path(home))
         if found is None:
             raise EngineError(
-                f"SPARK_HOME is {home}, where no Spark is.", hint="Mend it, or unset SPARK_HOME."
+                f"SPARK_HOME is {home}, where no Spark is.", hint="Correct it, or unset SPARK_HOME."
             )
         if found != pyspark.__version__:
             raise EngineError(
@@ -74,7 +74,7 @@ def check_the_users() -> None:
     if given.split()[-1:] != [_SHELL]:
         raise EngineError(
             f"PYSPARK_SUBMIT_ARGS is {given!r}, which does not end in {_SHELL}.",
-            hint="Mend it, or unset PYSPARK_SUBMIT_ARGS.",
+            hint="Correct it, or unset PYSPARK_SUBMIT_ARGS.",
         )
 
 

@@ -101,7 +101,7 @@ def session(
             _end(spark, _SECONDS_TO_END)
             if gone:
                 raise EngineError(
-                    "Java ended in the midst of the run.",
+                    "Java ended during the run.",
                     hint="Perhaps memory ran out: give less --memory, or fewer --cores.",
                 ) from error
             raise

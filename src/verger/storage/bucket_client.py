@@ -126,7 +126,7 @@ class Client:
                 raise PermissionError(errno.EACCES, "access denied", where) from None
             raise self._unusable(meaning(error), error) from None
         except (InvalidPathError, ValueError):
-            raise OSError(errno.EINVAL, "a key that cannot be asked for", path) from None
+            raise OSError(errno.EINVAL, "a key that cannot be requested", path) from None
         except BaseError as error:
             raise self._unusable(meaning(error), error) from None
 

@@ -16,13 +16,13 @@ MEANING = {
     "NoCredentials": "no credentials were found",
     "AccessDenied": "access denied",
     "InvalidAccessKeyId": "the access key is not known",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key",
+    "SignatureDoesNotMatch": "the secret key does not match the access key",
     "ExpiredToken": "the credentials have expired",
     "InvalidToken": "the session token is not valid",
-    "PermanentRedirect": "the bucket lies in another region",
-    "AuthorizationHeaderMalformed": "the bucket lies in another region",
-    "IllegalLocationConstraintException": "the bucket lies in another region",
-    "SlowDown": "the store asks for fewer requests, and went on asking",
+    "PermanentRedirect": "the bucket is in another region",
+    "AuthorizationHeaderMalformed": "the bucket is in another region",
+    "IllegalLocationConstraintException": "the bucket is in another region",
+    "SlowDown": "the store keeps asking for fewer requests",
     "ContainerNotFound": "there is no such container",
     "NoAccount": "no storage account was named",
     "NoKeyFile": "the file with the service account's key cannot be read",
@@ -82,7 +82,7 @@ def remedy(code: str, scheme: str, settings: Mapping[str, str]) -> str:
         return _CREDENTIALS[scheme]
     if code in ("AccessDenied", "AuthorizationPermissionMismatch"):
         if is_set(settings, name := _ANONYMOUS[scheme]):
-            return f"{name} is set, so that no credentials were given: this takes some."
+            return f"{name} is set, so no credentials were sent, but they are needed here."
         return f"The credentials lack a permission here ({_PERMISSIONS[scheme]})."
     if code in _REMEDY:
         return _REMEDY[code]

@@ -200,13 +200,13 @@ def _meaning(error: Exception) -> str:
     """Say in a few words what is wrong, without the URL, which may hold a secret."""
     cause = _cause(error)
     if isinstance(cause, SSLError):
-        return "its certificate is not to be trusted, or it speaks no TLS"
+        return "its certificate cannot be trusted, or it does not speak TLS"
     if isinstance(cause, ProtocolError):
-        return "the answer breaks off"
+        return "the response ends too early"
     if "redirect" in str(cause):
         return "too many redirects"
     if isinstance(cause, urllib3.exceptions.LocationValueError | ValueError):
-        return "no http:// or https:// address that can be asked"
+        return "not an http:// or https:// address that can be fetched"
     return "the server does not answer"
 
 

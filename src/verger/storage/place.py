@@ -155,7 +155,7 @@ def store_place(where: str | Path) -> Place:
     place = place_of(where, StoreError)
     if place.scheme not in ("file", "s3"):
         raise StoreError(
-            f"{place}: a STORE cannot lie there.",
+            f"{place}: a STORE cannot be there.",
             hint="Name a folder or s3://bucket/folder; PHOTOS may stay where they are.",
         )
     return place
@@ -176,7 +176,10 @@ def place_of(where: str | Path, error: type[VergerError]) -> Place:
         return Bucket.of(str(where), error)
     known = [f"{name}://" for name in SCHEMES]
     known = [*known, "http(s)://"] if error is PhotosError else known[:1]
-    raise error(f"{where}: no such kind of place.", hint=f"Give a folder or {', '.join(known)}.")
+    raise error(
+        f"{where}: this kind of location is not supported.",
+        hint=f"Give a folder or {', '.join(known)}.",
+    )
 
 
 def _address(where: Any, error: type[VergerError]) -> Address:

@@ -28,7 +28,7 @@ class UnlikeLengths(ValueError):
     """The lists of a column are not all of one length."""
 
     def __init__(self, one: int, other: int) -> None:
-        super().__init__(f"Rows of features are of unlike lengths: {one} and {other}.")
+        super().__init__(f"Rows of features differ in length: {one} and {other}.")
 
 
 def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> np.ndarray[Any, Any]:

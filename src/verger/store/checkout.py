@@ -94,9 +94,9 @@ def checkout(
         record = now if run is None else _record_of(store, now, run)
         if not (files := files_of(record)):
             raise StoreError(
-                f"The run of {store.root} that ended {ended(record)} is of an older Verger, which "
-                "did not list its files.",
-                hint="`verger reduce STORE` makes a matrix of which they are.",
+                f"The run of {store.root} that ended {ended(record)} was made by an older "
+                "Verger, which did not list its files.",
+                hint="`verger reduce STORE` makes a matrix whose files are listed.",
             )
         if run is not None and run not in kept_in(now):
             raise _kept_no_longer(store, now, run)
@@ -131,7 +131,7 @@ def _last_by(store: Store, as_of: dt.datetime) -> int | None:
             return one.run
     raise StoreError(
         f"{store.root} had no run yet by {as_of:%Y-%m-%d %H:%M} {as_of.tzname()}.",
-        hint=f"The first that is known ended {logged[-1].finished}." if logged else "",
+        hint=f"The first known run ended {logged[-1].finished}." if logged else "",
     )
 
 
@@ -161,8 +161,8 @@ def _record_of(store: Store, now: Record, run: int) -> Record:
 def _kept_no_longer(store: Store, now: Record, run: int) -> StoreError:
     kept = ", ".join(map(str, kept_in(now)))
     return StoreError(
-        f"The matrix of run {run} is kept no longer in {store.root}; kept: {kept}.",
-        hint="`verger run --keep N` keeps more of those to come.",
+        f"The matrix of run {run} is no longer kept in {store.root}; kept: {kept}.",
+        hint="`verger run --keep N` keeps more of future ones.",
     )
 
 
@@ -178,7 +178,7 @@ def _copy(store: Store, run: int | None, path: str, content: Content, to: Place)
         except FileNotFoundError:
             wrong[at] = MISSING
         except _Another:
-            wrong[at] = "is not what the run left: its SHA-256 is another"
+            wrong[at] = "is not what the run wrote: its SHA-256 differs"
         else:
             return
     now = store.run_as_it_is()
@@ -187,7 +187,7 @@ def _copy(store: Store, run: int | None, path: str, content: Content, to: Place)
     if stays(path, content, listed_in(now)):
         raise finding(path, wrong[path]).error(store.root)
     at = kept_at(path, content)
-    raise Finding(at, wrong[at], "Put a copy back, if there is one.").error(store.root)
+    raise Finding(at, wrong[at], "Restore a copy, if you have one.").error(store.root)
 
 
 class _Another(Exception):

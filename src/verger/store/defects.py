@@ -15,7 +15,7 @@ from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS
 from verger.texts.command import say
 
 MISSING = "is missing"
-_EMBED_AGAIN = "Put a copy back, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
+_EMBED_AGAIN = "Restore a copy, or `verger run PHOTOS STORE --overwrite` embeds all photos again."
 _REDUCE_AGAIN = "`verger reduce STORE` makes it again."
 
 

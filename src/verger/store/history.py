@@ -65,10 +65,10 @@ def entry(place: Place, run: int) -> Record | Finding:
     try:
         text = place.read(path)
     except FileNotFoundError:
-        remedy = "Put a copy back; else the next run no longer keeps the files of that run."
+        remedy = "Restore a copy; otherwise the next run no longer keeps the files of that run."
         return Finding(path, MISSING, remedy)
     remedy = (
-        "Put a copy back, or delete it: then the next run no longer keeps the files of that run."
+        "Restore a copy, or delete it: then the next run no longer keeps the files of that run."
     )
     try:
         record = read_record(text, f"{place}/{path}")

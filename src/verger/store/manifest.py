@@ -84,4 +84,4 @@ def altered(place: Place, path: str, content: Content) -> Finding | None:
         return finding(path, f"cannot be read ({error.strerror or error})")
     if content.sha256 in (None, sha256.hexdigest()):
         return None
-    return finding(path, "is not what the run left: its SHA-256 is another")
+    return finding(path, "is not what the run wrote: its SHA-256 differs")

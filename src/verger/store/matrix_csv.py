@@ -27,9 +27,9 @@ def export_csv(store: Store, output: str | Path, reporter: Reporter | None = Non
         raise UsageError(f"{output} is not a file on this machine.", hint=hint)
     file = given.absolute()
     if file.exists():
-        raise UsageError(f"{output} is there already.", hint="Name another file, or remove it.")
+        raise UsageError(f"{output} already exists.", hint="Name another file, or remove it.")
     if not file.parent.is_dir():
-        raise UsageError(f"There is no folder {file.parent}.", hint="Make it, or name another.")
+        raise UsageError(f"There is no folder {file.parent}.", hint="Create it, or name another.")
     record = store.whole_run([MATRIX])
     rows, k = int(record["counts"]["embedded"]), int(record["projection"]["k"])
     with (

@@ -46,10 +46,10 @@ def refuse_links(place: Place) -> None:
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
             if stat.S_ISLNK(mode):
                 raise StoreError(
-                    f"{path} is a link; in a STORE none is followed.",
-                    hint="Put what it stands for in its place.",
+                    f"{path} is a link; links in a STORE are not followed.",
+                    hint="Replace it with what it points to.",
                 )
             raise StoreError(
-                f"{path} is neither a file nor a folder; in a STORE nothing else is.",
+                f"{path} is neither a file nor a folder; a STORE holds nothing else.",
                 hint="Remove it.",
             )

@@ -307,7 +307,8 @@ class Journal:
 
     def _damaged(self, place: Place, path: str) -> Incomplete:
         return Incomplete(
-            f"A run was stopped as it put its files into place in {place}, and {path} has gone or "
+            "A run was stopped while putting its files into place in "
+            f"{place}, and {path} has gone or "
             "changed since.",
             hint=f"Delete {JOURNAL} there, and run again with --overwrite.",
         )

@@ -53,7 +53,10 @@ class StoreReader:
         try:
             with self.place.lock(LOCK) as lease:
                 if carry_out(self.place, lease):
-                    self.warn("a run was stopped as it put its files into place: that is done now.")
+                    self.warn(
+                        "a run was stopped while putting its files into place: this "
+                        "is now complete."
+                    )
         except (OSError, LockLost):
             pass  # another does it now, or this user may not
         except Incomplete as error:
@@ -93,8 +96,9 @@ class StoreReader:
     def _need(self, record: Record | None) -> Record:
         if record is None and is_pending(self.place):
             raise StoreError(
-                f"A run is putting its files into place in {self.root}, or was stopped as it did.",
-                hint="Try again in a moment. If it stays so, `verger reduce` completes it.",
+                f"A run is putting its files into place in {self.root}, or "
+                "was stopped while doing so.",
+                hint="Try again in a moment. If this persists, `verger reduce` completes it.",
             )
         record = record or self._read_record()  # a run may have ended its publication just now
         if record is None:

@@ -81,7 +81,7 @@ def take_stock(
     tally.uncorrected = len(awaited) if tally.gone or anew else 0
     if not tally.listed:
         raise PhotosError(
-            f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} in any depth."
+            f"No photo in {photos}.", hint=f"Looked for {' '.join(EXTENSIONS)} at any depth."
         )
     labeller.check()
     return Stock(tally, features, rejects, book.files | older, awaited)

@@ -89,7 +89,7 @@ class Store(StoreReader):
         if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
                 f"{self.root} holds something other than a Verger STORE; nothing was touched.",
-                hint="Name an empty or a new folder.",
+                hint="Name an empty or new folder.",
             )
         if not empty and not overwrite:
             self._refuse_to_mix(backbone)
@@ -103,9 +103,9 @@ class Store(StoreReader):
         if _decides(made) != _decides(backbone):
             raise StoreError(
                 f"{self.root} was made with {_told(made)}; this run would use {_told(backbone)}. "
-                "Their features cannot stand in one table.",
-                hint="Leave --backbone, --image-size, --views and --accurate out to go on as STORE "
-                "was made, or give --overwrite to embed all photos again.",
+                "Their features cannot be mixed in one table.",
+                hint="Leave out --backbone, --image-size, --views and --accurate to continue as "
+                "STORE was made, or give --overwrite to embed all photos again.",
             )
 
     @contextmanager
@@ -204,8 +204,8 @@ class Store(StoreReader):
 
     def _is_taken_over(self) -> StoreError:
         return StoreError(
-            f"Another run has taken over {self.root} while this one stood still; this one "
-            "published nothing.",
+            f"Another run took over {self.root} while this one was suspended; this one published "
+            "nothing.",
             hint="Wait until that run has ended, and run again.",
         )
 

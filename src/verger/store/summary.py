@@ -129,7 +129,10 @@ def planned(tally: Tally) -> str:
     changes, alike = tally.as_record(), []
     if tally.alike:
         are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
-        alike = [f"Of these, {are} as large as one embedded before; the same bytes are reused."]
+        alike = [
+            f"Of these, {are} the size of one embedded before; if the "
+            "bytes are the same, they are not opened again."
+        ]
     done = ", ".join(f"{changes[name]:,} {name}" for name in _FOUND if changes[name])
     if tally.resumed:
         alike.append(_resumed(tally.resumed))
@@ -151,7 +154,7 @@ def opening(notebook: Path) -> str:
     lab, python = _beside("jupyter-lab"), _beside("python")
     if lab == "jupyter-lab" and shutil.which(lab) is None:
         lab = f"{python} -m pip install jupyterlab && {python} -m jupyterlab"
-    return "\n".join([f"Next: {lab} {name}", "Or open it in an editor that knows Jupyter."])
+    return "\n".join([f"Next: {lab} {name}", "Or open it in an editor that supports Jupyter."])
 
 
 def _looking(store: str) -> list[str]:
