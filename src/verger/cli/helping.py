@@ -17,7 +17,7 @@ from verger.texts.command import say, say_all
 SECTIONS = {
     "Start": ("demo", "doctor", "run"),
     "Name a fruit": ("identify", "evaluate", "serve", "app"),
-    "Look and mend": (
+    "Look and correct": (
         "report", "rejects", "relabel", "reduce", "log", "checkout", "export", "verify",
     ),
     "Present": ("slides", "notebook"),
