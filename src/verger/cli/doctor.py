@@ -1,4 +1,4 @@
-"""`verger doctor`: is all here that a run needs? Each check says what it found, and what to do."""
+"""`verger doctor`: is everything in place? Each check says what it found, and what to do."""
 
 from __future__ import annotations
 
