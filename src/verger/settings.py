@@ -465,8 +465,8 @@ class ServeSettings:
             if not _ORIGIN.fullmatch(origin):
                 raise UsageError(
                     f"--allow-origin {visible(origin)} is not an origin.",
-                    hint="It is a scheme, a host and, unless usual, a port, in small letters and "
-                    "without a slash at its end: https://fruit.example.org.",
+                    hint="It is a scheme, a host and, unless usual, a port, in lower case and "
+                    "without a trailing slash: https://fruit.example.org.",
                 )
         if self.refresh and not 1 <= self.refresh <= 86_400:
             raise UsageError(f"--refresh {self.refresh} is neither 0 nor 1 to 86,400 seconds.")

@@ -103,7 +103,7 @@ def test_an_app_takes_the_place_of_an_earlier_one_and_of_nothing_else(
     export_app(store, str(out), 12, Silent())
     assert {file.name for file in out.iterdir()} == before | {"CNAME"}
     assert (tmp_path / "mine.txt").exists()
-    with pytest.raises(UsageError, match="holds something else than an app"):
+    with pytest.raises(UsageError, match="holds something other than an app"):
         export_app(store, str(tmp_path), 12, Silent())
 
 

@@ -54,7 +54,7 @@ def test_what_lies_there_is_not_written_over(
     bucket.put("here/photo.jpg", b"theirs")
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="s3://theirs/here holds something else than an app"):
+    with pytest.raises(UsageError, match="s3://theirs/here holds something other than an app"):
         export_app(store, "s3://theirs/here", 12, Silent())
 
 

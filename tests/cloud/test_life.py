@@ -104,7 +104,7 @@ def test_subnets_of_two_networks_are_refused(account: Account, life: Life) -> No
         made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.{number}.0.0/24")
         subnets.append(made["Subnet"]["SubnetId"])
 
-    with pytest.raises(CloudError, match="The subnets lie in 2 networks"):
+    with pytest.raises(CloudError, match="The subnets are in 2 networks"):
         places.network_of(life.aws, tuple(subnets))
 
 

@@ -88,4 +88,4 @@ def test_a_version_that_is_not_there_is_not_blamed_on_the_network(tmp_path: Path
     with pytest.raises(EngineError, match="pip download failed") as told:
         ship._download(["markupsafe==0.0.1"], tmp_path, "arm64", "3.11")
 
-    assert "has other versions of it alone" in told.value.hint
+    assert "only has other versions of it" in told.value.hint

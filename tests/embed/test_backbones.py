@@ -320,14 +320,14 @@ def test_a_model_of_whole_numbers_or_of_two_inputs_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
-        ([Node("ReduceMean", ["x"], ["y"], {"keepdims": 0})], "no row of numbers a photo"),
-        ([Node("ReduceMean", ["x"], ["y"], {"keepdims": 1})], "no row of numbers a photo"),
+        ([Node("ReduceMean", ["x"], ["y"], {"keepdims": 0})], "no row of numbers per photo"),
+        ([Node("ReduceMean", ["x"], ["y"], {"keepdims": 1})], "no row of numbers per photo"),
         (
             [Node("ReduceMean", ["x"], ["y"], {"axes": [0], "keepdims": 1})],
-            "no row of numbers a photo",
+            "no row of numbers per photo",
         ),
         ([Node("Sqrt", ["x"], ["y"])], "not finite"),
-        ([Node("Shape", ["x"], ["y"])], "no row of numbers a photo"),
+        ([Node("Shape", ["x"], ["y"])], "no row of numbers per photo"),
     ],
 )
 def test_a_model_that_gives_no_features_is_refused(

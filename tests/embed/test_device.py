@@ -35,7 +35,7 @@ def refusal(index: int = 0) -> UsageError:
 
 def test_the_package_for_processors_is_refused() -> None:
     error = refusal()
-    assert f"{onnxruntime.__version__}, is for processors alone" in error.what
+    assert f"{onnxruntime.__version__}, is for CPUs only" in error.what
     assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in error.hint
     assert error.exit_code == 2
 
@@ -166,7 +166,7 @@ def test_a_network_whose_work_stays_with_the_processor_is_refused(stand: Any) ->
     stand(providers=[cuda, processor], assigned=fine)
     open_session(pooled_floats(), "net", 0)
     stand(providers=[cuda, processor], assigned=[part(cuda, "Add"), part(processor, "ConvInteger")])
-    assert "of net, ONNX Runtime runs ConvInteger on the processor alone" in refusal().what
+    assert "of net, ONNX Runtime runs ConvInteger on the CPU only" in refusal().what
 
 
 def test_onnx_runtime_says_where_it_computes() -> None:

@@ -334,7 +334,7 @@ def test_the_gallery_of_another_projection_is_refused(store: Path, tmp_path: Pat
     other, _, _ = orchard(tmp_path / "other", each=20)
     shutil.rmtree(store / "projection")
     shutil.copytree(other / "projection", store / "projection")
-    assert "made with another projection" in refusal(store)
+    assert "made with a different projection" in refusal(store)
 
 
 # The parts

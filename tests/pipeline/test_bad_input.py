@@ -100,7 +100,7 @@ def test_photos_inside_store(without_spark: Here, made: tuple[Path, Path]) -> No
     _, store = made
     ended = without_spark("run", store / "features", store, "--overwrite")
     assert ended.code == 3
-    assert "lies inside STORE" in ended.error
+    assert "is inside STORE" in ended.error
     assert (store / "run.json").exists()
 
 

@@ -283,9 +283,9 @@ def test_credentials_that_expire_in_mid_run_cost_no_photo_that_is_done(
         ("s3://whole-runs/photos", "s3://nosuch/new", 4, "s3://nosuch/new: there is no such"),
         ("s3://whole-runs/none", "s3://results/new", 3, "No photo in s3://whole-runs/none"),
         ("s3://whole-runs/photos", "s3://whole-runs/photos", 4, "other than a Verger STORE"),
-        ("s3://whole-runs/../x", "s3://results/new", 3, "names no folder"),
+        ("s3://whole-runs/../x", "s3://results/new", 3, "is not a usable folder"),
         ("s3://", "s3://results/new", 3, "names no bucket"),
-        ("s3://whole-runs/photos", "s3://results/a//b", 4, "names no folder"),
+        ("s3://whole-runs/photos", "s3://results/a//b", 4, "is not a usable folder"),
         ("ftp://host/x", "s3://results/new", 3, "this kind of location is not supported"),
     ],
 )

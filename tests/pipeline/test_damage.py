@@ -40,7 +40,7 @@ SAYS = {
     "gone": "is missing",
     "empty": "has 0 bytes, where the run left",
     "truncated": "where the run left",
-    "flipped": "is not what the run left",
+    "flipped": "is not what the run wrote",
 }
 
 
@@ -297,7 +297,7 @@ def test_a_store_in_a_bucket(
     assert ended.code == 4
     told = ended.out.splitlines()
     assert "s3://verified/store/projection/pca.json is missing." in told[0]
-    assert f"s3://verified/store/{matrix} is not what the run left" in told[1]
+    assert f"s3://verified/store/{matrix} is not what the run wrote" in told[1]
     assert "2 findings: " in told[-1]
     ended = here("identify", "s3://verified/store", next(photos.rglob("*.jpg")))
     assert ended.code == 4

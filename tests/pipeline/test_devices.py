@@ -115,7 +115,7 @@ def test_of_a_cluster_the_driver_tries_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 
 class OnProcessor(Gpus):
-    """Tasks for a GPU whose network computes on the processor."""
+    """Tasks for a GPU whose network computes on the CPU."""
 
     def index(self) -> int | None:  # type: ignore[override]
         return None

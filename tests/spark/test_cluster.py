@@ -126,7 +126,7 @@ def test_a_worker_whose_gpu_does_not_work_ends_the_run_with_the_reason(
         )  # fmt: skip
     assert ended.code == 2, ended.err
     assert "No GPU can be used on " in ended.error
-    assert "is for processors alone" in ended.error
+    assert "is for CPUs only" in ended.error
     assert not (tmp_path / "store" / "run.json").exists()
 
 

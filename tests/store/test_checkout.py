@@ -125,8 +125,8 @@ def test_an_output_is_new_or_empty_and_elsewhere(folder: Store, tmp_path: Path) 
         tmp_path / "empty": "is not empty",
         tmp_path / "full" / "thesis.txt": "thesis.txt is a file",
         tmp_path / "full" / "thesis.txt" / "x": "thesis.txt is a file",
-        Path(folder.root) / "x": "lies inside STORE",
-        tmp_path / "link" / "x": "lies inside STORE",
+        Path(folder.root) / "x": "is inside STORE",
+        tmp_path / "link" / "x": "is inside STORE",
     }
     for output, why in refused.items():
         assert why in refusal(folder, output, 1)
@@ -148,7 +148,7 @@ def test_a_file_that_is_damaged_is_told(
     file.unlink()
     if damage == "other":
         file.write_text(content.upper())
-    what = {"gone": "is missing", "other": "is not what the run left"}[damage]
+    what = {"gone": "is missing", "other": "is not what the run wrote"}[damage]
     told = refusal(folder, tmp_path / "to", run)
     assert f"{root}/{file.relative_to(root)} {what}" in told
     assert not (tmp_path / "to").exists()

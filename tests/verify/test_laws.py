@@ -154,7 +154,7 @@ def test_features_are_as_many_as_the_projection_takes(root: Path) -> None:
 def test_the_gallery_is_of_this_projection(root: Path) -> None:
     header = json.loads((root / GALLERY / "gallery.json").read_text())
     for field, value, said in (
-        ("projection", {"kind": "pca", "sha256": "0"}, "another projection"),
+        ("projection", {"kind": "pca", "sha256": "0"}, "a different projection"),
         (
             "tables",
             [{"file": "part-9.parquet", "rows": 12}],
@@ -234,7 +234,7 @@ def test_no_run_and_half_a_publication(root: Path) -> None:
     [
         (0.0, "", []),
         (1e-6, "", [".verger/moments are not the moments of features/"]),
-        (0.0, "Medlar", [".verger/moments has other labels than features/"]),
+        (0.0, "Medlar", [".verger/moments has different labels from features/"]),
     ],
 )
 def test_moments_that_are_kept_are_those_of_the_features(

@@ -120,7 +120,7 @@ def _files_before(place: Place, output: str) -> list[str]:
         files = [name for name in told["files"] if isinstance(name, str) and "/" not in name]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise UsageError(
-            f"{output} holds something else than an app.",
+            f"{output} holds something other than an app.",
             hint="Name a new folder, or an empty one.",
         ) from None
     except OSError as error:

@@ -78,7 +78,7 @@ def checkout_command(
     from verger.store.store import Store
 
     if (run is None) == (as_of is None):
-        raise UsageError("Name a run by its number or by --as-of, one of the two.")
+        raise UsageError("Name a run either by its number or by --as-of.")
     when = None if as_of is None else moment(as_of)
     made = checkout(Store(store), output, run, when, reporter(quiet=quiet))
     what = "The run" if made.run is None else f"Run {made.run:d}"

@@ -17,7 +17,7 @@ from verger.texts.command import localized, say
 def rejects_command(store: str, as_json: bool) -> None:
     """List the photos that could not be used, and why.
 
-    A line is a reject: the reason, the path of the photo, and details. Then come the counts, and
+    One line per reject: the reason, the path of the photo, and details. Then come the counts, and
     what each reason means. Nothing in STORE is changed.
     """
     from verger.store.layout import REJECTS

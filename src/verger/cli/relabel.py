@@ -48,7 +48,7 @@ def relabel_command(
     from verger.store.store import Store
 
     if (labels is None) != undo:
-        raise UsageError("Name a file of labels, or give --undo: one of the two.")
+        raise UsageError("Give either a file of labels or --undo.")
     if dry_run:
         made = corrected(Store(store), labels, new_labels=new_labels)
     else:

@@ -55,7 +55,7 @@ def network_of(aws: Aws, subnets: tuple[str, ...]) -> Network:
         networks = sorted({str(each["VpcId"]) for each in found})
         if len(networks) != 1:
             raise CloudError(
-                f"The subnets lie in {len(networks)} networks: {', '.join(networks)}.",
+                f"The subnets are in {len(networks)} networks: {', '.join(networks)}.",
                 hint="Give subnets of one network.",
             )
         vpc = aws.client("ec2").describe_vpcs(VpcIds=networks)["Vpcs"][0]

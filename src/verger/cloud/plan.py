@@ -130,7 +130,7 @@ def _free_plan_notes(chosen: Estimate, *, free_plan: bool) -> Iterator[str]:
 def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
     if work.upload:
         yield (
-            f"The photos lie on this machine: verger cloud run --upload s3://BUCKET/FOLDER sends "
+            f"The photos are on this machine: verger cloud run --upload s3://BUCKET/FOLDER sends "
             f"them first ({work.photos:,} files, {work.size / 1e9:,.2f} GB). What that costs is in "
             "the estimate; how long it takes is not."
         )
@@ -149,7 +149,7 @@ def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
     if chosen.on != "ec2" and lead_bytes(work) / 1e9 > _LEAD_DISK[chosen.on] - 10:
         yield (
             f"The driver needs {lead_bytes(work) / 1e9:,.0f} GB of disk, more than "
-            f"it has on {chosen.on}: take --on ec2, which is given enough."
+            f"it has on {chosen.on}: take --on ec2, which gets enough."
         )
 
 

@@ -44,7 +44,7 @@ def _rows(plan: Plan, budget_eur: float) -> Iterator[tuple[str, ...]]:
 
 def _work(plan: Plan) -> str:
     work = plan.workload
-    known = "" if work.photos == work.listed else f" of {work.listed:,}; the STORE knows the rest"
+    known = "" if work.photos == work.listed else f" of {work.listed:,}; STORE holds the rest"
     views = "" if work.views == 1 else f" in {work.views} views each"
     return f"{work.photos:,} photos to embed{views} ({work.size / 1e6:,.1f} MB){known}."
 

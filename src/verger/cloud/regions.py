@@ -26,5 +26,5 @@ def check_region(region: str, what: str, *, outside_eu: bool) -> None:
     if not outside_eu and not is_in_the_eu(region):
         raise RegionError(
             f"{what} is in {region}, which is not in the EU.",
-            hint=f"In the EU are {', '.join(sorted(IN_THE_EU))}. --outside-eu permits others.",
+            hint=f"The EU regions are {', '.join(sorted(IN_THE_EU))}. --outside-eu allows others.",
         )

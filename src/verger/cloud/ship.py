@@ -205,7 +205,7 @@ def _remedy(why: str) -> str:
         return "Install it: python -m ensurepip"
     there = re.search(r"\(from versions: ([^)]*)\)", why)
     if there and there[1] != "none":
-        return "The package index has other versions of it alone: pip config list names the index."
+        return "The package index only has other versions of it: pip config list names the index."
     return "pip needs to reach its package index."
 
 

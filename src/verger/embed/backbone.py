@@ -81,7 +81,7 @@ class Network:
         shape, dtype = out.shape, out.dtype
         if dtype.kind not in "fiu" or len(shape) < 2 or shape[0] != len(images):
             raise BackboneError(
-                f"Backbone {self.card.name} gives no row of numbers a photo: its output "
+                f"Backbone {self.card.name} gives no row of numbers per photo: its output "
                 f"{self.card.output!r} is {dtype}, shape {shape}, for {len(images)} photos."
             )
         return out

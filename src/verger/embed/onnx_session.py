@@ -16,7 +16,7 @@ from verger.errors import BackboneError, UsageError
 _ONNX_LOG_FATAL = 4
 _CUDA = "CUDAExecutionProvider"
 _INSTALL = "pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'"
-_HOW = "docs/howto/gpu.md says what a GPU needs; without --device, the processor does its work."
+_HOW = "docs/howto/gpu.md says what a GPU needs; without --device, the CPU does its work."
 # Nearly all of a network's work. Sums and shapes may stay with the processor.
 _HEAVY = ("Conv", "Gemm", "MatMul")
 
@@ -80,7 +80,7 @@ def _on_gpu(ort: Any, model: bytes, name: str, options: Any, gpu: int) -> Any:
     """
     if _CUDA not in ort.get_available_providers():
         raise no_gpu(
-            f"the ONNX Runtime that is installed, {ort.__version__}, is for processors alone",
+            f"the installed ONNX Runtime, {ort.__version__}, is for CPUs only",
             f"{_INSTALL}.",
         )
     ort.set_default_logger_severity(_ONNX_LOG_FATAL)
@@ -104,7 +104,7 @@ def _on_gpu(ort: Any, model: bytes, name: str, options: Any, gpu: int) -> Any:
     if _CUDA not in session.get_providers():
         raise no_gpu(_missing(ort) or "ONNX Runtime did not take it, and does not say why")
     if left := left_to_processor(session):
-        raise no_gpu(f"of {name}, ONNX Runtime runs {', '.join(left)} on the processor alone")
+        raise no_gpu(f"of {name}, ONNX Runtime runs {', '.join(left)} on the CPU only")
     return session
 
 

@@ -65,7 +65,9 @@ class Gallery:
         projector = open_projector(root / PROJECTION)
         try:
             if header["projection"] != projector.record():
-                raise ValueError("it was made with another projection than the one in the STORE")
+                raise ValueError(
+                    "it was made with a different projection from the one in the STORE"
+                )
             return cls(place, projector, read_contents(root / GALLERY, header, projector))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise StoreError(

@@ -109,7 +109,7 @@ def backbone_of(record: Mapping[str, Any], store: str | Path, features: int) -> 
     """
     made = record["backbone"]
     name = str(record["settings"]["backbone"])
-    where = "say where it lies: `verger run PHOTOS STORE --backbone FILE`"
+    where = "say where it is: `verger run PHOTOS STORE --backbone FILE`"
     check_here(name, str(store), f"Put it back, or {where}.")
     backbone = open_backbone(name, made["image_size"], views_of(made))
     if (backbone.card.sha256, backbone.card.features) != (made["sha256"], features):

@@ -42,7 +42,7 @@ def _fail(job: Job, counts: dict[str, Any], photos: str, rejects: str) -> None:
         job.place.delete(job.work.parts)  # once they may be read, all are new
         raise PhotosError(
             f"None of the {counts['listed']} photos of {photos} can be read: access denied.",
-            hint="Reading needs another permission than listing (on S3: s3:GetObject).",
+            hint="Reading needs a different permission from listing (on S3: s3:GetObject).",
         )
     where = job.store.keep_rejects(rejects)
     reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())

@@ -29,11 +29,11 @@ def _against(settings: RunSettings, card: Card | None) -> UsageError | None:
     """Say what speaks against a GPU, if anything does."""
     if card is not None and card.loses is not None:
         return UsageError(
-            f"{card.name} computes in eight bits, which is for processors.",
+            f"{card.name} computes in eight bits, which is for CPUs.",
             hint=f"Leave --device out; or, for a new STORE, give --backbone {GPU_BACKBONE}.",
         )
     if settings.engine == "process":
-        return UsageError("--engine process computes on the processor.")
+        return UsageError("--engine process computes on the CPU.")
     from verger.spark.session import is_alone
 
     if is_alone(settings):

@@ -87,5 +87,5 @@ def refuse_nesting(photos: Source, store: Store) -> None:
     """Refuse photos inside a STORE: they would be lost when it is replaced."""
     if store.place.holds(photos) and store.is_marked():
         raise PhotosError(
-            f"PHOTOS ({photos}) lies inside STORE ({store.root}).", hint="Name another STORE."
+            f"PHOTOS ({photos}) is inside STORE ({store.root}).", hint="Name another STORE."
         )

@@ -52,7 +52,7 @@ class BucketSource(Client):
             raise error(f"{shown} names no bucket.", hint="Write s3://bucket/folder.")
         if any(name in ("", ".", "..") or re.search(r"[\0-\x1f\x7f?#]", name) for name in names):
             raise error(
-                f"{shown} names no folder that can be used.",
+                f"{shown} is not a usable folder name.",
                 hint="No part may be empty, `.` or `..`, or hold ?, # or a control character.",
             )
         if at.scheme == "s3":

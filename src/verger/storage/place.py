@@ -156,7 +156,7 @@ def store_place(where: str | Path) -> Place:
     if place.scheme not in ("file", "s3"):
         raise StoreError(
             f"{place}: a STORE cannot be there.",
-            hint="Name a folder or s3://bucket/folder; PHOTOS may stay where they are.",
+            hint="Name a folder or s3://bucket/folder; PHOTOS can stay where they are.",
         )
     return place
 

@@ -1,4 +1,4 @@
-"""PHOTOS as a list on the web: a text file of one URL a line, or CSV with a header.
+"""PHOTOS as a list on the web: a text file with one URL per line, or CSV with a header.
 
 The columns of CSV are `url` or `path`, and perhaps `label`. A relative URL is resolved against the
 list's own address. A photo is known by its path from the folder of the list, decoded, if its URL is
@@ -166,7 +166,7 @@ class WebList:
         if first.lstrip().startswith("<"):
             raise self.error(
                 f"{self} is a web page, or other markup, not a list of photos.",
-                hint="Give the address of a text file of one URL a line, or of CSV.",
+                hint="Give the address of a text file with one URL per line, or of CSV.",
             )
         names = [name.strip().lower() for name in next(csv.reader([first.strip()]), [])]
         column = next((name for name in ("url", "path") if name in names), None)
@@ -198,13 +198,13 @@ class WebList:
                 if len(line) == limits.LIST_LINE:
                     raise self.error(
                         f"Line {number} of {self} is longer than {limits.LIST_LINE:,} characters.",
-                        hint="Give a list of one URL a line, or CSV.",
+                        hint="Give a list with one URL per line, or CSV.",
                     )
                 yield line
         except UnicodeDecodeError:
             raise self.error(
                 f"{self} is not text in UTF-8, so it is not a list of photos.",
-                hint="Give the address of a text file of one URL a line, or of CSV.",
+                hint="Give the address of a text file with one URL per line, or of CSV.",
             ) from None
 
     def _row(self, written: str, label: str = "") -> _Row:

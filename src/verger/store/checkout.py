@@ -120,7 +120,7 @@ def _refuse(output: Path, place: Place) -> None:
     if output.exists() and any(output.iterdir()):
         raise UsageError(f"--output {output} is not empty.", hint="Name a new or an empty folder.")
     if place.holds(LocalPlace(output)):
-        raise UsageError(f"--output {output} lies inside STORE.", hint="Name a folder elsewhere.")
+        raise UsageError(f"--output {output} is inside STORE.", hint="Name a folder elsewhere.")
 
 
 def _last_by(store: Store, as_of: dt.datetime) -> int | None:

@@ -268,7 +268,7 @@ def _known(place: Place, file: str, older: set[str], *, rejected: bool) -> Itera
             if path < last:
                 raise StoreError(
                     f"{file} in the STORE is not in order of path.",
-                    hint="An older Verger wrote it, or something else; --overwrite makes it anew.",
+                    hint="An older Verger wrote it, or something else; --overwrite makes it again.",
                 )
             last = path
             yield Known(path, label, size, when, file, rejected, tag, reason in _PASSING)

@@ -124,7 +124,7 @@ def of_moments(store: Store, sums: Sums) -> Iterator[Finding]:
     counts = dict(zip(kept.moments.unit.labels, kept.moments.unit.label_counts, strict=True))
     labels = labels_of(Table(store.place, files))
     if counts != dict(zip(labels.names, np.bincount(labels.codes[labels.codes >= 0]), strict=True)):
-        yield finding(MOMENTS, f"has other labels than {FEATURES}/")
+        yield finding(MOMENTS, f"has different labels from {FEATURES}/")
 
 
 def _most_off(mine: Floats, there: Floats, scale: Floats) -> float:

@@ -56,7 +56,7 @@ def _channel_axis(name: str, shape: tuple[int, ...]) -> int:
     if len(shape) == 4 and shape[1] == shape[2]:
         return 3
     raise BackboneError(
-        f"{name} gives {list(shape[1:])} numbers a photo, neither a row nor a square map.",
+        f"{name} gives {list(shape[1:])} numbers per photo, neither a row nor a square map.",
         hint="Export it with its pooling, up to the row before the classifier.",
     )
 

@@ -55,7 +55,7 @@ def choose(where: str, framing: Framing, reporter: Reporter) -> Chosen:
             stage.update(done)
     if len(decoded) < _FEWEST:
         raise PhotosError(
-            f"{len(decoded)} photos in {photos} can be read: too few to quantise a network by.",
+            f"{len(decoded)} photos in {photos} can be read: too few to quantise a network.",
             hint=f"Give at least {_FEWEST}, of the kind that it is for; {CALIBRATED_ON} do well.",
         )
     share = CALIBRATED_ON / (CALIBRATED_ON + MEASURED_ON)
