@@ -130,7 +130,7 @@ def test_the_exit_code_of_a_refusal_and_its_line() -> None:
         ([], "PHOTOS and STORE, or --photos-count"),
         (["photos"], "PHOTOS and STORE, or --photos-count"),
         (["--photos-count", "5", "--region", "mars-1"], "no prices for the region"),
-        (["--photos-count", "5", "--nodes", "3"], "want --on"),
+        (["--photos-count", "5", "--nodes", "3"], "need --on"),
         (["--photos-count", "5", "--nodes", "3", "--on", "ec2"], "one server"),
         (["--photos-count", "5", "--on", "ec2", "--instance-type", "c7g.xlarge"], "not x86_64"),
         (

@@ -63,7 +63,7 @@ def test_views_are_recorded_kept_and_seen_by_all(
     assert "efficientnet-lite0 (views 224/224,420)" in refused.error
     assert "efficientnet-lite0 (views 224/256)" in refused.error
     assert "--overwrite" in refused.error
-    assert "Leave --backbone" in refused.error
+    assert "Leave out --backbone" in refused.error
 
 
 @pytest.mark.spark

@@ -209,7 +209,7 @@ def test_features_of_two_backbones_are_not_mixed(tmp_path: Path, other: dict[str
     publish(store, "one")
     reply = refusal(store, **other)
     assert "made with lite (views 224/256); this run would use lite (" in reply
-    assert "Leave --backbone" in reply
+    assert "Leave out --backbone" in reply
     assert "--overwrite" in reply
     assert whole(store) == "one"
     claim(store, overwrite=True, **other)
@@ -303,7 +303,7 @@ def test_a_run_whose_lock_is_another_s_publishes_nothing_and_clears_nothing_away
             late.place.delete(".verger/lock")  # which frees the way, as a lapse does in a bucket
             theirs = stack.enter_context(other.working(MADE_BY))
             mine = build(theirs, "two")
-            with pytest.raises(StoreError, match="Another run has taken over"):
+            with pytest.raises(StoreError, match="Another run took over"):
                 late.publish(work, record, publication)
         assert whole(other) == "one"
         other.publish(theirs, record_of(theirs, mine, "two"), mine)

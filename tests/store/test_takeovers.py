@@ -111,7 +111,7 @@ class Late:
         assert not self.thread.is_alive()
         if self.error is not None:
             assert isinstance(self.error, StoreError), self.error
-            assert "Another run has taken over" in str(self.error)
+            assert "Another run took over" in str(self.error)
 
 
 # In a folder --------------------------------------------------------------------------------------
