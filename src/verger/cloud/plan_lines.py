@@ -76,7 +76,7 @@ def _recommended(plan: Plan, budget_eur: float) -> Iterator[str]:
     if one.spot_eur is not None:
         yield (
             f"With --spot, about {one.spot_eur:,.2f} EUR: servers usually at half price, which "
-            "AWS may take back; the run then continues at full price."
+            "may be taken back; the run then continues at full price."
         )
     usd = plan.store_usd_a_month()
     if usd >= 0.01:
