@@ -244,7 +244,9 @@ def test_spot_servers_spare_half_of_what_servers_cost_and_nothing_else() -> None
             assert one.spot_eur is None
             continue
         assert one.spot_eur is not None
-        works = [line for line in servers if "EMR on" not in line.what and "leads" not in line.what]
+        works = [
+            line for line in servers if "EMR on" not in line.what and "primary" not in line.what
+        ]
         spared = sum(line.cost for line in works) / 2 * 1.25
         assert one.eur - one.spot_eur == pytest.approx(PRICES.euros(spared))
     assert any("With --spot, about" in line for line in plan_lines(plan, 10))
