@@ -217,7 +217,7 @@ def test_a_price_that_is_not_one_is_no_price(price_list: PriceList, products: li
         "marketoption": "OnDemand",
     }
     price_list.answer("AmazonEC2", filters, *products)
-    with pytest.raises(CloudError, match=r"AWS tells [02] prices for AmazonEC2.*--live-prices"):
+    with pytest.raises(CloudError, match=r"AWS gives [02] prices for AmazonEC2.*--live-prices"):
         live_prices("eu-west-1", price_list.client)
 
 
