@@ -71,7 +71,7 @@ def test_a_store_that_is_not_one_is_told_from_one_that_is_not_there(tmp_path: Pa
     said = [verger("identify", str(tmp_path / name), "x.jpg") for name in ("none", "", "photo.jpg")]
     assert [ended.code for ended in said] == [4, 4, 4]
     assert "none: it does not exist." in said[0].err
-    assert f"No finished run in {tmp_path}." in said[1].err
+    assert f"No finished run in {tmp_path}: it holds something else. STORE comes" in said[1].err
     assert "photo.jpg is a file; a STORE is a folder. STORE comes first" in said[2].err
 
 

@@ -109,12 +109,17 @@ class StoreReader:
         """Tell a place that is no STORE yet from one that cannot become one."""
         try:
             empty = self.place.is_empty()
+            is_other = empty is False and not self.is_marked()
         except NotADirectoryError:
             if Path(self.root).is_file():
                 return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
-            empty = None
+            empty, is_other = None, False
         except OSError:  # a folder that may be entered, but not listed
-            empty = False
+            empty, is_other = False, False
+        if is_other:
+            return StoreError(
+                f"No finished run in {self.root}: it holds something else.", hint=_STORE_FIRST
+            )
         why = {None: ": it does not exist", True: ": it is empty", False: ""}[empty]
         return StoreError(
             f"No finished run in {self.root}{why}.", hint="`verger run PHOTOS STORE` makes one."

@@ -89,7 +89,7 @@ class Store(StoreReader):
         if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
             raise StoreError(
                 f"{self.root} holds something other than a Verger STORE; nothing was touched.",
-                hint="Name an empty or new folder.",
+                hint="Name an empty or new folder, after PHOTOS.",
             )
         if not empty and not overwrite:
             self._refuse_to_mix(backbone)
