@@ -67,31 +67,29 @@ def _make(uv: str, folder: Path) -> int:
 def _install(uv: str, python: Path, packages: list[str]) -> int:
     pip = [str(python), "-m", "pip"]
     by_pip = [*pip, "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    begun = time.monotonic()
-    program = _got(pip, python.with_name("uv")) if uv == _GET else uv
-    # Compiled here, not in the tests, to which a warning of a compiler is an error.
-    by_uv = [program, "pip", "install", "--no-progress", "--compile-bytecode"]
-    by_uv += ["--python", str(python)]
-    code = 1
-    if program:
-        code = _run("uv", [*by_uv, _QUICK_WHEELS, *packages], python.parent.parent, begun)
-    if not program or (code and uv == _GET):
-        code = _run("pip", [*by_pip, _QUICK_WHEELS, *packages], python.parent.parent, begun)
-    return code
+    folder, begun = python.parent.parent, time.monotonic()
+    if program := _got(pip, python.with_name("uv")) if uv == _GET else uv:
+        # Compiled here, not in the tests, to which a warning of a compiler is an error.
+        by_uv = [program, "pip", "install", "--no-progress", "--compile-bytecode"]
+        by_uv += ["--python", str(python)]
+        code = _run("uv", [*by_uv, _QUICK_WHEELS, *packages], folder, begun)
+        if not code or uv != _GET:
+            return code
+    return _run("pip", [*by_pip, _QUICK_WHEELS, *packages], folder, begun)
 
 
 def _got(pip: list[str], uv: Path) -> str:
     """Return the program uv, installed now if need be; nothing where pip is to do it all."""
-    if uv.exists():
-        return str(uv)
     configured = subprocess.run(
         [*pip, "config", "list"], capture_output=True, text=True, check=False
     )
     if _OF_PIP_ALONE.search(configured.stdout):
         return ""
-    line = [*pip, "install", "--quiet", "--disable-pip-version-check", "-c", str(_PINS), "uv"]
-    done = subprocess.run(line, capture_output=True, check=False)
-    return "" if done.returncode else str(uv)
+    if not uv.exists():
+        print("Fetching uv, which installs in half of the time.", flush=True)
+        line = [*pip, "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+        subprocess.run([*line, "-c", str(_PINS), "uv"], capture_output=True, check=False)
+    return str(uv) if os.access(uv, os.X_OK) else ""
 
 
 def _run(by: str, line: list[str], folder: Path, begun: float) -> int:

@@ -143,20 +143,12 @@ def test_setting_up_says_what_it_does_and_why_it_failed(wheel: Path, tmp_path: P
     assert "No matching distribution found for verger-needs-no-such-thing" in failed.err
 
     # Without uv; with one that works; with one that does not, after which pip goes on.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    plain["PIP_CONFIG_FILE"] = os.devnull
+
     def by(variable: dict[str, str]) -> list[str]:
-        python, program, folder = script
-        again = [
-            python,
-            program,
-            "--uv",
-            "get",
-            folder,
-            "--",
-            "--no-deps",
-            "--force-reinstall",
-            str(wheel),
-        ]
-        done = execute(again, env=os.environ | variable)
+        words = ["--uv", "get", script[2], "--", "--no-deps", "--force-reinstall", str(wheel)]
+        done = execute([*script[:2], *words], env=plain | variable)
         assert done.code == 0, done.err
         return re.findall(r"Installing into .* by (\w+)", done.out)
 
@@ -165,6 +157,7 @@ def test_setting_up_says_what_it_does_and_why_it_failed(wheel: Path, tmp_path: P
     assert not uv.exists()
     uv.symlink_to(Path(sys.executable).with_name("uv"))
     assert by({}) == ["uv"]
+    assert by({"PIP_INDEX_URL": "https://mirror.invalid/simple"}) == ["pip"]
     uv.unlink()
     uv.symlink_to(shutil.which("false") or "")
     assert by({}) == ["uv", "pip"]

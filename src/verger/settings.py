@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
@@ -366,33 +365,37 @@ def settings_from(given: Mapping[str, Any]) -> RunSettings:
     return RunSettings(**{name: _fitting(name, kinds[name], given[name]) for name in given})
 
 
-# What a field takes, what makes the value of it (of NumPy's numbers, too), and the words for it.
-_KINDS: dict[str, tuple[type | types.UnionType, Callable[[Any], Any], str]] = {
-    "bool": (bool, bool, "True or False"),
-    "int": (numbers.Integral, int, "a whole number"),
-    "float": (numbers.Real, float, "a number"),
-    "str": (str, str, "text"),
-    "tuple[str, ...]": (list | tuple, tuple, "a list of texts"),
+# What a field takes, and the words for it.
+_KINDS: dict[str, tuple[type | types.UnionType, str]] = {
+    "bool": (bool, "True or False"),
+    "int": (int, "a whole number"),
+    "float": (int | float, "a number"),
+    "str": (str, "text"),
+    "tuple[str, ...]": (list | tuple, "a list of texts"),
 }
+_NUMBERS_AS_TEXT = ("components", "views")
 
 
 def _fitting(name: str, annotation: str, value: Any) -> Any:
     """Return the value of a setting as its field takes it. Raises `UsageError` if it does not."""
     if value is None and annotation.endswith(" | None"):
         return None
-    if name == "components" and isinstance(value, numbers.Real):  # text on the command line
-        return str(value)
     annotation = annotation.removesuffix(" | None")
-    fitting = str(value) if isinstance(value, PurePath) else value
-    if annotation == "float" and isinstance(value, str):
-        fitting = parse_share(value)
-    kind, make, what = _KINDS[annotation]
+    kind, what = _KINDS[annotation]
+    fitting = value.item() if getattr(value, "shape", None) == () else value  # a number of NumPy's
+    if name in _NUMBERS_AS_TEXT:
+        kind, what = str | int | float, "a number or text"
+    if isinstance(fitting, PurePath):
+        fitting = str(fitting)
+    if annotation == "float" and isinstance(fitting, str):
+        fitting = parse_share(fitting)
     fits = isinstance(fitting, kind) and isinstance(fitting, bool) == (annotation == "bool")
     if isinstance(fitting, list | tuple):
         fits = fits and all(isinstance(one, str) for one in fitting)
     if not fits:
         raise UsageError(f"{name}={value!r}: this setting takes {what}.")
-    return make(fitting)
+    make = {"str": str, "float": float, "tuple[str, ...]": tuple}.get(annotation)
+    return make(fitting) if make else fitting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

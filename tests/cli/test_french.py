@@ -105,4 +105,4 @@ def test_a_run_is_told_in_french_and_its_record_is_not(
     rejected = here("--language", "fr", "rejects", whole.store).out
     assert "\n" in rejected
     assert "truncated" in rejected
-    assert "L’image finit trop tôt. Copiez-la de nouveau depuis l’original." in rejected
+    assert "L’image s’arrête trop tôt. Copiez-la de nouveau depuis l’original." in rejected

@@ -13,6 +13,7 @@ from program import verger
 from verger.cli.helping import SECTIONS
 from verger.cli.main import cli
 from verger.errors import UsageError
+from verger.photos.references import STORE_MARK
 from verger.settings import parse_components, parse_share
 
 
@@ -68,11 +69,14 @@ def test_a_command_alone_prints_its_help(line: tuple[str, ...]) -> None:
 def test_a_store_that_is_not_one_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"x")
-    said = [verger("identify", str(tmp_path / name), "x.jpg") for name in ("none", "", "photo.jpg")]
-    assert [ended.code for ended in said] == [4, 4, 4]
+    (tmp_path / "killed" / STORE_MARK).mkdir(parents=True)  # as its first run began
+    names = ("none", "", "photo.jpg", "killed")
+    said = [verger("identify", str(tmp_path / name), "x.jpg") for name in names]
+    assert [ended.code for ended in said] == [4, 4, 4, 4]
     assert "none: it does not exist." in said[0].err
     assert f"No finished run in {tmp_path}: it holds something else. STORE comes" in said[1].err
     assert "photo.jpg is a file; a STORE is a folder. STORE comes first" in said[2].err
+    assert "killed. `verger run PHOTOS STORE` makes one." in said[3].err
 
 
 @pytest.mark.parametrize(("text", "share"), [("0.5", 0.5), ("50%", 0.5), (" 5 % ", 0.05)])

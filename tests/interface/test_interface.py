@@ -216,7 +216,9 @@ def test_mistakes_are_told_in_a_line(folder: Path) -> None:
         ({"cores": True}, "a whole number"),
         ({"max_rejects": "half"}, "a number"),
         ({"label_from": None}, "text"),
-        ({"views": [224, 420]}, "text"),
+        ({"views": [224, 420]}, "a number or text"),
+        ({"components": None}, "a number or text"),
+        ({"components": True}, "a number or text"),
         ({"spark_conf": "a=b"}, "a list of texts"),
         ({"spark_conf": [1]}, "a list of texts"),
     ],
@@ -230,10 +232,12 @@ def test_settings_are_taken_as_python_has_them() -> None:
     made = settings_from({
         "components": np.float64(0.9), "max_rejects": "50%", "cores": np.int64(2),
         "backbone": Path("net.onnx"), "spark_conf": ["a=b"], "shrinkage": 0,
+        "views": 224, "csv": np.False_,
     })  # fmt: skip
     assert (made.components, made.max_rejects, made.cores) == ("0.9", 0.5, 2)
     assert type(made.cores) is int  # the run record is JSON
     assert (made.backbone, made.spark_conf, made.shrinkage) == ("net.onnx", ("a=b",), 0)
+    assert (made.views, made.csv) == ("224", False)
 
 
 @pytest.mark.parametrize("photos", [None, 3, [None], bytearray(b"x"), io.BytesIO(b"x")])

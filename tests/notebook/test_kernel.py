@@ -50,6 +50,6 @@ def test_a_kernel_runs_it_for_the_command(
     assert f"purity of {apart.neighbours}" in told
     for purity in apart.overall:  # what report and slides say, to the digit
         assert f">{Numbers('en').percent(purity)}<" in told
-    for way in ("from the package, once a process", "by broadcast, to one worker"):
+    for way in ("from the package, once per process", "by broadcast, to one worker"):
         assert way in told
     np.testing.assert_allclose(table.iloc[:, 2:].mean(), 0, atol=1e-5)

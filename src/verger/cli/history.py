@@ -34,8 +34,8 @@ def log_command(store: str, last: int | None, as_json: bool) -> None:
     report found it, whether `verger checkout` can still write its matrix, and what changed: photos,
     settings, and 'projection held' if it kept an earlier run's projection (--refit).
 
-    Drift is none, small or clear; 'unchanged' without new photos, 'other backbone' after a change
-    of network, '-' for a run without a report. Runs that found nothing new are not listed.
+    Drift is first, none, small or clear; 'unchanged' without new photos, 'other backbone' after a
+    change of network, '-' for a run without a report. Runs that found nothing new are not listed.
     """
     from verger.store.log import OLDER, log
     from verger.store.store import Store
@@ -72,7 +72,7 @@ def checkout_command(
 
     RUN is its number in `verger log`. It writes matrix/ and projection/, checked against their
     checksums, and finally run.json, the record of that run. Nothing in STORE is changed. How many
-    runs can be written is set by `verger run --keep`.
+    runs can be written is set by --keep of `verger run` and `verger reduce`.
     """
     from verger.store.checkout import checkout, moment
     from verger.store.store import Store

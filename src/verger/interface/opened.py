@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from io import IOBase
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -179,8 +178,9 @@ def several(photos: Photo | Iterable[Photo]) -> Sequence[Photo]:
     if is_one(photos):
         return [cast(Photo, photos)]
     # The items of an open file would be its lines, those of a bytearray its numbers.
-    several = isinstance(photos, Iterable) and not isinstance(photos, IOBase | bytearray)
-    some = list(cast(Iterable[Photo], photos)) if several else [cast(Photo, photos)]
+    no_list = hasattr(photos, "read") or isinstance(photos, bytearray)
+    is_list = isinstance(photos, Iterable) and not no_list
+    some = list(cast(Iterable[Photo], photos)) if is_list else [cast(Photo, photos)]
     if not some:
         raise UsageError("There is no photo in what was given.")
     for photo in some:

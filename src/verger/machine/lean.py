@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 def keep_pandas_out() -> None:
-    """Have pyarrow do without pandas for as long as this process lives.
+    """Have pyarrow do without pandas in this process, until `to_pandas` asks for it.
 
     It would import pandas at the first array that is made of a list, for the `to_pandas` of its
     tables: 0.6 s and 50 MB. Only where nobody asks for that, as on the command line. Others, such
@@ -23,6 +23,8 @@ def keep_pandas_out() -> None:
         import pyarrow as pa
 
         pa.array([0])  # it looks once
+    except ImportError:  # whoever needs it tells
+        pass
     finally:
         sys.meta_path.remove(hidden)
 

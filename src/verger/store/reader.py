@@ -109,14 +109,13 @@ class StoreReader:
         """Tell a place that is no STORE yet from one that cannot become one."""
         try:
             empty = self.place.is_empty()
-            is_other = empty is False and not self.is_marked()
         except NotADirectoryError:
             if Path(self.root).is_file():
                 return StoreError(f"{self.root} is a file; a STORE is a folder.", hint=_STORE_FIRST)
-            empty, is_other = None, False
+            empty = None
         except OSError:  # a folder that may be entered, but not listed
-            empty, is_other = False, False
-        if is_other:
+            empty = False
+        if empty is False and self.is_something_else():
             return StoreError(
                 f"No finished run in {self.root}: it holds something else.", hint=_STORE_FIRST
             )
@@ -137,6 +136,13 @@ class StoreReader:
     def is_marked(self) -> bool:
         """Say whether the place is a STORE, or was meant to become one."""
         return bool(self.place.entries(STORE_MARK))
+
+    def is_something_else(self) -> bool:
+        """Say whether a place that is not empty is no STORE, nor was meant to become one."""
+        try:  # an empty mark is what a claim leaves that was killed as it began
+            return not self.is_marked() and self.place.entries("") != [STORE_MARK]
+        except OSError:  # the mark is a file, or nothing here may be listed
+            return False
 
     def _decided_record(self) -> Mapping[str, Any] | None:
         """Return the record that there is or is about to be, and leave no trace."""

@@ -85,8 +85,7 @@ class Store(StoreReader):
             raise StoreError(f"Cannot write to {self.root}: not a folder.") from None
         except OSError as error:
             raise told_of(error, self.root) from None
-        # An empty mark is what a claim leaves that was killed as it began.
-        if empty is False and not self.is_marked() and self.place.entries("") != [STORE_MARK]:
+        if empty is False and self.is_something_else():
             raise StoreError(
                 f"{self.root} holds something other than a Verger STORE; nothing was touched.",
                 hint="Name an empty or new folder, after PHOTOS.",

@@ -130,8 +130,8 @@ def planned(tally: Tally) -> str:
     if tally.alike:
         are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
         alike = [
-            f"Of these, {are} the size of one embedded before; if the "
-            "bytes are the same, they are not opened again."
+            f"Of these, {are} the size of one embedded before, and not embedded "
+            "again if the bytes are the same, too."
         ]
     done = ", ".join(f"{changes[name]:,} {name}" for name in _FOUND if changes[name])
     if tally.resumed:
