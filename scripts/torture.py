@@ -23,7 +23,7 @@ def main() -> int:
         return 2
     folder = Path(sys.argv[1])
     if folder.exists():
-        print(f"{folder} is there already: give a new name.", file=sys.stderr)
+        print(f"{folder} already exists: give a new name.", file=sys.stderr)
         return 2
     make(folder)
     print(f"{len(expected(folder))} files, and what becomes of each: {folder / 'expected.csv'}")

@@ -114,4 +114,4 @@ def test_the_command(store: Path, tmp_path: Path) -> None:
     assert "http.server" in done.out
     refused = verger("app", store, "--output", store)
     assert refused.code == 2
-    assert "something else" in refused.err
+    assert "holds something other than an app" in refused.err
