@@ -82,7 +82,7 @@ def _transformed(
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         if len({len(row) for row in some}) > 1:
-            raise UsageError("Rows of features are of unlike lengths.")
+            raise UsageError("Rows of features differ in length.")
         try:
             projected.extend(transform(np.stack(some)))
         except ValueError as error:
@@ -94,7 +94,7 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
     """Compute the moments of a column of features in one pass; null rows are left out.
 
     With `label`, rows are prepared by `root_unit`, and those with a null label left out. Raises
-    `UsageError` for rows of unlike lengths, for NaN (with its path where the dataset has a column
+    `UsageError` for rows that differ in length, for NaN (with its path where the dataset has a column
     of that name), for a width whose moments would not fit into memory (before the pass where
     `width_ahead` knows it, else at a task's first rows), and where there is no row at all.
     """
