@@ -94,8 +94,8 @@ def moments_of(dataset: DataFrame, features: str, label: str | None = None) -> M
     """Compute the moments of a column of features in one pass; null rows are left out.
 
     With `label`, rows are prepared by `root_unit`, and those with a null label left out. Raises
-    `UsageError` for rows that differ in length, for NaN (with its path where the dataset has a column
-    of that name), for a width whose moments would not fit into memory (before the pass where
+    `UsageError` for rows that differ in length, for NaN (with its path where the dataset has a
+    column of that name), for a width whose moments would not fit into memory (before the pass where
     `width_ahead` knows it, else at a task's first rows), and where there is no row at all.
     """
     columns = [as_array(dataset, features).alias("features")]
