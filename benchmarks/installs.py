@@ -24,6 +24,7 @@ from benchmarks.table import machine, table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = Path(__file__).with_suffix(".md")
+UV = Path(sys.executable).with_name("uv")
 _PINNED = ("-c", "constraints.txt")
 KINDS: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "serve": (
@@ -49,9 +50,6 @@ class Measured:
 
     megabytes: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
-
-
-UV = Path(sys.executable).with_name("uv")
 
 
 def installed(kind: str, installer: str) -> Measured:

@@ -1,4 +1,4 @@
-"""Make an environment and install into it, by uv, which takes half of pip's time, or by pip.
+"""Make an environment and install into it, by uv, which takes half as long as pip, or by pip.
 
 python scripts/set_up.py [--uv PROGRAM|get] FOLDER [-- ARGUMENTS OF PIP INSTALL]
 
@@ -86,7 +86,7 @@ def _got(pip: list[str], uv: Path) -> str:
     if _OF_PIP_ALONE.search(configured.stdout):
         return ""
     if not uv.exists():
-        print("Fetching uv, which installs in half of the time.", flush=True)
+        print("Fetching uv, which installs in half the time.", flush=True)
         line = [*pip, "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
         subprocess.run([*line, "-c", str(_PINS), "uv"], capture_output=True, check=False)
     return str(uv) if os.access(uv, os.X_OK) else ""

@@ -33,7 +33,7 @@ def run(
     """Bring a STORE up to date with a folder of photos: the command `verger run`.
 
     photos, store: folders, or URLs such as `s3://bucket/folder`
-    progress: show bars on a terminal and in a notebook, and plain lines elsewhere
+    progress:      show bars on a terminal and in a notebook, and plain lines elsewhere
     settings:      any setting by its name, such as `components=50` or `label_from="none"`
 
     Only new or changed photos are embedded. Works in a thread, and in the Spark session of this
