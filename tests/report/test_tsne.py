@@ -11,7 +11,7 @@ import pytest
 
 from verger.report.neighbours import nearest
 from verger.report.positions import LOOKED_AT, by_earlier_neighbours, by_neighbours
-from verger.report.tsne import _Field, lay_out
+from verger.report.tsne import _Field, _Held, _pair_by_pair, lay_out
 
 Rows = npt.NDArray[np.float32]
 
@@ -56,6 +56,30 @@ def test_the_field_is_what_the_points_make_one_by_one(spread: float) -> None:
     np.testing.assert_allclose(potential, close.sum(axis=1) - 1, rtol=0.02)
     exact = -2 * (close**2 * apart).sum(axis=2)
     assert np.linalg.norm(slope - exact) < 0.05 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("spread", [1.0, 15.0])
+def test_the_field_of_points_that_stay_is_what_they_make_one_by_one(spread: float) -> None:
+    places = np.random.default_rng(0).normal(0, spread, (2, 600))
+    free = np.arange(600) % 5 == 0
+    field, held, others = _Held(places, free), places[:, ~free], places[:, free]
+    potential, slope = field.at(others)
+    apart = others[:, :, None] - held[:, None]
+    close = 1 / (1 + (apart**2).sum(axis=0))
+    np.testing.assert_allclose(potential, close.sum(axis=1), rtol=0.02)
+    exact = -2 * (close**2 * apart).sum(axis=2)
+    assert np.linalg.norm(slope - exact) < 0.05 * np.linalg.norm(exact)
+    among = 1 / (1 + ((held[:, :, None] - held[:, None]) ** 2).sum(axis=0))
+    assert field.total == pytest.approx(among.sum() - len(among), rel=0.02)
+    far, _ = field.at(np.array([[1e6, -1e6], [0, 1e6]]))
+    assert np.isfinite(far).all()
+
+
+def test_few_points_and_many_move_one_another_alike() -> None:
+    places = np.random.default_rng(0).normal(0, 5, (2, 300))
+    few, many = _pair_by_pair(places), _Field().of(places)
+    np.testing.assert_allclose(few[0], many[0], rtol=0.02)
+    assert np.linalg.norm(few[1] - many[1]) < 0.05 * np.linalg.norm(few[1])
 
 
 def test_neighbours_stay_neighbours() -> None:

@@ -11,6 +11,9 @@ cubic B-splines. One thread, and no number that depends on how many there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +33,7 @@ _SPACING = 0.5  # of the grid; the kernel is 1 wide
 _FEWEST_CELLS, _MOST_CELLS = 40, 600
 _ROOM = 1.25  # for points to spread before a wider grid is needed
 _AROUND = 4  # nodes that a cubic spline reaches in each direction
+_FEW = 400  # points, below which a grid takes longer than each pair
 
 
 def lay_out(near: Ints, start: Floats) -> Floats:
@@ -44,18 +48,45 @@ def lay_out(near: Ints, start: Floats) -> Floats:
     places -= places.mean(axis=1, keepdims=True)
     places *= _START / (places.std(axis=1).max() or 1.0)
     places = _parted(places, _JITTER * _START)
-    places = _descended(places, near, EARLY, _EXAGGERATION)
-    return _descended(places, near, LATE, 1.0).T.astype(np.float32)
+    pulls, field = _Pulls(near), _Field()
+    for steps, exaggeration in ((EARLY, _EXAGGERATION), (LATE, 1.0)):
+        slope = partial(_slope, pulls, field, exaggeration)
+        places = _descended(places, slope, steps, len(near) / exaggeration, centred=True)
+    return places.T.astype(np.float32)
 
 
 def settle(near: Ints, start: Floats, new: npt.NDArray[np.bool_]) -> Floats:
     """Let new points, (n,) of bool, find their places on a map whose others stay; float32 (n, 2).
 
     start: float32 (n, 2), of the scale that `lay_out` gives
+
+    What the others do to them is looked up in a field that is made once.
     """
-    places = np.where(new, _parted(start.T.astype(np.float64), _JITTER), start.T)
-    places = _descended(places, near, SETTLING, 1.0, new)
-    return np.where(new, places, start.T).T.astype(np.float32)
+    places = start.T.astype(np.float64)
+    places[:, new] = _parted(places[:, new], _JITTER)
+    held, whole = _Held(places, new), places.copy()
+    among = _pair_by_pair if new.sum() <= _FEW else _Field().of
+    # Of all pulls, those of the new ones, and of those whose neighbours they are.
+    touched = new | (new[near] & (near >= 0)).any(axis=1)
+    pulls = _Pulls(near, touched)
+
+    def slope(some: _Array) -> _Array:
+        whole[:, new] = some
+        potential, slope = held.at(some)
+        own, apart = among(some)
+        total = held.total + 2 * potential.sum() + own.sum()
+        return np.asarray(2 * ((slope + apart) / total + pulls.of(whole)[:, new]))
+
+    found = start.copy()
+    if new.any():
+        found[new] = _descended(places[:, new], slope, SETTLING, len(near)).T
+    return found
+
+
+def _slope(pulls: _Pulls, field: _Field, exaggeration: float, places: _Array) -> _Array:
+    """Return the gradient of the divergence that t-SNE makes small, at places (2, n) of all."""
+    potential, slope = field.of(places)
+    return np.asarray(2 * (slope / potential.sum() + exaggeration * pulls.of(places)))
 
 
 def _parted(places: _Array, far: float) -> _Array:
@@ -66,40 +97,52 @@ def _parted(places: _Array, far: float) -> _Array:
 @on_one_thread
 def _descended(
     places: _Array,
-    near: Ints,
+    slope_at: Callable[[_Array], _Array],
     steps: int,
-    exaggeration: float,
-    free: npt.NDArray[np.bool_] | None = None,
+    rate: float,
+    *,
+    centred: bool = False,
 ) -> _Array:
-    """Go down the gradient of t-SNE from places (2, n), with those that are free, or with all."""
-    n = len(near)
-    missing = (near < 0).T
-    near = np.ascontiguousarray(np.where(missing, np.arange(n), near.T))
-    pull = ~missing / np.maximum((~missing).sum(axis=0), 1) / n
-    rate, field = n / exaggeration, _Field()
+    """Go down the gradient of t-SNE from places (2, n); if `centred`, keep their mean at 0."""
     moved, gains = np.zeros_like(places), np.ones_like(places)
     for _ in range(steps):
-        potential, slope = field.of(places)
-        slope *= 2 / potential.sum()
-        slope += 2 * exaggeration * _pulled(places, near, pull)
+        slope = slope_at(places)
         gains = np.where((moved > 0) == (slope > 0), gains * _SLOWER, gains + _FASTER)
         gains = np.maximum(gains, _SLOWEST)
         moved = _MOMENTUM * moved - rate * gains * slope
         moved *= _LONGEST_STEP / np.maximum(np.hypot(*moved), _LONGEST_STEP)
-        if free is None:
-            places = places + moved
+        places = places + moved
+        if centred:
             places -= places.mean(axis=1, keepdims=True)
-        else:
-            places = places + moved * free
     return places
 
 
-def _pulled(places: _Array, near: Ints, pull: _Array) -> _Array:
-    """Sum up how neighbours pull each point, and how it pulls them; (2, n)."""
-    across = places[:, None] - places[:, near]
-    across *= pull / (1 + across[0] ** 2 + across[1] ** 2)
-    back = [np.bincount(near.ravel(), each.ravel(), places.shape[1]) for each in across]
-    return np.asarray(across.sum(axis=1) - back)
+class _Pulls:
+    """How neighbours pull points, or some of them; `near` as for `lay_out`."""
+
+    def __init__(self, near: Ints, some: npt.NDArray[np.bool_] | None = None) -> None:
+        n = len(near)
+        self._rows = np.arange(n) if some is None else np.flatnonzero(some)
+        near = near[self._rows]
+        missing = (near < 0).T
+        self._near = np.ascontiguousarray(np.where(missing, self._rows, near.T))
+        self._pull = ~missing / np.maximum((~missing).sum(axis=0), 1) / n
+
+    def of(self, places: _Array) -> _Array:
+        """Sum up how neighbours pull each point, and how it pulls them; (2, n)."""
+        across = places[:, None, self._rows] - places[:, self._near]
+        across *= self._pull / (1 + across[0] ** 2 + across[1] ** 2)
+        nodes, n = self._near.ravel(), places.shape[1]
+        pulled = -np.stack([np.bincount(nodes, each.ravel(), n) for each in across])
+        pulled[:, self._rows] += across.sum(axis=1)
+        return np.asarray(pulled)
+
+
+def _pair_by_pair(places: _Array) -> tuple[_Array, _Array]:
+    """Return what `_Field.of` does, summed up: for few points, where a grid takes longer."""
+    across = places[:, :, None] - places[:, None]
+    potential = 1 / (1 + across[0] ** 2 + across[1] ** 2)
+    return potential.sum(axis=1) - 1, -2 * (across * potential**2).sum(axis=2)
 
 
 class _Field:
@@ -117,14 +160,22 @@ class _Field:
         """Return potential (n,) and slope (2, n) at points (2, n), each without what it makes."""
         low = places.min(axis=1, keepdims=True)
         self._fit(float(np.ptp(places, axis=1).max()))
-        at = (places - low) / self._step
+        nodes, values, slopes = self._around(places - low)
+        weights = values[:, None, 0] * values[:, 1]
+        field = self._convolved(nodes, weights)
+        own = (self._own @ weights.reshape(_AROUND**2, -1)).reshape(nodes.shape)
+        return self._read(field[nodes] - own, values, slopes)
+
+    def _around(self, places: _Array) -> tuple[Ints, _Array, _Array]:
+        """Return the nodes around points on the grid, (4, 4, n), and their splines there."""
+        at = places / self._step
         cells = at.astype(np.int64)
         values, slopes = _splines(at - cells)
         around = self._wide * np.arange(_AROUND)[:, None] + np.arange(_AROUND)
-        nodes = around[:, :, None] + (self._wide * cells[0] + cells[1])
-        weights = values[:, None, 0] * values[:, 1]
-        field = self._convolved(nodes, weights)
-        seen = field[nodes] - (self._own @ weights.reshape(_AROUND**2, -1)).reshape(nodes.shape)
+        return around[:, :, None] + (self._wide * cells[0] + cells[1]), values, slopes
+
+    def _read(self, seen: _Array, values: _Array, slopes: _Array) -> tuple[_Array, _Array]:
+        """Return the potential (n,) and its slope (2, n), of what is seen at nodes (4, 4, n)."""
         along = (seen * values[:, 1]).sum(axis=1)
         across = (seen * slopes[:, 1]).sum(axis=1)
         slope = np.stack([(along * slopes[:, 0]).sum(axis=0), (across * values[:, 0]).sum(axis=0)])
@@ -155,6 +206,28 @@ class _Field:
         waves = np.fft.fft(waves, 2 * wide, axis=0) * self._kernel
         field = np.fft.irfft(np.fft.ifft(waves, axis=0)[:wide], 2 * wide, axis=1)
         return np.asarray(field[:, :wide].ravel())
+
+
+class _Held(_Field):
+    """The field of points that stay, made once, for others to be moved in.
+
+    total: the sum of the potential at each, which all but itself make
+    """
+
+    def __init__(self, places: _Array, free: npt.NDArray[np.bool_]) -> None:
+        super().__init__()
+        held = places[:, ~free]
+        self.total = float(self.of(held)[0].sum())
+        self._low = places.min(axis=1, keepdims=True)
+        self._fit(float(np.ptp(places, axis=1).max()))
+        nodes, values, _ = self._around(held - self._low)
+        self._made = self._convolved(nodes, values[:, None, 0] * values[:, 1])
+
+    def at(self, places: _Array) -> tuple[_Array, _Array]:
+        """Return potential (n,) and slope (2, n) at others; off the grid, as at its edge."""
+        far = self._step * (self._wide - _AROUND)
+        nodes, values, slopes = self._around(np.clip(places - self._low, 0, far))
+        return self._read(self._made[nodes], values, slopes)
 
 
 def _splines(part: _Array) -> tuple[_Array, _Array]:
