@@ -34,6 +34,7 @@ from verger.pipeline.reducing import Features, fit, project
 from verger.pipeline.relabelling import Relabelling, corrected
 from verger.pipeline.reporting import report
 from verger.progress import Reporter, Silent
+from verger.projections.pca import PCA
 from verger.settings import OF_PROJECTION, RunSettings
 from verger.storage.folder import LocalPlace
 from verger.storage.place import Source, source_of
@@ -71,11 +72,15 @@ class Outcome:
 
 
 class _Made(NamedTuple):
-    """A part of the record, the files to publish, and what was gathered for the report."""
+    """A part of the record, the files to publish, and what the report can do with.
+
+    every: all components of the photos
+    """
 
     record: dict[str, Any]
     publication: Publication
     gathered: Gathered | None = None
+    every: PCA | None = None
 
 
 def run(
@@ -128,7 +133,7 @@ def run(
             record = store.publish(work, record, made.publication)
             work.keep_moments()
             anew = bool(made.publication.folders) or is_turned
-            told = report(store, settings, reporter, made.gathered, anew=anew)
+            told = report(store, settings, reporter, made.gathered, made.every, anew=anew)
     except (PhotosError, UsageError):
         if is_new:
             store.abandon()
@@ -205,7 +210,7 @@ def reduce(
         }
         published = store.publish(work, record, made.publication)
         work.keep_moments()
-        told = report(store, settings, reporter, made.gathered, anew=True)
+        told = report(store, settings, reporter, made.gathered, made.every, anew=True)
     return Outcome(published, **told)
 
 
@@ -250,7 +255,7 @@ def relabel(
         }
         record = store.publish(work, record, anew.publication)
         work.keep_moments()
-        told = report(store, settings, reporter, anew.gathered, anew=True)
+        told = report(store, settings, reporter, anew.gathered, anew.every, anew=True)
     return made, Outcome(record, **told)
 
 
@@ -298,7 +303,7 @@ def _embedded_and_reduced(
     publication.folders[REJECTS] = [rejects]
     how = {"cores": engine.cores, "device": job.settings.device}
     record = {"counts": counts, **how, **_engine(engine), **made}
-    return _Made(record, publication, projected.for_report)
+    return _Made(record, publication, projected.for_report, fitted.every)
 
 
 def _reduced(job: Job, record: dict[str, Any]) -> _Made:
@@ -310,7 +315,7 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
         fitted = fit(job, engine, features, record["backbone"]["features"], record)
         projected = project(job, engine, features, fitted, None, str(record["finished"]))
     made, publication = finish(job, features, fitted, projected)
-    return _Made({**_engine(engine), **made}, publication, projected.for_report)
+    return _Made({**_engine(engine), **made}, publication, projected.for_report, fitted.every)
 
 
 def _engine(engine: Engine) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from verger.pipeline.validating import Validated, last_validation
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix, check_width
-from verger.projections.pca import PCA, fit_pca, save_pca
+from verger.projections.pca import PCA, fit_every, save_pca
 from verger.settings import WHEN_IT_MATTERS, parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
 from verger.store.inventory import edits_of
@@ -58,6 +58,7 @@ class Features:
 class Fitted:
     """The models, and what they were fitted to: the labels, and the mean features of each label.
 
+    every:    all components that the photos have
     files:    the model files to publish; none where STORE's projection is held
     read:     how many rows of features were read for it
     changed:  how many photos came, or went, since the last fit, whichever is more; a changed or
@@ -70,6 +71,7 @@ class Fitted:
     projector: Projector
     labels: Labels
     label_means: Matrix
+    every: PCA
     files: list[str]
     read: int
     changed: int
@@ -163,20 +165,21 @@ def _fitted(
 ) -> Fitted:
     settings, folder = job.settings, job.work.scratch / PROJECTION
     wanted, means = parse_components(settings.components), moments.unit.label_means
-    pca = fit_pca(moments.raw, wanted, standardize=settings.standardize)
+    every = fit_every(moments.raw, standardize=settings.standardize)
+    pca = every.first(wanted)
     beside = None
     if before is not None and settings.refit == WHEN_IT_MATTERS:
         beside = compared(job, before, moments, pca, features.rows, features.rewrites)
     if beside is not None and (held := beside.held) is not None:
         models = held.pca, held.discriminant, held.projector
-        return Fitted(*models, labels, means, [], *counts, beside)
+        return Fitted(*models, labels, means, every, [], *counts, beside)
     save_pca(pca, folder)
     discriminant: Discriminant | None = None
     if len(labels.names) > 1:
         discriminant = fit_discriminant(moments.unit, settings.shrinkage)
         save_discriminant(discriminant, folder)
     projector, files = open_projector(folder), job.send(PROJECTION)
-    return Fitted(pca, discriminant, projector, labels, means, files, *counts, beside)
+    return Fitted(pca, discriminant, projector, labels, means, every, files, *counts, beside)
 
 
 def project(

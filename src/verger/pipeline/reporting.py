@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verger.errors import VergerError
 from verger.progress import Reporter
+from verger.projections.pca import PCA
 from verger.settings import RunSettings
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
@@ -15,6 +16,7 @@ def report(
     settings: RunSettings,
     reporter: Reporter,
     gathered: Gathered | None = None,
+    every: PCA | None = None,
     *,
     anew: bool,
 ) -> dict[str, str]:
@@ -31,7 +33,7 @@ def report(
         from verger.report import write_report  # which a run without one need not load
 
         with reporter.step("Report"):
-            write_report(store.root, language=settings.language, gathered=gathered)
+            write_report(store.root, language=settings.language, gathered=gathered, every=every)
     except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
         what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
         line = (what.splitlines() or [""])[0]

@@ -7,7 +7,7 @@ features are standardised), in the order of the variance that they explain; see 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,16 @@ class PCA:
         """Share of the total variance that the first components explain together, (k,)."""
         return np.cumsum(self.explained_variance_ratio)
 
+    def first(self, components: int | float) -> PCA:
+        """Return the projection onto the first components: so many, or those with such a share.
+
+        `components` is a number, or a share of variance between 0 and 1: the smallest k that
+        reaches it. Never more are given than there are.
+        """
+        k = min(self.k, _wanted(components, self.cumulative_ratio))
+        variances = self.explained_variance[:k].copy()
+        return replace(self, components=self.components[:k].copy(), explained_variance=variances)
+
     def transform(
         self, rows: npt.NDArray[np.floating], *, whiten: bool = False
     ) -> npt.NDArray[np.float32]:
@@ -107,14 +117,18 @@ class PCA:
         return centred
 
 
-@on_one_thread
 def fit_pca(moments: Moments, components: int | float, *, standardize: bool = False) -> PCA:
     """Fit principal components to moments.
 
-    `components` is a number, or a share of variance between 0 and 1: the smallest k that reaches
-    it. Never more components are given than the rank of the data, which is 0 for a single row or
-    for rows that are all the same.
+    `components`: see `PCA.first`. Never more are given than the rank of the data, which is 0 for a
+    single row or for rows that are all the same.
     """
+    return fit_every(moments, standardize=standardize).first(components)
+
+
+@on_one_thread
+def fit_every(moments: Moments, *, standardize: bool = False) -> PCA:
+    """Fit all principal components that moments have."""
     covariance = moments.covariance()
     variances = np.diagonal(covariance).copy()
     noise = _float32_noise(moments.mean)
@@ -129,12 +143,11 @@ def fit_pca(moments: Moments, components: int | float, *, standardize: bool = Fa
     values, vectors = values[::-1], vectors[:, ::-1]
     total = float(np.trace(covariance))
     rank = _rank(values, moments)
-    k = min(rank, _wanted(components, values[:rank], total))
     return PCA(
         mean=moments.mean,
         scale=scale,
-        components=fixed_signs(vectors[:, :k].T),
-        explained_variance=values[:k].copy(),
+        components=fixed_signs(vectors[:, :rank].T),
+        explained_variance=values[:rank].copy(),
         total_variance=total,
         rank=rank,
         rows=moments.n,
@@ -189,10 +202,9 @@ def _rank(values: Vector, moments: Moments) -> int:
     return min(int((values > threshold).sum()), max(moments.n - 1, 0))
 
 
-def _wanted(components: int | float, values: Vector, total: float) -> int:
+def _wanted(components: int | float, reached: Vector) -> int:
     if isinstance(components, int):
         return components
-    reached = np.cumsum(values) / total if total else np.zeros(0)
     return int(np.searchsorted(reached, components * (1 - 1e-12))) + 1
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from verger.errors import StoreError
 from verger.machine.folders import scratch_folder
+from verger.projections.pca import PCA
 from verger.report import drift
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
@@ -42,17 +43,19 @@ def write_report(
     map_kind: str | None = None,
     language: str | None = None,
     gathered: Gathered | None = None,
+    every: PCA | None = None,
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
     `map_kind` is one of `positions.MAPS`, or None to go on as the page that is there, if any (see
     `data.build`); `language` one of `texts.LANGUAGES`, or None for that which STORE is shown in;
-    `gathered` is what the run took along, where it has just been. What an earlier report left is
+    `gathered` is what the run took along, and `every` all components of its
+    photos, where it has just been. What an earlier report left is
     replaced file by file, each whole or not at all, the page last. Returns where the page is.
     Raises `StoreError` where STORE has no finished run or cannot be written.
     """
     store = Store(store_root)
-    report = build_report(store, map_kind, gathered)
+    report = build_report(store, map_kind, gathered, every)
     name, language = store.place.name, language or language_of(store)
     try:
         with scratch_folder() as folder:
@@ -60,6 +63,7 @@ def write_report(
             new.mkdir()
             write_findings(report, store, new)
             page = render_page(report, name, language, _originals(store, report.record))
+            report.measures.write(new)
             drift.save_summaries(new, report.summary, report.previous)
             (new / PAGE).write_text(page, encoding="utf-8")
             for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):

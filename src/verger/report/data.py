@@ -26,6 +26,7 @@ from verger.report.corrected import Corrected, compare_corrected
 from verger.report.curation import Spellings, find_leaks, find_spellings, unbalanced
 from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, find_duplicates
+from verger.report.measures import Measures, measure
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
 from verger.report.neighbours import (
     NEIGHBOURS,
@@ -49,7 +50,8 @@ from verger.report.reading import (
     read_photos,
     read_sample,
 )
-from verger.report.variance import Spectrum, components_of, spectrum
+from verger.report.thumbnails import Sheets
+from verger.report.variance import Components, Spectrum, components_from, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, PROJECTION, REPORT
@@ -120,7 +122,11 @@ class Separation:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a report shows. Rows of the sample are places in `sample.rows`."""
+    """Everything that a report shows. Rows of the sample are places in `sample.rows`.
+
+    sheets:    the thumbnails of the map
+    measures:  of the thumbnails of the sample
+    """
 
     record: Mapping[str, Any]
     photos: Photos
@@ -128,6 +134,8 @@ class Report:
     pca: PCA
     spectrum: Spectrum
     sample: Sample
+    sheets: Sheets
+    measures: Measures
     codes: npt.NDArray[np.int64]
     map_rows: npt.NDArray[np.int64]
     maps: tuple[Positions, ...]
@@ -160,10 +168,16 @@ class Report:
         return float(self.record["photos_per_second"]) if enough else 0.0
 
 
-@on_one_thread  # in each of its two threads
-def build(store: Store, map_kind: str | None = None, gathered: Gathered | None = None) -> Report:
+@on_one_thread  # in each of its threads
+def build(
+    store: Store,
+    map_kind: str | None = None,
+    gathered: Gathered | None = None,
+    every: PCA | None = None,
+) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
+    `every`: all components of its photos, where they are known.
     `map_kind`: `NEIGHBOUR_MAP` lays photos out anew by their neighbours, `PCA_MAP` has no such map.
     None goes on with that of the report before, if it has one and half of the photos or more are
     on it; on a first report, and with fewer, photos are laid out anew.
@@ -184,14 +198,15 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
     q = len(directions)
     features = sample.features
     with ThreadPoolExecutor(1) as beside:
-        odd = beside.submit(find_oddities, photos, sample)
-        components = beside.submit(components_of, features, pca.scale, COMPONENTS)
-        around = nearest(features, positions.LOOKED_AT)
-        reduced = nearest(pca.transform(features))
         map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
+        looked = beside.submit(_measures, store, sample)
+        components = beside.submit(_components, every, sample, photos, pca)
+        reduced = beside.submit(lambda: nearest(pca.transform(features)))
+        sheets = Sheets([sample.thumbnails[row] for row in sample.rows[map_rows].tolist()])
+        around = nearest(features, positions.LOOKED_AT)
         earlier = _earlier_neighbours(store, map_kind, photos.contents[sample.rows[map_rows]])
         maps = _maps(pca, model, features[map_rows], around.among(map_rows), earlier)
-        oddities, whole = odd.result(), components.result()
+    measures, whole, near = looked.result(), components.result(), reduced.result()
     raw, judged = around.first(NEIGHBOURS), judge(whole.rows, codes)
     corrections = Corrections.read(store.place)
     summary = drifting.summarise(
@@ -204,18 +219,20 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         pca=pca,
         spectrum=spectrum(pca, whole),
         sample=sample,
+        sheets=sheets,
+        measures=measures,
         codes=codes,
         map_rows=map_rows,
         maps=maps,
         neighbours=raw,
-        separation=_separation(raw, reduced, codes, judged, features),
-        corrected=compare_corrected(reduced, photos, sample.rows, codes, corrections),
+        separation=_separation(raw, near, codes, judged, features),
+        corrected=compare_corrected(near, photos, sample.rows, codes, corrections),
         duplicates=duplicates,
         mislabels=find_mislabels(judged, raw, codes).without(
             _are(corrections.fine, photos, sample.rows)
         ),
         outliers=find_outliers(raw, codes),
-        oddities=tuple(oddities),
+        oddities=tuple(find_oddities(photos, sample.rows, measures)),
         leaks=tuple(leaks),
         spellings=tuple(find_spellings(photos.names, photos.counts())),
         unbalanced=tuple(unbalanced(photos.counts())),
@@ -229,6 +246,20 @@ def build(store: Store, map_kind: str | None = None, gathered: Gathered | None =
         previous=old,
         checks=tuple(check_store(store, record, pca, photos)),
     )
+
+
+def _measures(store: Store, sample: Sample) -> Measures:
+    """Measure the thumbnails of a sample, but for those that the report before had."""
+    thumbnails = [sample.thumbnails.get(row, b"") for row in sample.rows.tolist()]
+    return measure(thumbnails, Measures.read(store.place, REPORT))
+
+
+def _components(every: PCA | None, sample: Sample, photos: Photos, pca: PCA) -> Components:
+    """Return all components of the photos looked at, of which a fit to all photos may know them."""
+    of_all = every is not None and len(photos) == len(sample.rows) == every.rows
+    if every is None or not of_all or not np.array_equal(every.scale, pca.scale):
+        return components_of(sample.features, pca.scale, COMPONENTS)
+    return components_from(every, sample.features, COMPONENTS)
 
 
 def _projections(store: Store) -> tuple[PCA, Discriminant | None]:

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from verger.report import view
 from verger.report.data import Report
 from verger.report.mapped import colours, nearest_on_map
-from verger.report.thumbnails import LARGE_TILE, TILE, TILES_A_ROW, Sheets
+from verger.report.thumbnails import TILES_A_ROW
 from verger.report.translations import Words
 
 MOST_BYTES = 8_000_000
@@ -40,7 +40,6 @@ _SCRIPTS = (
     "lasso.js",
     "report.js",
 )
-_FEW = 1_200  # photos on the map that have larger thumbnails
 _LONGEST = 400  # bytes of a path of the map, which has thousands; those of tables are whole
 _LONGEST_LABEL = 300  # characters
 _MOST_KNOWN = 200_000  # characters of labels that a typed one is completed from
@@ -51,9 +50,6 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
 
     `originals` is where PHOTOS lies, as the page would link to it; None where that is elsewhere.
     """
-    thumbnails = [report.sample.thumbnails[row] for row in view.map_rows(report)]
-    tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
-    sheets = Sheets(thumbnails, tile)
     say = Words(language)
     page = _environment(language).get_template("report.html.jinja")
     scripts = [_script(script) for script in _SCRIPTS]
@@ -61,12 +57,12 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
         "style": Markup(_read("report.css")),  # noqa: S704 - our own file
         "scripts": scripts,
         "policy": _policy(scripts),
-        "tile": tile,
+        "tile": report.sheets.tile,
         "originals": originals,
     }
     bare = page.render(context, data=_data(report, context, say))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
-    pictures, placed = sheets.within(max(left, 0))
+    pictures, placed = report.sheets.within(max(left, 0))
     context["pictured"] = placed
     return page.render(context, data=_data(report, context, say, pictures, placed))
 

@@ -1,7 +1,7 @@
 """Photos that a curator looks at first: blurred, very dark or bright, tiny, or of odd shape.
 
 All is measured against what is usual here: brightness and sharpness against the photos of the same
-label, sizes against the median of all. Nothing is opened but thumbnails.
+label, sizes against the median of all. Nothing is opened here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from verger.report.reading import Floats, Ints, Photos, Sample
-from verger.report.thumbnails import opened
+from verger.report.measures import Measures
+from verger.report.reading import Ints, Photos
 
 SPREADS = 2.5
 DARK, BRIGHT = 80.0, 170.0  # levels of 255 that a dark photo is below, and a bright one above
@@ -34,15 +34,15 @@ class Oddity(NamedTuple):
     usual: float
 
 
-def find_oddities(photos: Photos, sample: Sample) -> list[Oddity]:
-    """Return what is odd, each kind with the oddest first.
+def find_oddities(photos: Photos, rows: Ints, measures: Measures) -> list[Oddity]:
+    """Return what is odd, each kind with the oddest first; `measures` are of the photos `rows`.
 
     Figures are mean brightness (0 to 255), sharpness (root mean square of the Laplacian, levels),
     the shorter side (pixels), and the longer side over the shorter.
     """
-    rows, codes = sample.rows, photos.codes[sample.rows]
+    codes = photos.codes[rows]
     found: list[Oddity] = []
-    bright, sharp = _measured([sample.thumbnails.get(int(row), b"") for row in rows])
+    bright, sharp = measures.brightness, measures.sharpness
     logs = np.log(np.maximum(sharp, 1e-3))
     usual, score = _scores(bright, codes, _LEVELS)
     dark = (bright * TIMES_DARKER < usual) & (bright < DARK) & (score < -SPREADS)
@@ -103,21 +103,3 @@ def _scores(
 def _spread(apart: npt.NDArray[np.float64], least: float) -> float:
     """Return the robust spread of one side, which odd ones on the other do not widen."""
     return max(1.4826 * _median(apart[apart >= 0]), least)
-
-
-def _measured(thumbnails: list[bytes]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return mean brightness and sharpness of thumbnails; NaN where one cannot be opened."""
-    # On one thread: what is between the decoding of pictures so small makes two slower.
-    found = np.array([_look(thumbnail) for thumbnail in thumbnails], np.float64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
-
-
-def _look(thumbnail: bytes) -> tuple[float, float]:
-    image = opened(thumbnail, mode="L")
-    if image is None or min(image.size) < 3:
-        return np.nan, np.nan
-    grey: Floats = np.asarray(image, np.float32)
-    laplacian = 4 * grey[1:-1, 1:-1]
-    for around in (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]):
-        laplacian -= around
-    return float(grey.mean()), float(np.sqrt(np.vdot(laplacian, laplacian) / laplacian.size))

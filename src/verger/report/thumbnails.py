@@ -15,6 +15,7 @@ from verger.photos.decode import THUMBNAIL_SIDE
 TILE, LARGE_TILE = 48, 96  # pixels a side, of a thumbnail on the map
 TILES_A_ROW = 32
 _THREADS = 2  # Pillow lets go of Python's lock while it encodes a sheet: two take 0.65 of the time
+_FEW = 1_200
 _PAPER = (244, 244, 240)
 _SHEET_QUALITY, _PICTURE_QUALITY = 62, 74
 
@@ -39,13 +40,13 @@ def picture(thumbnail: bytes) -> Picture | None:
 class Sheets:
     """Small thumbnails laid out on sheets of 32 × 32 tiles, in threads that begin at once.
 
-    tile: pixels a side
+    tile: pixels a side; few have larger ones
     """
 
-    def __init__(self, thumbnails: Sequence[bytes], tile: int = TILE) -> None:
+    def __init__(self, thumbnails: Sequence[bytes]) -> None:
         a_sheet = TILES_A_ROW**2
         self._parts = [thumbnails[at : at + a_sheet] for at in range(0, len(thumbnails), a_sheet)]
-        self._tile = tile
+        self.tile = tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
         threads = ThreadPoolExecutor(_THREADS)
         self._whole = [threads.submit(_sheet, part, tile) for part in self._parts]
         threads.shutdown(wait=False)
@@ -58,7 +59,7 @@ class Sheets:
             some, uri = part, whole.result()
             while len(uri) > left and len(some) > TILES_A_ROW:
                 some = some[: min(len(some) * left // len(uri), len(some) - TILES_A_ROW)]
-                uri = _sheet(some, self._tile) if some else ""
+                uri = _sheet(some, self.tile) if some else ""
             if not some or len(uri) > left:
                 break
             out.append(uri)

@@ -62,6 +62,13 @@ def components_of(features: Floats, scale: npt.NDArray[np.float64], most: int) -
     return Components(values / total, rows.astype(np.float32))
 
 
+def components_from(every: PCA, features: Floats, most: int) -> Components:
+    """Return what `components_of` does, of photos that all components were fitted to."""
+    ratios = np.zeros(min(features.shape))
+    ratios[: every.k] = every.explained_variance_ratio
+    return Components(ratios, every.first(most).transform(features))
+
+
 def spectrum(pca: PCA, whole: Components) -> Spectrum:
     """Complete the stored shares with those of the components that were not kept.
 
