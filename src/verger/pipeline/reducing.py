@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from verger.errors import CountError
 from verger.gallery.build import Validation, Vectors
 from verger.gallery.projector import Projector, open_projector
+from verger.machine.blas import on_one_thread
 from verger.pipeline.context import Job
 from verger.pipeline.holding import Compared, Held, compared
 from verger.pipeline.validating import Validated, last_validation
@@ -155,6 +157,7 @@ def _are_of(moments: FeatureMoments, labels: Labels) -> bool:
     return as_many and unit.labels == labels.names and np.array_equal(unit.label_counts, counts)
 
 
+@on_one_thread  # in each of its two threads
 def _fitted(
     job: Job,
     features: Features,
@@ -165,21 +168,26 @@ def _fitted(
 ) -> Fitted:
     settings, folder = job.settings, job.work.scratch / PROJECTION
     wanted, means = parse_components(settings.components), moments.unit.label_means
-    every = fit_every(moments.raw, standardize=settings.standardize)
+    with ThreadPoolExecutor(1) as beside:
+        named = beside.submit(_discriminant, moments, settings.shrinkage)
+        every = fit_every(moments.raw, standardize=settings.standardize)
     pca = every.first(wanted)
-    beside = None
+    change = None
     if before is not None and settings.refit == WHEN_IT_MATTERS:
-        beside = compared(job, before, moments, pca, features.rows, features.rewrites)
-    if beside is not None and (held := beside.held) is not None:
+        change = compared(job, before, moments, pca, features.rows, features.rewrites)
+    if change is not None and (held := change.held) is not None:
         models = held.pca, held.discriminant, held.projector
-        return Fitted(*models, labels, means, every, [], *counts, beside)
+        return Fitted(*models, labels, means, every, [], *counts, change)
     save_pca(pca, folder)
-    discriminant: Discriminant | None = None
-    if len(labels.names) > 1:
-        discriminant = fit_discriminant(moments.unit, settings.shrinkage)
+    if (discriminant := named.result()) is not None:
         save_discriminant(discriminant, folder)
     projector, files = open_projector(folder), job.send(PROJECTION)
-    return Fitted(pca, discriminant, projector, labels, means, every, files, *counts, beside)
+    return Fitted(pca, discriminant, projector, labels, means, every, files, *counts, change)
+
+
+def _discriminant(moments: FeatureMoments, shrinkage: float) -> Discriminant | None:
+    """Fit the discriminant projection, where there are labels to tell apart."""
+    return fit_discriminant(moments.unit, shrinkage) if len(moments.unit.labels) > 1 else None
 
 
 def project(

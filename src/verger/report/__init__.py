@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from verger.report import drift
 from verger.report.data import build as build_report
 from verger.report.findings import write_findings
 from verger.report.html import render as render_page
+from verger.report.html import template
 from verger.store.gathering import Gathered
 from verger.store.language import language_of
 from verger.store.layout import PAGE, REPORT
@@ -55,8 +57,10 @@ def write_report(
     Raises `StoreError` where STORE has no finished run or cannot be written.
     """
     store = Store(store_root)
-    report = build_report(store, map_kind, gathered, every)
     name, language = store.place.name, language or language_of(store)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(template, language)  # which takes a while to compile
+        report = build_report(store, map_kind, gathered, every)
     try:
         with scratch_folder() as folder:
             new = folder / REPORT
@@ -64,6 +68,7 @@ def write_report(
             write_findings(report, store, new)
             page = render_page(report, name, language, _originals(store, report.record))
             report.measures.write(new)
+            report.sheets.write(new)
             drift.save_summaries(new, report.summary, report.previous)
             (new / PAGE).write_text(page, encoding="utf-8")
             for file in sorted(new.iterdir(), key=lambda file: (file.name == PAGE, file.name)):

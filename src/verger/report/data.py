@@ -39,9 +39,10 @@ from verger.report.neighbours import (
 )
 from verger.report.oddities import Oddity, find_oddities
 from verger.report.outliers import Outliers, find_outliers
-from verger.report.positions import PCA_MAP, Positions
+from verger.report.positions import PCA_MAP, Earlier, Positions
 from verger.report.reading import (
     Floats,
+    Ints,
     Light,
     Photos,
     Sample,
@@ -50,7 +51,7 @@ from verger.report.reading import (
     read_photos,
     read_sample,
 )
-from verger.report.thumbnails import Sheets
+from verger.report.thumbnails import A_SHEET, Sheets, read_sheets
 from verger.report.variance import Components, Spectrum, components_from, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
@@ -59,6 +60,8 @@ from verger.store.rejected import rejected
 from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.store import Store
 from verger.store.tables import Table
+
+Contents = npt.NDArray[np.uint64]
 
 MOST_LOOKED_AT = 12_000
 MOST_ON_MAP = 8_000
@@ -197,16 +200,21 @@ def build(
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
     features = sample.features
+    map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
+    before, kept = positions.read_map(store.place, REPORT), read_sheets(store.place, REPORT)
+    if len(kept) * A_SHEET >= len(before.contents):  # all had their pictures
+        map_rows = _as_before(map_rows, photos.contents[sample.rows], before.contents)
+    earlier = _earlier_neighbours(before, map_kind, photos.contents[sample.rows[map_rows]])
+    sheets = Sheets([sample.thumbnails[row] for row in sample.rows[map_rows].tolist()], kept)
     with ThreadPoolExecutor(1) as beside:
-        map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
+        placed = beside.submit(pca.transform, features)
         looked = beside.submit(_measures, store, sample)
         components = beside.submit(_components, every, sample, photos, pca)
-        reduced = beside.submit(lambda: nearest(pca.transform(features)))
-        sheets = Sheets([sample.thumbnails[row] for row in sample.rows[map_rows].tolist()])
+        reduced = beside.submit(lambda: nearest(placed.result()))
         around = nearest(features, positions.LOOKED_AT)
-        earlier = _earlier_neighbours(store, map_kind, photos.contents[sample.rows[map_rows]])
-        maps = _maps(pca, model, features[map_rows], around.among(map_rows), earlier)
-    measures, whole, near = looked.result(), components.result(), reduced.result()
+        near, projected = around.among(map_rows), placed.result()[map_rows]
+        maps = _maps(projected, model, features[map_rows], near, earlier)
+    measures, whole, close = looked.result(), components.result(), reduced.result()
     raw, judged = around.first(NEIGHBOURS), judge(whole.rows, codes)
     corrections = Corrections.read(store.place)
     summary = drifting.summarise(
@@ -225,8 +233,8 @@ def build(
         map_rows=map_rows,
         maps=maps,
         neighbours=raw,
-        separation=_separation(raw, near, codes, judged, features),
-        corrected=compare_corrected(near, photos, sample.rows, codes, corrections),
+        separation=_separation(raw, close, codes, judged, features),
+        corrected=compare_corrected(close, photos, sample.rows, codes, corrections),
         duplicates=duplicates,
         mislabels=find_mislabels(judged, raw, codes).without(
             _are(corrections.fine, photos, sample.rows)
@@ -343,29 +351,51 @@ def _are(some: set[str], photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDA
     return np.asarray(pc.is_in(paths, pa.array(sorted(some), pa.string())))
 
 
-def _earlier_neighbours(
-    store: Store, kind: str | None, contents: npt.NDArray[np.uint64]
-) -> Floats | None:
+def _as_before(rows: Ints, contents: Contents, before: Contents) -> Ints:
+    """Give rows of a map the places that their contents had on the one before.
+
+    What is new takes the places of what is gone, then the end; if more is gone, the last move up.
+    """
+    waiting: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        waiting.setdefault(int(contents[row]), []).append(row)
+    out = [some.pop(0) if (some := waiting.get(one)) else -1 for one in before.tolist()]
+    left = {row for some in waiting.values() for row in some}
+    new = [row for row in rows.tolist() if row in left]
+    for place in [place for place, row in enumerate(out) if row < 0]:
+        if new:
+            out[place] = new.pop(0)
+    out += new
+    for place in range(len(out)):
+        while out and out[-1] < 0:
+            out.pop()
+        if place < len(out) and out[place] < 0:
+            out[place] = out.pop()
+    return np.array(out, np.int64)
+
+
+def _earlier_neighbours(before: Earlier, kind: str | None, contents: Contents) -> Floats | None:
     """Return where photos are on a map by neighbours before it is made: NaN where they are not yet.
 
     None where none is to be made: it is given up, now or on the page that is there.
     """
-    found = positions.earlier_neighbours(store.place, REPORT) if kind is None else {}
-    if kind == PCA_MAP or found is None:
+    if kind == PCA_MAP or (kind is None and before.points is None):
         return None
-    nowhere = (np.nan, np.nan)
+    found: dict[int, list[float]] = {}
+    if kind is None and before.points is not None:
+        found = dict(zip(before.contents.tolist(), before.points.tolist(), strict=True))
+    nowhere = [np.nan, np.nan]
     places = [found.get(content, nowhere) for content in contents.tolist()]
     return np.array(places, np.float32).reshape(len(contents), 2)
 
 
 def _maps(
-    pca: PCA,
+    projected: Floats,
     model: Discriminant | None,
     features: Floats,
     near: npt.NDArray[np.int64],
     earlier: Floats | None,
 ) -> tuple[Positions, ...]:
-    projected = pca.transform(features)
     maps = [positions.by_components(projected)]
     if model is not None and model.k >= 2:
         maps.append(positions.by_labels(model, features))

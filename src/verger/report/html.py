@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from verger.report import view
@@ -50,8 +50,7 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
 
     `originals` is where PHOTOS lies, as the page would link to it; None where that is elsewhere.
     """
-    say = Words(language)
-    page = _environment(language).get_template("report.html.jinja")
+    say, page = Words(language), template(language)
     scripts = [_script(script) for script in _SCRIPTS]
     context = view.context(report, name, say) | {
         "style": Markup(_read("report.css")),  # noqa: S704 - our own file
@@ -60,22 +59,19 @@ def render(report: Report, name: str, language: str = "en", originals: str | Non
         "tile": report.sheets.tile,
         "originals": originals,
     }
-    bare = page.render(context, data=_data(report, context, say))
+    data = _data(report, context, say)
+    bare = page.render(context, data=_as_json(data))
     left = min(_MOST_SHEETS, MOST_BYTES - _SPARE - len(bare.encode()))
     pictures, placed = report.sheets.within(max(left, 0))
     context["pictured"] = placed
-    return page.render(context, data=_data(report, context, say, pictures, placed))
+    data["map"] |= {"sheets": pictures, "pictured": placed}
+    return page.render(context, data=_as_json(data))
 
 
-def _data(
-    report: Report,
-    context: dict[str, Any],
-    say: Words,
-    pictures: Sequence[str] = (),
-    placed: int = 0,
-) -> Markup:
-    """Return the data of the charts as JSON that cannot end its script element."""
-    data = context["charts"] | {
+def _data(report: Report, context: dict[str, Any], say: Words) -> dict[str, Any]:
+    """Return the data of the charts, on a map that has no pictures yet."""
+    charts: dict[str, Any] = context["charts"]
+    return charts | {
         "language": say.language,
         "words": say.of_scripts(),
         "originals": context["originals"],
@@ -89,12 +85,16 @@ def _data(
                 {"kind": one.kind, "name": view.map_name(one.kind, say), **_quantised(one.points)}
                 for one in report.maps
             ],
-            "sheets": list(pictures),
-            "pictured": placed,
+            "sheets": [],
+            "pictured": 0,
             "tile": context["tile"],
             "tiles": TILES_A_ROW,
         },
     }
+
+
+def _as_json(data: dict[str, Any]) -> Markup:
+    """Return data as JSON that cannot end its script element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no markup is left in it
 
@@ -169,6 +169,12 @@ def _script(name: str) -> Markup:
 @cache
 def _read(name: str) -> str:
     return (files("verger.report") / "page" / name).read_text(encoding="utf-8")
+
+
+@cache
+def template(language: str) -> Template:
+    """Return the template of the page, compiled."""
+    return _environment(language).get_template("report.html.jinja")
 
 
 @cache

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from verger.photos.decode import THUMBNAIL_SIDE
+from verger.storage.place import Place
+from verger.store.sampling import digests
+
+_FILE = "sheets.parquet"
 
 TILE, LARGE_TILE = 48, 96  # pixels a side, of a thumbnail on the map
 TILES_A_ROW = 32
+A_SHEET = TILES_A_ROW**2
 _THREADS = 2  # Pillow lets go of Python's lock while it encodes a sheet: two take 0.65 of the time
 _FEW = 1_200
 _PAPER = (244, 244, 240)
@@ -41,25 +49,31 @@ class Sheets:
     """Small thumbnails laid out on sheets of 32 × 32 tiles, in threads that begin at once.
 
     tile: pixels a side; few have larger ones
+    kept: the sheets of an earlier report, by their marks; those of the same thumbnails are not
+          made anew
     """
 
-    def __init__(self, thumbnails: Sequence[bytes]) -> None:
-        a_sheet = TILES_A_ROW**2
-        self._parts = [thumbnails[at : at + a_sheet] for at in range(0, len(thumbnails), a_sheet)]
+    def __init__(self, thumbnails: Sequence[bytes], kept: Mapping[int, bytes]) -> None:
+        self._parts = [thumbnails[at : at + A_SHEET] for at in range(0, len(thumbnails), A_SHEET)]
         self.tile = tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
         threads = ThreadPoolExecutor(_THREADS)
-        self._whole = [threads.submit(_sheet, part, tile) for part in self._parts]
+        self._marks = _marks(self._parts, tile)
+        self._fitted = 0
+        self._whole = [
+            threads.submit(_kept_or_made, kept.get(mark), part, tile)
+            for mark, part in zip(self._marks, self._parts, strict=True)
+        ]
         threads.shutdown(wait=False)
 
     def within(self, most_bytes: int) -> tuple[list[str], int]:
         """Return sheets as data URIs, as many as fit, and how many thumbnails are on them."""
         out: list[str] = []
-        left, placed = most_bytes, 0
+        left, placed, self._fitted = most_bytes, 0, 0
         for part, whole in zip(self._parts, self._whole, strict=True):
-            some, uri = part, whole.result()
+            some, uri = part, _uri(whole.result())
             while len(uri) > left and len(some) > TILES_A_ROW:
                 some = some[: min(len(some) * left // len(uri), len(some) - TILES_A_ROW)]
-                uri = _sheet(some, self.tile) if some else ""
+                uri = _uri(_sheet(some, self.tile)) if some else ""
             if not some or len(uri) > left:
                 break
             out.append(uri)
@@ -67,12 +81,52 @@ class Sheets:
             placed += len(some)
             if len(some) < len(part):
                 break
+            self._fitted += 1
         return out, placed
 
+    def write(self, folder: Path) -> None:
+        """Write the sheets that fitted whole into the folder of a report, for the next one."""
+        sheets = pa.array([whole.result() for whole in self._whole[: self._fitted]], pa.binary())
+        marks = pa.array(self._marks[: self._fitted], pa.uint64())
+        table = pa.table({"mark": marks, "webp": sheets})
+        pq.write_table(table, folder / _FILE, compression="none", use_dictionary=False)
 
-def _sheet(thumbnails: Sequence[bytes], tile: int) -> str:
-    rows = -(-len(thumbnails) // TILES_A_ROW)
-    paper = Image.new("RGB", (tile * TILES_A_ROW, tile * rows), _PAPER)
+
+def read_sheets(place: Place, folder: str) -> dict[int, bytes]:
+    """Read the sheets that a report kept, by their marks; none where they cannot be read."""
+    try:
+        table = pq.read_table(io.BytesIO(place.read(f"{folder}/{_FILE}")))
+        marks, sheets = table["mark"].to_pylist(), table["webp"].to_pylist()
+        return {int(mark): bytes(sheet) for mark, sheet in zip(marks, sheets, strict=True)}
+    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+        return {}
+
+
+def _marks(parts: Sequence[Sequence[bytes]], tile: int) -> list[int]:
+    """Return a mark of each sheet, by which it is known again."""
+    made = f"{tile} {_SHEET_QUALITY}".encode()
+    marks = digests(b"".join([made, digests(part).tobytes()]) for part in parts)
+    return [int(mark) for mark in marks]
+
+
+def _kept_or_made(kept: bytes | None, thumbnails: Sequence[bytes], tile: int) -> bytes:
+    return kept if kept and _is_sheet(kept, _size(thumbnails, tile)) else _sheet(thumbnails, tile)
+
+
+def _is_sheet(data: bytes, size: tuple[int, int]) -> bool:
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
+            return image.size == size and bool(image.load())
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def _size(thumbnails: Sequence[bytes], tile: int) -> tuple[int, int]:
+    return tile * TILES_A_ROW, tile * -(-len(thumbnails) // TILES_A_ROW)
+
+
+def _sheet(thumbnails: Sequence[bytes], tile: int) -> bytes:
+    paper = Image.new("RGB", _size(thumbnails, tile), _PAPER)
     for at, thumbnail in enumerate(thumbnails):
         image = opened(thumbnail, tile)
         if image is not None:
@@ -80,7 +134,7 @@ def _sheet(thumbnails: Sequence[bytes], tile: int) -> str:
             row, column = divmod(at, TILES_A_ROW)
             left = column * tile + (tile - image.width) // 2
             paper.paste(image, (left, row * tile + (tile - image.height) // 2))
-    return _uri(webp(paper, _SHEET_QUALITY))
+    return webp(paper, _SHEET_QUALITY)
 
 
 def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE, mode: str = "RGB") -> Image.Image | None:
