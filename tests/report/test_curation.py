@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from verger.photos.decode import THUMBNAIL_SIDE
 from verger.report import write_report
 from verger.report.curation import find_spellings, split_of, unbalanced
 from verger.report.data import build
+from verger.report.measures import Measures, measure
 from verger.report.oddities import find_oddities
 
 KINDS, VIEWS, PLANTED = VARIETIES[26:34], 25, 50
@@ -34,7 +35,7 @@ ODD: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @dataclass
 class Photos:
-    """As much of the report's photos and sample as is looked at here."""
+    """As much of the report's photos as is looked at here."""
 
     codes: np.ndarray
     width: np.ndarray
@@ -42,12 +43,6 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self.codes)
-
-
-@dataclass
-class Sample:
-    rows: np.ndarray
-    thumbnails: dict[int, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +68,17 @@ def test_odd_photos_are_found(rendered: list[Path], kind: str) -> None:
     images = [ODD[kind](one) if at in planted else one for at, one in enumerate(images)]
     sizes = np.array([one.size for one in images])
     codes = np.repeat(np.arange(len(KINDS)), VIEWS)
-    sample = Sample(np.arange(len(images)), dict(enumerate(map(thumbnail, images))))
-    found = find_oddities(Photos(codes, sizes[:, 0], sizes[:, 1]), sample)  # type: ignore[arg-type]
+    shown = [thumbnail(one) for one in images]
+    measures = measure(shown, Measures.none())
+    odd = Photos(codes, sizes[:, 0], sizes[:, 1])
+    found = find_oddities(odd, np.arange(len(images)), measures)  # type: ignore[arg-type]
     mine = {one.row for one in found if one.what == kind}
     assert len(mine & planted) >= 45
     assert len({one.row for one in found} - planted) <= 10
     assert kind == "tiny" or not any(one.what == "tiny" for one in found)
-    untouched = {at: thumbnail(Image.open(file)) for at, file in enumerate(rendered)}
+    untouched = measure([thumbnail(Image.open(file)) for file in rendered], Measures.none())
     plain = Photos(codes, np.full(len(codes), 100), np.full(len(codes), 100))
-    found = find_oddities(plain, replace(sample, thumbnails=untouched))  # type: ignore[arg-type]
+    found = find_oddities(plain, np.arange(len(images)), untouched)  # type: ignore[arg-type]
     assert len(found) <= 10
 
 

@@ -23,7 +23,7 @@ from verger.report import data
 from verger.settings import RunSettings
 
 _SETTINGS = RunSettings(engine="process", csv=False)
-_OF_EACH_RUN = {"drift.parquet"}
+_OF_EACH_RUN = {"drift.parquet", "kept-sheets.parquet"}
 _HELD = {"neighbours_x", "neighbours_y"}  # where the runs before put them
 
 

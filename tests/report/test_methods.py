@@ -17,14 +17,14 @@ from verger.demo.render import VARIETIES
 from verger.photos.decode import decode
 from verger.photos.small import WIDE, small_picture
 from verger.projections.moments import Moments
-from verger.projections.pca import fit_pca
+from verger.projections.pca import fit_every, fit_pca
 from verger.report.alike import Pictures, alike, differences
 from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge
 from verger.report.neighbours import mixed_pairs, nearest, purity, purity_by_label
 from verger.report.outliers import find_outliers
 from verger.report.reading import Photos
-from verger.report.variance import components_of, spectrum
+from verger.report.variance import components_from, components_of, spectrum
 
 Floats = npt.NDArray[np.float32]
 
@@ -127,6 +127,9 @@ def test_components_are_those_of_the_projection(each: int, standardize: bool) ->
     expected = pca.transform(rows)
     signs = np.sign((expected * found.rows).sum(axis=0))
     np.testing.assert_allclose(found.rows * signs, expected, atol=2e-3)
+    known = components_from(fit_every(Moments.of(rows), standardize=standardize), rows, 8)
+    np.testing.assert_allclose(known.ratios, found.ratios, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(known.rows, expected, atol=2e-3)
 
 
 def test_what_is_beyond_the_last_share_is_not_known() -> None:

@@ -27,7 +27,7 @@ from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
 from verger.report import html, positions, write_report
 from verger.report.data import build
-from verger.report.thumbnails import Sheets, picture
+from verger.report.thumbnails import KeptSheets, Sheets, picture
 from verger.settings import RunSettings
 from verger.store.layout import MATRIX, RECORD
 from verger.store.log import log
@@ -136,7 +136,7 @@ def test_the_tables_beside_it_hold_the_findings(page: Path, orchard: Orchard) ->
     assert {row["path"]: row["suggested"] for row in wrong} == orchard.wrong
     rejects = pq.read_table(folder / "rejects.parquet")
     assert sorted(rejects["reason"].to_pylist()) == ["empty", "not_an_image", "truncated"]
-    for parquet in folder.glob("*.parquet"):
+    for parquet in set(folder.glob("*.parquet")) - set(folder.glob("kept-*")):
         table = pq.read_table(parquet)
         beside = pyarrow.csv.read_csv(
             parquet.with_suffix(".csv"),
@@ -308,7 +308,8 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
     Image.new("RGB", (9, 9)).save(png, "PNG")
     for hostile in (b"", b"no", large.getvalue(), png.getvalue()):
         assert picture(hostile) is None
-    uris, placed = Sheets([b"", png.getvalue()]).within(100_000)
+    sheets = Sheets([b"", png.getvalue()], np.zeros(2, np.uint64), KeptSheets.none())
+    uris, placed = sheets.within(100_000)
     assert (len(uris), placed) == (1, 2)
 
 
@@ -354,7 +355,8 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
         write_report(tmp_path / "store", kind)
         with pytest.raises(KeyError, match="neighbours_x"):
             laid()
-    (tmp_path / "store/report/map.parquet").write_bytes(b"hostile")
+    for kept in ("map", "kept-sheets", "kept-measures"):
+        (tmp_path / f"store/report/{kept}.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
     assert len(laid()) == len(is_) - 1
 

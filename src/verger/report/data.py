@@ -39,7 +39,7 @@ from verger.report.neighbours import (
 )
 from verger.report.oddities import Oddity, find_oddities
 from verger.report.outliers import Outliers, find_outliers
-from verger.report.positions import PCA_MAP, Earlier, Positions
+from verger.report.positions import PCA_MAP, Positions
 from verger.report.reading import (
     Floats,
     Ints,
@@ -51,7 +51,7 @@ from verger.report.reading import (
     read_photos,
     read_sample,
 )
-from verger.report.thumbnails import A_SHEET, Sheets, read_sheets
+from verger.report.thumbnails import KeptSheets, Sheets
 from verger.report.variance import Components, Spectrum, components_from, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
@@ -200,12 +200,13 @@ def build(
     directions, offset = drifting.directions_of(pca)
     q = len(directions)
     features = sample.features
+    kept, contents = KeptSheets.read(store.place, REPORT), photos.contents[sample.rows]
     map_rows = _on_map(codes, keys_of(photos.paths.take(pa.array(sample.rows))))
-    before, kept = positions.read_map(store.place, REPORT), read_sheets(store.place, REPORT)
-    if len(kept) * A_SHEET >= len(before.contents):  # all had their pictures
-        map_rows = _as_before(map_rows, photos.contents[sample.rows], before.contents)
-    earlier = _earlier_neighbours(before, map_kind, photos.contents[sample.rows[map_rows]])
-    sheets = Sheets([sample.thumbnails[row] for row in sample.rows[map_rows].tolist()], kept)
+    map_rows = _as_before(map_rows, contents, kept.contents)
+    contents = contents[map_rows]
+    earlier = _earlier_neighbours(store, map_kind, contents)
+    shown = [sample.thumbnails[row] for row in sample.rows[map_rows].tolist()]
+    sheets = Sheets(shown, contents, kept)
     with ThreadPoolExecutor(1) as beside:
         placed = beside.submit(pca.transform, features)
         looked = beside.submit(_measures, store, sample)
@@ -352,7 +353,7 @@ def _are(some: set[str], photos: Photos, rows: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def _as_before(rows: Ints, contents: Contents, before: Contents) -> Ints:
-    """Give rows of a map the places that their contents had on the one before.
+    """Give rows of a map the places that their contents had on the sheets of the one before.
 
     What is new takes the places of what is gone, then the end; if more is gone, the last move up.
     """
@@ -374,17 +375,15 @@ def _as_before(rows: Ints, contents: Contents, before: Contents) -> Ints:
     return np.array(out, np.int64)
 
 
-def _earlier_neighbours(before: Earlier, kind: str | None, contents: Contents) -> Floats | None:
+def _earlier_neighbours(store: Store, kind: str | None, contents: Contents) -> Floats | None:
     """Return where photos are on a map by neighbours before it is made: NaN where they are not yet.
 
     None where none is to be made: it is given up, now or on the page that is there.
     """
-    if kind == PCA_MAP or (kind is None and before.points is None):
+    found = positions.earlier_neighbours(store.place, REPORT) if kind is None else {}
+    if kind == PCA_MAP or found is None:
         return None
-    found: dict[int, list[float]] = {}
-    if kind is None and before.points is not None:
-        found = dict(zip(before.contents.tolist(), before.points.tolist(), strict=True))
-    nowhere = [np.nan, np.nan]
+    nowhere = (np.nan, np.nan)
     places = [found.get(content, nowhere) for content in contents.tolist()]
     return np.array(places, np.float32).reshape(len(contents), 2)
 

@@ -218,14 +218,16 @@ def _drift(report: Report) -> pa.Table:
 
 
 def _map(report: Report) -> pa.Table:
+    order = np.argsort(report.map_rows)  # of their paths
+    rows = report.map_rows[order]
     columns: dict[str, Any] = {
-        "path": _paths(report, report.sample.rows[report.map_rows]),
-        "label": _labels_of(report, report.codes[report.map_rows]),
-        "content": pa.array(report.photos.contents[report.sample.rows[report.map_rows]]),
+        "path": _paths(report, report.sample.rows[rows]),
+        "label": _labels_of(report, report.codes[rows]),
+        "content": pa.array(report.photos.contents[report.sample.rows[rows]]),
     }
     for one in report.maps:
-        columns[f"{one.kind}_x"] = pa.array(one.points[:, 0])
-        columns[f"{one.kind}_y"] = pa.array(one.points[:, 1])
+        columns[f"{one.kind}_x"] = pa.array(one.points[order, 0])
+        columns[f"{one.kind}_y"] = pa.array(one.points[order, 1])
     return pa.table(columns)
 
 

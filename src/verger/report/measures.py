@@ -17,7 +17,7 @@ from verger.report.thumbnails import opened
 from verger.storage.place import Place
 from verger.store.sampling import digests
 
-FILE = "thumbnails.parquet"
+FILE = "kept-measures.parquet"
 
 
 @dataclass(frozen=True, slots=True)

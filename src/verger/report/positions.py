@@ -6,7 +6,6 @@ import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -84,30 +83,20 @@ def _pulling(near: Ints) -> Ints:
     return near[:, [rank for rank in (*range(_NEARBY), *_BEYOND) if rank < most]]
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """The map of the report that is there.
+def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, float]] | None:
+    """Read where the map of the report that is there has each content by its neighbours.
 
-    contents: uint64 (p,), of its photos, in order
-    points:   float32 (p, 2), where they are by their neighbours; None where it has no such layout
+    Nothing where no report is there or can be read; None where its map has no such layout.
     """
-
-    contents: npt.NDArray[np.uint64]
-    points: Floats | None
-
-
-def read_map(place: Place, folder: str) -> Earlier:
-    """Read the map of the report that is there: an empty one, where none is or can be read."""
+    columns = ["content", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
     try:
-        table = pq.read_table(io.BytesIO(place.read(f"{folder}/{MAP}")))
-        contents = table["content"].to_numpy().astype(np.uint64)
-        columns = [f"{NEIGHBOUR_MAP}_{axis}" for axis in "xy"]
-        if not {*columns} <= {*table.column_names}:
-            return Earlier(contents, None)
-        points = np.stack([table[name].to_numpy() for name in columns], axis=1)
-        return Earlier(contents, points.astype(np.float32))
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
-        return Earlier(np.zeros(0, np.uint64), np.zeros((0, 2), np.float32))
+        file = pq.ParquetFile(io.BytesIO(place.read(f"{folder}/{MAP}")))
+        if not {*columns} <= {*file.schema_arrow.names}:
+            return None
+        contents, x, y = (one.to_pylist() for one in file.read(columns).select(columns).columns)
+        return {int(one): (float(a), float(b)) for one, a, b in zip(contents, x, y, strict=True)}
+    except (OSError, ValueError, TypeError, pa.ArrowException):
+        return {}
 
 
 def _two(rows: Floats) -> Floats:

@@ -9,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -17,11 +20,11 @@ from verger.photos.decode import THUMBNAIL_SIDE
 from verger.storage.place import Place
 from verger.store.sampling import digests
 
-_FILE = "sheets.parquet"
+_FILE = "kept-sheets.parquet"
 
 TILE, LARGE_TILE = 48, 96  # pixels a side, of a thumbnail on the map
 TILES_A_ROW = 32
-A_SHEET = TILES_A_ROW**2
+_A_SHEET = TILES_A_ROW**2
 _THREADS = 2  # Pillow lets go of Python's lock while it encodes a sheet: two take 0.65 of the time
 _FEW = 1_200
 _PAPER = (244, 244, 240)
@@ -45,22 +48,54 @@ def picture(thumbnail: bytes) -> Picture | None:
     return Picture(_uri(webp(image, _PICTURE_QUALITY)), image.width, image.height)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSheets:
+    """The sheets that a report left for the next one.
+
+    contents: uint64 (p,), of the photos on them, one after another
+    sheets:   as WebP, by a mark of the thumbnails on each
+    """
+
+    contents: npt.NDArray[np.uint64]
+    sheets: Mapping[int, bytes]
+
+    @classmethod
+    def none(cls) -> KeptSheets:
+        """Return that there are none."""
+        return cls(np.zeros(0, np.uint64), {})
+
+    @classmethod
+    def read(cls, place: Place, folder: str) -> KeptSheets:
+        """Read those of the report that is there; none where they cannot be read."""
+        try:
+            table = pq.read_table(io.BytesIO(place.read(f"{folder}/{_FILE}")))
+            marks, sheets = table["mark"].to_pylist(), table["webp"].to_pylist()
+            contents = pc.list_flatten(table["contents"]).to_numpy().astype(np.uint64)
+            return cls(contents, dict(zip(marks, sheets, strict=True)))
+        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+            return cls.none()
+
+
 class Sheets:
     """Small thumbnails laid out on sheets of 32 × 32 tiles, in threads that begin at once.
 
     tile: pixels a side; few have larger ones
-    kept: the sheets of an earlier report, by their marks; those of the same thumbnails are not
-          made anew
+
+    `contents` are those of their photos. What is among the sheets that are kept is not made anew.
     """
 
-    def __init__(self, thumbnails: Sequence[bytes], kept: Mapping[int, bytes]) -> None:
-        self._parts = [thumbnails[at : at + A_SHEET] for at in range(0, len(thumbnails), A_SHEET)]
+    def __init__(
+        self, thumbnails: Sequence[bytes], contents: npt.NDArray[np.uint64], kept: KeptSheets
+    ) -> None:
+        starts = range(0, len(thumbnails), _A_SHEET)
+        self._parts = [thumbnails[at : at + _A_SHEET] for at in starts]
+        self._contents = [contents[at : at + _A_SHEET] for at in starts]
         self.tile = tile = LARGE_TILE if len(thumbnails) <= _FEW else TILE
         threads = ThreadPoolExecutor(_THREADS)
         self._marks = _marks(self._parts, tile)
         self._fitted = 0
         self._whole = [
-            threads.submit(_kept_or_made, kept.get(mark), part, tile)
+            threads.submit(_kept_or_made, kept.sheets.get(mark), part, tile)
             for mark, part in zip(self._marks, self._parts, strict=True)
         ]
         threads.shutdown(wait=False)
@@ -86,20 +121,14 @@ class Sheets:
 
     def write(self, folder: Path) -> None:
         """Write the sheets that fitted whole into the folder of a report, for the next one."""
-        sheets = pa.array([whole.result() for whole in self._whole[: self._fitted]], pa.binary())
-        marks = pa.array(self._marks[: self._fitted], pa.uint64())
-        table = pa.table({"mark": marks, "webp": sheets})
-        pq.write_table(table, folder / _FILE, compression="none", use_dictionary=False)
-
-
-def read_sheets(place: Place, folder: str) -> dict[int, bytes]:
-    """Read the sheets that a report kept, by their marks; none where they cannot be read."""
-    try:
-        table = pq.read_table(io.BytesIO(place.read(f"{folder}/{_FILE}")))
-        marks, sheets = table["mark"].to_pylist(), table["webp"].to_pylist()
-        return {int(mark): bytes(sheet) for mark, sheet in zip(marks, sheets, strict=True)}
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
-        return {}
+        whole = slice(self._fitted)
+        sheets = [one.result() for one in self._whole[whole]]
+        columns = {
+            "mark": pa.array(self._marks[whole], pa.uint64()),
+            "contents": pa.array(self._contents[whole], pa.list_(pa.uint64())),
+            "webp": pa.array(sheets, pa.binary()),
+        }
+        pq.write_table(pa.table(columns), folder / _FILE, compression="none", use_dictionary=False)
 
 
 def _marks(parts: Sequence[Sequence[bytes]], tile: int) -> list[int]:

@@ -1,0 +1,133 @@
+"""What a report leaves for the next one: measures of thumbnails, and sheets of them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from verger.report import measures, thumbnails
+from verger.report.data import _as_before
+from verger.report.measures import Measures, measure
+from verger.report.thumbnails import KeptSheets, Sheets
+from verger.storage.folder import LocalPlace
+from verger.store.sampling import digests
+
+
+def jpegs(count: int, seed: int = 0) -> list[bytes]:
+    """Make thumbnails of noise."""
+    rng, out = np.random.default_rng(seed), []
+    for _ in range(count):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8)).save(file, "JPEG")
+        out.append(file.getvalue())
+    return out
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Give the thumbnails that are opened to be measured."""
+    seen: list[bytes] = []
+    look = measures._look
+
+    def noted(thumbnail: bytes) -> tuple[float, float]:
+        seen.append(thumbnail)
+        return look(thumbnail)
+
+    monkeypatch.setattr(measures, "_look", noted)
+    return seen
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give how many thumbnails each sheet has that is made."""
+    sizes: list[int] = []
+    sheet = thumbnails._sheet
+
+    def noted(some: list[bytes], tile: int) -> bytes:
+        sizes.append(len(some))
+        return sheet(some, tile)
+
+    monkeypatch.setattr(thumbnails, "_sheet", noted)
+    return sizes
+
+
+def test_only_new_thumbnails_are_measured(tmp_path: Path, looked: list[bytes]) -> None:
+    old, new = [*jpegs(3), b"no picture"], jpegs(2, 1)
+    first = measure(old, Measures.none())
+    assert looked == old
+    (tmp_path / "report").mkdir()
+    first.write(tmp_path / "report")
+    looked.clear()
+    now = [new[0], *old[::-1], new[1]]
+    second = measure(now, Measures.read(LocalPlace(tmp_path), "report"))
+    assert looked == new
+    fresh = measure(now, Measures.none())
+    for name in ("digests", "brightness", "sharpness"):
+        np.testing.assert_array_equal(getattr(second, name), getattr(fresh, name))
+    assert np.isnan(second.brightness[1])
+
+
+def test_only_sheets_of_other_thumbnails_are_made(tmp_path: Path, made: list[int]) -> None:
+    some = jpegs(30) * 40  # 1,200: one sheet, and a part of another
+    contents = digests(f"{at}".encode() for at in range(len(some)))
+    first = Sheets(some, contents, KeptSheets.none())
+    uris, placed = first.within(10_000_000)
+    assert (len(uris), placed, sorted(made)) == (2, 1_200, [176, 1_024])
+    (tmp_path / "report").mkdir()
+    first.write(tmp_path / "report")
+    kept = KeptSheets.read(LocalPlace(tmp_path), "report")
+    np.testing.assert_array_equal(kept.contents, contents)
+    made.clear()
+    again = Sheets(some[:-1], contents[:-1], kept).within(10_000_000)[0]
+    assert made == [175]
+    assert again[0] == uris[0]
+
+
+@pytest.mark.parametrize("bad", [b"", b"no picture", "another size"])
+def test_a_sheet_that_is_none_is_made_anew(bad: bytes | str, made: list[int]) -> None:
+    some, contents = jpegs(5), np.arange(5, dtype=np.uint64)
+    whole = Sheets(some, contents, KeptSheets.none())
+    if isinstance(bad, str):
+        bad = thumbnails.webp(Image.new("RGB", (48, 48)), 50)
+    (mark,) = thumbnails._marks([some], whole.tile)
+    made.clear()
+    other = Sheets(some, contents, KeptSheets(contents, {mark: bad}))
+    assert other.within(10_000_000) == whole.within(10_000_000)
+    assert made == [5]
+
+
+def test_what_does_not_fit_is_not_kept(tmp_path: Path) -> None:
+    some = jpegs(30) * 40
+    contents = np.arange(len(some), dtype=np.uint64)
+    sheets = Sheets(some, contents, KeptSheets.none())
+    first, second = sheets.within(10_000_000)[0]
+    assert 1_024 < sheets.within(len(first) + len(second) - 1)[1] < len(some)
+    (tmp_path / "report").mkdir()
+    sheets.write(tmp_path / "report")
+    assert KeptSheets.read(LocalPlace(tmp_path), "report").contents.tolist() == [*range(1_024)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "expected"),
+    [
+        ("dcba", "", "dcba"),
+        ("dcba", "abcd", "abcd"),
+        ("dcbaxy", "abcd", "abcdxy"),
+        ("xdcay", "abcd", "axcdy"),  # b is gone
+        ("da", "abcd", "ad"),
+        ("a", "bcda", "a"),
+        ("zz", "ab", "zz"),
+        ("", "ab", ""),
+        ("aab", "ba", "baa"),
+    ],
+)
+def test_photos_keep_their_places(rows: str, before: str, expected: str) -> None:
+    contents = np.array([ord(one) for one in rows], np.uint64)
+    earlier = np.array([ord(one) for one in before], np.uint64)
+    found = _as_before(np.arange(len(rows)), contents, earlier)
+    assert sorted(found.tolist()) == list(range(len(rows)))
+    assert "".join(rows[at] for at in found.tolist()) == expected
