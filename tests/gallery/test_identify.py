@@ -6,6 +6,7 @@ A STORE is made by the same functions that a run calls, one after another.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from galleries import write_store
+from verger.cli.answers import evaluation_lines
 from verger.demo.render import render_orchard
 from verger.embed import open_backbone
 from verger.gallery import Answer, Gallery, Guess, Verdict
@@ -27,6 +29,7 @@ from verger.settings import RunSettings
 from verger.store.layout import RECORD
 from verger.store.reader import RECORD_FORMAT
 from verger.store.record import backbone_record
+from verger.texts.command import say, speak
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +257,36 @@ def test_measures_of_answers_that_are_known() -> None:
     assert (never["photos"], never["no_variety_claimed"], never["not_named"]) == (2, 1.0, 0.5)
     assert never["of_groups_never_seen"] == {"photos": 1, "not_named": 1.0, "auroc": 1.0}
     assert never["auroc"] == pytest.approx(5 / 6, abs=1e-4)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_what_is_measured_says_which_photos_a_row_is_of(language: str) -> None:
+    labels, groups = ("Apple Golden 1", "Apple Red 1", "Plum"), ("apple", "apple", "plum")
+    answers = [
+        *[told(Verdict.VARIETY, "Apple Red 1", "apple", 0.9, 0.8)] * 5,
+        *[told(Verdict.GROUP, "Apple Red 1", "apple", 0.8, 0.7)] * 3,
+        told(Verdict.AMBIGUOUS, "Apple Red 1", "apple", 0.5, 0.5),
+        told(Verdict.UNKNOWN, "Plum", "plum", 0.4, 0.1),
+    ]
+    cases = [Case("Apple Red 1", answer) for answer in answers]
+    measured = {
+        "photos": 10, "rejected": 0, "rejected_by_reason": {}, "unlabelled": 0,
+        **measure(cases, labels, groups),
+    }  # fmt: skip
+    speak(language)
+    try:
+        lines = [say(line) for line in evaluation_lines(measured)]
+    finally:
+        speak("en")
+    rows = [re.fullmatch(r"( *)(\S.*?) +(\d+) +(?:([\d.,]+)\s?%|–).*", line) for line in lines]
+    table = [(len(row[1]), row[2], int(row[3]), row[4]) for row in rows if row][2:]
+    assert [indent for indent, *_ in table] == [0, 2, 2, 0, 0, 0]
+    named, variety, group, *rest = [photos for _, _, photos, _ in table]
+    assert (named, variety, group) == (8, 5, 3)
+    assert named + sum(rest) == 10
+    assert table[0][1] == {"en": "named, of which", "fr": "nommées, dont"}[language]
+    whole = {"en": "Share: of all 10 photos.", "fr": "Part : de toutes les 10 photos."}
+    assert whole[language] in "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.slow

@@ -66,17 +66,20 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
         f"{measured['unlabelled']:d} without a label.",
         "",
         f"{'':<28}{say('photos'):>8}{'top 1':>9}{'top 5':>9}",
-        _measure("by label", labels, "top_1", "top_5"),
-        _measure("by species or group", groups, "top_1", "top_5"),
+        _measure(say("by label"), labels, "top_1", "top_5"),
+        _measure(say("by species or group"), groups, "top_1", "top_5"),
+        "Only photos whose label, or whose species or group, STORE has.",
         "",
         f"{say('verdict'):<28}{say('photos'):>8}{say('share'):>9}{say('right'):>9}{say('said'):>9}",
     ]
     error = measured["calibration"]
     lines += [
         *(
-            _measure(name, one, "share", "right", "confidence")
+            _measure(_row_of(name), one, "share", "right", "confidence")
             for name, one in measured["verdicts"].items()
         ),
+        f"Share: of all {measured['photos']:,} photos. Right, and said (the mean confidence): of "
+        "the photos of the row.",
         "",
         f"Calibration error on these photos, {error['bins']} bins: by label "
         f"{_number(error['label_error'])} (chance alone: "
@@ -129,10 +132,17 @@ def _cells(answer: Answer, number: Callable[[str], str]) -> tuple[str, ...]:
     )
 
 
+def _row_of(verdict: str) -> str:
+    """Name the row of a verdict: those that claim a name stand under their sum."""
+    if verdict == "named":
+        return say("named, of which")
+    return "  " * Verdict(verdict).names + say(verdict)
+
+
 def _measure(name: str, measured: Mapping[str, Any], *shares: str) -> str:
     shown = "".join(_percent(measured[share]) for share in shares)
     photos = _local(f"{measured['photos']:,}")
-    return f"{say(name):<28}{photos:>8}{shown}"
+    return f"{name:<28}{photos:>8}{shown}"
 
 
 def _percent(share: float | None) -> str:
