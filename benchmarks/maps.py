@@ -4,6 +4,9 @@ Of the photos that a report's map shows, by their features. *Kept* is the share 
 nearest on the map that are among its 30 nearest by their features (cosine), *trust* the
 trustworthiness of 10 neighbours (J. Venna and S. Kaski, 2001), *purity* the share of the 10 nearest
 on the map that carry the photo's label. openTSNE runs as it comes (perplexity 30, 750 steps).
+
+    --new SHARE …   instead: such a share of the photos is taken off the map, and placed on it
+                    again, in as many steps as Verger takes and in others; of these photos
 """
 
 from __future__ import annotations
@@ -18,14 +21,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from verger.report import tsne
 from verger.report.data import build
 from verger.report.neighbours import nearest
-from verger.report.positions import LOOKED_AT, by_components, by_neighbours
+from verger.report.positions import LOOKED_AT, by_components, by_earlier_neighbours, by_neighbours
 from verger.store.store import Store
 
 _ORIGINAL = 30
 _COMPONENTS = 50
 _ROWS = 1024
+_STEPS = (10, 30, 100)
+_EVERY = slice(None)
 
 Points = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -35,7 +41,11 @@ def main() -> None:
     """Lay out, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", nargs="+", type=Path)
+    parser.add_argument("--new", nargs="+", type=float, default=[])
     options = parser.parse_args()
+    if options.new:
+        _placed_again(options.stores, options.new)
+        return
     print("| photos | map | s | processor, s | kept | trust | purity |")
     print("|---|---|---|---|---|---|---|")
     for store in options.stores:
@@ -63,6 +73,32 @@ def main() -> None:
             )
 
 
+def _placed_again(stores: list[Path], shares: list[float]) -> None:
+    print("| photos | new | steps | s | kept | purity | as first laid out: kept | purity |")
+    print("|---|---|---|---|---|---|---|---|")
+    for store in stores:
+        report = build(Store(store), "pca")
+        features = report.sample.features[report.map_rows]
+        codes, projected = report.codes[report.map_rows], report.pca.transform(features)
+        near = nearest(features, LOOKED_AT).index
+        whole = _verger(near, projected)
+        for share in shares:
+            new = np.random.default_rng(0).random(len(near)) < share
+            earlier = np.where(new[:, None], np.float32(np.nan), whole)
+            first = faith(whole, near[:, :_ORIGINAL], codes, of=new)
+            for steps in _STEPS:
+                tsne.SETTLING = steps
+                start = time.perf_counter()
+                points = by_earlier_neighbours(near, projected, earlier).points
+                wall = time.perf_counter() - start
+                kept, pure = faith(points, near[:, :_ORIGINAL], codes, of=new)
+                print(
+                    f"| {len(points):,} | {share:.0%} | {steps} | {wall:.2f} | {kept:.1%} "
+                    f"| {pure:.1%} | {first[0]:.1%} | {first[1]:.1%} |",
+                    flush=True,
+                )
+
+
 def _flat(projected: Points) -> Points:
     return by_components(projected).points
 
@@ -78,11 +114,17 @@ def _opentsne(projected: Points, threads: int) -> Points:
     return np.asarray(model.fit(projected[:, :_COMPONENTS].astype(np.float64)), np.float32)
 
 
-def faith(points: Points, near: Ints, codes: Ints, k: int = 10) -> tuple[float, float]:
+def faith(
+    points: Points,
+    near: Ints,
+    codes: Ints,
+    k: int = 10,
+    of: npt.NDArray[np.bool_] | slice = _EVERY,
+) -> tuple[float, float]:
     """Return how many of the k nearest on the map were near, and how many carry the label."""
     nearby = _closest(points, k)
-    kept = (nearby[:, :, None] == near[:, None]).any(axis=2).mean()
-    return float(kept), float((codes[nearby] == codes[:, None]).mean())
+    kept = (nearby[of, :, None] == near[of, None]).any(axis=2).mean()
+    return float(kept), float((codes[nearby[of]] == codes[of, None]).mean())
 
 
 def trustworthiness(points: Points, features: Points, k: int = 10) -> float:
