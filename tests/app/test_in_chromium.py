@@ -53,6 +53,17 @@ def test_several_photos_of_one_fruit(page: Page, store: Path) -> None:
     assert said["neighbours"][0]["label"] == answer["neighbours"][0]["label"]
 
 
+def test_look_alikes_are_those_that_there_is_a_picture_of(page: Page) -> None:
+    shown = page.evaluate(
+        """async () => {
+          const { Gallery } = await import("./names.js");
+          const gallery = new Gallery({ groups: [], pictures: [5, 5, 9, 9, 9, 12, 13] }, {});
+          return gallery.shown([1, 0, 3, 2, 6, 5, 4]);
+        }"""
+    )
+    assert shown == [0, 2, 6, 5, 1]
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_each_way_a_camera_was_held(page: Page, kind: str, turn: int) -> None:

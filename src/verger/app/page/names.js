@@ -21,7 +21,7 @@ export class Gallery {
     const query = unit(mean(rows.map((row) => this.projected(row))));
     const similarities = this.similarities(query);
     const order = Array.from(similarities.keys()).sort((a, b) => similarities[b] - similarities[a] || a - b);
-    const neighbours = order.slice(0, SHOWN).map((photo) => this.neighbour(photo, similarities[photo]));
+    const neighbours = this.shown(order).map((photo) => this.neighbour(photo, similarities[photo]));
     const answer = { gallery: header.gallery, verdict: "unknown", close: false, confidence: 0, known: 0, labels: [], groups: [], neighbours, photos: rows.length, species: {} };
     if (!header.labels.length) return answer;
     const evidence = {
@@ -68,6 +68,13 @@ export class Gallery {
       if (labelIds[order[at]] >= 0) out[labelIds[order[at]]] = similarities[order[at]];
     }
     return out;
+  }
+
+  // The nearest that there is a picture of: not all have one, and an icon is no evidence.
+  shown(order) {
+    const ends = this.header.pictures;
+    const pictured = order.filter((photo) => ends[photo] > (ends[photo - 1] ?? 0));
+    return [...new Set([...pictured.slice(0, SHOWN), ...order.slice(0, 2 * SHOWN)])].slice(0, SHOWN);
   }
 
   neighbour(photo, similarity) {
