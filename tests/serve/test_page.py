@@ -486,6 +486,97 @@ def test_what_was_asked_is_kept_here_and_what_was_right(
     expect(one.page.get_by_text("Nothing yet.")).to_be_visible()
 
 
+def test_the_narrowest_layout_breaks_no_word_and_covers_none(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit(locale="fr-FR", **PHONE)
+    for width in (390, 360, 320):
+        one.page.set_viewport_size({"width": width, "height": 700})
+        one.open()
+        for link in one.page.locator(".bar nav a, .language").all():
+            assert link.evaluate(_LINES) == 1, (width, link.inner_text())
+        _fits(one.page)
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".answer")).to_be_visible()
+    one.open("/#/history")
+    one.page.get_by_role("button", name="Non").click()
+    row = one.page.locator(".history li")
+    headline, gone = row.locator("div > b").bounding_box(), row.locator("> button").bounding_box()
+    assert headline
+    assert gone
+    assert headline["x"] + headline["width"] <= gone["x"]
+    for part in row.locator("form *").all():
+        box = part.bounding_box()
+        assert not box or box["x"] + box["width"] <= gone["x"]
+    one.keep("history-narrow")
+
+
+# On how many lines a text stands.
+_LINES = """(element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return new Set([...range.getClientRects()].map((line) => line.top)).size;
+}"""
+
+
+def test_an_answer_waits_for_those_who_went_elsewhere(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit()
+    held: list[Route] = []
+    one.page.route("**/api/v1/identify", lambda route: held.append(route))  # noqa: PLW0108
+    one.open()
+    with one.page.expect_request("**/api/v1/identify"):
+        one.choose(photo("Fig", 3))
+    one.page.get_by_role("link", name="Varieties").click()
+    expect(one.page.locator("h1")).to_have_text("The varieties")
+    held[0].continue_()
+    expect(one.page.locator("#status")).to_have_text("Answer: Fig.")
+    expect(one.page.locator("h1")).to_have_text("The varieties")
+    one.page.get_by_role("link", name="Identify").click()
+    expect(one.page.locator(".answer h1")).to_have_text("Fig")
+
+
+def test_a_photo_that_is_pasted_anywhere_is_asked_about(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit()
+    one.open("/#/varieties")
+    one.page.evaluate(_PASTE, list(photo("Fig", 3)))
+    expect(one.page.locator(".answer h1")).to_have_text("Fig")
+    expect(one.page.locator("nav [aria-current]")).to_have_text("Identify")
+
+
+_PASTE = """(bytes) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([Uint8Array.from(bytes)], "a.jpg", { type: "image/jpeg" }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
+
+def test_a_file_is_saved_under_an_ending_that_a_run_looks_for(
+    visit: Callable[..., Visit], photo: Photo
+) -> None:
+    one = visit()
+    one.open()
+    one.choose(photo("Fig", 3), kind="application/octet-stream")  # as HEIC is to many browsers
+    one.page.get_by_role("button", name="Yes").click()
+    one.page.get_by_role("link", name="History").click()
+    with one.page.expect_download() as download:
+        one.page.get_by_role("button", name="Save photos and labels").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist()[1].endswith(".jpeg")
+
+
+def test_dates_are_those_of_the_readers_country(visit: Callable[..., Visit], photo: Photo) -> None:
+    one = visit(locale="en-GB")
+    one.open()
+    one.choose(photo("Fig", 3))
+    expect(one.page.locator(".signed")).to_have_text(
+        re.compile(r"Det\. Verger, \d+ \w+ \d{4}, from one photo")
+    )
+
+
 def test_a_server_with_a_key_asks_for_it_once(
     start: Callable[..., AbstractContextManager[Server]],
     browser: Browser,

@@ -4,7 +4,7 @@ import { capital, h } from "./dom.js";
 import { gallery, thumbnail } from "./gallery.js";
 import { card } from "./species.js";
 import { viewer } from "./viewer.js";
-import { called, inWords, language, namesSpecies, percent, pretty, step, t } from "./words.js";
+import { called, inWords, language, locale, namesSpecies, percent, pretty, step, t } from "./words.js";
 
 const LEAST = 0.01; // of a candidate, to be shown
 const NAMES = new Set(["variety", "group"]); // verdicts that claim a name
@@ -78,7 +78,7 @@ function sentence(answer) {
 }
 
 function signature({ photos }) {
-  const day = new Intl.DateTimeFormat(language, { dateStyle: "long" }).format(new Date());
+  const day = new Intl.DateTimeFormat(locale(), { dateStyle: "long" }).format(new Date());
   const from = photos === 1 ? t("answer.seen_one") : t("answer.seen_many", { n: photos });
   return `Det. Verger, ${day}, ${from}`;
 }

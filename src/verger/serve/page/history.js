@@ -5,7 +5,7 @@ import { announce, h, icon, show } from "./dom.js";
 import { gallery } from "./gallery.js";
 import { all, clear, forget, keep, known } from "./kept.js";
 import { save } from "./share.js";
-import { called, language, t } from "./words.js";
+import { called, locale, t } from "./words.js";
 import { zip } from "./zip.js";
 
 let urls = []; // of the photos that are shown
@@ -33,7 +33,7 @@ export async function list() {
 function row(entry) {
   const url = entry.photos.length ? URL.createObjectURL(entry.photos[0].blob) : null;
   if (url) urls.push(url);
-  const day = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(entry.at);
+  const day = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(entry.at);
   const gone = async () => {
     await forget(entry.id);
     list();
@@ -45,7 +45,7 @@ function row(entry) {
 }
 
 async function exported(entries) {
-  save(await zip(known(entries)), "verger.zip");
+  save(await zip(await known(entries)), "verger.zip");
 }
 
 async function cleared() {

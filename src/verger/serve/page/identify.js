@@ -1,6 +1,6 @@
 // From photos to an answer: choosing, sending, waiting, answering, failing.
 
-import { answered, picture } from "./answer.js";
+import { answered, headline, picture } from "./answer.js";
 import { announce, capital, focus, h, icon, show } from "./dom.js";
 import { answeredBy, gallery } from "./gallery.js";
 import { keyForm } from "./key.js";
@@ -22,6 +22,15 @@ let abort = null;
 export function view() {
   const views = { home, working, answer: done, problem };
   show(...views[state.phase]());
+}
+
+// What comes while another view is looked at, as an answer may, waits there for its reader.
+const isShown = () => ["", "content"].includes(location.hash.replace(/^#\/?/, ""));
+
+function refresh() {
+  if (!isShown()) return;
+  view();
+  focus(document.querySelector("#content h1"));
 }
 
 export function listen() {
@@ -79,7 +88,7 @@ async function chosen(files) {
   const picked = [...(files ?? [])].filter((file) => file.type.startsWith("image/") || !file.type || files.length === 1);
   if (!picked.length || state.phase === "working" || room < 1) return;
   if (state.phase === "problem") reset();
-  if (location.hash.length > 2) history.pushState(null, "", "#/");
+  if (!isShown()) location.hash = "#/";
   state.tooMany = picked.length > room;
   begin(state.tooMany ? t("photos.too_many", { n: MOST }) : t("work.preparing"));
   const mine = abort;
@@ -87,7 +96,7 @@ async function chosen(files) {
     const photo = await prepare(file);
     if (mine.signal.aborted) return forget([photo]);
     state.photos.push(photo);
-    view();
+    if (isShown()) view();
   }
   await ask(mine);
 }
@@ -95,9 +104,8 @@ async function chosen(files) {
 function begin(status) {
   abort = new AbortController();
   Object.assign(state, { phase: "working", problem: null, status, share: null });
-  view();
   announce(status);
-  focus(document.querySelector("#content h1"));
+  refresh();
 }
 
 async function ask(mine) {
@@ -110,9 +118,8 @@ async function ask(mine) {
     if (problem.word === "cancelled" || mine.signal.aborted) return;
     Object.assign(state, { phase: "problem", problem });
   }
-  view();
-  announce(state.phase === "answer" ? t("answer.announce", { name: document.querySelector("#content h1").textContent }) : "");
-  focus(document.querySelector("#content h1"));
+  announce(state.phase === "answer" ? t("answer.announce", { name: headline(state.answer) }) : "");
+  refresh();
 }
 
 // Another photo of the same fruit makes it the same entry.

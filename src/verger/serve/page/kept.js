@@ -1,5 +1,7 @@
 // What was asked before, kept in this browser and nowhere else: photos, answers, and what was right.
 
+import { kindOf } from "./kinds.js";
+
 const NAME = "verger";
 const STORE = "asked";
 const MOST = 100; // the oldest go
@@ -46,13 +48,19 @@ export const forget = (id) => ask("readwrite", (store) => store.delete(id)).catc
 
 export const clear = () => ask("readwrite", (store) => store.clear()).catch(() => {});
 
-// The photos whose fruit is known by now, and a list of them that `verger run --label-from` takes.
-export function known(entries) {
-  const photos = entries.filter(({ truth }) => truth).flatMap(({ id, photos, truth }) =>
-    photos.map(({ blob }, at) => ({ name: `${id}-${at + 1}.${blob.type.replace(/^image\//, "") || "photo"}`, blob, truth })));
+// The photos whose fruit is known by now, and a list of them that `verger run --label-from` takes. A run looks
+// for photos by their endings, and not every browser knows the type of each: it is read from the content.
+export async function known(entries) {
+  const photos = await Promise.all(entries.filter(({ truth }) => truth).flatMap(({ id, photos, truth }) =>
+    photos.map(async ({ blob }, at) => ({ name: `${id}-${at + 1}.${await ending(blob)}`, blob, truth }))));
   const rows = [["path", "label"], ...photos.map(({ name, truth }) => [name, truth])];
   const text = rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
   return [["labels.csv", new Blob([text])], ...photos.map(({ name, blob }) => [name, blob])];
+}
+
+async function ending(blob) {
+  const first = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
+  return kindOf(first)?.replace("image/", "") ?? "photo";
 }
 
 // Nothing that a spreadsheet would take for a formula.

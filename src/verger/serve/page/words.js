@@ -47,7 +47,10 @@ export function translate() {
   button.setAttribute("aria-label", t("switch"));
 }
 
-export const number = (value) => new Intl.NumberFormat(language).format(value);
+// Dates and numbers as its reader writes them: 30 November in London, November 30 in Boston.
+export const locale = () => navigator.languages.find((tag) => tag.slice(0, 2).toLowerCase() === language) ?? language;
+
+export const number = (value) => new Intl.NumberFormat(locale()).format(value);
 export const percent = (share) => Math.round(share * 100);
 
 // "Golden-Delicious" and "apple_golden_1" as people write them.
