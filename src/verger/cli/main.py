@@ -27,11 +27,9 @@ from verger.cli.static_app import app_command
 from verger.cli.stopping import CTRL_C, STOPPED, TERMINATED, end_without_threads, ends_soon
 from verger.errors import FAIL, PhotosError, StoreError, UsageError, VergerError
 from verger.machine.cores import cores as usable_cores
-from verger.machine.folders import scratch_folder
 from verger.machine.streams import open_closed_streams
 from verger.progress import check_line, in_words, reporter, show, tell
 from verger.settings import OF_PROJECTION, RunSettings, ServeSettings, parse_share
-from verger.store.summary import opening, planned, summary
 from verger.texts import LANGUAGES
 from verger.texts.command import say, speak, wanted
 
@@ -204,6 +202,7 @@ def run_command(
     not add up, 8 too many rejects, 130 Ctrl-C, 143 SIGTERM.
     """
     from verger.pipeline import plan, run
+    from verger.store.summary import planned
 
     settings = RunSettings(**options)
     if dry_run:
@@ -250,6 +249,8 @@ def _tell(
     if as_json:
         show(json.dumps(outcome.record, indent=2))
     elif not quiet:
+        from verger.store.summary import summary
+
         has_report = outcome.report is not None
         tell(summary(outcome.record, store, has_report=has_report, photo=photo))
     if outcome.warning:
@@ -418,6 +419,7 @@ def notebook_command(store: str, file: Path | None, language: str | None, **opti
     from verger.notebook import write_notebook
     from verger.store.language import language_of
     from verger.store.store import Store
+    from verger.store.summary import opening
 
     language = language or language_of(Store(store))
     file = file or Path(f"verger.{language}.ipynb")
@@ -498,6 +500,7 @@ def prepare_command() -> None:
     It takes half a minute, and 200 MB of the cache folder.
     """
     from verger.demo import prepare
+    from verger.machine.folders import scratch_folder
 
     with scratch_folder() as folder:
         prepare(folder, reporter(quiet=False))
