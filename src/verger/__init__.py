@@ -70,7 +70,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]  # not the rooms that happen to be imported
 
 
 sys.modules[__name__].__class__ = _Verger

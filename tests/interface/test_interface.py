@@ -125,6 +125,12 @@ def test_importing_it_loads_nothing_else() -> None:
         assert f"'{name}'" in ran.stdout
 
 
+def test_dir_lists_the_public_names_and_no_room() -> None:
+    import_module("verger.storage.place")
+    assert verger.storage
+    assert dir(verger) == sorted([*verger.__all__, "__version__"])
+
+
 def test_an_old_path_takes_no_function_s_place() -> None:
     with pytest.deprecated_call():
         sys.modules.pop("verger.identify", None)
