@@ -22,6 +22,7 @@ from report_stores import lay, make_store
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError
+from verger.photos.small import small_picture
 from verger.pipeline import run
 from verger.pipeline.reporting import report as at_the_end
 from verger.progress import Silent
@@ -306,8 +307,12 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
     large, png = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (4000, 10)).save(large, "JPEG")
     Image.new("RGB", (9, 9)).save(png, "PNG")
-    for hostile in (b"", b"no", large.getvalue(), png.getvalue()):
+    bomb = bytearray(large.getvalue())
+    sizes = bomb.index(b"\xff\xc0") + 5
+    bomb[sizes : sizes + 4] = b"\xff" * 4  # more pixels than Pillow opens
+    for hostile in (b"", b"no", large.getvalue(), png.getvalue(), bytes(bomb)):
         assert picture(hostile) is None
+        assert not any(small_picture(hostile))
     sheets = Sheets([b"", png.getvalue()], np.zeros(2, np.uint64), KeptSheets.none())
     uris, placed = sheets.within(100_000)
     assert (len(uris), placed) == (1, 2)

@@ -51,7 +51,7 @@ _TURNS = {
 _ON_ITS_SIDE = (5, 6, 7, 8)  # of these, width and height change places
 _WHITE = 255
 # What the decoders raise on hostile bytes; anything else is a defect of ours and is let through.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError,
     OverflowError, ZeroDivisionError, NotImplementedError, RuntimeError, struct.error,
     Image.DecompressionBombError,
@@ -119,7 +119,7 @@ def decode(
         raise Reject(Reason.TOO_LARGE, "not enough memory to decode it") from None
     except UnidentifiedImageError:
         raise _why_not_opened(data) from None
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise _why_not_decoded(data, error) from None
 
 
@@ -217,7 +217,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) else 1
 

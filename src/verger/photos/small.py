@@ -10,7 +10,7 @@ import io
 
 from PIL import Image
 
-from verger.photos.decode import THUMBNAIL_SIDE
+from verger.photos.decode import DECODER_ERRORS, THUMBNAIL_SIDE
 
 _BRIGHTNESS, _COLOUR = 16, 8
 WIDE = _BRIGHTNESS**2 + 2 * _COLOUR**2
@@ -27,7 +27,7 @@ def small_picture(thumbnail: bytes) -> bytes:
                 return bytes(WIDE)
             image.draft("YCbCr", image.size)  # as it lies in the file: no way through RGB
             bands = (image if image.mode == "YCbCr" else image.convert("YCbCr")).split()
-    except (OSError, ValueError, SyntaxError):
+    except DECODER_ERRORS:
         return bytes(WIDE)
     sides = (_BRIGHTNESS, _COLOUR, _COLOUR)
     return b"".join(

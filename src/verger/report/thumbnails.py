@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from verger.photos.decode import THUMBNAIL_SIDE
+from verger.photos.decode import DECODER_ERRORS, THUMBNAIL_SIDE
 from verger.storage.place import Place
 from verger.store.sampling import digests
 
@@ -69,8 +69,9 @@ class KeptSheets:
         """Read those of the report that is there; none where they cannot be read."""
         try:
             table = pq.read_table(io.BytesIO(place.read(f"{folder}/{_FILE}")))
-            marks, sheets = table["mark"].to_pylist(), table["webp"].to_pylist()
-            contents = pc.list_flatten(table["contents"]).to_numpy().astype(np.uint64)
+            marks = table["mark"].cast(pa.uint64()).to_pylist()
+            sheets = table["webp"].cast(pa.binary()).to_pylist()
+            contents = pc.list_flatten(table["contents"]).cast(pa.uint64()).to_numpy()
             return cls(contents, dict(zip(marks, sheets, strict=True)))
         except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
             return cls.none()
@@ -146,7 +147,7 @@ def _is_sheet(data: bytes, size: tuple[int, int]) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
             return image.size == size and bool(image.load())
-    except (OSError, ValueError, SyntaxError):
+    except DECODER_ERRORS:
         return False
 
 
@@ -179,7 +180,7 @@ def opened(thumbnail: bytes, side: int = THUMBNAIL_SIDE, mode: str = "RGB") -> I
             plain = image.convert(mode)
             plain.info = {}  # a comment of the photo, which an older Verger let pass
             return plain
-    except (OSError, ValueError, SyntaxError):
+    except DECODER_ERRORS:
         return None
 
 
