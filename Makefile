@@ -102,7 +102,7 @@ test-long: $(STAMP)
 test-export: $(STAMP)
 	$(set_up) .venv-export
 	$(set_up) .venv-export -- -c constraints.txt -e '.[export]' \
-	  pytest pytest-timeout pytest-xdist hypothesis
+	  hypothesis pillow-heif pytest pytest-timeout pytest-xdist
 	.venv-export/bin/python $(PYTEST) -m torch tests/embed/test_torch_models.py
 
 bench: $(ARCHIVE)
