@@ -71,6 +71,7 @@ def test_labels_are_listed_and_shown(server: Server) -> None:
     assert len(labels) == VARIETIES + 1
     assert told["photos"] == (VARIETIES + 1) * VIEWS
     assert labels["Raspberry"]["names"]["fr"]["plural"] == "framboises"
+    assert labels["Raspberry"]["called"] == {"en": "Raspberry", "fr": "Framboise"}
     for label, entry in labels.items():
         shown = server.get(f"/api/v1/labels/{quote(label, safe='')}")
         assert shown.status_code == 200, label

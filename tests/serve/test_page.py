@@ -453,7 +453,7 @@ def test_what_was_asked_is_kept_here_and_what_was_right(
     one.open()
     one.choose(photo("Fig", 3))
     one.page.get_by_role("button", name="Yes").click()
-    expect(one.page.locator(".right")).to_contain_text("Noted on this device: fig")
+    expect(one.page.locator(".right")).to_contain_text("Noted on this device: Fig")
     one.choose(photo("Fig", 5))  # another photo of it: the same entry
     expect(one.page.locator(".signed")).to_contain_text("from 2 photos")
     one.page.get_by_role("button", name="Another fruit").click()
@@ -611,6 +611,24 @@ def test_labels_are_in_the_readers_language(visit: Callable[..., Visit], photo: 
     # At home, species come first: what is none finds no room.
     expect(one.page.locator(".known li")).to_have_count(8)
     expect(one.page.locator(".known")).not_to_contain_text("onerror")
+
+
+def test_what_it_is_can_be_told_in_the_readers_language(
+    visit: Callable[..., Visit], photo: Photo, tmp_path: Path
+) -> None:
+    one = visit(locale="fr-FR")
+    one.open()
+    one.choose(photo("Fig", 3))
+    one.page.get_by_role("button", name="Non", exact=True).click()
+    expect(one.page.locator("datalist option[value=Framboise]")).to_have_count(1)
+    one.page.get_by_label("Qu’est-ce que c’est").fill("framboise")
+    one.page.get_by_role("button", name="Noter").click()
+    expect(one.page.locator(".right")).to_contain_text("Noté sur cet appareil : Framboise")
+    one.page.get_by_role("link", name="Historique").click()
+    with one.page.expect_download() as download:
+        one.page.get_by_role("button", name="Enregistrer photos").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.read("labels.csv").decode().split() == ["path,label", "1-1.jpeg,Raspberry"]
 
 
 def _fits(page: Page) -> None:

@@ -9,7 +9,7 @@ from verger.errors import visible
 from verger.gallery import Answer, Verdict
 from verger.gallery.identify import Identified
 from verger.texts.command import localized as _local
-from verger.texts.command import say
+from verger.texts.command import say, spoken
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +47,7 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(say(column), overflow="fold")
-    for photo, verdict, answer, *cells in _rows(fruits, _local):
+    for photo, verdict, answer, *cells in _rows(fruits, _local, spoken()):
         if verdict == Verdict.AMBIGUOUS.value:
             said = answer.replace(" or ", say(" or "), 1)
         else:
@@ -102,7 +102,7 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(
-    fruits: Sequence[Identified], number: Callable[[str], str] = str
+    fruits: Sequence[Identified], number: Callable[[str], str] = str, language: str = "en"
 ) -> Iterator[tuple[str, ...]]:
     for fruit in fruits:
         for path, reject in fruit.rejects:
@@ -111,11 +111,11 @@ def _rows(
         if fruit.answer is not None:
             yield (
                 " + ".join(visible(photo) for photo in fruit.photos),
-                *_cells(fruit.answer, number),
+                *_cells(fruit.answer, number, language),
             )
 
 
-def _cells(answer: Answer, number: Callable[[str], str]) -> tuple[str, ...]:
+def _cells(answer: Answer, number: Callable[[str], str], language: str) -> tuple[str, ...]:
     """Return what is said of an answer, from its verdict on."""
     is_variety = answer.verdict is Verdict.VARIETY
     then = [
@@ -125,7 +125,7 @@ def _cells(answer: Answer, number: Callable[[str], str]) -> tuple[str, ...]:
     nearest = answer.neighbours[0] if answer.neighbours else None
     return (
         answer.verdict.value,
-        visible(str(answer)),
+        visible(answer.said(language)),
         number(f"{answer.confidence:.0%}") if answer.confidence else "",
         ", ".join(then),
         f"{visible(nearest.path)} ({number(f'{nearest.similarity:.2f}')})" if nearest else "",

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from verger.gallery.verdict import Verdict
+from verger.knowledge import named
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,15 +65,25 @@ class Answer:
 
     def __str__(self) -> str:
         """Say in words what it claims, and what it is in doubt of."""
+        return self.said()
+
+    def said(self, language: str = "en") -> str:
+        """Say so with the species' names of a language, "en" or "fr"; the other words are English.
+
+        A label stays as it is.
+        """
         match self.verdict:
             case Verdict.VARIETY:
                 said = str(self.label)
             case Verdict.GROUP:
-                said = f"{self.group}, the variety is not certain"
+                group = named(str(self.group), language)
+                said = f"{group}, the variety is not certain"
             case Verdict.AMBIGUOUS:
-                said = " or ".join(guess.name for guess in self.groups[:2])
+                two = (named(guess.name, language, article=True) for guess in self.groups[:2])
+                said = " or ".join(two)
             case Verdict.UNFAMILIAR:
-                said = f"most like {self.group}, but unlike the photos here"
+                group = named(str(self.group), language, article=True)
+                said = f"most like {group}, but unlike the photos here"
             case Verdict.UNKNOWN:
                 said = "unlike anything here" if self.labels else "the photos here have no labels"
         return f"{said} (a close call)" if self.close else said

@@ -3,6 +3,7 @@
 Facts and their sources lie in TOML files. No Spark, no NumPy.
 """
 
+from verger.knowledge.calling import called, named
 from verger.knowledge.naming import group_of
 from verger.knowledge.species import Name, Season, Source, Species, Text, all_species, species_of
 
@@ -13,6 +14,8 @@ __all__ = [
     "Species",
     "Text",
     "all_species",
+    "called",
     "group_of",
+    "named",
     "species_of",
 ]

@@ -73,6 +73,12 @@ def _rules() -> _Rules:
     return _Rules(ranks, products, max(len(phrase) for rank in ranks for phrase in rank))
 
 
+@cache
+def names_of_varieties() -> frozenset[str]:
+    """Return the names of varieties that are known, words folded: "pink lady"."""
+    return frozenset(" ".join(phrase) for phrase in _rules().ranks[_RANKS.index("varieties")])
+
+
 def _best(pieces: list[tuple[str, ...]], phrases: dict[tuple[str, ...], str]) -> str | None:
     """Return the key that the longest known phrases agree on, "" if they differ, None if none."""
     known = [piece for piece in pieces if piece in phrases]

@@ -152,7 +152,8 @@ def _both(texts: dict[str, str] | None) -> Mapping[str, str] | None:
 
 
 @cache
-def _by_key() -> Mapping[str, Species]:
+def by_key() -> Mapping[str, Species]:
+    """Return every species by its key."""
     sources = {key: Source(key, **table) for key, table in tables_in("sources.toml").items()}
     tables = tables_in("species.toml")
     return MappingProxyType({key: _species(key, tables[key], sources) for key in sorted(tables)})
@@ -160,7 +161,7 @@ def _by_key() -> Mapping[str, Species]:
 
 def all_species() -> tuple[Species, ...]:
     """Return every species that the package knows, ordered by key."""
-    return tuple(_by_key().values())
+    return tuple(by_key().values())
 
 
 def species_of(label: str) -> Species | None:
@@ -169,4 +170,4 @@ def species_of(label: str) -> Species | None:
     None, where it names none of ours, names two equally well, or is a product made of one.
     """
     key = key_of(label)
-    return None if key is None else _by_key()[key]
+    return None if key is None else by_key()[key]

@@ -143,6 +143,9 @@ class LabelSummary(_Answer):
     species: str | None = Field(description="Key of its species, where known.")
     scientific_name: str | None
     names: Names | None = Field(description="Its species' names.")
+    called: Words | None = Field(
+        description="What people call it; null where it names no species that is known."
+    )
 
 
 class Labels(_Answer):

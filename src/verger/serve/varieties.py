@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from verger.gallery import Answer, Gallery
-from verger.knowledge import Species, all_species
+from verger.knowledge import Species, all_species, called
 from verger.knowledge.naming import key_of
 from verger.serve import schemas
 from verger.texts import LANGUAGES
@@ -52,6 +52,7 @@ class Catalogue:
             species=_key(card),
             scientific_name=card.scientific_name if card else None,
             names=card.names if card else None,
+            called=_words(called(label)),
         )
 
     def card(self, label: str) -> schemas.Species | None:

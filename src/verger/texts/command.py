@@ -65,6 +65,11 @@ def speak(language: str) -> None:
     _spoken = language
 
 
+def spoken() -> str:
+    """Return the language that everything is said in."""
+    return _spoken
+
+
 def say(text: str) -> str:
     """Return a text in the language that is spoken; as it is, where that has no words for it."""
     if _spoken == LANGUAGES[0] or not text.strip():

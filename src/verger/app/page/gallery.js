@@ -1,6 +1,7 @@
 // What the app's gallery holds: it came with the app, and changes with it.
 
 import { load, loadJson } from "./tables.js";
+import { learn } from "./words.js";
 
 let read = null;
 
@@ -17,6 +18,7 @@ const addresses = new Map();
 async function open() {
   const [header, bytes] = await Promise.all([loadJson("gallery"), load("pictures")]);
   pictures = { ends: header.pictures, bytes };
+  learn(header.labels);
   return header;
 }
 

@@ -4,7 +4,7 @@ import { capital, h } from "./dom.js";
 import { gallery, thumbnail } from "./gallery.js";
 import { card } from "./species.js";
 import { viewer } from "./viewer.js";
-import { called, inWords, language, locale, namesSpecies, percent, pretty, step, t } from "./words.js";
+import { called, inWords, language, locale, percent, pretty, speciesBeside, step, t } from "./words.js";
 
 const LEAST = 0.01; // of a candidate, to be shown
 const NAMES = new Set(["variety", "group"]); // verdicts that claim a name
@@ -69,8 +69,8 @@ export function headline(answer) {
 // The species in Latin; of a variety, in words first.
 function latin(answer, species) {
   const name = h("i", { lang: "la" }, species.scientific_name);
-  const itself = answer.verdict === "group" || namesSpecies(answer.labels[0].label, species.names);
-  return itself ? name : h("span", {}, capital(species.names[language].name), ", ", name);
+  const beside = answer.verdict === "variety" ? speciesBeside(answer.labels[0].label, species.names) : null;
+  return beside ? h("span", {}, capital(beside), ", ", name) : name;
 }
 
 function sentence(answer) {
@@ -98,7 +98,7 @@ function candidates(answer) {
   if (!worth.length) return null;
   const items = worth.map((guess) => {
     const names = answer.species[guess.species]?.names;
-    const here = names && !namesSpecies(guess.label, names) ? names[language].name : null;
+    const here = names ? speciesBeside(guess.label, names) : null;
     return h("li", {},
       h("a", { class: "candidate", href: `#/variety/${encodeURIComponent(guess.label)}` },
         picture(guess.photo, ""),

@@ -1,5 +1,7 @@
 // What the server's gallery holds; asked for again after a while, and when an answer names another.
 
+import { learn } from "./words.js";
+
 const FRESH = 60_000; // milliseconds
 let asked = null;
 let since = 0;
@@ -8,7 +10,7 @@ export function gallery() {
   if (!asked || Date.now() - since > FRESH) {
     since = Date.now();
     asked = get("api/v1/labels");
-    asked.catch(() => (asked = null));
+    asked.then(({ labels }) => learn(labels), () => (asked = null));
   }
   return asked;
 }

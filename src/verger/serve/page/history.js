@@ -1,7 +1,7 @@
 // The view of what was asked before, and the question whether an answer was right.
 
 import { headline } from "./answer.js";
-import { announce, h, icon, show } from "./dom.js";
+import { announce, capital, h, icon, show } from "./dom.js";
 import { gallery } from "./gallery.js";
 import { all, clear, forget, keep, known } from "./kept.js";
 import { save } from "./share.js";
@@ -13,7 +13,7 @@ let urls = []; // of the photos that are shown
 export async function list() {
   const sheet = h("section", { class: "sheet plain", "aria-busy": "true" }, h("h1", { class: "title" }, t("history.title")));
   show(sheet);
-  const entries = await all();
+  const [entries] = await Promise.all([all(), gallery().catch(() => {})]); // which says what labels are called
   for (const url of urls) URL.revokeObjectURL(url);
   urls = [];
   if (!sheet.isConnected) return;
@@ -65,7 +65,7 @@ export function wasRight(entry) {
   };
   const fill = () => box.replaceChildren(...(entry.truth ? thanked() : asked()));
   const thanked = () => [
-    h("p", { class: "note", role: "status" }, t("right.noted", { what: called(entry.truth, namesOf(entry)) })),
+    h("p", { class: "note", role: "status" }, t("right.noted", { what: capital(called(entry.truth, namesOf(entry))) })),
     h("button", { type: "button", class: "button slight", onclick: () => told(null) }, t("right.change")),
   ];
   const asked = () => {
@@ -89,17 +89,24 @@ function namesOf({ answer, truth }) {
   return answer.species[guess?.species]?.names;
 }
 
+const folded = (text) => text.normalize("NFC").toLowerCase();
+
 let lists = 0;
 
 // A field that offers the labels of the gallery, and takes any other.
 function correction(told) {
   const id = `labels-${(lists += 1)}`;
   const options = h("datalist", { id });
-  gallery().then(({ labels }) => options.append(...labels.map(({ label }) => h("option", { value: label }))), () => {});
+  const labelOf = new Map(); // what its reader calls a label → the label
+  gallery().then(({ labels }) => {
+    for (const { label, names } of [...labels].reverse()) labelOf.set(folded(called(label, names)), label);
+    options.append(...labels.map(({ label, names }) => h("option", { value: capital(called(label, names)) })));
+  }, () => {});
   const input = h("input", { list: id, id: `${id}-what`, autocomplete: "off", required: true });
   const keep = (event) => {
     event.preventDefault();
-    if (input.value.trim()) told(input.value.trim());
+    const text = input.value.trim();
+    if (text) told(labelOf.get(folded(text)) ?? text);
   };
   return [h("form", { class: "search", onsubmit: keep },
     h("label", { for: `${id}-what` }, t("right.what")), input, options,

@@ -5,7 +5,7 @@ import { capital, h, icon, show } from "./dom.js";
 import { answeredBy, gallery, label as load } from "./gallery.js";
 import { keyForm } from "./key.js";
 import { card } from "./species.js";
-import { called, language, number, pretty, t } from "./words.js";
+import { called, language, number, pretty, speciesBeside, t } from "./words.js";
 
 let search = "";
 let asked = 0; // the last view wins, whichever answer comes first
@@ -51,7 +51,7 @@ function browser(labels) {
 const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 function matches({ label, names, scientific_name: latin }, wanted) {
-  const words = [pretty(label), names?.en.name, names?.fr.name, names?.en.plural, names?.fr.plural, latin];
+  const words = [pretty(label), called(label, names), names?.en.name, names?.fr.name, names?.en.plural, names?.fr.plural, latin];
   return words.some((word) => word && fold(word).includes(wanted.trim()));
 }
 
@@ -63,31 +63,31 @@ function groups(labels) {
   bySpecies.delete(null);
   const sorted = (items, key) => items.sort((a, b) => new Intl.Collator(language).compare(key(a), key(b)));
   const several = sorted([...bySpecies.values()].filter((members) => members.length > 1), ([first]) => plural(first));
-  const alone = sorted([...bySpecies.values()].filter((members) => members.length === 1).flat(), ofSpecies);
+  const alone = sorted([...bySpecies.values()].filter((members) => members.length === 1).flat(), nameOf);
   return [
     ...several.map((members) => section(plural(members[0]), members[0].scientific_name, members)),
-    alone.length ? section(t("varieties.alone"), null, alone, ofSpecies) : null,
+    alone.length ? section(t("varieties.alone"), null, alone) : null,
     others.length ? section(t("varieties.other"), null, others) : null,
   ].filter(Boolean);
 }
 
 const plural = ({ names }) => capital(names[language].plural);
-const ofSpecies = ({ names }) => capital(names[language].name);
+const nameOf = ({ label, names }) => capital(called(label, names));
 
-function section(title, latin, members, name = ({ label, names }) => capital(called(label, names))) {
+// Under the name of a species, it need not be said again.
+function section(title, latin, members) {
   return h("section", { class: "group" },
     h("h2", { class: "section" }, title, latin ? h("i", { lang: "la" }, latin) : null),
-    h("ul", { class: "photos" }, members.map((member) => tile(member, name(member)))));
+    h("ul", { class: "photos" }, members.map((member) => tile(member, !latin))));
 }
 
-function tile({ label, photo, photos, names }, name) {
-  const said = capital(called(label, names));
+function tile({ label, photo, photos, names }, alone) {
   const many = photos === 1 ? t("varieties.photos_one") : t("varieties.photos", { n: number(photos) });
-  const count = name.toLowerCase() === said.toLowerCase() || name === said ? many : `${said}, ${many}`;
+  const beside = alone && names ? speciesBeside(label, names) : null;
   const shown = picture(photo, "");
   shown.firstChild.loading = "lazy";
   return h("li", {},
-    h("a", { href: `#/variety/${encodeURIComponent(label)}` }, shown, h("b", {}, name), h("small", {}, count)));
+    h("a", { href: `#/variety/${encodeURIComponent(label)}` }, shown, h("b", {}, capital(called(label, names))), h("small", {}, beside ? `${beside}, ${many}` : many)));
 }
 
 export async function one(name) {

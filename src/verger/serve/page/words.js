@@ -56,21 +56,30 @@ export const percent = (share) => Math.round(share * 100);
 // "Golden-Delicious" and "apple_golden_1" as people write them.
 export const pretty = (label) => label.replace(/[-_]+/g, " ").trim() || label;
 
-// A label in its reader's words: what names its species, in the reader's language ("Pomme Golden 1").
-export function called(label, names) {
-  const said = pretty(label);
-  if (!names) return said;
-  for (const { name, plural } of Object.values(names)) {
-    for (const word of [plural, name]) {
-      const whole = new RegExp(`(?<!\\p{L})${word.replace(/[^\p{L}\d ]/gu, ".")}(?!\\p{L})`, "iu");
-      if (whole.test(said)) return said.replace(whole, names[language].name);
-    }
-  }
-  return said;
+// What people call labels: label → { en, fr }, as the gallery told.
+const people = new Map();
+
+export function learn(labels) {
+  people.clear();
+  for (const { label, called: words } of labels) if (words) people.set(label, words);
 }
 
-// A label such as "Fig" names the species itself, and no variety of it.
-export function namesSpecies(label, names) {
+// A label in its reader's words ("Pomme Golden 1"); names are those of its species.
+export function called(label, names) {
+  const own = people.get(label)?.[language];
+  if (own) return own;
+  return names && namesSpecies(label, names) ? names[language].name : pretty(label);
+}
+
+// The species of a label, to stand beside it; null where the label says it: "Fig", "Beef tomato".
+export function speciesBeside(label, names) {
+  const said = called(label, names).toLowerCase();
+  const name = names[language].name;
+  return said.includes(name.toLowerCase()) || name.toLowerCase().includes(said) ? null : name;
+}
+
+// A label that names the species itself, and no variety of it.
+function namesSpecies(label, names) {
   const said = pretty(label).replace(/\d+/g, "").trim().toLowerCase();
   return Object.values(names).some(({ name, plural }) => said === name.toLowerCase() || said === plural.toLowerCase());
 }
