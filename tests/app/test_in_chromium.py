@@ -143,11 +143,12 @@ def cut_short(width: int, height: int) -> bytes:
     ("content", "word"),
     [
         (b"no picture", "not-a-photo"),
+        (b"", "damaged-photo"),
         (b"\xff\xd8\xff\xe0 broken", "damaged-photo"),
         (cut_short(400, 300), "damaged-photo"),
         (cut_short(1600, 1200), "damaged-photo"),
     ],
-    ids=["no picture", "a head alone", "half a JPEG", "half a large JPEG"],
+    ids=["no picture", "nothing", "a head alone", "half a JPEG", "half a large JPEG"],
 )
 def test_what_is_no_photo(page: Page, content: bytes, word: str) -> None:
     said = page.evaluate(

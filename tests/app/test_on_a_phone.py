@@ -250,6 +250,22 @@ def test_names_while_the_camera_looks(visit: Callable[..., Visit], site: str) ->
     assert not one.complaints
 
 
+def test_what_is_no_photo_is_told_without_a_broken_picture(
+    visit: Callable[..., Visit], site: str
+) -> None:
+    one = visit()
+    one.page.goto(site)
+    one.page.locator("input[type=file]").set_input_files(
+        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    )
+    # Not every browser opens what a server does: HEIC is not promised.
+    expect(one.page.get_by_role("alert")).to_have_text(
+        "We couldn’t read photo 1. JPEG, PNG and WebP always can be.", timeout=30_000
+    )
+    expect(one.page.locator(".mounted")).to_have_text("No preview")
+    expect(one.page.locator(".mounted img")).to_have_count(0)
+
+
 def test_without_a_camera_photos_are_chosen(visit: Callable[..., Visit], site: str) -> None:
     one = visit()
     one.page.goto(site)

@@ -39,7 +39,7 @@ function row(entry) {
     list();
   };
   return h("li", {},
-    h("span", { class: "picture" }, url ? h("img", { src: url, alt: "", width: "96", height: "96" }) : null),
+    h("span", { class: "picture" }, url ? h("img", { src: url, alt: "", width: "96", height: "96", onerror: ({ target }) => target.remove() }) : null),
     h("div", {}, h("b", {}, headline(entry.answer)), h("small", {}, day), wasRight(entry)),
     h("button", { type: "button", class: "button slight", "aria-label": t("history.forget", { what: headline(entry.answer) }), onclick: gone }, icon("gone")));
 }

@@ -3,7 +3,7 @@
 import { answered, headline, picture } from "./answer.js";
 import { announce, capital, focus, h, icon, show } from "./dom.js";
 import { answeredBy, gallery } from "./gallery.js";
-import { keyForm } from "./key.js";
+import { keyError, keyForm } from "./key.js";
 import { wasRight } from "./history.js";
 import { keep } from "./kept.js";
 import { camera, forget, MOST, prepare, send } from "./photos.js";
@@ -208,7 +208,7 @@ function again() {
 
 function problem() {
   const { word, detail, message, photo } = state.problem;
-  const key = `error.${word}`;
+  const key = word === "no-key" ? keyError() : `error.${word}`;
   const text = has(key) ? t(key, { photo: photo ?? 1 }) : message || t("error.other", { detail });
   const button = (key, onclick) => h("button", { type: "button", class: "button primary", onclick }, t(key));
   const retry = () => {
@@ -232,11 +232,12 @@ function problem() {
   ];
 }
 
-// The photos as they lie on a herbarium sheet.
+// The photos as they lie on a herbarium sheet; what the browser cannot show says so.
 function mounted(busy) {
+  const blank = () => h("span", { class: "blank" }, t("photos.no_preview"));
   const items = state.photos.map(({ url }, index) => {
     const alt = t("photos.one", { n: index + 1 });
-    return h("li", {}, url ? h("img", { src: url, alt }) : h("span", { class: "blank" }, t("photos.no_preview")));
+    return h("li", {}, url ? h("img", { src: url, alt, onerror: ({ target }) => target.replaceWith(blank()) }) : blank());
   });
   return h("ul", { class: busy ? "mounted busy" : "mounted", "data-count": String(items.length) }, items);
 }

@@ -5,6 +5,9 @@ import { t } from "./words.js";
 
 const YEAR = 31536000;
 
+// The text for those whose request was refused: with a key, that was the wrong one.
+export const keyError = () => (document.cookie.includes("verger-key=") ? "error.wrong-key" : "error.no-key");
+
 // A form that keeps the key and then calls `done`.
 export function keyForm(done) {
   const input = h("input", { type: "password", id: "key", autocomplete: "current-password", required: true });

@@ -15,6 +15,7 @@ const COMMON = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 // { word } for what is no photo.
 export async function read(file) {
   if (file.size > MOST_BYTES) throw { word: "too-large" };
+  if (!file.size) throw { word: "damaged-photo" };
   const bytes = new Uint8Array(await file.arrayBuffer());
   const kind = kindOf(bytes);
   if (!kind) throw { word: "not-a-photo" };

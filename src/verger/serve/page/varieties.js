@@ -3,7 +3,7 @@
 import { files, picture } from "./answer.js";
 import { capital, h, icon, show } from "./dom.js";
 import { answeredBy, gallery, label as load } from "./gallery.js";
-import { keyForm } from "./key.js";
+import { keyError, keyForm } from "./key.js";
 import { card } from "./species.js";
 import { called, language, number, pretty, speciesBeside, t } from "./words.js";
 
@@ -116,7 +116,7 @@ export async function one(name) {
 }
 
 function failed(status, again) {
-  const told = { 401: "error.no-key", 404: "error.not-found" }[status];
+  const told = { 401: keyError(), 404: "error.not-found" }[status];
   const key = told ?? (navigator.onLine ? "error.load" : "offline");
   return h("div", {},
     h("p", { class: "lead", role: "alert" }, t(key)),
