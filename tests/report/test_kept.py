@@ -6,12 +6,16 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from verger.report import measures, thumbnails
 from verger.report.data import _as_before
 from verger.report.measures import Measures, measure
+from verger.report.positions import MAP, earlier_neighbours
+from verger.report.table_files import write_table
 from verger.report.thumbnails import KeptSheets, Sheets
 from verger.storage.folder import LocalPlace
 from verger.store.sampling import digests
@@ -69,6 +73,45 @@ def test_only_new_thumbnails_are_measured(tmp_path: Path, looked: list[bytes]) -
     for name in ("digests", "brightness", "sharpness"):
         np.testing.assert_array_equal(getattr(second, name), getattr(fresh, name))
     assert np.isnan(second.brightness[1])
+
+
+def test_what_is_kept_and_was_damaged_since_is_not_believed(tmp_path: Path) -> None:
+    """A byte changed in the values themselves leaves a table that can be read."""
+    folder, place = tmp_path / "report", LocalPlace(tmp_path)
+    folder.mkdir()
+    some = jpegs(5)
+    measured = measure(some, Measures.none())
+    measured.write(folder)
+    contents = digests(f"{at}".encode() for at in range(5))
+    sheets = Sheets(some, contents, KeptSheets.none())
+    sheets.within(10_000_000)
+    sheets.write(folder)
+    table = pa.table(
+        {"content": contents, "neighbours_x": np.arange(5.0), "neighbours_y": np.ones(5)}
+    )
+    write_table(table, folder / MAP)
+    assert len(earlier_neighbours(place, "report") or ()) == 5
+    for name in (measures.FILE, thumbnails._FILE, MAP):
+        whole = (folder / name).read_bytes()
+        columns = pq.read_metadata(folder / name).row_group(0)
+        for column in map(columns.column, range(columns.num_columns)):
+            first = column.dictionary_page_offset or column.data_page_offset
+            last = first + column.total_compressed_size - 1
+            changed = bytes([whole[last] ^ 1])
+            (folder / name).write_bytes(whole[:last] + changed + whole[last + 1 :])
+            assert not len(Measures.read(place, "report").digests) or name != measures.FILE
+            assert not KeptSheets.read(place, "report").sheets or name != thumbnails._FILE
+            assert earlier_neighbours(place, "report") == {} or name != MAP
+        (folder / name).write_bytes(whole)
+    assert earlier_neighbours(place, "report")
+
+
+@pytest.mark.parametrize("content", [float("inf"), float("nan"), None])
+def test_a_map_of_no_contents_is_none(tmp_path: Path, content: float | None) -> None:
+    (tmp_path / "report").mkdir()
+    names = ("content", "neighbours_x", "neighbours_y")
+    write_table(pa.table({n: [content] for n in names}), tmp_path / "report" / MAP)
+    assert earlier_neighbours(LocalPlace(tmp_path), "report") == {}
 
 
 def test_only_sheets_of_other_thumbnails_are_made(tmp_path: Path, made: list[int]) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from verger.photos.cells import FORMULA, QUOTED
 from verger.report.curation import split_of
 from verger.report.data import Report
+from verger.report.table_files import write_table
 from verger.store.layout import REJECTS
 from verger.store.store import Store
 from verger.store.tables import batches
@@ -44,7 +45,7 @@ def tables(report: Report) -> dict[str, pa.Table]:
 def write_findings(report: Report, store: Store, folder: Path) -> None:
     """Write each finding as NAME.parquet and NAME.csv."""
     for name, table in tables(report).items():
-        pq.write_table(table, folder / f"{name}.parquet")
+        write_table(table, folder / f"{name}.parquet")
         pyarrow.csv.write_csv(_quoted(table), folder / f"{name}.csv")
     _copy_rejects(store, folder)
 
@@ -53,7 +54,7 @@ def _copy_rejects(store: Store, folder: Path) -> None:
     """Copy the rejects file by file: there may be as many as photos."""
     schema = pa.schema([(n, pa.int64() if n == "bytes" else pa.string()) for n in _REJECT_COLUMNS])
     with (
-        pq.ParquetWriter(folder / "rejects.parquet", schema) as parquet,
+        pq.ParquetWriter(folder / "rejects.parquet", schema, write_page_checksum=True) as parquet,
         pyarrow.csv.CSVWriter(str(folder / "rejects.csv"), schema) as csv,
     ):
         for file in store.table(REJECTS):

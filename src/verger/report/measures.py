@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from verger.report.reading import Floats
+from verger.report.table_files import UNREADABLE, read_table, write_table
 from verger.report.thumbnails import opened
 from verger.storage.place import Place
 from verger.store.sampling import digests
@@ -42,17 +41,17 @@ class Measures:
     def read(cls, place: Place, folder: str) -> Measures:
         """Read what the report that is there had; nothing where that cannot be read."""
         try:
-            table = pq.read_table(io.BytesIO(place.read(f"{folder}/{FILE}")))
+            table = read_table(place, f"{folder}/{FILE}")
             some = (table[name].to_numpy() for name in ("digest", "brightness", "sharpness"))
             kinds = (np.uint64, np.float64, np.float64)
             return cls(*(one.astype(kind) for one, kind in zip(some, kinds, strict=True)))
-        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+        except UNREADABLE:
             return cls.none()
 
     def write(self, folder: Path) -> None:
         """Write them into the folder of a report."""
         columns = {name: getattr(self, name) for name in ("brightness", "sharpness")}
-        pq.write_table(pa.table({"digest": self.digests, **columns}), folder / FILE)
+        write_table(pa.table({"digest": self.digests, **columns}), folder / FILE)
 
 
 def measure(thumbnails: Sequence[bytes], earlier: Measures) -> Measures:

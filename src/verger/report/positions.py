@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from verger.projections.discriminant import Discriminant
 from verger.report.reading import Floats, Ints
+from verger.report.table_files import UNREADABLE, read_table
 from verger.report.tsne import lay_out, settle
 from verger.storage.place import Place
 
@@ -90,12 +88,12 @@ def earlier_neighbours(place: Place, folder: str) -> dict[int, tuple[float, floa
     """
     columns = ["content", f"{NEIGHBOUR_MAP}_x", f"{NEIGHBOUR_MAP}_y"]
     try:
-        file = pq.ParquetFile(io.BytesIO(place.read(f"{folder}/{MAP}")))
-        if not {*columns} <= {*file.schema_arrow.names}:
+        table = read_table(place, f"{folder}/{MAP}")
+        if not {*columns} <= {*table.column_names}:
             return None
-        contents, x, y = (one.to_pylist() for one in file.read(columns).select(columns).columns)
+        contents, x, y = (one.to_pylist() for one in table.select(columns).columns)
         return {int(one): (float(a), float(b)) for one, a, b in zip(contents, x, y, strict=True)}
-    except (OSError, ValueError, TypeError, pa.ArrowException):
+    except UNREADABLE:
         return {}
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
 from verger.photos.decode import DECODER_ERRORS, THUMBNAIL_SIDE
+from verger.report.table_files import UNREADABLE, read_table, write_table
 from verger.storage.place import Place
 from verger.store.sampling import digests
 
@@ -68,12 +68,12 @@ class KeptSheets:
     def read(cls, place: Place, folder: str) -> KeptSheets:
         """Read those of the report that is there; none where they cannot be read."""
         try:
-            table = pq.read_table(io.BytesIO(place.read(f"{folder}/{_FILE}")))
+            table = read_table(place, f"{folder}/{_FILE}")
             marks = table["mark"].cast(pa.uint64()).to_pylist()
             sheets = table["webp"].cast(pa.binary()).to_pylist()
             contents = pc.list_flatten(table["contents"]).cast(pa.uint64()).to_numpy()
             return cls(contents, dict(zip(marks, sheets, strict=True)))
-        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
+        except UNREADABLE:
             return cls.none()
 
 
@@ -129,7 +129,7 @@ class Sheets:
             "contents": pa.array(self._contents[whole], pa.list_(pa.uint64())),
             "webp": pa.array(sheets, pa.binary()),
         }
-        pq.write_table(pa.table(columns), folder / _FILE, compression="none", use_dictionary=False)
+        write_table(pa.table(columns), folder / _FILE, compression="none", use_dictionary=False)
 
 
 def _marks(parts: Sequence[Sequence[bytes]], tile: int) -> list[int]:
