@@ -29,7 +29,7 @@ from verger.store.tables import batches, opened, there
 
 EPOCH = dt.datetime.fromtimestamp(0, tz=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_ROWS_A_GROUP = 1024
+_ROWS_A_GROUP = 8_192  # each task reads the footer, which lists all groups
 _ROWS_AT_ONCE = 128  # of one file, as objects of Python
 # Of these a later run tries the photo again, unless the listing itself says the same once more.
 _AGAIN = {Reason.LEFT_OUT, *(reason for reason in Reason if reason.passes)}
