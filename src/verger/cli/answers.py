@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from verger.errors import visible
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from verger.verify import Verified
 
 _COLUMNS = ("photo", "verdict", "answer", "confidence", "then", "nearest photo")
+_READ = ("photo", "answer", "confidence", "then")  # on a terminal
+_LEAST = 0.01  # of a candidate, to be worth a line there
 
 
 def identified_json(fruits: Sequence[Identified]) -> list[dict[str, Any]]:
@@ -40,20 +43,42 @@ def identified_lines(fruits: Sequence[Identified]) -> list[str]:
 
 
 def identified_table(fruits: Sequence[Identified]) -> Table:
-    """Lay the same out as a table for a terminal."""
+    """Lay what a person reads of it out for a terminal, as narrow as 80 columns.
+
+    The answer says the verdict, and photos go by the end of their paths, as far as these differ.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in _READ:
         table.add_column(say(column), overflow="fold")
-    for photo, verdict, answer, *cells in _rows(fruits, _local, spoken()):
-        if verdict == Verdict.AMBIGUOUS.value:
-            said = answer.replace(" or ", say(" or "), 1)
-        else:
-            said = answer
-        table.add_row(*map(Text, (photo, say(verdict), say(said), *cells)))
+    read = [path for fruit in fruits for path in fruit.photos]
+    shared = _shared_by(read + [path for fruit in fruits for path, _ in fruit.rejects])
+    for fruit in fruits:
+        for path, reject in fruit.rejects:
+            why = f"{say('rejected')}{say(': ')}{say(reject.reason.meaning)}"
+            table.add_row(*map(Text, (visible(path[shared:]), why)))
+        if fruit.answer is not None:
+            photos = " + ".join(visible(path[shared:]) for path in fruit.photos)
+            _verdict, _answer, confidence, then, _nearest = _cells(fruit.answer, _local, _LEAST)
+            table.add_row(*map(Text, (photos, _in_words(fruit.answer), confidence, then)))
     return table
+
+
+def _in_words(answer: Answer) -> str:
+    """Say an answer in the language that is spoken."""
+    said = visible(answer.said(spoken()))
+    if answer.verdict is Verdict.AMBIGUOUS:
+        said = said.replace(" or ", say(" or "), 1)
+    return say(said)
+
+
+def _shared_by(paths: Sequence[str]) -> int:
+    """Return how many characters the folders take that all paths begin with."""
+    folders = zip(*(path.split("/")[:-1] for path in paths), strict=False)
+    shared = takewhile(lambda names: len(set(names)) == 1, folders)
+    return sum(len(names[0]) + 1 for names in shared)
 
 
 def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
@@ -102,7 +127,7 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(
-    fruits: Sequence[Identified], number: Callable[[str], str] = str, language: str = "en"
+    fruits: Sequence[Identified],
 ) -> Iterator[tuple[str, ...]]:
     for fruit in fruits:
         for path, reject in fruit.rejects:
@@ -111,21 +136,22 @@ def _rows(
         if fruit.answer is not None:
             yield (
                 " + ".join(visible(photo) for photo in fruit.photos),
-                *_cells(fruit.answer, number, language),
+                *_cells(fruit.answer, str),
             )
 
 
-def _cells(answer: Answer, number: Callable[[str], str], language: str) -> tuple[str, ...]:
+def _cells(answer: Answer, number: Callable[[str], str], least: float = 0) -> tuple[str, ...]:
     """Return what is said of an answer, from its verdict on."""
     is_variety = answer.verdict is Verdict.VARIETY
     then = [
         f"{visible(guess.name)} {number(f'{guess.confidence:.0%}')}"
         for guess in answer.labels[int(is_variety) :][:3]
+        if guess.confidence >= least
     ]
     nearest = answer.neighbours[0] if answer.neighbours else None
     return (
         answer.verdict.value,
-        visible(answer.said(language)),
+        visible(str(answer)),
         number(f"{answer.confidence:.0%}") if answer.confidence else "",
         ", ".join(then),
         f"{visible(nearest.path)} ({number(f'{nearest.similarity:.2f}')})" if nearest else "",
