@@ -62,9 +62,10 @@ def test_the_last_ones_alone(store: Store) -> None:
 def test_settings_that_were_others_before_are_named(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     for day, components in enumerate(("0.95", "0.95", "50"), 1):
-        publish(store, day, settings={"components": components, "retry_rejects": day == 2})
+        settings = {"components": components, "csv": day != 3, "standardize": day == 3}
+        publish(store, day, settings=settings | {"retry_rejects": day == 2})
     lines = verger("log", store.root).stdout.splitlines()
-    assert lines[1].endswith("3 new, 2 gone, components 50")
+    assert lines[1].endswith("3 new, 2 gone, --components 50, --standardize, --no-csv")
     assert lines[2].endswith("2 new, 1 gone")
     assert verger("log", store.root, "--last", 1).stdout.splitlines()[1] == lines[1]
 
