@@ -199,6 +199,16 @@ def test_a_projection_that_stays_the_same_is_there_once(folder: Store) -> None:
     assert days_kept(folder) == [7, 8]
 
 
+def test_a_matrix_that_was_damaged_is_not_moved_into_the_history(folder: Store) -> None:
+    """Its damage is why `verger run` makes it again; its size is what it was."""
+    publish(folder, 1)
+    place = folder.place
+    (Path(folder.root) / place.files(MATRIX)[0]).write_text("part of day 7")
+    assert publish(folder, 2)["kept"] == [2]
+    assert days_kept(folder) == []
+    assert not problems(folder)
+
+
 def test_a_run_of_which_a_file_is_missing_is_kept_no_longer(folder: Store) -> None:
     for day in range(1, 5):
         publish(folder, day, keep=9)

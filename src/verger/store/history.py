@@ -24,7 +24,7 @@ from verger.storage.checksum import Content
 from verger.storage.place import Place
 from verger.store.defects import MISSING, Finding
 from verger.store.layout import HISTORY, MATRIX, PROJECTION
-from verger.store.manifest import Files, as_listed, listed_in
+from verger.store.manifest import SMALL, Files, altered, as_listed, listed_in
 from verger.store.record_file import Record, is_as_written, read_record, sealed
 from verger.store.work import Work, as_json
 
@@ -137,8 +137,8 @@ def plan_history(
     """Decide which runs' files are kept from now on, and prepare what is to be moved.
 
     `before` is the record that there was, `record` the new one, and `after` the files that there
-    will be. A run that found nothing new is none of the history. One of which a file is missing is
-    kept no longer.
+    will be. A run that found nothing new is none of the history. One of which a file is missing or
+    damaged is kept no longer.
     """
     change, place, run = HistoryChange(), work.place, run_of(before)
     if not found_new and run is None:
@@ -198,7 +198,7 @@ class _Shelf:
         self.wanted: dict[str, bytes | str | None] = {}
 
     def keep(self, files: Files) -> bool:
-        """Want these files, unless one of them is missing; say whether they are all there."""
+        """Want these files, unless one is missing or damaged; say whether they are all there."""
         wanted: dict[str, bytes | str | None] = {}
         for path, content in files.items():
             to = kept_at(path, content)
@@ -207,7 +207,7 @@ class _Shelf:
             if self._kept.get(to) == content.bytes or to in self.wanted:
                 wanted[to] = self.wanted.get(to)
             elif path.startswith(f"{MATRIX}/"):
-                if self.sizes.get(path) != content.bytes:
+                if self.sizes.get(path) != content.bytes or self._is_altered(path, content):
                     return False
                 wanted[to] = path
             else:
@@ -221,6 +221,13 @@ class _Shelf:
     def left_over(self) -> list[str]:
         """Return the files in the history that nothing wants."""
         return sorted(path for path in self._kept if path not in self.wanted)
+
+    def _is_altered(self, path: str, content: Content) -> bool:
+        """Look at what a file of the STORE holds where that is soon done, as opening a STORE does.
+
+        Damage is the very reason for some runs, and not to be kept.
+        """
+        return content.bytes <= SMALL and altered(self._place, path, content) is not None
 
     def _read(self, path: str) -> bytes:
         try:
