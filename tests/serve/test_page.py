@@ -166,6 +166,8 @@ def test_every_verdict_is_put_into_words(
     expect(one.page.locator(".determination .scale")).to_have_count(int(verdict != "unknown"))
     if verdict == "unknown":
         expect(one.page.locator(".candidates")).to_have_count(0)
+    if verdict in ("variety", "unfamiliar"):  # nor is the name that stands above said again
+        expect(one.page.locator(".candidate b").filter(has_text=fig)).to_have_count(0)
     expect(one.page.locator(".two img")).to_have_count(2 if verdict == "ambiguous" else 0)
     one.keep(f"verdict-{verdict}{'' if known else '-unlabelled'}")
 

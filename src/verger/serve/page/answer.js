@@ -91,9 +91,10 @@ function scale(share) {
   return h("p", { class: "scale" }, h("span", { class: "strokes", "aria-hidden": "true" }, strokes), h("span", {}, words));
 }
 
-// What is claimed stands above, once: here is what else it may be.
+// What stands above is told once: here is what else it may be.
 function candidates(answer) {
-  const named = answer.verdict === "variety";
+  const isOnly = answer.labels[0]?.confidence === answer.groups[0]?.confidence; // the species' one label that counts
+  const named = answer.verdict === "variety" || (answer.verdict === "unfamiliar" && isOnly);
   const worth = answer.labels.slice(named ? 1 : 0).filter(({ confidence }) => confidence >= LEAST);
   if (!worth.length) return null;
   const items = worth.map((guess) => {
