@@ -70,7 +70,7 @@ def test_it_holds_until_one_photo_of_twenty_has_changed(first: Path, tmp_path: P
         assert calibration(tmp_path / "fresh")[part] == pytest.approx(calibration(store)[part])
 
 
-@pytest.mark.parametrize("what", ["reduce", "shrinkage", "label", "damage"])
+@pytest.mark.parametrize("what", ["reduce", "shrinkage", "label", "damage", "older"])
 def test_what_else_has_it_made_anew(first: Path, tmp_path: Path, what: str) -> None:
     root = shutil.copytree(first, tmp_path / "grown")
     store = root / "store"
@@ -86,6 +86,11 @@ def test_what_else_has_it_made_anew(first: Path, tmp_path: Path, what: str) -> N
         header = json.loads((store / "gallery/gallery.json").read_text())
         header["calibration"]["photos"] = -1
         (store / "gallery/gallery.json").write_text(json.dumps(header))
+    elif what == "older":  # than galleries, seals and lists of files
+        record = json.loads((store / "run.json").read_text())
+        said = {n: record[n] for n in record if n not in ("gallery", "sha256", "manifest")}
+        (store / "run.json").write_text(json.dumps(said | {"format": 1}))
+        shutil.rmtree(store / "gallery")
     if what == "reduce":
         record = reduce(store, settings).record
     else:

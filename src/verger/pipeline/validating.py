@@ -38,7 +38,9 @@ def last_validation(
     before:  the record of the last run
     changed: how many photos came, went or got another label since
     """
-    if before is None or before["settings"].get("shrinkage") != job.settings.shrinkage:
+    if before is None or "gallery" not in before:  # the first STOREs had none
+        return None
+    if before["settings"].get("shrinkage") != job.settings.shrinkage:
         return None
     changed += before["gallery"].get("changed", 0)
     if changed > MOST_CHANGED * len(labels.codes):
