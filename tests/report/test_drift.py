@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -146,13 +147,29 @@ def test_a_damaged_summary_is_none(old: Summary, tmp_path: Path, text: str) -> N
 
 @pytest.mark.parametrize("field", ["mean", "offset", "directions", "labels", "photos"])
 def test_a_summary_with_a_wrong_field_is_none(old: Summary, tmp_path: Path, field: str) -> None:
-    import json
-
     save_summaries(tmp_path, old, None)
     raw = json.loads((tmp_path / SUMMARY).read_text())
+    del raw["sha256"]  # as in older ones
+    (tmp_path / SUMMARY).write_text(json.dumps(raw))
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is not None
     for wrong in ([1.0], "x", None, {"a": 1}):
         (tmp_path / SUMMARY).write_text(json.dumps(raw | {field: wrong}))
         assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+
+
+def test_a_summary_that_was_changed_since_is_none(old: Summary, tmp_path: Path) -> None:
+    """Another digit, or another bit of a key, leaves a summary that can be read."""
+    save_summaries(tmp_path, old, None)
+    summary, keys = tmp_path / SUMMARY, tmp_path / KEYS
+    text, bits = summary.read_text(), keys.read_bytes()
+    summary.write_text(text.replace(f'"mean": [{old.mean[0]:.7g}', '"mean": [0.5', 1))
+    assert summary.read_text() != text
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+    summary.write_text(text)
+    keys.write_bytes(bits[:-8] + bytes([bits[-8] ^ 1]) + bits[-7:])
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is None
+    keys.write_bytes(bits)
+    assert load_summaries(place_of(tmp_path.parent, StoreError), tmp_path.name)[0] is not None
 
 
 def test_keys_that_ask_for_more_memory_than_there_is_are_no_keys(
@@ -160,6 +177,9 @@ def test_keys_that_ask_for_more_memory_than_there_is_are_no_keys(
 ) -> None:
     """The header alone says so; a reader that trusts it runs out of memory."""
     save_summaries(tmp_path, old, None)
+    raw = json.loads((tmp_path / SUMMARY).read_text())
+    older = {name: raw[name] for name in raw if name not in ("keys", "sha256")}
+    (tmp_path / SUMMARY).write_text(json.dumps(older))
     file = tmp_path / KEYS
     honest = file.read_bytes()
     length = int.from_bytes(honest[8:10], "little")

@@ -11,6 +11,7 @@ passes by chance happens less than once in a hundred runs.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from verger.projections.npy import array_in
 from verger.projections.pca import PCA
 from verger.report.reading import Floats, Photos
 from verger.storage.place import Place
+from verger.store.record_file import is_as_written, sealed
 
 DIRECTIONS = 16
 SMALL, CLEAR = 0.2, 0.5  # spreads
@@ -171,10 +173,11 @@ def save_summaries(folder: Path, current: Summary, previous: Summary | None) -> 
     """Write both summaries into the folder of a report."""
     for prefix, summary in (("", current), ("previous-", previous)):
         if summary is not None:
-            (folder / f"{prefix}{SUMMARY}").write_text(
-                json.dumps(_as_json(summary), ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            np.save(folder / f"{prefix}{KEYS}", summary.keys, allow_pickle=False)
+            keys = folder / f"{prefix}{KEYS}"
+            np.save(keys, summary.keys, allow_pickle=False)
+            said = sealed(_as_json(summary) | {"keys": _sha256(keys.read_bytes())})
+            text = json.dumps(said, ensure_ascii=False) + "\n"
+            (folder / f"{prefix}{SUMMARY}").write_text(text, encoding="utf-8")
 
 
 def _mean_and_spread(
@@ -228,10 +231,12 @@ def _as_json(summary: Summary) -> dict[str, Any]:
 def _load(place: Place, prefix: str) -> Summary | None:
     try:
         raw = json.loads(place.read(f"{prefix}{SUMMARY}"))
-        if raw["format"] != FORMAT:
+        if raw["format"] != FORMAT or not is_as_written(raw):
             return None
-        photos = count_of(raw, "photos")
-        file = np.frombuffer(place.read(f"{prefix}{KEYS}"), np.uint8)
+        photos, data = count_of(raw, "photos"), place.read(f"{prefix}{KEYS}")
+        if raw.get("keys", found := _sha256(data)) != found:  # older summaries do not say
+            return None
+        file = np.frombuffer(data, np.uint8)
         keys = array_in(file, KEYS, "<u8", (photos,)).astype(np.uint64, copy=False)
         shape = tuple(int(side) for side in raw["directions"]["shape"])
         packed = base64.b64decode(raw["directions"]["float32"], validate=True)
@@ -253,6 +258,10 @@ def _load(place: Place, prefix: str) -> Summary | None:
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _vector(values: Any, length: int) -> npt.NDArray[np.float64]:
