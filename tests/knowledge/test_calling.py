@@ -27,6 +27,10 @@ from verger.knowledge.calling import plain
         ("Peach", "Pêche"),
         ("Nectarine Flat", "Nectarine plate"),
         ("Zucchini", "Courgette"),
+        ("Eggplant long 1", "Aubergine longue 1"),
+        ("Blood-Orange", "Orange sanguine"),
+        ("Chili", "Piment"),
+        ("Red-Chilli-Pepper", "Piment rouge"),
         ("Satsumas", "Satsumas"),
         ("Oignon jaune", "Oignon jaune"),
     ],
@@ -44,6 +48,7 @@ def test_in_french_the_noun_comes_first(label: str, french: str) -> None:
         ("Asparagus", "Asparagus"),
         ("Oignon jaune", "Yellow onion"),
         ("tomates cerises", "Cherry tomato"),
+        ("Chili", "Chili"),
         ("Poire_Conference", "Pear Conference"),
     ],
 )

@@ -35,7 +35,7 @@ def plain(label: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def called(label: str) -> dict[str, str] | None:
+def called(label: str) -> Mapping[str, str] | None:
     """Return a label in words of "en" and of "fr"; None if it names no species of ours."""
     species = species_of(label)
     if species is None:
@@ -91,9 +91,8 @@ def _nouns(species: Species) -> dict[str, _Noun]:
     }
     for name, own in _tables()["nouns"].items():
         if key_of(name) == species.key:
-            is_english, is_french = (
-                _folded(name) == _folded(own[language]) for language in ("en", "fr")
-            )
+            is_french = _folded(name) == _folded(own["fr"])
+            is_english = not is_french or _folded(name) == _folded(own["en"])  # "chili" is, too
             feminine = own["gender"] == "f"
             nouns[_folded(name)] = _Noun(own["en"], own["fr"], feminine, is_english, is_french)
     return nouns
