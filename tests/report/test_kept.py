@@ -91,7 +91,7 @@ def test_what_is_kept_and_was_damaged_since_is_not_believed(tmp_path: Path) -> N
     )
     write_table(table, folder / MAP)
     assert len(earlier_neighbours(place, "report") or ()) == 5
-    for name in (measures.FILE, thumbnails._FILE, MAP):
+    for name in (measures._FILE, thumbnails._FILE, MAP):
         whole = (folder / name).read_bytes()
         columns = pq.read_metadata(folder / name).row_group(0)
         for column in map(columns.column, range(columns.num_columns)):
@@ -99,7 +99,7 @@ def test_what_is_kept_and_was_damaged_since_is_not_believed(tmp_path: Path) -> N
             last = first + column.total_compressed_size - 1
             changed = bytes([whole[last] ^ 1])
             (folder / name).write_bytes(whole[:last] + changed + whole[last + 1 :])
-            assert not len(Measures.read(place, "report").digests) or name != measures.FILE
+            assert not len(Measures.read(place, "report").digests) or name != measures._FILE
             assert not KeptSheets.read(place, "report").sheets or name != thumbnails._FILE
             assert earlier_neighbours(place, "report") == {} or name != MAP
         (folder / name).write_bytes(whole)

@@ -72,9 +72,10 @@ class Outcome:
 
 
 class _Made(NamedTuple):
-    """A part of the record, the files to publish, and what the report can do with.
+    """A part of the record, the files to publish, and what saves the report work.
 
-    every: all components of the photos
+    gathered: of the photos, as the matrix was written
+    every:    all components of the photos
     """
 
     record: dict[str, Any]

@@ -264,11 +264,14 @@ def _measures(store: Store, sample: Sample) -> Measures:
 
 
 def _components(every: PCA | None, sample: Sample, photos: Photos, pca: PCA) -> Components:
-    """Return all components of the photos looked at, of which a fit to all photos may know them."""
-    of_all = every is not None and len(photos) == len(sample.rows) == every.rows
-    if every is None or not of_all or not np.array_equal(every.scale, pca.scale):
-        return components_of(sample.features, pca.scale, COMPONENTS)
-    return components_from(every, sample.features, COMPONENTS)
+    """Return all components of the photos looked at: the run's, where it fitted them to these."""
+    if (
+        every is not None
+        and every.rows == len(photos) == len(sample.rows)
+        and np.array_equal(every.scale, pca.scale)  # or STORE's projection is an earlier one
+    ):
+        return components_from(every, sample.features, COMPONENTS)
+    return components_of(sample.features, pca.scale, COMPONENTS)
 
 
 def _projections(store: Store) -> tuple[PCA, Discriminant | None]:
@@ -363,15 +366,15 @@ def _as_before(rows: Ints, contents: Contents, before: Contents) -> Ints:
     out = [some.pop(0) if (some := waiting.get(one)) else -1 for one in before.tolist()]
     left = {row for some in waiting.values() for row in some}
     new = [row for row in rows.tolist() if row in left]
-    for place in [place for place, row in enumerate(out) if row < 0]:
-        if new:
-            out[place] = new.pop(0)
-    out += new
-    for place in range(len(out)):
+    gaps = [place for place, row in enumerate(out) if row < 0]
+    for gap, row in zip(gaps, new, strict=False):
+        out[gap] = row
+    out += new[len(gaps) :]
+    for gap in gaps[len(new) :]:
         while out and out[-1] < 0:
             out.pop()
-        if place < len(out) and out[place] < 0:
-            out[place] = out.pop()
+        if gap < len(out):
+            out[gap] = out.pop()
     return np.array(out, np.int64)
 
 

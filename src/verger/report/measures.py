@@ -1,4 +1,4 @@
-"""How bright and how sharp thumbnails are, kept by content: the next report opens but new ones."""
+"""How bright and how sharp thumbnails are, kept by content: the next report opens only new ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from verger.report.thumbnails import opened
 from verger.storage.place import Place
 from verger.store.sampling import digests
 
-FILE = "kept-measures.parquet"
+_FILE = "kept-measures.parquet"
+_SCHEMA = {"digest": pa.uint64(), "brightness": pa.float64(), "sharpness": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,20 @@ class Measures:
     def read(cls, place: Place, folder: str) -> Measures:
         """Read what the report that is there had; nothing where that cannot be read."""
         try:
-            table = read_table(place, f"{folder}/{FILE}")
-            some = (table[name].to_numpy() for name in ("digest", "brightness", "sharpness"))
-            kinds = (np.uint64, np.float64, np.float64)
-            return cls(*(one.astype(kind) for one, kind in zip(some, kinds, strict=True)))
+            table = read_table(place, f"{folder}/{_FILE}")
+            columns = (table[name].cast(kind) for name, kind in _SCHEMA.items())
+            return cls(*(column.to_numpy() for column in columns))
         except UNREADABLE:
             return cls.none()
 
     def write(self, folder: Path) -> None:
         """Write them into the folder of a report."""
-        columns = {name: getattr(self, name) for name in ("brightness", "sharpness")}
-        write_table(pa.table({"digest": self.digests, **columns}), folder / FILE)
+        columns = (self.digests, self.brightness, self.sharpness)
+        write_table(pa.table(dict(zip(_SCHEMA, columns, strict=True))), folder / _FILE)
 
 
 def measure(thumbnails: Sequence[bytes], earlier: Measures) -> Measures:
-    """Measure thumbnails, but for those that were."""
+    """Measure thumbnails; those that were measured earlier are not opened again."""
     # On one thread: what is between the decoding of pictures so small makes two slower.
     marks = digests(thumbnails)
     known = dict(zip(earlier.digests.tolist(), _pairs(earlier), strict=True))

@@ -26,7 +26,7 @@ TILE, LARGE_TILE = 48, 96  # pixels a side, of a thumbnail on the map
 TILES_A_ROW = 32
 _A_SHEET = TILES_A_ROW**2
 _THREADS = 2  # Pillow lets go of Python's lock while it encodes a sheet: two take 0.65 of the time
-_FEW = 1_200
+_FEW = 1_200  # photos on the map, up to which they have larger thumbnails
 _PAPER = (244, 244, 240)
 _SHEET_QUALITY, _PICTURE_QUALITY = 62, 74
 
@@ -80,9 +80,9 @@ class KeptSheets:
 class Sheets:
     """Small thumbnails laid out on sheets of 32 × 32 tiles, in threads that begin at once.
 
-    tile: pixels a side; few have larger ones
+    tile: pixels a side of each
 
-    `contents` are those of their photos. What is among the sheets that are kept is not made anew.
+    `contents` are those of their photos. A sheet that is among those kept is not made anew.
     """
 
     def __init__(

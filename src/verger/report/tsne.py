@@ -36,6 +36,7 @@ _AROUND = 4  # nodes that a cubic spline reaches in each direction
 _FEW = 400  # points, below which a grid takes longer than each pair
 
 
+@on_one_thread
 def lay_out(near: Ints, start: Floats) -> Floats:
     """Lay n points out in the plane so that neighbours lie together; float32 (n, 2).
 
@@ -55,10 +56,13 @@ def lay_out(near: Ints, start: Floats) -> Floats:
     return places.T.astype(np.float32)
 
 
+@on_one_thread
 def settle(near: Ints, start: Floats, new: npt.NDArray[np.bool_]) -> Floats:
-    """Let new points, (n,) of bool, find their places on a map whose others stay; float32 (n, 2).
+    """Let new points find their places on a map whose others stay; float32 (n, 2).
 
-    start: float32 (n, 2), of the scale that `lay_out` gives
+    near:   as for `lay_out`
+    start:  float32 (n, 2), of the scale that `lay_out` gives
+    new:    bool (n,), true of one or more, not of all
 
     What the others do to them is looked up in a field that is made once.
     """
@@ -78,8 +82,7 @@ def settle(near: Ints, start: Floats, new: npt.NDArray[np.bool_]) -> Floats:
         return np.asarray(2 * ((slope + apart) / total + pulls.of(whole)[:, new]))
 
     found = start.copy()
-    if new.any():
-        found[new] = _descended(places[:, new], slope, SETTLING, len(near)).T
+    found[new] = _descended(places[:, new], slope, SETTLING, len(near)).T
     return found
 
 
@@ -94,7 +97,6 @@ def _parted(places: _Array, far: float) -> _Array:
     return np.asarray(places + np.random.default_rng(0).normal(0, far, places.shape))
 
 
-@on_one_thread
 def _descended(
     places: _Array,
     slope_at: Callable[[_Array], _Array],
