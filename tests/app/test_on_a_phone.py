@@ -266,6 +266,20 @@ def test_what_is_no_photo_is_told_without_a_broken_picture(
     expect(one.page.locator(".mounted img")).to_have_count(0)
 
 
+def test_opened_as_a_file_it_says_why_it_does_not_run(
+    browser: Browser, store: Path, tmp_path: Path
+) -> None:
+    export_app(store, str(tmp_path / "app"), 12, Silent())
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "app" / "index.html").as_uri())
+    said = page.get_by_text("the app runs from a web address")
+    expect(said).to_be_hidden()  # where it runs, nobody sees it
+    expect(said).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("l’application s’ouvre par une adresse web")).to_be_visible()
+    context.close()
+
+
 def test_without_a_camera_photos_are_chosen(visit: Callable[..., Visit], site: str) -> None:
     one = visit()
     one.page.goto(site)

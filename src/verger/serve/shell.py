@@ -47,7 +47,8 @@ def page(language: str, texts: Texts, policy: str) -> str:
     A word that is missing is a KeyError, at the start and in every test.
     """
     template = (resources.files("verger.serve") / "page" / "index.html").read_text("utf-8")
-    words = {**texts[language], "language": language, "policy": policy}
+    other = texts[texts[language]["other_code"]]
+    words = {**texts[language], "language": language, "policy": policy, "late.other": other["late"]}
     return _WORD.sub(
         lambda match: html.escape(words[match[1]], quote=match[1] != "policy"), template
     )
