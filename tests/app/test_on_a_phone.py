@@ -260,7 +260,7 @@ def test_what_is_no_photo_is_told_without_a_broken_picture(
     )
     # Not every browser opens what a server does: HEIC is not promised.
     expect(one.page.get_by_role("alert")).to_have_text(
-        "We couldn’t read photo 1. JPEG, PNG and WebP always can be.", timeout=30_000
+        "We couldn’t read photo 1. JPEG, PNG and WebP always work.", timeout=30_000
     )
     expect(one.page.locator(".mounted")).to_have_text("No preview")
     expect(one.page.locator(".mounted img")).to_have_count(0)
