@@ -62,6 +62,13 @@ def test_in_french(french: None) -> None:
     assert "rejet : " in said.replace("\u202f", " ").replace("\xa0", " ")
 
 
+def test_a_label_is_not_translated(french: None) -> None:
+    label = Guess("unknown", 0.9, 0.9)  # a word of ours, too
+    answer = Answer(Verdict.VARIETY, False, 0.9, (label,), (), 0.9, (), 1)
+    table = identified_table([Identified(("a.jpg",), (), answer)])
+    assert [str(cell) for cell in table.columns[1].cells] == ["unknown"]
+
+
 def test_a_pipe_gets_whole_paths() -> None:
     lines = identified_lines(identified())
     assert lines[1].startswith(f"{FOLDER}a/1.jpg\tambiguous\ta lemon or a passion fruit\t80%")

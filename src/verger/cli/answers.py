@@ -53,22 +53,24 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in _READ:
         table.add_column(say(column), overflow="fold")
-    read = [path for fruit in fruits for path in fruit.photos]
-    shared = _shared_by(read + [path for fruit in fruits for path, _ in fruit.rejects])
+    rejected = [path for fruit in fruits for path, _ in fruit.rejects]
+    shared = _shared_by([*rejected, *(path for fruit in fruits for path in fruit.photos)])
     for fruit in fruits:
         for path, reject in fruit.rejects:
             why = f"{say('rejected')}{say(': ')}{say(reject.reason.meaning)}"
             table.add_row(*map(Text, (visible(path[shared:]), why)))
-        if fruit.answer is not None:
+        if (answer := fruit.answer) is not None:
             photos = " + ".join(visible(path[shared:]) for path in fruit.photos)
-            _verdict, _answer, confidence, then, _nearest = _cells(fruit.answer, _local, _LEAST)
-            table.add_row(*map(Text, (photos, _in_words(fruit.answer), confidence, then)))
+            sure, then = _confidence(answer, _local), _then(answer, _local, _LEAST)
+            table.add_row(*map(Text, (photos, _in_words(answer), sure, then)))
     return table
 
 
 def _in_words(answer: Answer) -> str:
     """Say an answer in the language that is spoken."""
     said = visible(answer.said(spoken()))
+    if answer.verdict is Verdict.VARIETY and not answer.close:
+        return said  # a label, whatever we call by that word
     if answer.verdict is Verdict.AMBIGUOUS:
         said = said.replace(" or ", say(" or "), 1)
     return say(said)
@@ -126,35 +128,34 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows(
-    fruits: Sequence[Identified],
-) -> Iterator[tuple[str, ...]]:
+def _rows(fruits: Sequence[Identified]) -> Iterator[tuple[str, ...]]:
     for fruit in fruits:
         for path, reject in fruit.rejects:
             why = f"{reject.reason.value}: {visible(reject.detail)}"
             yield visible(path), "rejected", why, "", "", ""
-        if fruit.answer is not None:
+        if (answer := fruit.answer) is not None:
+            nearest = answer.neighbours[0] if answer.neighbours else None
             yield (
                 " + ".join(visible(photo) for photo in fruit.photos),
-                *_cells(fruit.answer, str),
+                answer.verdict.value,
+                visible(str(answer)),
+                _confidence(answer, str),
+                _then(answer, str),
+                f"{visible(nearest.path)} ({nearest.similarity:.2f})" if nearest else "",
             )
 
 
-def _cells(answer: Answer, number: Callable[[str], str], least: float = 0) -> tuple[str, ...]:
-    """Return what is said of an answer, from its verdict on."""
+def _confidence(answer: Answer, number: Callable[[str], str]) -> str:
+    return number(f"{answer.confidence:.0%}") if answer.confidence else ""
+
+
+def _then(answer: Answer, number: Callable[[str], str], least: float = 0) -> str:
+    """Name what else it may be."""
     is_variety = answer.verdict is Verdict.VARIETY
-    then = [
+    return ", ".join(
         f"{visible(guess.name)} {number(f'{guess.confidence:.0%}')}"
         for guess in answer.labels[int(is_variety) :][:3]
         if guess.confidence >= least
-    ]
-    nearest = answer.neighbours[0] if answer.neighbours else None
-    return (
-        answer.verdict.value,
-        visible(str(answer)),
-        number(f"{answer.confidence:.0%}") if answer.confidence else "",
-        ", ".join(then),
-        f"{visible(nearest.path)} ({number(f'{nearest.similarity:.2f}')})" if nearest else "",
     )
 
 

@@ -51,9 +51,9 @@ def write_report(
 
     `map_kind` is one of `positions.MAPS`, or None to go on as the page that is there, if any (see
     `data.build`); `language` one of `texts.LANGUAGES`, or None for that which STORE is shown in;
-    `gathered` is what the run took along, and `every` all components of its
-    photos, where it has just been. What an earlier report left is
-    replaced file by file, each whole or not at all, the page last. Returns where the page is.
+    `gathered` is what the run took along, and `every` all components of its photos, where it has
+    just been. What an earlier report left is replaced file by file, each whole or not at all, the
+    page last. Returns where the page is.
     Raises `StoreError` where STORE has no finished run or cannot be written.
     """
     store = Store(store_root)
