@@ -17,7 +17,7 @@ from verger.demo.render import VARIETIES
 from verger.photos.decode import decode
 from verger.photos.small import WIDE, small_picture
 from verger.projections.moments import Moments
-from verger.projections.pca import fit_every, fit_pca
+from verger.projections.pca import fit_full_pca, fit_pca
 from verger.report.alike import Pictures, alike, differences
 from verger.report.duplicates import NEAR_LEVELS, find_duplicates
 from verger.report.mislabels import find_mislabels, judge
@@ -127,7 +127,7 @@ def test_components_are_those_of_the_projection(each: int, standardize: bool) ->
     expected = pca.transform(rows)
     signs = np.sign((expected * found.rows).sum(axis=0))
     np.testing.assert_allclose(found.rows * signs, expected, atol=2e-3)
-    known = components_from(fit_every(Moments.of(rows), standardize=standardize), rows, 8)
+    known = components_from(fit_full_pca(Moments.of(rows), standardize=standardize), rows, 8)
     np.testing.assert_allclose(known.ratios, found.ratios, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(known.rows, expected, atol=2e-3)
 

@@ -75,13 +75,13 @@ class _Made(NamedTuple):
     """A part of the record, the files to publish, and what saves the report work.
 
     gathered: of the photos, as the matrix was written
-    every:    all components of the photos
+    full_pca: the projection onto all components of the photos
     """
 
     record: dict[str, Any]
     publication: Publication
     gathered: Gathered | None = None
-    every: PCA | None = None
+    full_pca: PCA | None = None
 
 
 def run(
@@ -134,7 +134,7 @@ def run(
             record = store.publish(work, record, made.publication)
             work.keep_moments()
             anew = bool(made.publication.folders) or is_turned
-            told = report(store, settings, reporter, made.gathered, made.every, anew=anew)
+            told = report(store, settings, reporter, made.gathered, made.full_pca, anew=anew)
     except (PhotosError, UsageError):
         if is_new:
             store.abandon()
@@ -211,7 +211,7 @@ def reduce(
         }
         published = store.publish(work, record, made.publication)
         work.keep_moments()
-        told = report(store, settings, reporter, made.gathered, made.every, anew=True)
+        told = report(store, settings, reporter, made.gathered, made.full_pca, anew=True)
     return Outcome(published, **told)
 
 
@@ -256,7 +256,7 @@ def relabel(
         }
         record = store.publish(work, record, anew.publication)
         work.keep_moments()
-        told = report(store, settings, reporter, anew.gathered, anew.every, anew=True)
+        told = report(store, settings, reporter, anew.gathered, anew.full_pca, anew=True)
     return made, Outcome(record, **told)
 
 
@@ -304,7 +304,7 @@ def _embedded_and_reduced(
     publication.folders[REJECTS] = [rejects]
     how = {"cores": engine.cores, "device": job.settings.device}
     record = {"counts": counts, **how, **_engine(engine), **made}
-    return _Made(record, publication, projected.for_report, fitted.every)
+    return _Made(record, publication, projected.for_report, fitted.full_pca)
 
 
 def _reduced(job: Job, record: dict[str, Any]) -> _Made:
@@ -316,7 +316,7 @@ def _reduced(job: Job, record: dict[str, Any]) -> _Made:
         fitted = fit(job, engine, features, record["backbone"]["features"], record)
         projected = project(job, engine, features, fitted, None, str(record["finished"]))
     made, publication = finish(job, features, fitted, projected)
-    return _Made({**_engine(engine), **made}, publication, projected.for_report, fitted.every)
+    return _Made({**_engine(engine), **made}, publication, projected.for_report, fitted.full_pca)
 
 
 def _engine(engine: Engine) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from verger.pipeline.validating import Validated, last_validation
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
 from verger.projections.moments import Matrix, check_width
-from verger.projections.pca import PCA, fit_every, save_pca
+from verger.projections.pca import PCA, fit_full_pca, save_pca
 from verger.settings import WHEN_IT_MATTERS, parse_components
 from verger.store.gathering import Gathered, Gathering, Taker
 from verger.store.inventory import edits_of
@@ -60,7 +60,7 @@ class Features:
 class Fitted:
     """The models, and what they were fitted to: the labels, and the mean features of each label.
 
-    every:    all components that the photos have
+    full_pca: the projection onto all components that the photos have
     files:    the model files to publish; none where STORE's projection is held
     read:     how many rows of features were read for it
     changed:  how many photos came, or went, since the last fit, whichever is more; a changed or
@@ -73,7 +73,7 @@ class Fitted:
     projector: Projector
     labels: Labels
     label_means: Matrix
-    every: PCA
+    full_pca: PCA
     files: list[str]
     read: int
     changed: int
@@ -170,19 +170,19 @@ def _fitted(
     wanted, means = parse_components(settings.components), moments.unit.label_means
     with ThreadPoolExecutor(1) as beside:
         named = beside.submit(_discriminant, moments, settings.shrinkage)
-        every = fit_every(moments.raw, standardize=settings.standardize)
-    pca = every.first(wanted)
+        full_pca = fit_full_pca(moments.raw, standardize=settings.standardize)
+    pca = full_pca.first(wanted)
     change = None
     if before is not None and settings.refit == WHEN_IT_MATTERS:
         change = compared(job, before, moments, pca, features.rows, features.rewrites)
     if change is not None and (held := change.held) is not None:
         models = held.pca, held.discriminant, held.projector
-        return Fitted(*models, labels, means, every, [], *counts, change)
+        return Fitted(*models, labels, means, full_pca, [], *counts, change)
     save_pca(pca, folder)
     if (discriminant := named.result()) is not None:
         save_discriminant(discriminant, folder)
     projector, files = open_projector(folder), job.send(PROJECTION)
-    return Fitted(pca, discriminant, projector, labels, means, every, files, *counts, change)
+    return Fitted(pca, discriminant, projector, labels, means, full_pca, files, *counts, change)
 
 
 def _discriminant(moments: FeatureMoments, shrinkage: float) -> Discriminant | None:

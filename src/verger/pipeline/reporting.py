@@ -16,7 +16,7 @@ def report(
     settings: RunSettings,
     reporter: Reporter,
     gathered: Gathered | None = None,
-    every: PCA | None = None,
+    full_pca: PCA | None = None,
     *,
     anew: bool,
 ) -> dict[str, str]:
@@ -33,7 +33,9 @@ def report(
         from verger.report import write_report  # which a run without one need not load
 
         with reporter.step("Report"):
-            write_report(store.root, language=settings.language, gathered=gathered, every=every)
+            write_report(
+                store.root, language=settings.language, gathered=gathered, full_pca=full_pca
+            )
     except Exception as error:  # noqa: BLE001 - whatever it was, the run is done
         what = error.what if isinstance(error, VergerError) else f"{type(error).__name__}: {error}"
         line = (what.splitlines() or [""])[0]

@@ -123,12 +123,12 @@ def fit_pca(moments: Moments, components: int | float, *, standardize: bool = Fa
     `components`: see `PCA.first`. Never more are given than the rank of the data, which is 0 for a
     single row or for rows that are all the same.
     """
-    return fit_every(moments, standardize=standardize).first(components)
+    return fit_full_pca(moments, standardize=standardize).first(components)
 
 
 @on_one_thread
-def fit_every(moments: Moments, *, standardize: bool = False) -> PCA:
-    """Fit all principal components that moments have."""
+def fit_full_pca(moments: Moments, *, standardize: bool = False) -> PCA:
+    """Fit all principal components that moments have; `PCA.first` takes some of them."""
     covariance = moments.covariance()
     variances = np.diagonal(covariance).copy()
     noise = _float32_noise(moments.mean)

@@ -45,13 +45,13 @@ def write_report(
     map_kind: str | None = None,
     language: str | None = None,
     gathered: Gathered | None = None,
-    every: PCA | None = None,
+    full_pca: PCA | None = None,
 ) -> str:
     """Look at a STORE's run and write STORE/report/: the page, its tables, the next baseline.
 
     `map_kind` is one of `positions.MAPS`, or None to go on as the page that is there, if any (see
     `data.build`); `language` one of `texts.LANGUAGES`, or None for that which STORE is shown in;
-    `gathered` is what the run took along, and `every` all components of its photos, where it has
+    `gathered` is what the run took along, and `full_pca` all components of its photos, where it has
     just been. What an earlier report left is replaced file by file, each whole or not at all, the
     page last. Returns where the page is.
     Raises `StoreError` where STORE has no finished run or cannot be written.
@@ -60,7 +60,7 @@ def write_report(
     name, language = store.place.name, language or language_of(store)
     with ThreadPoolExecutor(1) as beside:
         beside.submit(template, language)  # which takes a while to compile
-        report = build_report(store, map_kind, gathered, every)
+        report = build_report(store, map_kind, gathered, full_pca)
     try:
         with scratch_folder() as folder:
             new = folder / REPORT

@@ -176,11 +176,11 @@ def build(
     store: Store,
     map_kind: str | None = None,
     gathered: Gathered | None = None,
-    every: PCA | None = None,
+    full_pca: PCA | None = None,
 ) -> Report:
     """Look at a STORE, or at what its run has just gathered of it.
 
-    `every`: all components of its photos, where they are known.
+    `full_pca`: onto all components of its photos, where a run has just fitted them.
     `map_kind`: `NEIGHBOUR_MAP` lays photos out anew by their neighbours, `PCA_MAP` has no such map.
     None goes on with that of the report before, if it has one and half of the photos or more are
     on it; on a first report, and with fewer, photos are laid out anew.
@@ -210,7 +210,7 @@ def build(
     with ThreadPoolExecutor(1) as beside:
         placed = beside.submit(pca.transform, features)
         looked = beside.submit(_measures, store, sample)
-        components = beside.submit(_components, every, sample, photos, pca)
+        components = beside.submit(_components, full_pca, sample, photos, pca)
         reduced = beside.submit(lambda: nearest(placed.result()))
         around = nearest(features, positions.LOOKED_AT)
         near, projected = around.among(map_rows), placed.result()[map_rows]
@@ -263,14 +263,14 @@ def _measures(store: Store, sample: Sample) -> Measures:
     return measure(thumbnails, Measures.read(store.place, REPORT))
 
 
-def _components(every: PCA | None, sample: Sample, photos: Photos, pca: PCA) -> Components:
+def _components(full_pca: PCA | None, sample: Sample, photos: Photos, pca: PCA) -> Components:
     """Return all components of the photos looked at: the run's, where it fitted them to these."""
     if (
-        every is not None
-        and every.rows == len(photos) == len(sample.rows)
-        and np.array_equal(every.scale, pca.scale)  # or STORE's projection is an earlier one
+        full_pca is not None
+        and full_pca.rows == len(photos) == len(sample.rows)
+        and np.array_equal(full_pca.scale, pca.scale)  # or STORE's projection is an earlier one
     ):
-        return components_from(every, sample.features, COMPONENTS)
+        return components_from(full_pca, sample.features, COMPONENTS)
     return components_of(sample.features, pca.scale, COMPONENTS)
 
 

@@ -62,11 +62,11 @@ def components_of(features: Floats, scale: npt.NDArray[np.float64], most: int) -
     return Components(values / total, rows.astype(np.float32))
 
 
-def components_from(every: PCA, features: Floats, most: int) -> Components:
+def components_from(full_pca: PCA, features: Floats, most: int) -> Components:
     """Return what `components_of` does, of photos that all components were fitted to."""
     ratios = np.zeros(min(features.shape))
-    ratios[: every.k] = every.explained_variance_ratio
-    return Components(ratios, every.first(most).transform(features))
+    ratios[: full_pca.k] = full_pca.explained_variance_ratio
+    return Components(ratios, full_pca.first(most).transform(features))
 
 
 def spectrum(pca: PCA, whole: Components) -> Spectrum:
