@@ -303,8 +303,8 @@ def identify_command(store: str, photos: tuple[str, ...], together: bool, as_jso
     """Name the fruit in each PHOTO, by the photos in STORE.
 
     The answer is a variety; or only a species, if its varieties cannot be told apart; or, in doubt,
-    the two species that it may be, or a best guess at a photo unlike those in STORE. A photo that
-    cannot be read is listed with its reason; if none can be read, the exit code is 3.
+    the two species that it may be, or a best guess if the photo is unlike those in STORE. A photo
+    that cannot be read is listed with its reason; if none can be read, the exit code is 3.
     """
     from verger.cli.answers import identified_json, identified_lines, identified_table
     from verger.gallery.identify import Identifier
