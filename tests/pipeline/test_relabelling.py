@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from report_stores import lay
 from verger.cli.main import cli
 from verger.demo.render import VARIETIES
 from verger.errors import StoreError, UsageError
-from verger.pipeline import relabel, run
+from verger.pipeline import reduce, relabel, run
+from verger.report import write_report
 from verger.report.data import build
 from verger.settings import RunSettings
 from verger.store.corrections import Corrections
@@ -228,16 +230,28 @@ def test_a_french_spreadsheet_is_read(store: Path, tmp_path: Path, encoding: str
     assert labels(store)[OUT] == "Pomme d’été"
 
 
+@pytest.mark.parametrize("how", ["gone", "truncated"])
 def test_a_damaged_table_of_corrections_is_told(
-    made: tuple[Path, Path], store: Path, sheet: Path
+    made: tuple[Path, Path], store: Path, sheet: Path, how: str
 ) -> None:
+    """A command that went on without them would forget them."""
     relabel(store, sheet)
     file = store / "corrections.parquet"
-    file.write_bytes(file.read_bytes()[:-9])
-    for command in (lambda: run(made[0], store, SETTINGS), lambda: relabel(store, None)):
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-9])
+    for command in (
+        lambda: run(made[0], store, SETTINGS),
+        lambda: relabel(store, None),
+        lambda: reduce(store, SETTINGS),
+        lambda: write_report(store),
+    ):
         with pytest.raises(StoreError, match=r"corrections\.parquet"):
             command()
     assert any(one.where == "corrections.parquet" for one in verify(str(store)).findings)
+    run(made[0], store, replace(SETTINGS, overwrite=True))  # as the remedy says
+    assert not verify(str(store)).findings
 
 
 def test_the_command(store: Path, sheet: Path) -> None:

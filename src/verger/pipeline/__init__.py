@@ -40,7 +40,7 @@ from verger.storage.folder import LocalPlace
 from verger.storage.place import Source, source_of
 from verger.store.gathering import Gathered
 from verger.store.inventory import Tally, sizes_of
-from verger.store.layout import CORRECTIONS, FEATURES, MATRIX_CSV, REDUCED, REJECTS, TABLES
+from verger.store.layout import CORRECTIONS, FEATURES, GIVEN, MATRIX_CSV, REDUCED, REJECTS
 from verger.store.publication import Publication
 from verger.store.record import Clock, backbone_record, versions
 from verger.store.reuse import alike, write_known
@@ -194,9 +194,9 @@ def reduce(
     settings = settings or RunSettings()
     reporter = reporter if reporter is not None else Silent()
     store = Store(store_root)
-    store.whole_run(TABLES)  # before locking: a folder that is no STORE has nowhere to put a lock
+    store.whole_run(GIVEN)  # before locking: a folder that is no STORE has nowhere to put a lock
     with store.working() as work:
-        record: dict[str, Any] = store.whole_run(TABLES)
+        record: dict[str, Any] = store.whole_run(GIVEN)
         settings, _ = chosen_language(store, as_made(record, settings, left_out))
         job = Job(store, work, settings, Clock(), reporter)
         made = _reduced(job, record)
@@ -234,9 +234,9 @@ def relabel(
     """
     reporter = reporter if reporter is not None else Silent()
     clock, started, store = Clock(), now(), Store(store_root)
-    store.whole_run((*TABLES, CORRECTIONS))
+    store.whole_run(GIVEN)
     with store.working() as work:
-        record: dict[str, Any] = store.whole_run((*TABLES, CORRECTIONS))
+        record: dict[str, Any] = store.whole_run(GIVEN)
         made = corrected(store, sheet, new_labels=new_labels)
         if made.is_nothing:
             return made, None

@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from verger.errors import PhotosError
+from verger.errors import PhotosError, StoreError
 from verger.photos.labels import Labeller
 from verger.pipeline.context import Job
 from verger.settings import ALWAYS, OF_PROJECTION, RunSettings
 from verger.storage.place import Source
 from verger.store.corrections import Corrections, followed
 from verger.store.inventory import Tally, refs_of
-from verger.store.layout import FEATURES
+from verger.store.layout import CORRECTIONS, FEATURES
 from verger.store.stock import Stock, take_stock
 from verger.store.store import Store
 
@@ -50,8 +50,11 @@ def followed_listing(
 ) -> tuple[Stock, Corrections | None]:
     """Take stock, and once more where corrected photos have another path.
 
-    Also returned are the corrections under their new paths; None where none has one.
+    Also returned are the corrections under their new paths; None where none has one. `--overwrite`
+    goes on without those that are damaged, as nobody has a copy of them.
     """
+    if job.settings.overwrite and _are_lost(job.store):
+        return listed(job, source, labeller, Corrections()), Corrections()
     stock = listed(job, source, labeller)
     if not stock.awaited or not stock.tally.new:
         return stock, None
@@ -61,6 +64,18 @@ def followed_listing(
     if moved == there:
         return stock, None
     return listed(job, source, labeller, moved), moved
+
+
+def _are_lost(store: Store) -> bool:
+    """Say whether corrections were damaged, and tell it."""
+    try:
+        record = store.record()
+    except StoreError:  # which names no files
+        return False
+    damage = store.damage(record, [CORRECTIONS]) if record else []
+    for where, what, _ in damage:
+        store.warn(f"{where} {what}: all photos lose their corrections.")
+    return bool(damage)
 
 
 def is_up_to_date(record: dict[str, Any], tally: Tally, settings: RunSettings) -> bool:

@@ -55,7 +55,7 @@ from verger.report.thumbnails import KeptSheets, Sheets
 from verger.report.variance import Components, Spectrum, components_from, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
-from verger.store.layout import FEATURES, PROJECTION, REPORT
+from verger.store.layout import FEATURES, GIVEN, PROJECTION, REDUCED, REPORT
 from verger.store.rejected import rejected
 from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.store import Store
@@ -186,7 +186,7 @@ def build(
     on it; on a first report, and with fewer, photos are laid out anew.
     Raises `StoreError` where there is no finished run in it.
     """
-    record = store.whole_run()
+    record = store.whole_run((*GIVEN, *REDUCED))
     pca, model = _projections(store)
     table = Table(store.place, store.table(FEATURES))
     photos, duplicates = _looked_over(table, gathered)

@@ -21,6 +21,7 @@ FAILED_REJECTS = f"{STORE_MARK}/failed-rejects.parquet"
 
 # What a run publishes, beside its record.
 TABLES = (FEATURES, REJECTS)  # what photos were made of; the rest is made of these
+GIVEN = (*TABLES, CORRECTIONS)  # what nothing in STORE can make again
 REDUCED = (MATRIX, MATRIX_CSV, PROJECTION, GALLERY)
 
 

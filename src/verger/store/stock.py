@@ -13,7 +13,7 @@ from verger.progress import Reporter
 from verger.storage.place import Source, list_place
 from verger.store.corrections import CorrectedLabels, Corrections, ticked_off, without_left_out
 from verger.store.inventory import OrderBook, Tally, compare, known_photos
-from verger.store.layout import CORRECTIONS, FEATURES, RECORD, REJECTS, TABLES
+from verger.store.layout import FEATURES, GIVEN, RECORD, REJECTS
 from verger.store.store import Store
 from verger.store.work import Work
 
@@ -59,7 +59,7 @@ def take_stock(
     """
     features, rejects = work.finished(FEATURES), work.finished(REJECTS)
     if not anew and store.record() is not None:
-        store.whole_run((*TABLES, CORRECTIONS))
+        store.whole_run(GIVEN)
         features = store.table(FEATURES) + features
         rejects = store.table(REJECTS) + rejects
     elif not anew and store.table(FEATURES):
