@@ -13,6 +13,7 @@ run; of a projection they are not, so that what is to outlive it is copied befor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from verger.storage.checksum import Content
 from verger.storage.place import Place
 from verger.store.defects import MISSING, Finding
 from verger.store.layout import HISTORY, MATRIX, PROJECTION
-from verger.store.manifest import SMALL, Files, altered, as_listed, listed_in
+from verger.store.manifest import SMALL, Files, as_listed, listed_in
 from verger.store.record_file import Record, is_as_written, read_record, sealed
 from verger.store.work import Work, as_json
 
@@ -225,9 +226,17 @@ class _Shelf:
     def _is_altered(self, path: str, content: Content) -> bool:
         """Look at what a file of the STORE holds where that is soon done, as opening a STORE does.
 
-        Damage is the very reason for some runs, and not to be kept.
+        Damage is the very reason for some runs, and not to be kept. A fault that is none of the
+        file's, such as a full disk, ends the run.
         """
-        return content.bytes <= SMALL and altered(self._place, path, content) is not None
+        if content.bytes > SMALL or content.sha256 is None:
+            return False
+        try:
+            return hashlib.sha256(self._read(path)).hexdigest() != content.sha256
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return True
+            raise
 
     def _read(self, path: str) -> bytes:
         try:
