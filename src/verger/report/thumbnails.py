@@ -135,8 +135,8 @@ class Sheets:
 def _marks(parts: Sequence[Sequence[bytes]], tile: int) -> list[int]:
     """Return a mark of each sheet, by which it is known again."""
     made = f"{tile} {_SHEET_QUALITY}".encode()
-    marks = digests(b"".join([made, digests(part).tobytes()]) for part in parts)
-    return [int(mark) for mark in marks]
+    marks: list[int] = digests(made + digests(part).tobytes() for part in parts).tolist()
+    return marks
 
 
 def _kept_or_made(kept: bytes | None, thumbnails: Sequence[bytes], tile: int) -> bytes:

@@ -160,13 +160,16 @@ class _Field:
 
     def of(self, places: _Array) -> tuple[_Array, _Array]:
         """Return potential (n,) and slope (2, n) at points (2, n), each without what it makes."""
-        low = places.min(axis=1, keepdims=True)
-        self._fit(float(np.ptp(places, axis=1).max()))
-        nodes, values, slopes = self._around(places - low)
+        _, potential, slope = self._made_by(places - self._fit(places))
+        return potential, slope
+
+    def _made_by(self, places: _Array) -> tuple[_Array, _Array, _Array]:
+        """Return the field at all nodes, and what `of` does, for points (2, n) on the grid."""
+        nodes, values, slopes = self._around(places)
         weights = values[:, None, 0] * values[:, 1]
         field = self._convolved(nodes, weights)
         own = (self._own @ weights.reshape(_AROUND**2, -1)).reshape(nodes.shape)
-        return self._read(field[nodes] - own, values, slopes)
+        return field, *self._read(field[nodes] - own, values, slopes)
 
     def _around(self, places: _Array) -> tuple[Ints, _Array, _Array]:
         """Return the nodes around points on the grid, (4, 4, n), and their splines there."""
@@ -183,11 +186,15 @@ class _Field:
         slope = np.stack([(along * slopes[:, 0]).sum(axis=0), (across * values[:, 0]).sum(axis=0)])
         return (along * values[:, 0]).sum(axis=0), slope / self._step
 
-    def _fit(self, extent: float) -> None:
-        """Make the grid anew where points do not fit into it, or it has become too coarse."""
+    def _fit(self, places: _Array) -> _Array:
+        """Make the grid anew where points do not fit into it, or it has become too coarse.
+
+        Returns where it begins, (2, 1).
+        """
+        low, extent = places.min(axis=1, keepdims=True), float(np.ptp(places, axis=1).max())
         reach = self._step * (self._wide - _AROUND)
         if reach / 2 < extent <= reach:
-            return
+            return np.asarray(low)
         extent = max(extent * _ROOM, np.finfo(np.float64).tiny)
         self._step = max(min(_SPACING, extent / _FEWEST_CELLS), extent / _MOST_CELLS)
         self._wide = wide = _smooth(int(np.ceil(extent / self._step)) + _AROUND)
@@ -199,6 +206,7 @@ class _Field:
         steps = np.abs(np.arange(_AROUND)[:, None] - np.arange(_AROUND))
         own = nearby[steps[:, None, :, None], steps[None, :, None, :]]
         self._own = own.reshape(_AROUND**2, _AROUND**2)
+        return np.asarray(low)
 
     def _convolved(self, nodes: Ints, weights: _Array) -> _Array:
         """Convolve weights at nodes with the kernel; beside the grid are as many empty nodes."""
@@ -218,12 +226,9 @@ class _Held(_Field):
 
     def __init__(self, places: _Array, free: npt.NDArray[np.bool_]) -> None:
         super().__init__()
-        held = places[:, ~free]
-        self.total = float(self.of(held)[0].sum())
-        self._low = places.min(axis=1, keepdims=True)
-        self._fit(float(np.ptp(places, axis=1).max()))
-        nodes, values, _ = self._around(held - self._low)
-        self._made = self._convolved(nodes, values[:, None, 0] * values[:, 1])
+        self._low = self._fit(places)
+        self._made, potential, _ = self._made_by(places[:, ~free] - self._low)
+        self.total = float(potential.sum())
 
     def at(self, places: _Array) -> tuple[_Array, _Array]:
         """Return potential (n,) and slope (2, n) at others; off the grid, as at its edge."""
