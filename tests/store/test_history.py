@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from verger.errors import StoreError
+from verger.errors import StoreError, VergerError
+from verger.storage.folder import LocalPlace
 from verger.store.history import entry, path_of
 from verger.store.layout import FEATURES, HISTORY, MATRIX, MATRIX_CSV, PROJECTION, RECORD, REJECTS
 from verger.store.log import Logged, log, note_drift
@@ -207,6 +210,28 @@ def test_a_matrix_that_was_damaged_is_not_moved_into_the_history(folder: Store) 
     assert publish(folder, 2)["kept"] == [2]
     assert days_kept(folder) == []
     assert not problems(folder)
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ENOSPC])
+def test_a_matrix_that_the_disk_does_not_give_is_damaged_and_a_full_disk_is_no_damage(
+    folder: Store, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    publish(folder, 1)
+    matrix, read = folder.place.files(MATRIX)[0], LocalPlace.read
+
+    def faulty(place: LocalPlace, path: str) -> bytes:
+        if path == matrix:
+            raise OSError(fault, os.strerror(fault))
+        return read(place, path)
+
+    monkeypatch.setattr(LocalPlace, "read", faulty)
+    if fault == errno.EIO:
+        assert publish(folder, 2)["kept"] == [2]
+    else:
+        with pytest.raises((OSError, VergerError)):
+            publish(folder, 2)
+        monkeypatch.undo()
+        assert publish(folder, 2)["kept"] == [2, 1]
 
 
 def test_a_run_of_which_a_file_is_missing_is_kept_no_longer(folder: Store) -> None:
