@@ -226,10 +226,10 @@ def test_photos_like_those_there_are_change_nothing_that_matters(photos: Path, s
     assert models(store) == before
     assert_as_if_projected(store)
     page = (store / "report" / "report.html").read_text(encoding="utf-8")
-    assert "They are held from an earlier run, of 30 photos: of all photos they keep" in page
+    assert "The projection is held from an earlier run, of 30 photos: of all photos it" in page
     assert "A check failed" not in page
     page = Path(write_report(store, language="fr")).read_text(encoding="utf-8")
-    assert "Elles viennent d’une exécution précédente, sur 30 photos" in page
+    assert "La projection vient d’une exécution précédente, sur 30 photos" in page
 
 
 def shifted(photos: Path) -> None:

@@ -178,10 +178,22 @@ def grey() -> bytes:
     return out.getvalue()
 
 
+def enlarged(photo: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo)).resize((300, 300)).save(out, "JPEG")
+    return out.getvalue()
+
+
+# A one that is told as several, in either language.
+ONE_AS_MANY = re.compile(
+    r"(?<![\d.,\u202f])1 (?:of \d+ photos? |sur \d+ photos? )?(?:(?:new|more|nouvelles) )?"
+    r"(?:photos(?! p[ea]r )|labels|components|groups|cores|rows|paths|neighbours|étiquettes|"
+    r"composantes|groupes|cœurs|lignes|chemins|voisines|plus|trouvées|encodées|rejetées|have|are|ont|sont)\b"
+)
 SAYS = {
     "empty": ("There are 0 photos", "No photo was embedded"),
     "one": ("There is 1 photo",),
-    "two": ("2 photos of 2 labels", "fewer than 10 photos"),
+    "two": ("2 photos of 2 labels", "fewer than 10 photos", "1 of 2 photos is too small"),
     "alike": ("no variance", "No photo has a label"),
     "unlabelled": ("No photo has a label: how labels separate cannot be said.",),
     "one label": ("There is one label only: how labels separate cannot be said.",),
@@ -203,7 +215,7 @@ def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path)
     photos, label_from = {
         "empty": ({"a/none.jpg": b"", "b/none.jpg": b"none"}, "parent"),
         "one": ({"a/0.jpg": jpeg(VARIETIES[0], 0)}, "parent"),
-        "two": ({"a/0.jpg": jpeg(VARIETIES[0], 0), "b/0.jpg": jpeg(VARIETIES[1], 0)}, "parent"),
+        "two": ({"a/0.jpg": enlarged(jpeg(VARIETIES[0], 0)), "b/0.jpg": grey()}, "parent"),
         "alike": ({f"{n}.jpg": grey() for n in range(4)}, "none"),
         "unlabelled": (fruit, "none"),
         "one label": (fruit, "regex:.*(j)pg"),
@@ -215,6 +227,9 @@ def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path)
     for text in SAYS[kind]:
         assert text in words
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b|Infinity|undefined", words)
+    french = Reading(html.render(build(store), "store", "fr")).words
+    for said in (words, french):
+        assert ONE_AS_MANY.findall(said) == []
     assert page.stat().st_size < 3_000_000
     write_report(store.root)  # again, over the first
 
@@ -227,7 +242,8 @@ def test_a_small_or_odd_store_gives_a_sensible_report(kind: str, tmp_path: Path)
         (
             "224,420",
             "224/224,420",
-            "2 of 2 photos has fewer than the 420 pixels that it is brought",
+            "2 of 2 photos are too small for the network and were enlarged: their shorter sides "
+            "have fewer than 420 pixels.",
         ),
     ],
 )

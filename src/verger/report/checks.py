@@ -46,13 +46,13 @@ def _of_counts(store: Store, counts: Mapping[str, Any], rows: int) -> list[Check
         Check(
             "Every listed photo is embedded or rejected",
             listed == embedded + rejected,
-            "%(listed)s listed = %(embedded)s embedded + %(rejected)s rejected",
+            "listed %(listed)s = embedded %(embedded)s + rejected %(rejected)s",
             {"listed": listed, "embedded": embedded, "rejected": rejected},
         ),
         Check(
             "The tables hold what was counted",
             (features, rejects, rows) == (embedded, rejected, embedded),
-            "features %(features)s, rejects %(rejects)s, matrix %(matrix)s rows",
+            "rows: features %(features)s, rejects %(rejects)s, matrix %(matrix)s",
             {"features": features, "rejects": rejects, "matrix": rows},
         ),
     ]
@@ -63,7 +63,7 @@ def _of_paths(photos: Photos) -> Check:
     return Check(
         "No photo is there twice under one path",
         different == len(photos),
-        "%(different)s different paths of %(photos)s",
+        "different paths: %(different)s of %(photos)s",
         {"different": different, "photos": len(photos)},
     )
 

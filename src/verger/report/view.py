@@ -172,13 +172,13 @@ def _compared(report: Report, say: Words) -> str:
     }
     if not projection["held"]:
         return say(
-            "They were fitted anew: as many of the run before would keep %(kept)s, whereas these "
-            "keep %(best)s, and %(separation)s of the separation of labels; the largest angle "
-            "between the subspaces is %(angle)s°.",
+            "The projection was fitted anew: as many components of the run before would keep "
+            "%(kept)s, whereas it keeps %(best)s, and %(separation)s of the separation of labels; "
+            "the largest angle between the subspaces is %(angle)s°.",
             **values,
         )
     return say(
-        "They are held from an earlier run, of %(photos)s photos: of all photos they keep "
+        "The projection is held from an earlier run, of %(photos)s photos: of all photos it keeps "
         "%(kept)s, whereas as many fitted anew would keep %(best)s, and %(separation)s of the "
         "separation of labels; the largest angle between the subspaces is %(angle)s°.",
         photos=say.number(report.pca.rows),
@@ -196,18 +196,22 @@ def _tiles(report: Report, say: Words) -> list[tuple[str, str, str]]:
     tiles = [
         (
             number(counts["embedded"]),
-            say("photos"),
-            say("of %(listed)s listed", listed=number(counts["listed"])),
+            say.plural("photo embedded", "photos embedded", counts["embedded"]),
+            say.plural("of %(count)s listed", "of %(count)s listed", counts["listed"]),
         ),
-        (number(len(report.photos.names)), say("labels"), _per_label(report, say)),
+        (
+            number(len(report.photos.names)),
+            say.plural("label", "labels", len(report.photos.names)),
+            _per_label(report, say),
+        ),
         (
             number(counts["rejected"]),
-            say("rejected"),
+            say.plural("photo rejected", "photos rejected", counts["rejected"]),
             _share(counts["rejected"], counts["listed"], say),
         ),
         (
             number(report.pca.k),
-            say("components kept"),
+            say.plural("component kept", "components kept", report.pca.k),
             say("of %(features)s features", features=features),
         ),
         (
@@ -233,7 +237,7 @@ def _per_label(report: Report, say: Words) -> str:
         return say("no photo has a label")
     low, high = int(report.counts.min()), int(report.counts.max())
     if low == high:
-        return say("%(photos)s photos each", photos=say.number(low))
+        return say.plural("%(count)s photo each", "%(count)s photos each", low)
     return say("%(low)s to %(high)s photos each", low=say.number(low), high=say.number(high))
 
 

@@ -22,6 +22,10 @@
     return (data.words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 
+  /** Whether a count has the singular: 1, in French 0 as well. */
+  const plurals = new Intl.PluralRules(data.language);
+  const isOne = (n) => plurals.select(n) === "one";
+
   const decimal = (x, digits) => x.toLocaleString(data.language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const percent = (share, digits) => share.toLocaleString(data.language, { style: "percent", minimumFractionDigits: digits ?? 1, maximumFractionDigits: digits ?? 1 });
   const font = "system-ui, sans-serif";
@@ -132,7 +136,10 @@
     return {
       animation: false,
       grid: { left: 8, right: 12, top: 12, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-      tooltip: tooltip((params) => [c.labels[params[0].dataIndex], say("{n} photos", { n: params[0].value.toLocaleString(data.language) })]),
+      tooltip: tooltip((params) => {
+        const n = params[0].value, one = isOne(n);
+        return [c.labels[params[0].dataIndex], say(one ? "{n} photo" : "{n} photos", { n: n.toLocaleString(data.language) })];
+      }),
       xAxis: axis({ type: "category", data: c.labels, splitLine: { show: false }, axisLabel: { show: few, color: color("ink"), formatter: (t) => short(t, 14), interval: 0, rotate: c.labels.length > 6 ? 35 : 0 } }),
       yAxis: axis({ type: "value", minInterval: 1 }),
       series: [{ type: "bar", data: c.photos, barCategoryGap: "25%", barMaxWidth: 60, itemStyle: { color: color("accent"), borderRadius: [3, 3, 0, 0] } }],
@@ -173,5 +180,5 @@
     }
   }
 
-  window.verger = { data, color, draw, say };
+  window.verger = { data, color, draw, isOne, say };
 })();

@@ -1,7 +1,7 @@
 // Picking photos on the map: with a lasso, with a box, or all that are in view.
 "use strict";
 (function () {
-  const { data, say, map, tray } = window.verger;
+  const { data, isOne, say, map, tray } = window.verger;
   if (!map) return;
   const byId = (id) => document.getElementById(id);
   const sheet = byId("lasso"), line = sheet.querySelector("polygon");
@@ -31,8 +31,9 @@
   function pick(test, isPicked = true) {
     const some = map.visible(map.view()).filter(([, x, y]) => test(x, y)).map(([at]) => at).filter((at) => isPicked || tray.has(at));
     const left = tray.pick(some, isPicked);
-    const n = (some.length - left).toLocaleString(data.language);
-    byId("picknote").textContent = say(isPicked ? "{n} photos picked." : "{n} photos put back.", { n }) + (left ? " " + say("The paths of {n} are too long for this page.", { n: left.toLocaleString(data.language) }) : "");
+    const done = some.length - left, one = isOne(done), n = done.toLocaleString(data.language);
+    const picked = say(one ? "{n} photo picked." : "{n} photos picked.", { n });
+    byId("picknote").textContent = (isPicked ? picked : say(one ? "{n} photo put back." : "{n} photos put back.", { n })) + (left ? " " + say("The paths of {n} are too long for this page.", { n: left.toLocaleString(data.language) }) : "");
   }
 
   sheet.addEventListener("pointerdown", (event) => {

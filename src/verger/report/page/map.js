@@ -1,7 +1,7 @@
 // The map: thumbnails where there is room, dots for the rest, and the names of labels over them.
 "use strict";
 (function () {
-  const { data, color, say, tray } = window.verger;
+  const { data, color, isOne, say, tray } = window.verger;
   const box = document.getElementById("mapchart");
   if (!box) return;
   const map = data.map;
@@ -138,8 +138,9 @@
     const v = view(), seen = visible(v);
     near = pictured(seen);
     names = named(seen, v);
-    const hidden = count - seen.length;
-    byId("mapstatus").textContent = say(hidden ? "{n} photos in view, {hidden} elsewhere or filtered out." : "{n} photos in view.", { n: number(seen.length), hidden: number(hidden) });
+    const hidden = count - seen.length, one = isOne(seen.length), values = { n: number(seen.length), hidden: number(hidden) };
+    const whole = say(one ? "{n} photo in view." : "{n} photos in view.", values);
+    byId("mapstatus").textContent = hidden ? say(one ? "{n} photo in view, {hidden} elsewhere or filtered out." : "{n} photos in view, {hidden} elsewhere or filtered out.", values) : whole;
     chart.setOption({ series: [
       { id: "pictures", data: near.map((at) => [layout.x[at], layout.y[at], at]) },
       { id: "names", data: names.map((one, at) => [...v.back(one.x, one.y), at]) },

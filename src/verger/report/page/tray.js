@@ -2,7 +2,7 @@
 // allows that, and saved as the sheet that `verger relabel` takes.
 "use strict";
 (function () {
-  const { data, say } = window.verger;
+  const { data, isOne, say } = window.verger;
   const { paths, codes } = data.photos;
   const byId = (id) => document.getElementById(id);
   const cut = new Set(data.photos.cut);
@@ -225,8 +225,8 @@
     ["path", "label", "suggested"], ...picked().map((one) => [one.path, one.label, suspects.get(one.path) ?? ""]),
   ]));
   byId("emptytray").addEventListener("click", () => {
-    const n = decided().length;
-    if (n && !confirm(say("Discard {n} decisions?", { n: count(n) }))) return;
+    const n = decided().length, one = isOne(n);
+    if (n && !confirm(say(one ? "Discard {n} decision?" : "Discard {n} decisions?", { n: count(n) }))) return;
     tray.clear();
     changed();
   });
