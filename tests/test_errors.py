@@ -46,10 +46,10 @@ def test_a_message_is_one_line_with_its_hint() -> None:
 
 def test_counts_that_do_not_add_up_are_all_said() -> None:
     error = CountError.of(10, 5, 3)
-    assert "10 photos listed" in str(error)
+    assert "10 listed" in str(error)
     assert "5 embedded + 3 rejected = 8" in str(error)
 
 
 def test_rows_that_do_not_add_up_are_not_called_photos_listed() -> None:
     error = CountError.of_rows(10, "photos embedded", 9, "features")
-    assert error.what == "The counts do not add up: 10 photos embedded, 9 rows of features."
+    assert error.what == "The counts do not add up: 10 photos embedded, rows of features: 9."

@@ -62,6 +62,18 @@ def test_a_stage_of_nothing_and_one_that_fails_say_nothing(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("done", "total", "told"),
+    [(1, None, "1 photo"), (2, None, "2 photos"), (1, 1, "1/1 photo"), (1, 2, "1/2 photos")],
+)
+def test_one_photo_is_told_as_one(
+    done: int, total: int | None, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Plain().stage("Listing", total, "photos") as stage:
+        stage.update(done)
+    assert capfd.readouterr().err.startswith(f"Listing: {told} in ")
+
+
 def test_quiet_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     work(Silent())
     assert capfd.readouterr() == ("", "")

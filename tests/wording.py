@@ -26,22 +26,14 @@ class Said:
 
     @property
     def is_prose(self) -> bool:
-        return bool(PROSE.search(re.sub(r"\{(\w+)[^}]*\}", r"{\1}", self.template)))
+        bare = re.sub(r"\{\w+!p:[^|]*\|([^}]*)\}", r"\1", self.template)
+        return bool(PROSE.search(re.sub(r"\{(\w+)[^}]*\}", r"{\1}", bare)))
 
 
 def said_in(path: Path, root: Path) -> Iterator[Said]:
     """Yield each text of a module, docstrings apart."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    apart: set[int] = set()  # by identity: docstrings, and the parts of f-strings
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):  # docstrings of attributes among them
-            apart.update(id(one.value) for one in body if isinstance(one, ast.Expr))
-        if isinstance(node, ast.JoinedStr):
-            for part in node.values:
-                apart.add(id(part))
-                if isinstance(part, ast.FormattedValue) and part.format_spec:
-                    apart.update(map(id, ast.walk(part.format_spec)))
+    apart = {id(one) for node in ast.walk(tree) for one in _apart(node)}
     for node in ast.walk(tree):
         if id(node) in apart:
             continue
@@ -51,6 +43,21 @@ def said_in(path: Path, root: Path) -> Iterator[Said]:
             yield Said(str(path.relative_to(root)), node.lineno, _escaped(node.value))
 
 
+def _apart(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is no text of its own: docstrings, parts of f-strings, forms of `plural`."""
+    body = getattr(node, "body", None)
+    if isinstance(body, list):  # docstrings of attributes among them
+        yield from (one.value for one in body if isinstance(one, ast.Expr))
+    match node:
+        case ast.Call(func=ast.Name("plural"), args=forms):
+            yield from forms
+        case ast.JoinedStr(values=parts):
+            for part in parts:
+                yield part
+                if isinstance(part, ast.FormattedValue) and part.format_spec:
+                    yield from ast.walk(part.format_spec)
+
+
 def template(node: ast.JoinedStr) -> str:
     """Write an f-string with its placeholders by name: `{photos:,} photos of {labels:,} labels`."""
     written, names = "", dict[str, str]()  # by what the code has there
@@ -58,14 +65,25 @@ def template(node: ast.JoinedStr) -> str:
         if isinstance(part, ast.Constant):
             written += _escaped(str(part.value))
         elif isinstance(part, ast.FormattedValue):
-            code = ast.unparse(part.value)
+            forms, of = _forms(part.value)
+            code = ast.unparse(of)
             if code not in names:
-                name = _named(part.value).strip("_").lower() or "it"
+                name = _named(of).strip("_").lower() or "it"
                 alike = sum(re.sub(r"_\d+$", "", one) == name for one in names.values())
                 names[code] = f"{name}_{alike + 1}" if alike else name
             spec = ast.unparse(part.format_spec)[2:-1] if part.format_spec else ""
-            written += f"{{{names[code]}{f':{spec}' if writes_a_number(spec) else ''}}}"
+            how = forms or (f":{spec}" if writes_a_number(spec) else "")
+            written += f"{{{names[code]}{how}}}"
     return written
+
+
+def _forms(node: ast.expr) -> tuple[str, ast.expr]:
+    """Return the forms that `plural` chooses from, as a template has them, and of what number."""
+    match node:
+        case ast.Call(func=ast.Name("plural"), args=[of, *forms]):
+            one, many = [str(ast.literal_eval(form)) for form in forms] or ("", "s")
+            return f"!p:{one}|{many}", of
+    return "", node
 
 
 def _escaped(text: str) -> str:

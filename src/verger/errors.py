@@ -97,7 +97,7 @@ class CountError(VergerError):
     def of(cls, listed: int, embedded: int, rejected: int) -> CountError:
         """Build the error from the three counts that do not add up."""
         return cls(
-            f"The counts do not add up: {listed} photos listed, "
+            f"The counts do not add up: {listed} listed, "
             f"{embedded} embedded + {rejected} rejected = {embedded + rejected}.",
             hint=_DEFECT,
         )
@@ -106,7 +106,7 @@ class CountError(VergerError):
     def of_rows(cls, wanted: int, what: str, found: int, where: str) -> CountError:
         """Build the error from two counts that ought to be one: of what, and of rows of what."""
         return cls(
-            f"The counts do not add up: {wanted} {what}, {found} rows of {where}.", hint=_DEFECT
+            f"The counts do not add up: {wanted} {what}, rows of {where}: {found}.", hint=_DEFECT
         )
 
 

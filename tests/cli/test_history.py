@@ -14,6 +14,7 @@ from verger.cli.main import cli
 from verger.errors import StoreError, UsageError
 from verger.store.log import note_drift
 from verger.store.store import Store
+from verger.texts.command import speak
 
 
 def verger(*words: object) -> Result:
@@ -40,6 +41,17 @@ def test_a_line_is_a_run_the_last_one_first(store: Store) -> None:
         "  2  2026-11-02 06:00:00      20         1  3     95.1%  clear  -     2 new, 1 gone",
         "  1  2026-11-01 06:00:00      10         1  3     95.1%  first  -     1 new",
     ]
+
+
+def test_in_french_one_and_several_are_told_apart(store: Store) -> None:
+    speak("fr")
+    try:
+        lines = verger("log", store.root).stdout.splitlines()
+    finally:
+        speak("en")
+    assert lines[1].endswith("5 nouvelles, 4 disparues")
+    assert lines[4].endswith("2 nouvelles, 1 disparue")
+    assert lines[5].endswith("1 nouvelle")
 
 
 def test_as_json(store: Store) -> None:

@@ -749,7 +749,7 @@ def test_counts_that_do_not_add_up_are_not_believed(bench: Bench, job: MakeJob) 
 
     bench.naps += [end]
 
-    with pytest.raises(CountError, match="9 photos listed"):
+    with pytest.raises(CountError, match="9 listed"):
         bench.run(job("ec2"))
 
 

@@ -352,7 +352,7 @@ def test_photos_that_may_be_listed_but_not_read(
         for name, value in s3.behind(proxy.endpoint).environment().items():
             monkeypatch.setenv(name, value)
         photos = "s3://unreadable/photos"
-        with pytest.raises(PhotosError, match=r"None of the 5 photos of .* can be read") as caught:
+        with pytest.raises(PhotosError, match=r"No photo of .* can be read \(5 listed\)") as caught:
             run(photos, tmp_path / "store", NO_REPORT)
         assert "s3:GetObject" in caught.value.hint
         proxy.set(Faults())

@@ -267,7 +267,7 @@ def test_photos_that_are_others_are_told(
     assert str(two.relative_to(photos)) in ended.out
     ended = here("verify", store, tmp_path, "--quiet")
     assert ended.code == 3
-    assert "None of the 30 photos of the sample is in" in ended.error
+    assert "No photo of the sample (30) is in" in ended.error
 
 
 def test_sample_needs_photos(made: list[Path], here: Here) -> None:

@@ -57,7 +57,7 @@ def test_a_run_that_found_nothing_is_a_line() -> None:
     finished = {"finished": "2026-11-29T06:00:00+00:00"}
     same = record(seconds={"list": 0.5}, **finished)
     note = "Note: 3 of 6015 photos have no label."
-    line = "Up to date: nothing new among 6,015 photos (35 of them rejects)."
+    line = "Up to date: nothing new among 6,015 photos (35 of them rejected)."
     assert summary(same, "store").splitlines() == [line, note]
     sound = record()["counts"] | {"rejected": 0}
     assert "among 6,015 photos." in summary(same | {"counts": sound}, "store")
@@ -80,7 +80,7 @@ def test_a_report_is_opened_where_this_machine_can(monkeypatch: pytest.MonkeyPat
 
 def test_a_projection_that_is_held_is_told() -> None:
     held = record()["projection"] | {"held": True}
-    said = "They are held from an earlier run."
+    said = "The projection is held from an earlier run."
     assert said in summary(record(projection=held), "store")
     assert said not in summary(record(projection=held | {"held": False}), "store")
 
@@ -101,6 +101,42 @@ def test_what_there_is_not_is_not_said() -> None:
     )
     for part in ("rejected:", "components keep", "Note:", "matrix.csv"):
         assert part not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"new": 30, "kept": 900}, True),
+        ({"new": 29, "kept": 900}, False),
+        ({"new": 900, "reused": 871}, False),
+        ({"new": 10, "changed": 10, "retried": 10}, True),
+        ({}, True),  # of an older Verger
+    ],
+)
+def test_a_rate_is_told_of_photos_enough(changes: dict[str, int], told: bool) -> None:
+    text = summary(record(changes=changes, cores=1), "store")
+    assert ("photos/s on 1 core;" in text) == told
+    assert "embedded by lite" in text
+
+
+def test_one_of_each_is_told_as_one() -> None:
+    counts = {"listed": 2, "embedded": 1, "rejected": 1, "rejected_by_reason": {"empty": 1}}
+    projection = {"k": 1, "rank": 1, "explained_variance": 1.0, "notes": []}
+    some = {"new": 0, "changed": 1, "retried": 0, "kept": 0, "relabelled": 0, "gone": 1}
+    changes = some | {"reused": 1, "resumed": 1}
+    one = record(counts=counts, projection=projection, changes=changes, labels=1, cores=1)
+    text = summary(one, "store")
+    for part in (
+        "\n1 photo of 1 label embedded by",
+        "\n1 component keeps 100.0% of the",
+        "kept, 1 was embedded",
+        "\n1 photo has the bytes",
+        "label, 1 component (Parquet)",
+    ):
+        assert part in text
+    found_nothing = one | {"seconds": {"list": 1.0}, "counts": counts | {"listed": 1}}
+    nothing = summary(found_nothing | {"finished": "2026"}, "store")
+    assert "among 1 photo (1 of them rejected)." in nothing
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from verger.cli.main import cli
 from verger.gallery.build import NOT_VALIDATED
 from verger.texts.catalogue import catalogue
 from verger.texts.command import Template, phrases, say, say_all, speak, wanted
-from verger.texts.numbers import Numbers
+from verger.texts.numbers import Numbers, plural
 from wording import Said, said_in
 
 CODE = Path(verger.__file__).parent
@@ -153,23 +153,33 @@ def by_room() -> dict[str, dict[str, str]]:
     return rooms
 
 
+COUNTS = ("-1,234.5%", "1", "0")
 HOSTILE = 'a b/{x} {0} (c+d)*[e].j|pg — « où ? » 100 % d’été:$1 \\d\\n "f" ;g'
 
 
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("room", sorted(by_room()))
-def test_each_text_is_found_again_whatever_stands_in_it(room: str, french: None) -> None:
+def test_each_text_is_found_again_whatever_stands_in_it(
+    room: str, count: str, french: None
+) -> None:
     numbers = Numbers("fr")
     for english, there in by_room()[room].items():
         texts = {name for _, name, _, how in Formatter().parse(there) if name and how == "t"}
         filled, values, beside = "", dict[str, str](), False
         is_vague = Template(english, there).is_vague
-        for literal, name, spec, _ in Formatter().parse(english):
+        counted = {name for _, name, _, how in Formatter().parse(there) if how == "p"}
+        for literal, name, spec, how in Formatter().parse(english):
             filled += literal
             if name is None:
                 continue
+            if spec and how == "p":
+                filled += spec.split("|")[count != "1"]
+                beside = False
+                continue
             if name not in values:
                 ours = "changed" if name in texts and is_vague else HOSTILE
-                values[name] = "-1,234.5%" if spec else "" if beside and not literal else ours
+                is_number = spec or name in counted
+                values[name] = count if is_number else "" if beside and not literal else ours
             beside = not spec
             filled += values[name]
         if Template(english, there).is_part:  # such stand in others alone
@@ -180,6 +190,7 @@ def test_each_text_is_found_again_whatever_stands_in_it(room: str, french: None)
             literal
             + (
                 "" if name is None
+                else spec.split("|")[count not in ("0", "1")] if spec and how == "p"
                 else numbers.localized(values[name]) if spec
                 else say(values[name]) if how == "t"
                 else values[name]
@@ -208,6 +219,51 @@ def test_what_a_text_quotes_is_in_french_too(french: None) -> None:
     assert say("STORE has no photo a b.jpg, and 3 more.") == (
         "Le STORE n’a pas de photo a b.jpg et 3 autres."
     )
+
+
+@pytest.mark.parametrize(
+    ("english", "there"),
+    [
+        ("1 gone", "1 disparue"),
+        ("2 gone", "2 disparues"),
+        ("1 photo: 1 new.", "1 photo\u00a0: 1 nouvelle."),
+        ("1 photo has the bytes of one", None),
+        (
+            "1 photo of 2 labels embedded by lite; 2 s in all.",
+            "1 photo de 2 étiquettes encodée par lite\u202f; 2 s en tout.",
+        ),
+        ("1 core", "1 cœur"),
+        ("1 component keeps 90.0% of the variance of 1280 features (rank 1).",
+         "1 composante garde 90,0\u202f% de la variance de 1280 caractéristiques (rang 1)."),
+        ("1 finding", "1 constat"),
+        ("12 findings", "12 constats"),
+        (", 1 rejected", ", 1 rejetée"),
+        ("STORE has no photo a.jpg, and 1 more.", "Le STORE n’a pas de photo a.jpg et 1 autre."),
+    ],
+)  # fmt: skip
+def test_a_count_and_its_words_agree(english: str, there: str | None, french: None) -> None:
+    assert say(english) == (there or english)
+
+
+def test_english_counts_agree_with_their_words() -> None:
+    assert [f"{n} photo{plural(n)}" for n in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
+    assert [plural(n, "has", "have") for n in (0, 1, 2)] == ["have", "has", "have"]
+
+
+# A number that may be one before a word that is written for several, without `plural`.
+MANY = re.compile(r"\{(\w+)(?::[,d]+)?\} (?:photos|labels|files|rows|components|cores)\b")
+# What is never one, or is a whole that a part is told of.
+NEVER_ONE = {"looked_at", "files", "images", "calibration", "ours", "n", "listed"}
+
+
+def test_what_the_code_says_of_a_count_has_both_forms() -> None:
+    found = {
+        text: name
+        for text in catalogue("command")
+        for name in MANY.findall(text)
+        if name not in NEVER_ONE
+    }
+    assert found == {}
 
 
 def test_sentences_are_told_apart_and_unknown_ones_stay(french: None) -> None:

@@ -25,6 +25,7 @@ from verger.store.record_file import sealed
 from verger.store.store import Store
 from verger.store.tables import rows_of
 from verger.store.work import as_json
+from verger.texts.numbers import plural
 from verger.verify import Verified, verify
 
 Change = Callable[[pa.Table], pa.Table]
@@ -96,13 +97,14 @@ def test_a_sound_store_is_found_sound(sound: Path) -> None:
 
 def test_photos_listed_are_embedded_or_rejected(root: Path) -> None:
     change(root, listed=15)
-    assert told(root) == ["run.json says 15 photos listed, 12 embedded and 2 rejected"]
+    assert told(root) == ["run.json says 15 listed, 12 embedded and 2 rejected"]
 
 
 @pytest.mark.parametrize(("table", "rows"), [(FEATURES, 12), (REJECTS, 2), (MATRIX, 12)])
 def test_tables_hold_what_was_counted(root: Path, table: str, rows: int) -> None:
     rewrite(root, table, lambda old: old.slice(1))
-    assert told(root)[0] == f"{table}/ has {rows - 1} rows, where run.json says {rows}"
+    left = f"{rows - 1} row{plural(rows - 1)}"
+    assert told(root)[0] == f"{table}/ has {left}, where run.json says {rows}"
 
 
 def test_no_path_is_there_twice(root: Path) -> None:
@@ -133,7 +135,7 @@ def test_the_matrix_is_features_times_projection(root: Path, value: float) -> No
     rewrite(root, MATRIX, off)
     path = pq.read_table(root / MATRIX)["path"][5]
     (said,) = told(root)
-    assert f"has 1 rows that are not features × projection: {path} is off the most" in said
+    assert f"has 1 row that is not features × projection: {path} is off the most" in said
 
 
 def test_the_matrix_is_of_the_same_photos_and_labels(root: Path) -> None:

@@ -11,6 +11,7 @@ from verger.gallery import Answer, Verdict
 from verger.gallery.identify import Identified
 from verger.texts.command import localized as _local
 from verger.texts.command import say, spoken
+from verger.texts.numbers import plural
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,18 +63,9 @@ def identified_table(fruits: Sequence[Identified]) -> Table:
         if (answer := fruit.answer) is not None:
             photos = " + ".join(visible(path[shared:]) for path in fruit.photos)
             sure, then = _confidence(answer, _local), _then(answer, _local, _LEAST)
-            table.add_row(*map(Text, (photos, _in_words(answer), sure, then)))
+            claim = visible(answer.said(spoken()))
+            table.add_row(*map(Text, (photos, claim, sure, then)))
     return table
-
-
-def _in_words(answer: Answer) -> str:
-    """Say an answer in the language that is spoken."""
-    said = visible(answer.said(spoken()))
-    if answer.verdict is Verdict.VARIETY and not answer.close:
-        return said  # a label, whatever we call by that word
-    if answer.verdict is Verdict.AMBIGUOUS:
-        said = said.replace(" or ", say(" or "), 1)
-    return say(said)
 
 
 def _shared_by(paths: Sequence[str]) -> int:
@@ -88,8 +80,9 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     labels, groups, never = measured["labels"], measured["groups"], measured["never_seen"]
     rejected = ", ".join(f"{n} {reason}" for reason, n in measured["rejected_by_reason"].items())
     reasons = f" ({rejected})" if rejected else ""
+    photos = measured["photos"]
     lines = [
-        f"{measured['photos']:,} labelled photos; {measured['rejected']:d} rejected{reasons}; "
+        f"{photos:,} labelled photo{plural(photos)}; {measured['rejected']:d} rejected{reasons}; "
         f"{measured['unlabelled']:d} without a label.",
         "",
         f"{'':<28}{say('photos'):>8}{'top 1':>9}{'top 5':>9}",
@@ -105,8 +98,8 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
             _measure(_row_of(name), one, "share", "right", "confidence")
             for name, one in measured["verdicts"].items()
         ),
-        f"Share: of all {measured['photos']:,} photos. Right, and said (the mean confidence): of "
-        "the photos of the row.",
+        f"Share: of all {photos:,} photo{plural(photos)}. Right, and said (the mean confidence): "
+        "of the photos of the row.",
         "",
         f"Calibration error on these photos, {error['bins']} bins: by label "
         f"{_number(error['label_error'])} (chance alone: "
@@ -116,7 +109,8 @@ def evaluation_lines(measured: Mapping[str, Any]) -> list[str]:
     if never["photos"]:
         nothing = never["of_groups_never_seen"]
         lines.append(
-            f"Of {never['photos']:,} photos of labels never seen, no variety was claimed in "
+            f"Of {never['photos']:,} photo{plural(never['photos'])} of labels never seen, no "
+            "variety was claimed in "
             f"{_percent(never['no_variety_claimed']).strip()}; AUROC {_number(never['auroc'])}."
         )
         if nothing["photos"]:
@@ -187,13 +181,13 @@ def verified_lines(made: Verified, store: str) -> list[str]:
         for where, what, remedy in made.findings
     ]
     lines += [say(f"Note: {note}") for note in made.notes]
-    looked = say(f"{made.files:,} files ({made.bytes / 1e6:,.1f} MB)")
+    looked = say(f"{made.files:,} file{plural(made.files)} ({made.bytes / 1e6:,.1f} MB)")
     if made.photos:
-        looked += say(f", {made.photos:,} photos")
+        looked += say(f", {made.photos:,} photo{plural(made.photos)}")
     if made.embedded_again:
         looked += say(f", {made.embedded_again:,} of them embedded again")
     if not made.photos:
         looked += say("; the matrix could not be compared with the features")
     many = len(made.findings)
-    found = say({0: "Sound", 1: "1 finding"}.get(many, f"{many:d} findings"))
+    found = say(f"{many:d} finding{plural(many)}" if many else "Sound")
     return [*lines, f"{found}{say(': ')}{looked}."]

@@ -11,6 +11,7 @@ import click
 from verger.errors import UsageError
 from verger.progress import reporter, show, tell
 from verger.texts.command import localized, say
+from verger.texts.numbers import plural
 
 if typing.TYPE_CHECKING:
     from verger.store.log import Logged
@@ -109,7 +110,7 @@ def export_command(store: str, file: str, quiet: bool) -> None:
 
     rows = export_csv(Store(store), file, reporter(quiet=quiet))
     if not quiet:
-        tell(f"{file}: {rows:,} rows.")
+        tell(f"{file}: {rows:,} row{plural(rows)}.")
 
 
 def _row(run: Logged) -> tuple[str, ...]:

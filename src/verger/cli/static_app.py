@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from verger.progress import reporter, tell
+from verger.texts.numbers import plural
 
 
 @click.command("app")
@@ -43,8 +44,10 @@ def app_command(store: str, output: str, budget: float, quiet: bool) -> None:
     if quiet:
         return
     all_of = "" if made.photos == made.of else f" of {made.of:,}"
+    labels, photos, pictures = made.labels, made.photos, made.pictures
     tell(
         f"{output}: {made.files} files, {made.download / 1e6:.1f} MB to download; "
-        f"{made.labels:,} labels, {made.photos:,}{all_of} photos, {made.pictures:,} pictures."
+        f"{labels:,} label{plural(labels)}, {photos:,}{all_of} photo{plural(made.of)}, "
+        f"{pictures:,} picture{plural(pictures)}."
     )
     tell(f"To try it: python3 -m http.server --directory {output}")

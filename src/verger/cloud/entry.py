@@ -37,6 +37,7 @@ import verger
 from verger.cloud.objects import Objects
 from verger.machine.cores import cores
 from verger.store.summary import summary
+from verger.texts.numbers import plural
 
 RESULT_KEY = "result.json"
 LOG_KEY = "logs/progress.log"
@@ -104,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = [unquote(word) for word in given.verger]
     watched = Watched(given.job, given.since or time.time(), Path.cwd() / "progress.log")
     put = _putter(given.scratch)
-    watched.say(f"Verger {verger.__version__}, job {given.job}, on {cores()} cores")
+    watched.say(f"Verger {verger.__version__}, job {given.job}, on {cores()} core{plural(cores())}")
     process = _start(words, given.scratch)
     insist = functools.partial(_insist, process)
     # On time or out of time, the platform says SIGTERM first; Verger then ends in good order.
@@ -129,7 +130,7 @@ def notify(topic: str, result: Mapping[str, Any]) -> None:
     """Tell a topic of SNS how it ended; a failure is told, and ends nothing."""
     how = f"failed ({result['exit_code']})" if result["exit_code"] else "is done"
     counts = (result["record"] or {}).get("counts", {})
-    done = f"{counts['embedded']:d} photos of {counts['listed']:d}." if counts else ""
+    done = f"{counts['embedded']:d} of {counts['listed']:d} photos." if counts else ""
     lines = [
         f"Job {result['job']} {how} after {result['seconds']['run']:.0f} s.",
         result["error"] or done,

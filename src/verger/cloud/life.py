@@ -17,6 +17,7 @@ from verger.cloud.places import check_places
 from verger.cloud.scratch import JOB, Scratch
 from verger.errors import CloudError, VergerError
 from verger.progress import Reporter
+from verger.texts.numbers import plural
 
 _TRIES, _SECONDS_BETWEEN_TRIES = 4, 15.0
 
@@ -105,7 +106,8 @@ class Life:
         total = sum(path.stat().st_size for path in files.values())
         large = {k: path for k, path in files.items() if path.stat().st_size >= LEAST_BYTES}
         self.reporter.say(
-            f"Sending {len(files)} files, {total / 1e6:,.1f} MB, except what was sent before."
+            f"Sending {len(files)} file{plural(len(files))}, {total / 1e6:,.1f} MB, except what "
+            "was sent before."
         )
         with self.reporter.stage("Sending", total, "bytes") as stage:
             lock, done = threading.Lock(), 0
@@ -164,7 +166,9 @@ class Life:
         scratch = self.scratch(job)
         for tries_left in reversed(range(_TRIES)):
             if deleted := scratch.empty():
-                self.reporter.say(f"Emptied the bucket {scratch.name} ({deleted:,} objects).")
+                self.reporter.say(
+                    f"Emptied the bucket {scratch.name} ({deleted:,} object{plural(deleted)})."
+                )
             try:
                 stack.delete(self.aws, parameters.base_stack(job), self.reporter, self.sleep)
                 return

@@ -13,6 +13,7 @@ from verger.cloud.job import Architecture, Platform
 from verger.cloud.prices import Prices
 from verger.cloud.sizes import FREE_PLAN, OF_ALL, csv_bytes, lead_bytes, sizes, store_bytes
 from verger.errors import BudgetError, UsageError
+from verger.texts.numbers import plural
 
 __all__ = ["Estimate", "Line", "Plan", "Workload", "as_json", "check_budget", "estimate"]
 
@@ -131,8 +132,8 @@ def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
     if work.upload:
         yield (
             f"The photos are on this machine: verger cloud run --upload s3://BUCKET/FOLDER sends "
-            f"them first ({work.photos:,} files, {work.size / 1e9:,.2f} GB). What that costs is in "
-            "the estimate; how long it takes is not."
+            f"them first ({work.photos:,} file{plural(work.photos)}, {work.size / 1e9:,.2f} GB). "
+            "What that costs is in the estimate; how long it takes is not."
         )
     if chosen.instance_type.endswith(".micro"):
         yield f"{chosen.instance_type} has 1 GB of memory; a run on two cores takes 1.7 GB."

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from verger.cloud.plan import Plan
 from verger.cloud.rates import SENT_MEGABYTES
 from verger.texts.command import localized, say
+from verger.texts.numbers import plural
 
 _HEAD = ("", "on", "what", "time", "EUR", "USD", " ")
 _NUMBERS = ("time", "EUR", "USD")
@@ -46,7 +47,10 @@ def _work(plan: Plan) -> str:
     work = plan.workload
     known = "" if work.photos == work.listed else f" of {work.listed:,}; STORE holds the rest"
     views = "" if work.views == 1 else f" in {work.views} views each"
-    return f"{work.photos:,} photos to embed{views} ({work.size / 1e6:,.1f} MB){known}."
+    return (
+        f"{work.photos:,} photo{plural(work.photos)} to embed{views} "
+        f"({work.size / 1e6:,.1f} MB){known}."
+    )
 
 
 def _prices(plan: Plan) -> str:

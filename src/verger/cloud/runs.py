@@ -19,6 +19,7 @@ from verger.cloud.tunnel import SPARK_UI
 from verger.cloud.watch import State, had_nodes, log_keys
 from verger.errors import BudgetError, CloudError, StoreError, UsageError, VergerError
 from verger.texts.command import say
+from verger.texts.numbers import plural
 
 # Long-term support, until September 2029; Spark 4.1.1, Python 3.11 and 3.13, Java 17
 # (https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark810-release.html).
@@ -156,7 +157,7 @@ def _keep_reason(life: Life, job: Job, state: State, error: VergerError) -> None
         for line in last_lines(scratch, _SAID_LINES, of_the_platform=True):
             say(f"| {line}")
         if kept := keep_late_logs(life, job):
-            say(f"The last {kept:,} lines of its logs are kept there too.")
+            say(f"The end of its logs, {kept:,} line{plural(kept)}, is kept there too.")
     except VergerError as second:
         say(f"{second.what} Nothing more is kept next to STORE.")
         may_log = True

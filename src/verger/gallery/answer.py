@@ -7,6 +7,7 @@ from typing import Any
 
 from verger.gallery.verdict import Verdict
 from verger.knowledge import named
+from verger.texts.catalogue import said
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,25 +69,25 @@ class Answer:
         return self.said()
 
     def said(self, language: str = "en") -> str:
-        """Say so with the species' names of a language, "en" or "fr"; the other words are English.
+        """Say so in a language, "en" or "fr"; a label stays as it is."""
 
-        A label stays as it is.
-        """
+        def words(name: str, *names: str) -> str:
+            return str(texts[f"answers.{name}"]).format(*names)
+
+        texts = said("terms", language)
+        a = [named(guess.name, language, article=True) for guess in self.groups[:2]]
         match self.verdict:
             case Verdict.VARIETY:
-                said = str(self.label)
+                claim = str(self.label)
             case Verdict.GROUP:
-                group = named(str(self.group), language)
-                said = f"{group}, the variety is not certain"
+                claim = words("group", named(str(self.group), language))
             case Verdict.AMBIGUOUS:
-                two = (named(guess.name, language, article=True) for guess in self.groups[:2])
-                said = " or ".join(two)
+                claim = words("either", *a) if len(a) > 1 else a[0]
             case Verdict.UNFAMILIAR:
-                group = named(str(self.group), language, article=True)
-                said = f"most like {group}, but unlike the photos here"
+                claim = words("unfamiliar", a[0])
             case Verdict.UNKNOWN:
-                said = "unlike anything here" if self.labels else "the photos here have no labels"
-        return f"{said} (a close call)" if self.close else said
+                claim = words("unknown" if self.labels else "unlabelled")
+        return words("close", claim) if self.close else claim
 
     @property
     def label(self) -> str | None:

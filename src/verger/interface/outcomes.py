@@ -15,6 +15,7 @@ from verger.gallery.identify import Identifier, bytes_of
 from verger.photos.decode import decode
 from verger.photos.reasons import Reject
 from verger.store.summary import summary
+from verger.texts.numbers import plural
 
 if TYPE_CHECKING:
     from verger.interface.opened import Store
@@ -49,11 +50,13 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         counts, projection = self.record["counts"], self.record["projection"]
+        embedded, rejected, labels = counts["embedded"], counts["rejected"], self.record["labels"]
+        k = projection["k"]
         facts = [
-            f"{counts['embedded']:,} photos of {self.record['labels']:,} labels",
-            f"{projection['k']} components keep {projection['explained_variance']:.1%} "
-            "of the variance",
-            f"{counts['rejected']:,} rejects",
+            f"{embedded:,} photo{plural(embedded)} of {labels:,} label{plural(labels)}",
+            f"{k} component{plural(k)} {plural(k, 'keeps', 'keep')} "
+            f"{projection['explained_variance']:.1%} of the variance",
+            f"{rejected:,} reject{plural(rejected)}",
         ]
         if self.report:
             facts.append(f"<a href='{escape(self.report, quote=True)}'>report</a>")

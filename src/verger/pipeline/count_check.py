@@ -10,6 +10,7 @@ from verger.store.inventory import edits_of
 from verger.store.layout import REJECTS
 from verger.store.parts import all_denied, merge_rejects
 from verger.store.stock import Stock
+from verger.texts.numbers import plural
 
 
 def count(job: Job, photos: str, stock: Stock, embedded: int, rejects: str) -> dict[str, Any]:
@@ -41,13 +42,15 @@ def _fail(job: Job, counts: dict[str, Any], photos: str, rejects: str) -> None:
     if not counts["embedded"] and all_denied(job.place, rejects):
         job.place.delete(job.work.parts)  # once they may be read, all are new
         raise PhotosError(
-            f"None of the {counts['listed']} photos of {photos} can be read: access denied.",
+            f"No photo of {photos} can be read ({counts['listed']} listed): access denied.",
             hint="Reading needs a different permission from listing (on S3: s3:GetObject).",
         )
     where = job.store.keep_rejects(rejects)
+    rejected, listed = counts["rejected"], counts["listed"]
     reasons = ", ".join(f"{n} {reason}" for reason, n in counts["rejected_by_reason"].items())
     raise TooManyRejects(
-        f"{counts['rejected']} of {counts['listed']} photos were rejected ({reasons}), "
-        f"more than --max-rejects {job.settings.max_rejects:g} allows; no matrix was made.",
+        f"{rejected} of {listed} photo{plural(listed)} {plural(rejected, 'was', 'were')} rejected "
+        f"({reasons}), more than --max-rejects {job.settings.max_rejects:g} allows; no matrix was "
+        "made.",
         hint=f"See {where}.",
     )

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 import click
 
 from verger.errors import Check, VergerError, visible
-from verger.texts.command import localized, say
+from verger.texts.command import localized, say, spoken
+from verger.texts.numbers import Numbers
 
 SECONDS_BETWEEN_LINES = 5.0
 _LONG = 1.0  # seconds of a step that is worth a line
@@ -103,7 +104,9 @@ class _PlainStage(Stage):
     def _count(self) -> str:
         of = f"/{self._total}" if self._total else ""
         rejected = say(f", {self._rejected} rejected") if self._rejected else ""
-        return f"{self._done}{of} {self._unit}{rejected}"
+        is_one = Numbers(spoken()).is_one(self._total or self._done)
+        unit = self._unit.removesuffix("s") if is_one else self._unit  # French has that s, too
+        return f"{self._done}{of} {unit}{rejected}"
 
 
 def reporter(*, quiet: bool) -> Reporter:

@@ -39,11 +39,11 @@ class Words(Terms):
     def ngettext(self, one: str, many: str, count: int) -> str:
         """Look the form for a count up; nought is plural in English, and singular in French."""
         if self.language == "en":
-            return one if count == 1 else many
+            return one if self.is_one(count) else many
         forms = self._catalogue[many]
         if isinstance(forms, str):
             raise KeyError(many)
-        return str(forms[0 if abs(count) < 2 else 1])
+        return str(forms[0 if self.is_one(count) else 1])
 
     def of_scripts(self) -> Mapping[str, str]:
         """Return what the page's scripts say; they fall back on the English that they hold."""

@@ -20,6 +20,7 @@ from verger.serve.connections import Connections
 from verger.serve.current import Current
 from verger.serve.workers import threads_alone
 from verger.settings import ServeSettings
+from verger.texts.numbers import plural
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _MOST_CONNECTIONS = 500
@@ -44,10 +45,11 @@ def serve(store: str, settings: ServeSettings, tell: Callable[[str], None]) -> N
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
         gallery = current.shown.catalogue.gallery
+        photos, labels = gallery.photos, len(gallery.labels)
         shown = f"[{host}]" if ":" in host else host
         ready = (
-            f"Serving {gallery.photos:,} photos of {len(gallery.labels):,} labels from {store} at "
-            f"http://{shown}:{port}/ (Ctrl-C stops)."
+            f"Serving {photos:,} photo{plural(photos)} of {labels:,} label{plural(labels)} from "
+            f"{store} at http://{shown}:{port}/ (Ctrl-C stops)."
         )
         asyncio.run(_serving(current, settings, access, listener, lambda: tell(ready)))
     tell("Stopped.")

@@ -14,6 +14,8 @@ from verger.projections.discriminant import Discriminant
 from verger.projections.pca import PCA
 from verger.settings import RunSettings, parse_components
 
+LEAST_TIMED = 30  # photos of a run that say how fast it was
+
 
 class Clock:
     """Seconds a stage."""
@@ -33,6 +35,14 @@ class Clock:
         yield
         before = self.seconds.get(stage, 0.0)
         self.seconds[stage] = round(before + time.perf_counter() - start, 3)
+
+
+def rate_of(record: Mapping[str, Any]) -> float:
+    """Return the photos that a run embedded a second; 0 where they were too few to tell."""
+    changes = record.get("changes", {})
+    opened = sum(int(changes.get(name, 0)) for name in ("new", "changed", "retried"))
+    enough = not changes or opened - int(changes.get("reused", 0)) >= LEAST_TIMED
+    return float(record["photos_per_second"]) if enough else 0.0
 
 
 def versions(engine: Mapping[str, str]) -> dict[str, str]:

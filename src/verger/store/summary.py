@@ -26,6 +26,7 @@ from verger.store.layout import (
     REPORT,
 )
 from verger.texts.command import say
+from verger.texts.numbers import plural
 
 if TYPE_CHECKING:
     from verger.store.inventory import Tally
@@ -44,8 +45,9 @@ def summary(
     """
     if found_nothing(record):
         counts = record["counts"]
-        rejects = f" ({counts['rejected']:,} of them rejects)" if counts["rejected"] else ""
-        nothing = f"Up to date: nothing new among {counts['listed']:,} photos{rejects}."
+        rejects = f" ({counts['rejected']:,} of them rejected)" if counts["rejected"] else ""
+        listed = counts["listed"]
+        nothing = f"Up to date: nothing new among {listed:,} photo{plural(listed)}{rejects}."
         return "\n".join(map(visible, [nothing, *(f"Note: {note}" for note in record["notes"])]))
     lines = ["", *_done(record), "", f"In {store}:"]
     lines += [f"  {name:<12} {say(what)}" for name, what in _there(record, has_report) if what]
@@ -63,16 +65,18 @@ def found_nothing(record: Mapping[str, Any]) -> bool:
 def _done(record: Mapping[str, Any]) -> list[str]:
     """Say what was done, and what is to be noted."""
     from verger.embed.card import framing_of  # which `--help` need not load
+    from verger.store.record import rate_of
 
     counts, projection = record["counts"], record["projection"]
     framing = framing_of(record["backbone"])
     name, took = record["backbone"]["name"], sum(record.get("reduced", record)["seconds"].values())
     by = f"{name} (views {framing})" if len(framing.views) > 1 else name
-    if record["photos_per_second"] and "reduced" not in record:
-        by = f"{by}, {record['photos_per_second']:.1f} photos/s on {_machine(record)}"
+    if (rate := rate_of(record)) and "reduced" not in record:
+        by = f"{by}, {rate:.1f} photos/s on {_machine(record)}"
+    embedded, labels, k = counts["embedded"], record["labels"], projection["k"]
     lines = [
-        f"{counts['embedded']:,} photos of {record['labels']:,} labels embedded by {by}; "
-        f"{took:.0f} s in all.",
+        f"{embedded:,} photo{plural(embedded)} of {labels:,} label{plural(labels)} embedded by "
+        f"{by}; {took:.0f} s in all.",
         *([] if "reduced" in record else _growth(record.get("changes", {}))),
     ]
     if counts["rejected"]:
@@ -80,12 +84,12 @@ def _done(record: Mapping[str, Any]) -> list[str]:
         passing = sum(counts["rejected_by_reason"].get(r.value, 0) for r in Reason if r.passes)
         again = f" The next run tries {passing:,} of them again." if passing else ""
         lines.append(f"{counts['rejected']:,} rejected: {reasons}.{again}")
-    if projection["k"]:
-        held = " They are held from an earlier run." if projection.get("held") else ""
+    if k:
+        held = " The projection is held from an earlier run." if projection.get("held") else ""
         lines.append(
-            f"{projection['k']} components keep {projection['explained_variance']:.1%} of the "
-            f"variance of {record['backbone']['features']} features (rank {projection['rank']})."
-            f"{held}"
+            f"{k} component{plural(k)} {plural(k, 'keeps', 'keep')} "
+            f"{projection['explained_variance']:.1%} of the variance of "
+            f"{record['backbone']['features']} features (rank {projection['rank']}).{held}"
         )
     if cost := record.get("cost"):
         lines.append(
@@ -95,14 +99,15 @@ def _done(record: Mapping[str, Any]) -> list[str]:
 
 
 def _machine(record: Mapping[str, Any]) -> str:
-    cores = "1 core" if record["cores"] == 1 else f"{record['cores']:d} cores"
+    cores = f"{record['cores']:d} core{plural(record['cores'])}"
     return f"a GPU and {cores}" if record.get("device") == "cuda" else cores
 
 
 def _there(record: Mapping[str, Any], has_report: bool) -> list[tuple[str, str]]:
     """Name what lies in a STORE, and say what it is; nothing of what is not there."""
+    k = record["projection"]["k"]
     return [
-        (f"{MATRIX}/", f"path, label, {record['projection']['k']} components (Parquet)"),
+        (f"{MATRIX}/", f"path, label, {k} component{plural(k)} (Parquet)"),
         (MATRIX_CSV, "the same as one CSV file" if record["settings"]["csv"] else ""),
         (f"{FEATURES}/", f"the {record['backbone']['features']} features, sizes and thumbnails"),
         (f"{REJECTS}/", "each photo that could not be used, with its reason"),
@@ -128,16 +133,15 @@ def planned(tally: Tally) -> str:
     """Say what a run would do."""
     changes, alike = tally.as_record(), []
     if tally.alike:
-        are = "1 is" if tally.alike == 1 else f"{tally.alike:,} are"
         alike = [
-            f"Of these, {are} the size of one embedded before, and not embedded "
-            "again if the bytes are the same, too."
+            f"Of these, {tally.alike:,} {plural(tally.alike, 'is', 'are')} the size of one "
+            "embedded before, and not embedded again if the bytes are the same, too."
         ]
     done = ", ".join(f"{changes[name]:,} {name}" for name in _FOUND if changes[name])
     if tally.resumed:
         alike.append(_resumed(tally.resumed))
     lines = [
-        f"{tally.listed:,} photos: {done}.",
+        f"{tally.listed:,} photo{plural(tally.listed)}: {done}.",
         f"A run would open {tally.to_embed:,} of them ({tally.bytes_to_read / 1e6:,.1f} MB).",
         *alike,
         *tally.left_out,
@@ -179,15 +183,19 @@ def _growth(changes: Mapping[str, int]) -> list[str]:
     if resumed := changes.get("resumed"):
         lines.append(_resumed(resumed))
     if reused := changes.get("reused"):
-        have = "1 photo has" if reused == 1 else f"{reused:,} photos have"
-        lines.append(f"{have} the bytes of one embedded before (moved, copied, touched): reused.")
+        lines.append(
+            f"{reused:,} photo{plural(reused)} {plural(reused, 'has', 'have')} the bytes of one "
+            "embedded before (moved, copied, touched): reused."
+        )
     return lines
 
 
 def _resumed(photos: int) -> str:
     """Say how many of the photos kept are in no published table yet."""
-    were = "1 was" if photos == 1 else f"{photos:,} were"
-    return f"Of those kept, {were} embedded by a run that was stopped."
+    return (
+        f"Of those kept, {photos:,} {plural(photos, 'was', 'were')} embedded by a run that was "
+        "stopped."
+    )
 
 
 def _beside(command: str) -> str:

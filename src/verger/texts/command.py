@@ -6,13 +6,15 @@ printed: `command.fr.json` has a French template for each English one (`{photos:
 no French stays English.
 
 In a French template `{name}` is what stood there, as it stood: a path, a label. `{name:,}` and
-other formats of numbers are written as French writes them. `{name!t}` is a text of ours in its
-turn, such as the error that another one quotes, and is translated too. Nothing else is: what users
-wrote is theirs.
+other formats of numbers are written as French writes them. `{name!p:|s}` has two forms, for one and
+for several of that number; where the English has them, `plural` chose. `{name!t}` is a text of ours
+in its turn, such as the error that another one quotes, and is translated too. Nothing else is: what
+users wrote is theirs.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
@@ -107,9 +109,13 @@ class Template:
     def _pattern(self) -> tuple[re.Pattern[str], list[list[str]]]:
         """Return what the English looks like, and which placeholders each of its groups has."""
         pattern, groups = "", [[""]]
-        for literal, name, spec, _ in self._pieces:
+        for literal, name, spec, how in self._pieces:
             pattern += re.escape(literal)
             if name is None:
+                continue
+            if spec and how == "p":
+                forms = sorted(spec.split("|"), key=len, reverse=True)  # a longer one begins alike
+                pattern += f"(?:{'|'.join(map(re.escape, forms))})"
                 continue
             known = [group[0] for group in groups]
             if name in known and len(groups[known.index(name)]) == 1:  # said before
@@ -211,9 +217,24 @@ class Phrases:
         for literal, name, spec, how in Formatter().parse(template.other):
             yield literal
             if name is not None:
-                value = values[name]
-                number = self._numbers.localized(value) if spec else value
-                yield self.say(value, alone=False) if how == "t" else number
+                yield self._written(values[name], spec or "", how)
+
+    def _written(self, value: str, spec: str, how: str | None) -> str:
+        """Write what stands in a placeholder as the other language has it."""
+        if how == "p":
+            one, many = spec.split("|")
+            return one if self._numbers.is_one(_count(value)) else many
+        if how == "t":
+            return self.say(value, alone=False)
+        return self._numbers.localized(value) if spec else value
+
+
+def _count(written: str) -> float:
+    """Read a number that was written as English writes it; what is none counts as several."""
+    try:
+        return float(written.replace(",", ""))
+    except ValueError:
+        return math.inf
 
 
 @cache

@@ -26,12 +26,24 @@ _UNITS = {
 }
 
 
+def plural(count: float, one: str = "", many: str = "s") -> str:
+    """Return the English form for a count: `f"{photos:,} photo{plural(photos)}"`.
+
+    `command.fr.json` has such a place as `{photos!p:|s}`, and French its own forms beside it.
+    """
+    return one if Numbers().is_one(count) else many
+
+
 class Numbers:
     """How one language writes numbers."""
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
         self._separators = str.maketrans(_SEPARATORS[language])
+
+    def is_one(self, count: float) -> bool:
+        """Say whether a count takes the singular: 1 in English, all below 2 in French."""
+        return count == 1 if self.language == "en" else abs(count) < 2
 
     def number(self, value: float, digits: int = 0, *, signed: bool = False) -> str:
         """Write a number with separators, and that many digits after the point."""

@@ -22,6 +22,7 @@ from verger.store.matrix import ALL, SCHEMA, groups_of, in_order, projected, rea
 from verger.store.record_file import Record
 from verger.store.store import Store
 from verger.store.tables import Table, batches, rows_of
+from verger.texts.numbers import plural
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,12 +36,14 @@ def of_counts(store: Store, record: Record) -> Iterator[Finding]:
     counts = record["counts"]
     listed, embedded, rejected = (counts[name] for name in ("listed", "embedded", "rejected"))
     if listed != embedded + rejected:
-        what = f"says {listed} photos listed, {embedded} embedded and {rejected} rejected"
+        what = f"says {listed} listed, {embedded} embedded and {rejected} rejected"
         yield finding(RECORD, what)
     for table, wanted in ((FEATURES, embedded), (REJECTS, rejected), (MATRIX, embedded)):
         rows = rows_of(store.place, store.table(table))
         if rows != wanted:
-            yield finding(f"{table}/", f"has {rows} rows, where {RECORD} says {wanted}")
+            yield finding(
+                f"{table}/", f"has {rows} row{plural(rows)}, where {RECORD} says {wanted}"
+            )
 
 
 def of_paths(store: Store) -> Iterator[Finding]:
@@ -84,7 +87,10 @@ def of_matrix(
             largest, worst = float(off[at]), str(block["path"][at])
         take(block)
     if wrong:
-        what = f"has {wrong} rows that are not features × projection: {worst} is off the most"
+        what = (
+            f"has {wrong} row{plural(wrong)} {plural(wrong, 'that is', 'that are')} not features × "
+            f"projection: {worst} is off the most"
+        )
         yield finding(f"{MATRIX}/", f"{what}, by {largest:.2g}")
 
 

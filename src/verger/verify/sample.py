@@ -24,6 +24,7 @@ from verger.store.inventory import Known
 from verger.store.layout import FEATURES
 from verger.store.record_file import Record
 from verger.store.store import Store
+from verger.texts.numbers import plural
 
 # How far features may be off, beside their length: another machine's arithmetic is well within.
 TOLERANCE = 0.02
@@ -68,7 +69,7 @@ class Sample:
         listed = list_place(photos, labeller, reporter, every)
         refs = {ref.path: ref for ref in listed if ref.path in known}
         if not refs:
-            raise PhotosError(f"None of the {len(known)} photos of the sample is in {photos}.")
+            raise PhotosError(f"No photo of the sample ({len(known)}) is in {photos}.")
         changed = len(known) - len(refs)
         for path, found in self._compared(photos, list(refs.values()), known, reporter):
             if not found:
@@ -78,7 +79,10 @@ class Sample:
             else:
                 changed += 1
         if changed:
-            what = f"{changed} of {len(known)} photos of the sample changed or went since the run."
+            what = (
+                f"{changed} of {len(known)} photo{plural(len(known))} of the sample changed or "
+                "went since the run."
+            )
             self.notes.append(what)
 
     def _compared(

@@ -14,6 +14,7 @@ from verger.photos.labels import labeller_from
 from verger.photos.reasons import Reject
 from verger.progress import Reporter
 from verger.storage.place import list_place, source_of
+from verger.texts.numbers import plural
 
 Photos = npt.NDArray[np.uint8]
 
@@ -55,7 +56,8 @@ def choose(where: str, framing: Framing, reporter: Reporter) -> Chosen:
             stage.update(done)
     if len(decoded) < _FEWEST:
         raise PhotosError(
-            f"{len(decoded)} photos in {photos} can be read: too few to quantise a network.",
+            f"{len(decoded)} photo{plural(len(decoded))} in {photos} can be read: too few to "
+            "quantise a network.",
             hint=f"Give at least {_FEWEST}, of the kind that it is for; {CALIBRATED_ON} do well.",
         )
     share = CALIBRATED_ON / (CALIBRATED_ON + MEASURED_ON)
