@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,11 +202,19 @@ def test_a_projection_that_stays_the_same_is_there_once(folder: Store) -> None:
     assert days_kept(folder) == [7, 8]
 
 
-def test_a_matrix_that_was_damaged_is_not_moved_into_the_history(folder: Store) -> None:
+@pytest.mark.parametrize("size", [0, 2**20 + 1])
+def test_a_matrix_that_was_damaged_is_not_moved_into_the_history(
+    folder: Store, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     """Its damage is why `verger run` makes it again; its size is what it was."""
+    written = content_of
+    monkeypatch.setattr(
+        "store.test_history.content_of", lambda day, path: written(day, path).ljust(size)
+    )
     publish(folder, 1)
-    place = folder.place
-    (Path(folder.root) / place.files(MATRIX)[0]).write_text("part of day 7")
+    file = Path(folder.root) / folder.place.files(MATRIX)[0]
+    assert file.stat().st_size >= size
+    file.write_text(file.read_text().replace("day 1", "day 7"))
     assert publish(folder, 2)["kept"] == [2]
     assert days_kept(folder) == []
     assert not problems(folder)
@@ -217,14 +225,14 @@ def test_a_matrix_that_the_disk_does_not_give_is_damaged_and_a_full_disk_is_no_d
     folder: Store, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
     publish(folder, 1)
-    matrix, read = folder.place.files(MATRIX)[0], LocalPlace.read
+    matrix, pieces = folder.place.files(MATRIX)[0], LocalPlace.pieces
 
-    def faulty(place: LocalPlace, path: str) -> bytes:
+    def faulty(place: LocalPlace, path: str) -> Iterator[bytes]:
         if path == matrix:
             raise OSError(fault, os.strerror(fault))
-        return read(place, path)
+        return pieces(place, path)
 
-    monkeypatch.setattr(LocalPlace, "read", faulty)
+    monkeypatch.setattr(LocalPlace, "pieces", faulty)
     if fault == errno.EIO:
         assert publish(folder, 2)["kept"] == [2]
     else:

@@ -17,6 +17,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from verger.storage.checksum import Content
 from verger.storage.place import Place
 from verger.store.defects import MISSING, Finding
 from verger.store.layout import HISTORY, MATRIX, PROJECTION
-from verger.store.manifest import SMALL, Files, as_listed, listed_in
+from verger.store.manifest import Files, as_listed, listed_in, sha256_of
 from verger.store.record_file import Record, is_as_written, read_record, sealed
 from verger.store.work import Work, as_json
 
@@ -201,6 +202,7 @@ class _Shelf:
     def keep(self, files: Files) -> bool:
         """Want these files, unless one is missing or damaged; say whether they are all there."""
         wanted: dict[str, bytes | str | None] = {}
+        moved: dict[str, Content] = {}
         for path, content in files.items():
             to = kept_at(path, content)
             if stays(path, content, self._after):
@@ -208,14 +210,17 @@ class _Shelf:
             if self._kept.get(to) == content.bytes or to in self.wanted:
                 wanted[to] = self.wanted.get(to)
             elif path.startswith(f"{MATRIX}/"):
-                if self.sizes.get(path) != content.bytes or self._is_altered(path, content):
+                if self.sizes.get(path) != content.bytes:
                     return False
-                wanted[to] = path
+                wanted[to], moved[path] = path, content
             else:
                 data = self._read(path) if self._before.get(path) == content else b""
                 if hashlib.sha256(data).hexdigest() != content.sha256:
                     return False
                 wanted[to] = data
+        with ThreadPoolExecutor(self._place.reads_at_once) as threads:
+            if any(threads.map(self._is_altered, moved, moved.values())):
+                return False
         self.wanted |= wanted
         return True
 
@@ -224,15 +229,15 @@ class _Shelf:
         return sorted(path for path in self._kept if path not in self.wanted)
 
     def _is_altered(self, path: str, content: Content) -> bool:
-        """Look at what a file of the STORE holds where that is soon done, as opening a STORE does.
+        """Say whether a file of the STORE holds something else than its run wrote.
 
         Damage is the very reason for some runs, and not to be kept. A fault that is none of the
         file's, such as a full disk, ends the run.
         """
-        if content.bytes > SMALL or content.sha256 is None:
-            return False
         try:
-            return hashlib.sha256(self._read(path)).hexdigest() != content.sha256
+            return sha256_of(self._place, path) != content.sha256
+        except FileNotFoundError:
+            return True
         except OSError as error:
             if error.errno == errno.EIO:
                 return True

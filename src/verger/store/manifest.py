@@ -74,14 +74,20 @@ def missized(place: Place, files: Files) -> list[Finding]:
 
 def altered(place: Place, path: str, content: Content) -> Finding | None:
     """Read a file; say so if it is not what it was."""
-    sha256 = hashlib.sha256()
     try:
-        for piece in place.pieces(path):
-            sha256.update(piece)
+        sha256 = sha256_of(place, path)
     except FileNotFoundError:
         return finding(path, MISSING)
     except OSError as error:
         return finding(path, f"cannot be read ({error.strerror or error})")
-    if content.sha256 in (None, sha256.hexdigest()):
+    if content.sha256 in (None, sha256):
         return None
     return finding(path, "is not what the run wrote: its SHA-256 differs")
+
+
+def sha256_of(place: Place, path: str) -> str:
+    """Read all of a file, and return its SHA-256 in hexadecimal."""
+    sha256 = hashlib.sha256()
+    for piece in place.pieces(path):
+        sha256.update(piece)
+    return sha256.hexdigest()
