@@ -114,8 +114,10 @@ def export_command(store: str, file: str, quiet: bool) -> None:
 
 
 def _row(run: Logged) -> tuple[str, ...]:
+    from verger.store.record import as_option
+
     changes = [say(f"{n:,} {name}") for name, n in run.changes.items() if n and name != "kept"]
-    changes += [_option(name, value) for name, value in run.settings.items()]
+    changes += map(as_option, run.settings, run.settings.values())
     fitted = say("projection held") if run.held else ""
     if run.reduced:
         changes.insert(0, say("reduced again" if run.held else "fitted again by verger reduce"))
@@ -126,13 +128,6 @@ def _row(run: Logged) -> tuple[str, ...]:
         say((run.drift or _NONE).replace("_", " ")), say("yes") if run.kept else _NONE,
         what or _NONE,
     )  # fmt: skip
-
-
-def _option(name: str, value: object) -> str:
-    """Write a setting as the option that sets it."""
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {value}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,8 +12,9 @@ from verger.embed.backbone import check_here
 from verger.embed.card import InputSpec, framing_of
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
-from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, RunSettings
+from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, OF_PROJECTION, RunSettings
 from verger.store.language import language_of
+from verger.store.record import as_option
 from verger.store.store import Store
 
 
@@ -23,10 +24,12 @@ def chosen_backbone(
     """Open the backbone of a run; return the settings with its name, its device and its batches.
 
     A STORE grows on with the network and the views that it was made with, where no other is asked
-    for. Raises `BackboneError`, `UsageError` where the device that is asked for cannot be had, and
-    `StoreError` where the record of STORE cannot be read.
+    for. The settings of the projection are those given, each time: a line says where STORE has
+    others. Raises `BackboneError`, `UsageError` where the device that is asked for cannot be had,
+    and `StoreError` where the record of STORE cannot be read.
     """
     made = None if settings.overwrite else store.record_to_grow()
+    _tell_what_differs(made or {}, settings, reporter)
     name = settings.backbone or (made["settings"]["backbone"] if made else None)
     if name and not settings.backbone:
         remedy = "Say where it is with --backbone, or give --overwrite to embed all photos again."
@@ -50,6 +53,19 @@ def chosen_language(store: Store, settings: RunSettings) -> tuple[RunSettings, b
     before = language_of(store)
     language = settings.language or before
     return replace(settings, language=language), language != before
+
+
+def _tell_what_differs(made: Mapping[str, Any], settings: RunSettings, reporter: Reporter) -> None:
+    """Say with which options a matrix is made anew, and with which it would stay as it is."""
+    then = {n: made["settings"][n] for n in OF_PROJECTION if n in made.get("settings", {})}
+    other = [name for name, value in then.items() if value != getattr(settings, name)]
+    if other:
+        before = " ".join(as_option(name, then[name]) for name in other)
+        now = " ".join(as_option(name, getattr(settings, name)) for name in other)
+        reporter.say(
+            f"The matrix is made with {now}; the one in STORE with {before}. To go on with that, "
+            f"give {before}."
+        )
 
 
 def _seen(spec: InputSpec, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:

@@ -37,6 +37,13 @@ class Clock:
         self.seconds[stage] = round(before + time.perf_counter() - start, 3)
 
 
+def as_option(name: str, value: object) -> str:
+    """Write a setting of a record as the option that sets it: --no-csv."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {value}"
+
+
 def rate_of(record: Mapping[str, Any]) -> float:
     """Return the photos that a run embedded a second; 0 where they were too few to tell."""
     changes = record.get("changes", {})
