@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from verger.storage.place import Place
+from verger.storage.prefetch import ahead
 from verger.store.defects import damage_told
 
 ROWS_A_GROUP = 1024  # 8 MB with the default backbone: little memory for whoever reads or writes
-_CSV_CELLS_A_BLOCK = 1_000_000
+_CSV_CELLS_A_BLOCK = 250_000
+_CSV_THREADS = 2  # Arrow lets go of Python's lock while it writes numbers
 # JPEG, hashes and the noise of float32 do not compress, and nobody searches by their least value.
 _BULKY = {"features", "thumbnail", "sha256", "components", "vector", "picture", "placed"}
 _REPEATED = {"label", "reason", "file"}
@@ -107,20 +110,28 @@ def write_csv(
     """
     names = ["path", "label", *(f"pc{i}" for i in range(1, k + 1))]
     schema = pa.schema([(n, pa.string() if n in names[:2] else pa.float32()) for n in names])
-    done = 0
-    with out.open("wb") as csv:
+    rows, done = max(1, _CSV_CELLS_A_BLOCK // (k + 2)), 0
+    blocks = chain.from_iterable(batches(place, file, rows=rows) for file in matrix)
+    with out.open("wb") as csv, ThreadPoolExecutor(_CSV_THREADS) as pool:
         csv.write((",".join(names) + "\n").encode())
-        options = pyarrow.csv.WriteOptions(include_header=False)
-        with pyarrow.csv.CSVWriter(csv, schema, write_options=options) as writer:
-            rows = max(1, _CSV_CELLS_A_BLOCK // (k + 2))
-            for batch in chain.from_iterable(batches(place, file, rows=rows) for file in matrix):
-                values = np.asarray(batch.column("components").flatten()).reshape(len(batch), k)
-                columns = [pa.array(np.ascontiguousarray(column)) for column in values.T]
-                arrays = [batch.column("path"), batch.column("label"), *columns]
-                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-                done += len(batch)
-                tell(done)
+        written = partial(_as_csv, schema)
+        for block, lines in ahead(pool, written, blocks, most=_CSV_THREADS):
+            csv.write(lines)
+            done += block
+            tell(done)
     return done
+
+
+def _as_csv(schema: pa.Schema, rows: pa.RecordBatch) -> tuple[int, pa.Buffer]:
+    """Return how many rows there are, and their lines."""
+    k = len(schema) - 2
+    values = np.asarray(rows.column("components").flatten()).reshape(len(rows), k)
+    columns = [pa.array(np.ascontiguousarray(column)) for column in values.T]
+    arrays = [rows.column("path"), rows.column("label"), *columns]
+    out = pa.BufferOutputStream()
+    options = pyarrow.csv.WriteOptions(include_header=False)
+    pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, schema=schema), out, options)
+    return len(rows), out.getvalue()
 
 
 def batches(
