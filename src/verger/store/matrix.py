@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 )
 _COLUMNS = ["path", "label", "features"]
 _BYTES_A_FILE, _BYTES_A_GROUP = 128 * 2**20, 16 * 2**20
-_LEAST_ROWS = 8_192  # of a file, where there are more cores than large files
+_LEAST_ROWS = 2_048  # of a file, where there are more cores than large files
 _FOOTERS_AT_ONCE, _FILES_OPEN = 16, 16
 
 
