@@ -16,6 +16,7 @@ from verger.gallery.projector import Projector, open_projector
 from verger.machine.blas import on_one_thread
 from verger.pipeline.context import Job
 from verger.pipeline.holding import Compared, Held, compared
+from verger.pipeline.reporting import getting_ready
 from verger.pipeline.validating import Validated, last_validation
 from verger.projections.discriminant import Discriminant, fit_discriminant, save_discriminant
 from verger.projections.feature_moments import FeatureMoments
@@ -210,7 +211,8 @@ def project(
             return _carried_on(job, engine, features, fitted.held, validation, kept)
         gathering = _gathering(job, features, fitted, validation, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
-        written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
+        with getting_ready(job.settings):
+            written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")
     matrix, light, heavy, _ = (list(files) for files in zip(*written, strict=True))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 from verger.errors import VergerError
 from verger.progress import Reporter
 from verger.projections.pca import PCA
@@ -9,6 +13,23 @@ from verger.settings import RunSettings
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.store import Store
+
+
+@contextmanager
+def getting_ready(settings: RunSettings) -> Iterator[None]:
+    """Load what a report needs meanwhile, where one is asked for: it takes half a second."""
+    with ThreadPoolExecutor(1) as beside:
+        if settings.report:
+            beside.submit(_load, settings.language)  # what fails will fail again when it is needed
+        yield
+
+
+def _load(language: str | None) -> None:
+    from verger.knowledge.naming import group_of
+    from verger.report.html import template
+
+    template(str(language))
+    group_of("")  # reads what names mean
 
 
 def report(
