@@ -19,11 +19,11 @@ from verger.demo.render import VARIETIES
 from verger.gallery import build
 from verger.gallery.files import HEADER
 from verger.pipeline import run
-from verger.report import data
+from verger.report import data, kept_neighbours
 from verger.settings import RunSettings
 
 _SETTINGS = RunSettings(engine="process", csv=False)
-_OF_EACH_RUN = {"drift.parquet", "kept-sheets.parquet"}
+_OF_EACH_RUN = {"drift.parquet", "kept-sheets.parquet", "kept-neighbours.parquet"}
 _HELD = {"neighbours_x", "neighbours_y"}  # where the runs before put them
 
 
@@ -36,6 +36,7 @@ def test_findings_are_those_of_one_run(
 
     The same where they are too many to look at each, and to validate on each.
     """
+    monkeypatch.setattr(kept_neighbours, "_FEW", 2)
     if sampled:
         monkeypatch.setattr(data, "MOST_LOOKED_AT", 60)
         monkeypatch.setattr(data, "MOST_ON_MAP", 30)

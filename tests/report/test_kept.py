@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from verger.report import measures, thumbnails
+from verger.report import kept_neighbours, measures, thumbnails
 from verger.report.data import _as_before
+from verger.report.kept_neighbours import KeptNeighbours, nearest_from
 from verger.report.measures import Measures, measure
 from verger.report.positions import MAP, earlier_neighbours
 from verger.report.table_files import write_table
@@ -91,7 +92,10 @@ def test_what_is_kept_and_was_damaged_since_is_not_believed(tmp_path: Path) -> N
     )
     write_table(table, folder / MAP)
     assert len(earlier_neighbours(place, "report") or ()) == 5
-    for name in (measures._FILE, thumbnails._FILE, MAP):
+    rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    nearest_from(rows, 2, KeptNeighbours.none()).write(folder)
+    assert len(KeptNeighbours.read(place, "report").marks) == 5
+    for name in (measures._FILE, thumbnails._FILE, kept_neighbours._FILE, MAP):
         whole = (folder / name).read_bytes()
         columns = pq.read_metadata(folder / name).row_group(0)
         for column in map(columns.column, range(columns.num_columns)):
@@ -102,6 +106,8 @@ def test_what_is_kept_and_was_damaged_since_is_not_believed(tmp_path: Path) -> N
             assert not len(Measures.read(place, "report").digests) or name != measures._FILE
             assert not KeptSheets.read(place, "report").sheets or name != thumbnails._FILE
             assert earlier_neighbours(place, "report") == {} or name != MAP
+            found = KeptNeighbours.read(place, "report")
+            assert not len(found.marks) or name != kept_neighbours._FILE
         (folder / name).write_bytes(whole)
     assert earlier_neighbours(place, "report")
 

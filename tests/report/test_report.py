@@ -377,7 +377,7 @@ def test_a_neighbour_map_and_the_language_go_on_as_photos_come(tmp_path: Path) -
         write_report(tmp_path / "store", kind)
         with pytest.raises(KeyError, match="neighbours_x"):
             laid()
-    for kept in ("map", "kept-sheets", "kept-measures"):
+    for kept in ("map", "kept-sheets", "kept-measures", "kept-neighbours"):
         (tmp_path / f"store/report/{kept}.parquet").write_bytes(b"hostile")
     write_report(tmp_path / "store")
     assert len(laid()) == len(is_) - 1

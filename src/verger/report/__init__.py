@@ -68,6 +68,7 @@ def write_report(
             write_findings(report, store, new)
             page = render_page(report, name, language, _originals(store, report.record))
             report.measures.write(new)
+            report.known.write(new)
             report.sheets.write(new)  # those that fitted the page
             drift.save_summaries(new, report.summary, report.previous)
             (new / PAGE).write_text(page, encoding="utf-8")

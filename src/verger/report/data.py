@@ -26,6 +26,7 @@ from verger.report.corrected import Corrected, compare_corrected
 from verger.report.curation import Spellings, find_leaks, find_spellings, unbalanced
 from verger.report.drift import Drift, Summary
 from verger.report.duplicates import Duplicates, find_duplicates
+from verger.report.kept_neighbours import KeptNeighbours, nearest_from
 from verger.report.measures import Measures, measure
 from verger.report.mislabels import COMPONENTS, Judged, Mislabels, find_mislabels, judge
 from verger.report.neighbours import (
@@ -51,7 +52,7 @@ from verger.report.reading import (
     read_photos,
     read_sample,
 )
-from verger.report.thumbnails import KeptSheets, Sheets
+from verger.report.thumbnails import KeptSheets, Pictures, Sheets
 from verger.report.variance import Components, Spectrum, components_from, components_of, spectrum
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
@@ -128,7 +129,9 @@ class Report:
     """Everything that a report shows. Rows of the sample are places in `sample.rows`.
 
     sheets:    the thumbnails of the map
+    pictures:  those of photos that the page shows by themselves
     measures:  of the thumbnails of the sample
+    known:     of each photo of the sample, the nearest others, for the next report
     """
 
     record: Mapping[str, Any]
@@ -138,10 +141,12 @@ class Report:
     spectrum: Spectrum
     sample: Sample
     sheets: Sheets
+    pictures: Pictures
     measures: Measures
     codes: npt.NDArray[np.int64]
     map_rows: npt.NDArray[np.int64]
     maps: tuple[Positions, ...]
+    known: KeptNeighbours
     neighbours: Neighbours
     separation: Separation | None
     corrected: Corrected | None
@@ -208,15 +213,15 @@ def build(
     shown = [sample.thumbnails[row] for row in sample.rows[map_rows].tolist()]
     sheets = Sheets(shown, contents, kept)
     with ThreadPoolExecutor(1) as beside:
-        placed = beside.submit(pca.transform, features)
         looked = beside.submit(_measures, store, sample)
         components = beside.submit(_components, full_pca, sample, photos, pca)
-        reduced = beside.submit(lambda: nearest(placed.result()))
-        around = nearest(features, positions.LOOKED_AT)
-        near, projected = around.among(map_rows), placed.result()[map_rows]
-        maps = _maps(projected, model, features[map_rows], near, earlier)
-    measures, whole, close = looked.result(), components.result(), reduced.result()
-    raw, judged = around.first(NEIGHBOURS), judge(whole.rows, codes)
+        judging = beside.submit(lambda: judge(components.result().rows, codes))
+        before = KeptNeighbours.read(store.place, REPORT)
+        known = nearest_from(features, positions.LOOKED_AT, before)
+        near, placed = known.around.among(map_rows), pca.transform(features)
+        maps = beside.submit(_maps, placed[map_rows], model, features[map_rows], near, earlier)
+        raw, close = known.around.first(NEIGHBOURS), nearest(placed)
+    judged = judging.result()
     corrections = Corrections.read(store.place)
     summary = drifting.summarise(
         photos, sample.projected[:, :q], directions, offset, finished=finished, backbone=backbone
@@ -226,13 +231,15 @@ def build(
         photos=photos,
         counts=photos.counts(),
         pca=pca,
-        spectrum=spectrum(pca, whole),
+        spectrum=spectrum(pca, components.result()),
         sample=sample,
         sheets=sheets,
-        measures=measures,
+        pictures=Pictures(sample.thumbnails),
+        measures=looked.result(),
         codes=codes,
         map_rows=map_rows,
-        maps=maps,
+        maps=maps.result(),
+        known=known,
         neighbours=raw,
         separation=_separation(raw, close, codes, judged, features),
         corrected=compare_corrected(close, photos, sample.rows, codes, corrections),
@@ -241,7 +248,7 @@ def build(
             _are(corrections.fine, photos, sample.rows)
         ),
         outliers=find_outliers(raw, codes),
-        oddities=tuple(find_oddities(photos, sample.rows, measures)),
+        oddities=tuple(find_oddities(photos, sample.rows, looked.result())),
         leaks=tuple(leaks),
         spellings=tuple(find_spellings(photos.names, photos.counts())),
         unbalanced=tuple(unbalanced(photos.counts())),

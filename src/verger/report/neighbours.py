@@ -25,6 +25,17 @@ class Neighbours:
     index: Ints
     similarity: Floats
 
+    @classmethod
+    def unknown(cls, m: int, k: int) -> Neighbours:
+        """Return (m, k) places to fill: -1, at -inf."""
+        return cls(np.full((m, k), -1, np.int64), np.full((m, k), -np.inf, np.float32))
+
+    def in_order(self) -> Neighbours:
+        """Return these with the nearest first; those equally near as they come."""
+        order = np.argsort(-self.similarity, axis=1, kind="stable")
+        index = np.take_along_axis(self.index, order, axis=1)
+        return Neighbours(index, np.take_along_axis(self.similarity, order, axis=1))
+
     def first(self, k: int) -> Neighbours:
         """Return the k nearest of these."""
         return Neighbours(self.index[:, :k], self.similarity[:, :k])
@@ -51,26 +62,27 @@ def nearest(rows: Floats, k: int = NEIGHBOURS) -> Neighbours:
     """
     m = len(rows)
     k = max(min(k, m - 1), 0)
-    index, similarity = np.zeros((m, k), np.int64), np.full((m, k), -np.inf, np.float32)
-    scaled = unit(rows)
-    blocks = [slice(at, at + _ROWS_A_BLOCK) for at in range(0, m if k else 0, _ROWS_A_BLOCK)]
+    found, scaled = Neighbours.unknown(m, k), unit(rows)
+    index, similarity = found.index, found.similarity
+    blocks = blocks_of(0, m if k else 0)
     for number, one in enumerate(blocks):
         for two in blocks[number:]:
             cosines = scaled[one] @ scaled[two].T
             if one == two:
                 np.fill_diagonal(cosines, -np.inf)
             else:
-                _keep_nearest(index[two], similarity[two], cosines.T, one.start)
-            _keep_nearest(index[one], similarity[one], cosines, two.start)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    index, similarity = (
-        np.take_along_axis(index, order, 1),
-        np.take_along_axis(similarity, order, 1),
-    )
-    return Neighbours(index, similarity)
+                keep_nearest(index[two], similarity[two], cosines.T, one.start)
+            keep_nearest(index[one], similarity[one], cosines, two.start)
+    return found.in_order()
 
 
-def _keep_nearest(index: Ints, similarity: Floats, cosines: Floats, first: int) -> None:
+def blocks_of(start: int, stop: int) -> list[slice]:
+    """Cut a range of rows into blocks that are compared at once."""
+    starts = range(start, stop, _ROWS_A_BLOCK)
+    return [slice(at, min(at + _ROWS_A_BLOCK, stop)) for at in starts]
+
+
+def keep_nearest(index: Ints, similarity: Floats, cosines: Floats, first: int) -> None:
     """Keep the nearest of those found so far, (n, k), and of the rows from `first` on."""
     k = index.shape[1]
     some = np.argpartition(cosines, -min(k, cosines.shape[1]), axis=1)[:, -k:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
+from PIL import Image, WebPImagePlugin  # noqa: F401 - else Pillow loads all 40 for the first WebP
 
 from verger.photos.decode import DECODER_ERRORS, THUMBNAIL_SIDE
 from verger.report.table_files import UNREADABLE, read_table, write_table
@@ -38,6 +38,22 @@ class Picture:
     uri: str
     width: int
     height: int
+
+
+class Pictures:
+    """The thumbnails of photos for the page, made in threads from when each is first asked for."""
+
+    def __init__(self, thumbnails: Mapping[int, bytes]) -> None:
+        self._thumbnails = thumbnails
+        self._threads = ThreadPoolExecutor(_THREADS)
+        self._made: dict[int, Future[Picture | None]] = {}
+
+    def of(self, photo: int) -> Future[Picture | None]:
+        """Return that of a photo: None where it has none that can be opened."""
+        if photo not in self._made:
+            thumbnail = self._thumbnails.get(photo, b"")
+            self._made[photo] = self._threads.submit(picture, thumbnail)
+        return self._made[photo]
 
 
 def picture(thumbnail: bytes) -> Picture | None:

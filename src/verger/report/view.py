@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -18,7 +19,7 @@ from verger.report.drift import CLEAR, SMALL
 from verger.report.duplicates import NEAR_LEVELS
 from verger.report.oddities import KINDS
 from verger.report.outliers import SPREADS
-from verger.report.thumbnails import Picture, picture
+from verger.report.thumbnails import Picture
 from verger.report.translations import Words
 from verger.settings import parse_components
 from verger.texts.command import phrases
@@ -39,8 +40,13 @@ class Shown:
 
     path: str
     label: str | None
-    picture: Picture | None
+    making: Future[Picture | None]
     row: int  # its place among all photos
+
+    @property
+    def picture(self) -> Picture | None:
+        """Its thumbnail; None where there is none."""
+        return self.making.result()
 
 
 def context(report: Report, name: str, say: Words) -> dict[str, Any]:
@@ -674,11 +680,10 @@ def _of_sample(report: Report, row: int) -> Shown:
 
 
 def _of_all(report: Report, row: int) -> Shown:
-    thumbnail = report.sample.thumbnails.get(row)
     label = report.photos.label(row)
     return Shown(
         short(report.photos.path(row), 200),
         None if label is None else short(label, 80),
-        picture(thumbnail) if thumbnail else None,
+        report.pictures.of(row),
         row,
     )
