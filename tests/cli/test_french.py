@@ -90,7 +90,7 @@ def test_a_run_is_told_in_french_and_its_record_is_not(
     assert told.code == 0, told.err
     said = told.out.replace("\u00a0", " ").replace("\u202f", " ")
     assert not lines(
-        "4 photos de 2 étiquettes encodées par efficientnet-lite0-int8, ", " s en tout.",
+        "4 photos de 2 étiquettes encodées par efficientnet-lite0-int8 ; ", " s en tout.",
         "composantes gardent", f"Dans {store} :", "Ensuite :",
         "matrix.csv   la même chose en un seul fichier CSV",
         "Remarque : Trop peu de photos par étiquette pour une validation", of=said,

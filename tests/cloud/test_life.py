@@ -171,5 +171,5 @@ def test_a_topic_is_told_how_a_run_ended(account: Account, tmp_path: Path) -> No
         for each in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=9)["Messages"]
     ]
     assert [each["Subject"] for each in told] == ["Verger is done", "Verger failed (3)"]
-    assert "4 photos of 5" in told[0]["Message"]
+    assert "4 of 5 photos" in told[0]["Message"]
     assert "holds no photo" in told[1]["Message"]

@@ -57,7 +57,7 @@ def test_a_folder_of_this_machine_is_sent_first_and_that_is_said(tmp_path: Path)
     (photos / "1.jpg").write_bytes(b"x" * 5_000)
     told = plan_of(str(photos), "s3://bucket/store")
     assert told.exit_code == 0, told.output
-    assert "verger cloud run --upload s3://BUCKET/FOLDER sends them first (1 files" in told.output
+    assert "verger cloud run --upload s3://BUCKET/FOLDER sends them first (1 file" in told.output
     assert "upload, S3 PUT" in told.output
     last = told.output.splitlines()[-1]
     assert last.strip() == (

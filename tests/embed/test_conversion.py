@@ -354,7 +354,7 @@ def test_photos_to_quantise_by_that_are_none_or_too_few(tmp_path: Path, photos: 
     for name in ("Banana 0.png", "broken.jpg"):
         (few / name).write_bytes((photos / name).read_bytes())
     out = tmp_path / "out.onnx"
-    assert "1 photos in" in refusal(PhotosError, file, out, int8=str(few))
+    assert "1 photo in" in refusal(PhotosError, file, out, int8=str(few))
     assert "0 photos in" in refusal(PhotosError, file, out, int8=str(tmp_path / "empty"))
     assert "gone" in refusal(PhotosError, file, out, int8=str(tmp_path / "gone"))
 
