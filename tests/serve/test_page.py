@@ -267,6 +267,7 @@ def test_browsing_the_varieties(visit: Callable[..., Visit]) -> None:
     one.keep("varieties-phone")
     one.page.get_by_label("Search").fill("framb")
     expect(one.page.locator(".group li")).to_have_count(1)
+    expect(one.page.get_by_role("status").filter(has_text="1 variety")).to_have_count(1)
     one.page.get_by_label("Search").fill("RUBUS")
     expect(one.page.locator(".group li")).to_have_count(1)
     one.page.get_by_label("Search").fill("no such thing")

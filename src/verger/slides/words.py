@@ -25,6 +25,5 @@ class Words(Terms):
 
     def count(self, value: int, noun: str) -> str:
         """Write a count and its noun, one of the section `nouns`."""
-        one = value < 2 if self.language == "fr" else value == 1
-        form = f"{noun}_one" if one else noun
+        form = f"{noun}_one" if self.is_one(value) else noun
         return f"{self.number(value)}{HARD}{self('nouns.' + form)}"

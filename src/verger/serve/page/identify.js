@@ -65,7 +65,7 @@ function fill(known, { photos, labels }) {
   const spread = Array.from({ length: Math.min(TASTE, species.length) }, (_, at) => species[Math.floor((at * species.length) / Math.min(TASTE, species.length))]);
   const some = [...spread, ...others].slice(0, TASTE);
   known.append(
-    h("h2", { class: "section" }, t("home.known"), h("small", {}, t("home.counts", { photos: number(photos), labels: number(labels.length) }))),
+    h("h2", { class: "section" }, t("home.known"), h("small", {}, t(labels.length === 1 ? "home.counts_one" : "home.counts", { photos: number(photos), labels: number(labels.length) }))),
     h("ul", { class: "photos taste" }, some.map(({ label, photo, names }) =>
       h("li", {}, h("a", { href: `#/variety/${encodeURIComponent(label)}` }, picture(photo, ""), h("b", {}, capital(called(label, names))))))),
     h("p", {}, h("a", { href: "#/varieties" }, t("home.all"))));

@@ -30,7 +30,8 @@ function browser(labels) {
   const count = h("p", { class: "note", role: "status" });
   const fill = () => {
     const found = labels.filter((label) => matches(label, fold(search)));
-    count.textContent = found.length ? t("varieties.count", { n: number(found.length) }) : t("varieties.none");
+    const many = found.length === 1 ? t("varieties.count_one") : t("varieties.count", { n: number(found.length) });
+    count.textContent = found.length ? many : t("varieties.none");
     results.replaceChildren(...groups(found));
   };
   const input = h("input", {
