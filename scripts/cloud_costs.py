@@ -97,7 +97,7 @@ def _opening(fruits: Plan, prices: Prices) -> str:
     server = fruits.of("ec2")
     limit = server.limit_minutes(DEFAULT_BUDGET_EUR)
     return (
-        f"All of Fruits-360 ({_FRUITS_360:,} photos) on one server: "
+        f"The training photos of Fruits-360 ({_FRUITS_360:,}) on one server: "
         f"**{clock(server.seconds)} and {server.eur:.2f} EUR ({server.usd:.2f} USD)**, set-up "
         f"included, and {prices.margin:.0%} added for safety. If it hangs, it is ended after "
         f"{clock(limit * 60)}, at a cost of {server.eur_at(limit):.2f} EUR. A published run of the "
