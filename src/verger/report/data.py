@@ -57,6 +57,7 @@ from verger.report.variance import Components, Spectrum, components_from, compon
 from verger.store.corrections import Corrections
 from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, GIVEN, PROJECTION, REDUCED, REPORT
+from verger.store.record import rate_of
 from verger.store.rejected import rejected
 from verger.store.sampling import Keys, keys_of, stratified
 from verger.store.store import Store
@@ -71,7 +72,6 @@ NARROW = 3.0  # long side over short side
 _HELD = 0.5  # of the photos on a map, from which on it goes on
 _PAIRS, _PAIR_EXAMPLES = 12, 3
 _REJECTS_A_REASON = 8
-_LEAST_TIMED = 30  # photos of a run that say how fast it was
 MOST_GROUPS, MOST_OF_A_GROUP = 48, 4  # of duplicates that are shown
 _EXTENSION = r"(?P<extension>(?:\.[^./]*)?)$"  # matches every path
 
@@ -170,10 +170,7 @@ class Report:
     @property
     def rate(self) -> float:
         """Photos that the run embedded a second; 0 where they were too few to tell."""
-        changes = self.record.get("changes", {})
-        embedded = sum(int(changes.get(name, 0)) for name in ("new", "changed", "retried"))
-        enough = not changes or embedded - int(changes.get("reused", 0)) >= _LEAST_TIMED
-        return float(self.record["photos_per_second"]) if enough else 0.0
+        return rate_of(self.record)
 
 
 @on_one_thread  # in each of its threads
