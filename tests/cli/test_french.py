@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from program import verger
+from verger.cli.relabel import _told
+from verger.pipeline.relabelling import Relabelling
+from verger.store.corrections import Corrections
+from verger.texts.command import speak
 from whole_runs import Here, Whole
 
 FRENCH = {"LANGUAGE": "", "LC_ALL": "", "LC_MESSAGES": "", "LANG": "fr_FR.UTF-8"}
@@ -106,3 +110,18 @@ def test_a_run_is_told_in_french_and_its_record_is_not(
     assert "\n" in rejected
     assert "truncated" in rejected
     assert "L’image s’arrête trop tôt. Copiez-la de nouveau depuis l’original." in rejected
+
+
+def test_a_label_that_is_also_a_word_of_ours_stays_as_it_is() -> None:
+    labels = (("a.jpg", "plum, gone", "new, changed"),)
+    made = Relabelling(Corrections(), labels=labels, left_out=("b.jpg",))
+    speak("fr")
+    try:
+        said = _told(made, dry_run=False)
+    finally:
+        speak("en")
+    assert said == [
+        "a.jpg\u00a0: plum, gone → new, changed",
+        "b.jpg\u00a0: écartée",
+        "1 réétiquetée, 1 écartée.",
+    ]

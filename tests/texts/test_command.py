@@ -226,6 +226,8 @@ def test_what_a_text_quotes_is_in_french_too(french: None) -> None:
     [
         ("1 gone", "1 disparue"),
         ("2 gone", "2 disparues"),
+        ("5 new, 1 gone.", "5 nouvelles, 1 disparue."),
+        ("1 left out.", "1 écartée."),
         ("1 photo: 1 new.", "1 photo\u00a0: 1 nouvelle."),
         ("1 photo has the bytes of one", None),
         (

@@ -10,6 +10,7 @@ import click
 from verger.cli.stopping import ends_soon
 from verger.errors import UsageError
 from verger.progress import reporter, show, tell
+from verger.texts.command import say
 
 if typing.TYPE_CHECKING:
     from verger.pipeline.relabelling import Relabelling
@@ -59,16 +60,18 @@ def relabel_command(
     if as_json:
         show(json.dumps(made.as_json(), indent=2))
     elif not quiet:
-        tell("\n".join(_told(made, dry_run=dry_run)))
+        tell("\n".join(_told(made, dry_run=dry_run)), as_it_is=True)
 
 
 def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
-    lines = [f"{path}: {before or '-'} → {after or '-'}" for path, before, after in made.labels]
-    lines += [f"{path}: left out" for path in made.left_out]
-    lines += [f"{path}: opened again by the next run" for path in made.back]
-    lines += [f"{path}: fine as it is" for path in made.fine]
+    """Return the lines to print, in the language of the command line, but labels as they are."""
+    given = ((path, before or "-", after or "-") for path, before, after in made.labels)
+    lines = [f"{path}{say(': ')}{before} → {after}" for path, before, after in given]
+    lines += [say(f"{path}: left out") for path in made.left_out]
+    lines += [say(f"{path}: opened again by the next run") for path in made.back]
+    lines += [say(f"{path}: fine as it is") for path in made.fine]
     if len(lines) > _SHOWN:
-        lines = [*lines[:_SHOWN], f"… and {len(lines) - _SHOWN:,} more"]
+        lines = [*lines[:_SHOWN], say(f"… and {len(lines) - _SHOWN:,} more")]
     counts = {
         f"{len(made.labels):,} relabelled": made.labels,
         f"{len(made.left_out):,} left out": made.left_out,
@@ -79,5 +82,5 @@ def _told(made: Relabelling, *, dry_run: bool) -> list[str]:
     }
     said = ", ".join(what for what, there in counts.items() if there)
     if made.is_nothing:
-        return [f"Nothing to do: {said}." if said else "Nothing to do."]
-    return [*lines, f"{said}. Nothing was changed (--dry-run)." if dry_run else f"{said}."]
+        return [say(f"Nothing to do: {said}." if said else "Nothing to do.")]
+    return [*lines, say(f"{said}. Nothing was changed (--dry-run)." if dry_run else f"{said}.")]

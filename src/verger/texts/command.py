@@ -192,8 +192,10 @@ class Phrases:
         if (whole := self.known(bare, alone=alone)) is not None:
             return start + whole + end
         for split, joint in ((_SENTENCES, " "), (re.compile("; "), "; "), (re.compile(", "), ", ")):
+            if split is not _SENTENCES and bare.endswith("."):  # which ends the last part
+                bare, end = bare[:-1], f".{end}"
             parts = split.split(bare)
-            if len(parts) > 1:
+            if len(parts) > 1 or end.startswith("."):
                 said = [*self._runs(parts, joint, alone=alone)]
                 if said != parts:
                     return start + joint.join(said) + end
