@@ -211,7 +211,7 @@ def project(
             return _carried_on(job, engine, features, fitted.held, validation, kept)
         gathering = _gathering(job, features, fitted, validation, finished)
         spans = ranges(features.groups, fitted.pca.k, engine.cores)
-        with getting_ready(job.settings):
+        with getting_ready(job.settings, engine):
             written = write_matrix(engine, job.work, features.table, spans, fitted.pca, gathering)
         if (rows := sum(files.rows for files in written)) != len(features):
             raise CountError.of_rows(len(features), "rows of features", rows, "the matrix")

@@ -13,13 +13,17 @@ from verger.settings import RunSettings
 from verger.store.gathering import Gathered
 from verger.store.layout import PAGE, REPORT
 from verger.store.store import Store
+from verger.tasks.engine import Engine, ThisProcess
 
 
 @contextmanager
-def getting_ready(settings: RunSettings) -> Iterator[None]:
-    """Load what a report needs meanwhile, where one is asked for: it takes half a second."""
+def getting_ready(settings: RunSettings, engine: Engine) -> Iterator[None]:
+    """Load what a report needs meanwhile, where one is asked for: it takes half a second.
+
+    Not beside Spark, which holds memory that is free when the report is made.
+    """
     with ThreadPoolExecutor(1) as beside:
-        if settings.report:
+        if settings.report and isinstance(engine, ThisProcess):
             beside.submit(_load, settings.language)  # what fails will fail again when it is needed
         yield
 
