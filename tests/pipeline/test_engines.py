@@ -29,6 +29,8 @@ from verger.pipeline.engines import FEW, takes_spark
 from verger.progress import Silent
 from verger.settings import RunSettings
 from verger.spark.java_memory import threads_of
+from verger.store import matrix
+from verger.tasks import embedding, reduction
 from verger.tasks.embedding import network
 from verger.tasks.engine import Row, ThisProcess
 
@@ -237,6 +239,21 @@ def test_a_network_is_loaded_once_by_all_threads() -> None:
     backbone: Any = Slow()
     rows = ThisProcess(4).rows(4, lambda _: {"network": network(backbone)}, "")
     assert len({id(row["network"]) for row in rows}) == len(loads) == 1
+
+
+def test_the_network_is_let_go_before_the_matrix_is_made(
+    few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    write_range = matrix.write_range
+
+    def noted(*what: Any) -> Any:
+        held.append(embedding._loaded.cache_info().currsize)
+        return write_range(*what)
+
+    monkeypatch.setattr(reduction, "write_range", noted)
+    run(few[0].parent, tmp_path / "store", RunSettings(engine="process", report=False))
+    assert held == [0]
 
 
 def test_a_small_machine_has_fewer_threads() -> None:

@@ -127,6 +127,11 @@ def network(backbone: Backbone, gpu: int | None = None) -> Network:
         return _loaded(backbone, gpu)
 
 
+def let_go() -> None:
+    """Free the models that this process has loaded: what comes after embedding needs the memory."""
+    _loaded.cache_clear()
+
+
 @cache
 def _loaded(backbone: Backbone, gpu: int | None) -> Network:
     return backbone.network(gpu)

@@ -43,6 +43,7 @@ from verger.store.parts import Edits
 from verger.store.tables import Table
 from verger.store.troubles import troubles_told
 from verger.store.work import Work
+from verger.tasks.embedding import let_go
 from verger.tasks.engine import Engine, Row
 
 _TASKS_A_CORE = 2
@@ -65,6 +66,7 @@ def feature_moments(
     tasks = _tasks(engine, readings)
 
     def of_files(task: int) -> Parts:
+        let_go()
         with troubles_told(str(place)):
             return summed_up(_changed(place, readings[task::tasks], edits), width)
 
@@ -89,6 +91,7 @@ def write_matrix(
 
     def write(number: int) -> Row:
         name = _named(work, number)
+        let_go()
         matrix, light, heavy = (work.built(f"{at}/{name}") for at in (MATRIX, "light", "heavy"))
         with troubles_told(str(work.place)):
             to = Files(matrix, light, heavy)
