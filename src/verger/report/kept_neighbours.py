@@ -116,7 +116,7 @@ def _updated(rows: Floats, k: int, before: Ints, earlier: Neighbours) -> Neighbo
     index, similarity, scaled = place[index[order]], similarity[order], unit(rows)[order]
     index[first:], similarity[first:] = -1, -np.inf
     # Others that are no nearer than the last that is known are not all known.
-    last = np.take_along_axis(similarity, np.maximum(known[order] - 1, 0)[:, None], axis=1)
+    last = np.where(index >= 0, similarity, np.inf).min(axis=1, keepdims=True)
     for two in blocks_of(first, m):
         for one in (*blocks_of(0, first), *blocks_of(first, m)):
             cosines = scaled[two] @ scaled[one].T

@@ -12,6 +12,7 @@ from verger.report.reading import Floats, Ints
 
 NEIGHBOURS = 10
 _ROWS_A_BLOCK = 1024
+_EQUALLY_NEAR = 1e-6  # cosines, of which float32 keeps some 2e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,23 @@ class Neighbours:
         return cls(np.full((m, k), -1, np.int64), np.full((m, k), -np.inf, np.float32))
 
     def in_order(self) -> Neighbours:
-        """Return these with the nearest first; those equally near as they come."""
-        order = np.argsort(-self.similarity, axis=1, kind="stable")
-        index = np.take_along_axis(self.index, order, axis=1)
-        return Neighbours(index, np.take_along_axis(self.similarity, order, axis=1))
+        """Return these with the nearest first; of those equally near, the first row first.
+
+        Rows that are alike are equally near, but for rounding, which depends on what else is
+        multiplied: without a rule, their order would too, and with it what is found.
+        """
+        nearest = np.argsort(-self.similarity, axis=1, kind="stable")
+        similarity = np.take_along_axis(self.similarity, nearest, axis=1)
+        index = np.take_along_axis(self.index, nearest, axis=1)
+        with np.errstate(invalid="ignore"):  # of -inf, from one another
+            is_further = similarity[:, :-1] - similarity[:, 1:] > _EQUALLY_NEAR
+        ranks = np.zeros(index.shape, np.int64)
+        np.cumsum(is_further, axis=1, out=ranks[:, 1:])
+        order = np.argsort(ranks * (len(index) + 1) + index, axis=1, kind="stable")
+        return Neighbours(
+            np.take_along_axis(index, order, axis=1),
+            np.take_along_axis(similarity, order, axis=1),
+        )
 
     def first(self, k: int) -> Neighbours:
         """Return the k nearest of these."""
