@@ -26,6 +26,7 @@ def main(decision: Path, out: Path) -> None:
     rows = _table(decision.read_text(encoding="utf-8"))
     mpl.rcParams.update({"svg.hashsalt": "verger", "svg.fonttype": "none", "font.size": 9})
     figure, axes = plt.subplots(1, 2, figsize=(10, 5.2), layout="constrained", sharex=True)
+    figure.supxlabel("Labels: side of the input: shorter side of each view", fontsize=8)
     for axis, (column, title) in zip(axes, _PANELS.items(), strict=True):
         points = [(_number(row["ms"]), _number(row[column])) for row in rows]
         best = sorted(
@@ -37,7 +38,7 @@ def main(decision: Path, out: Path) -> None:
             colour = _CHOSEN if chosen else _OTHER
             axis.errorbar(*point, _ERRORS[column], fmt="o", ms=5, elinewidth=0.5, color=colour)
             axis.annotate(
-                f"{re.sub('[*`]', '', row['network'])}\n{row['side/shorter side of each view']}",
+                f"{re.sub('[*`]', '', row['network'])}\n{_short(row)}",
                 point,
                 xytext=(6, 2 if point in best else -3),
                 textcoords="offset points",
@@ -49,6 +50,12 @@ def main(decision: Path, out: Path) -> None:
         axis.set_xlim(6, 44)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(out, metadata={"Date": None})
+
+
+def _short(row: dict[str, str]) -> str:
+    """Tell the side of the input, and the shorter side of each view: "224: 224, 420"."""
+    views = row["side/shorter side of each view"]
+    return f"{views.partition('/')[0]}: {', '.join(re.findall('/([0-9]+)', views))}"
 
 
 def _table(text: str) -> list[dict[str, str]]:
