@@ -285,7 +285,7 @@ def test_what_is_measured_says_which_photos_a_row_is_of(language: str) -> None:
     assert (named, variety, group) == (8, 5, 3)
     assert named + sum(rest) == 10
     assert table[0][1] == {"en": "named, of which", "fr": "nommées, dont"}[language]
-    whole = {"en": "Share: of all 10 photos.", "fr": "Part : sur l’ensemble des 10 photos."}
+    whole = {"en": "Share: of all 10 photos.", "fr": "Part : sur l’ensemble (10 photos)."}
     assert whole[language] in "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
