@@ -59,7 +59,7 @@ from verger.store.gathering import Gathered
 from verger.store.layout import FEATURES, GIVEN, PROJECTION, REDUCED, REPORT
 from verger.store.record import rate_of
 from verger.store.rejected import rejected
-from verger.store.sampling import Keys, keys_of, stratified
+from verger.store.sampling import Keys, keys_of, matched, stratified
 from verger.store.store import Store
 from verger.store.tables import Table
 
@@ -364,12 +364,9 @@ def _as_before(rows: Ints, contents: Contents, before: Contents) -> Ints:
 
     What is new takes the places of what is gone, then the end; if more is gone, the last move up.
     """
-    waiting: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        waiting.setdefault(int(contents[row]), []).append(row)
-    out = [some.pop(0) if (some := waiting.get(one)) else -1 for one in before.tolist()]
-    left = {row for some in waiting.values() for row in some}
-    new = [row for row in rows.tolist() if row in left]
+    found = matched(before, contents[rows])
+    out = np.append(rows, -1)[found].tolist()
+    new = np.delete(rows, found[found >= 0]).tolist()
     gaps = [place for place, row in enumerate(out) if row < 0]
     for gap, row in zip(gaps, new, strict=False):
         out[gap] = row

@@ -19,6 +19,7 @@ from verger.report.neighbours import Neighbours, blocks_of, keep_nearest, neares
 from verger.report.reading import Floats, Ints
 from verger.report.table_files import UNREADABLE, read_table, write_table
 from verger.storage.place import Place
+from verger.store.sampling import matched
 
 Marks = npt.NDArray[np.uint64]
 
@@ -75,7 +76,7 @@ def nearest_from(rows: Floats, k: int, earlier: KeptNeighbours) -> KeptNeighbour
     """Find the k nearest others, and some to spare, of each row (m, d); fewer where m ≤ k."""
     m = len(rows)
     marks = _marks(rows)
-    before = _where(marks, earlier.marks)
+    before = matched(marks, earlier.marks)
     if m < _FEW or (before >= 0).mean() < _HELD:
         return KeptNeighbours(marks, nearest(rows, k + _SPARE))
     return KeptNeighbours(marks, _updated(rows, k, before, earlier.around))
@@ -91,15 +92,6 @@ def _marks(rows: Floats) -> Marks:
     blocks = [rows[block].view(np.uint32) for block in blocks_of(0, len(rows))]
     parts = [block.astype(np.uint64) @ weights for block in blocks]
     return np.concatenate([np.zeros(0, np.uint64), *parts])
-
-
-def _where(marks: Marks, earlier: Marks) -> Ints:
-    """Return for each mark its place among earlier ones, each taken once; -1 for new ones."""
-    waiting: dict[int, list[int]] = {}
-    for place, mark in enumerate(earlier.tolist()):
-        waiting.setdefault(mark, []).append(place)
-    found = (waiting.get(mark) for mark in marks.tolist())
-    return np.array([some.pop(0) if some else -1 for some in found], np.int64)
 
 
 @on_one_thread  # as for `nearest`

@@ -47,6 +47,18 @@ def digests(items: Iterable[bytes]) -> Keys:
     return np.frombuffer(joined, dtype=np.uint64)
 
 
+def matched(marks: Keys, among: Keys) -> Ints:
+    """Return for each mark the place of its like among others, each taken once; -1 where none is.
+
+    Those alike are taken in their order.
+    """
+    waiting: dict[int, list[int]] = {}
+    for place, mark in enumerate(among.tolist()):
+        waiting.setdefault(mark, []).append(place)
+    found = (waiting.get(mark) for mark in marks.tolist())
+    return np.array([some.pop(0) if some else -1 for some in found], np.int64)
+
+
 def _level(counts: Ints, most: int) -> int:
     """Return the largest level such that Σ min(count, level) stays within `most`."""
     low, high = 0, int(counts.max())
