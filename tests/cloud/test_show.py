@@ -246,7 +246,7 @@ def test_a_job_is_read_back_as_it_was_written() -> None:
             parameters.from_json(wrong)
 
 
-@pytest.mark.parametrize(("photos", "shown"), [("1000", False), ("1001", True)])
+@pytest.mark.parametrize(("photos", "shown"), [("10000", False), ("10001", True)])
 def test_a_server_shows_the_page_of_the_spark_that_it_takes(photos: str, shown: bool) -> None:
     command = ["cloud", "show", "s3://orchard/photos", "s3://results/store", "--on", "ec2",
                "--photos-count", photos, "--name", "verger-ui"]  # fmt: skip

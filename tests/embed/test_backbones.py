@@ -232,7 +232,7 @@ def test_views_are_the_card_s_unless_others_are_given(tmp_path: Path) -> None:
     assert open_backbone(file).card.input.framing == Framing(224, (224, 420))
     assert open_backbone(file, 112).card.input.framing == Framing(112, (112, 210))
     assert open_backbone(file, 112, [120]).card.input.framing == Framing(112, (120,))
-    assert open_backbone(file, views=[256]).card.input.accurate().views == (224, 420)
+    assert open_backbone(file, views=[256]).card.input.accurate().views == (224, 336, 560)
 
 
 @pytest.mark.parametrize("views", [(), (31,), (32, 5000), (32,) * 5])
@@ -456,3 +456,16 @@ def test_photos_of_any_origin_have_the_shape_that_the_network_takes(tmp_path: Pa
     backbone = open_backbone(str(put(tmp_path, pooled_floats(48))))
     pixels = decode(encoded(smooth(99, 301), "WEBP"), backbone.card.input.framing).pixels
     assert backbone.network()(pixels[None]).shape == (1, 3)
+
+
+@pytest.mark.parametrize("side", [15, 1639, 192.5, "192", True])
+def test_a_size_for_several_views_that_is_none_is_refused(tmp_path: Path, side: object) -> None:
+    file = put(tmp_path, pooled_floats(32), accurate_size=side)
+    with pytest.raises(BackboneError, match=f"accurate_size is {side}"):
+        open_backbone(str(file))
+
+
+def test_squares_too_large_for_several_views_are_refused() -> None:
+    assert InputSpec("x", "NHWC", "uint8", size=1638).accurate().views == (1638, 2457, 4095)
+    with pytest.raises(UsageError, match="squares of up to 1,638 pixels"):
+        InputSpec("x", "NHWC", "uint8", size=1639).accurate()

@@ -448,11 +448,13 @@ def test_what_is_known_of_a_network_goes_on_to_what_is_made_of_it(
     first = exported(put(tmp_path, network()), tmp_path / "first.onnx").card
     file = tmp_path / "first.json"
     known = {"trained_on": "fruit", "source": {"package": "theirs"}, "speed": 3.25}
-    file.write_text(json.dumps(json.loads(file.read_text()) | known))
+    sized = {"accurate_size": 16}  # what is made takes one side only
+    file.write_text(json.dumps(json.loads(file.read_text()) | known | sized))
 
     again = exported(tmp_path / "first.onnx", tmp_path / "again.onnx").card
     made_of = {"package": "theirs", "made_of": "first", "sha256": first.sha256}
     assert (again.trained_on, again.source, again.speed) == ("fruit", made_of, 3.25)
+    assert again.accurate_size is None
     assert open_backbone(str(tmp_path / "again.onnx")).card == again
 
     eight = exported(tmp_path / "first.onnx", tmp_path / "eight.onnx", int8=str(photos)).card

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-ACCURATE = (224, 420)
+ACCURATE = (224, 336, 560)
 
 
 def _features(photos: Path, framing: Framing) -> dict[str, np.ndarray]:
@@ -60,7 +60,7 @@ def test_views_are_recorded_kept_and_seen_by_all(
     assert Identifier.open(store).framing == Framing(224, ACCURATE)
     refused = here("run", photos, store, "--views", "256")
     assert refused.code == 4
-    assert "efficientnet-lite0 (views 224/224,420)" in refused.error
+    assert "efficientnet-lite0 (views 224/224,336,560)" in refused.error
     assert "efficientnet-lite0 (views 224/256)" in refused.error
     assert "--overwrite" in refused.error
     assert "Leave out --backbone" in refused.error
@@ -168,15 +168,34 @@ def test_what_is_not_asked_for_is_as_store_was_made(
     for some in (
         ("--image-size", "96"),
         ("--accurate",),
-        ("--views", "96,180"),
-        ("--views", "180,96"),
+        ("--views", "96,144,240"),
+        ("--views", "240,96,144"),
         (),
     ):
         ended = here("run", photos, store, *some, "--dry-run")
         assert ended.code == 0, ended.err
     ended = here("run", photos, store, "--views", "96", "--dry-run")
-    assert "(views 96/96,180)" in ended.error
+    assert "(views 96/96,144,240)" in ended.error
     assert "(views 96/96)" in ended.error
+
+
+def test_accurate_is_three_views_or_those_that_a_store_has(
+    here: Here, photos_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    photos = photos_of("a/1.jpg", "b/2.jpg")
+    ended = here("run", photos, tmp_path / "new", "--accurate", "--no-report", "--json")
+    made = json.loads(ended.out)["backbone"]
+    assert (made["image_size"], made["views"]) == (192, [192, 288, 480])
+
+    # As --accurate made them until 30 November 2026.
+    asked = ("--views", "224,420", "--no-report", "--quiet")
+    assert here("run", photos, tmp_path / "old", *asked).code == 0
+    assert here("run", photos, tmp_path / "old", "--accurate", "--dry-run").code == 0
+
+    assert here("run", photos, tmp_path / "one", "--no-report", "--quiet").code == 0
+    refused = here("run", photos, tmp_path / "one", "--accurate", "--dry-run")
+    assert refused.code == 4
+    assert "(views 192/192,288,480)" in refused.error
 
 
 def test_a_network_of_one_s_own_is_found_from_other_folders(

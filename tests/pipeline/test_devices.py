@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from verger.embed import gpu, open_backbone
+from verger.embed import Backbone, gpu, open_backbone
 from verger.errors import UsageError
 from verger.pipeline import run
 from verger.pipeline.devices import chosen_device
@@ -41,10 +41,10 @@ class Heard(Reporter):
 @pytest.fixture
 def works(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU whose trial goes well."""
-    monkeypatch.setattr(gpu, "tried", lambda: None)
+    monkeypatch.setattr(gpu, "tried", lambda _backbone: None)
 
 
-def untried() -> UsageError | None:
+def untried(_backbone: Backbone | None) -> UsageError | None:
     pytest.fail("the GPU was tried")
 
 
@@ -90,17 +90,17 @@ def test_auto_without_a_gpu_says_so_and_takes_the_processor(
 def test_auto_with_a_gpu_takes_it_and_says_so(works: None) -> None:
     heard = Heard()
     assert chosen_device(RunSettings(device="auto"), None, heard) == "cuda"
-    assert heard.lines == ["Device: cuda, which was tried."]
+    assert heard.lines == ["Device: cuda (tried, and it works)."]
 
 
 def test_a_network_in_eight_bits_stays_with_the_processor(works: None) -> None:
-    card, heard = open_backbone(DEFAULT_BACKBONE).card, Heard()
+    eight_bits, heard = open_backbone(DEFAULT_BACKBONE), Heard()
     with pytest.raises(UsageError, match=f"{DEFAULT_BACKBONE} computes in eight bits") as caught:
-        chosen_device(RunSettings(device="cuda"), card, heard)
+        chosen_device(RunSettings(device="cuda"), eight_bits, heard)
     assert f"--backbone {GPU_BACKBONE}" in caught.value.hint
-    assert chosen_device(RunSettings(device="auto"), card, heard) == "cpu"
+    assert chosen_device(RunSettings(device="auto"), eight_bits, heard) == "cpu"
     assert heard.lines == [f"Device: cpu. {caught.value.what}"]
-    floats = open_backbone(GPU_BACKBONE).card
+    floats = open_backbone(GPU_BACKBONE)
     assert chosen_device(RunSettings(device="cuda"), floats, heard) == "cuda"
 
 

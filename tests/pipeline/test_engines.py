@@ -275,6 +275,6 @@ def test_memory_that_runs_out_is_told_in_a_line(error: Exception) -> None:
 
 
 def test_no_gpu_is_looked_for_where_this_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verger.embed.gpu.tried", lambda: None)  # one that works
+    monkeypatch.setattr("verger.embed.gpu.tried", lambda _backbone: None)  # one that works
     settings = RunSettings(engine="process", device="auto")
     assert chosen_device(settings, None, Silent()) == "cpu"

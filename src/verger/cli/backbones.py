@@ -117,7 +117,7 @@ def export_command(source: str, output: Path, quiet: bool, **options: typing.Any
 
     SOURCE is timm:NAME, a FILE.pth with the weights of a network of timm, or a FILE.onnx. What is
     written takes photos as they are, with the normalisation and the pooling inside, and gives the
-    same features as SOURCE, to 1e-4; that is checked.
+    same features as SOURCE, to 1e-4 of the largest; that is checked.
 
     With --int8 it is quantised: the network alone is 1.5 to 2 times as fast, and a quarter of the
     size. Of PHOTOS, up to 400 are taken to calibrate it, and up to 300 others to measure what it

@@ -141,7 +141,7 @@ def _backbone(store: str | None) -> str:
 
 def _device() -> str:
     against = gpu.tried()
-    return f"cpu. {against.what}" if against else "cpu; and cuda, where the network was tried."
+    return f"cpu. {against.what}" if against else "cpu; and cuda, which was tried and works."
 
 
 def _photos(place: Source) -> str:

@@ -146,7 +146,7 @@ def _shipped_folder() -> Path:
 
 def _shipped(name: str) -> Backbone:
     if name not in shipped_names():
-        others = " `verger backbones export` makes one of timm's networks, or of weights of torch."
+        others = " `verger backbones export` makes one from a timm network, or from torch weights."
         raise BackboneError(
             f"No backbone is called {name!r}.",
             hint=f"Give one of {', '.join(shipped_names())}, or a file that ends in .onnx."

@@ -19,7 +19,8 @@ _SMALLEST_SIDE = 16
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _DEFAULT_SIZE = 224
-_CLOSER = 420 / 224  # the middle, about half as wide: decision 38
+_ACCURATE = (1, 1.5, 2.5)  # the whole square, and its middle from closer: decision 38
+LARGEST_ACCURATE_SIDE = int(LARGEST_SIDE / max(_ACCURATE))
 _RESIZE_RATIO = 256 / 224  # the usual frame: shorter side to 256, centre crop 224
 
 
@@ -53,8 +54,16 @@ class InputSpec:
         return dataclasses.replace(self, size=size, views=views)
 
     def accurate(self) -> InputSpec:
-        """Return the same input with two views: the whole square, and its middle."""
-        return self.viewed((self.size, round(self.size * _CLOSER)))
+        """Return the same input with three views: the whole square, and two from closer.
+
+        Raises `UsageError` where the square is too large for that.
+        """
+        if self.size > LARGEST_ACCURATE_SIDE:
+            raise UsageError(
+                f"--accurate takes squares of up to {LARGEST_ACCURATE_SIDE:,} pixels.",
+                hint="Give a smaller --image-size, or say the views with --views.",
+            )
+        return self.viewed([round(self.size * closer) for closer in _ACCURATE])
 
     def viewed(self, views: Sequence[int]) -> InputSpec:
         """Return the same input with other views. Raises `UsageError` for ones that are none."""
@@ -87,6 +96,7 @@ class Card:
     """What is known of a backbone.
 
     features:    length of its output
+    accurate_size: side of the input for several views, where a smaller one does for them
     loses:       what it keeps of the float32 network, where it is one in eight bits
     speed:       photos in the time in which the default backbone does one, where it was measured
     trained_on:  what it was trained on, where that is known
@@ -100,6 +110,7 @@ class Card:
     features: int
     license: str = "unknown"
     description: str = ""
+    accurate_size: int | None = None
     loses: QuantizationLoss | None = None
     speed: float | None = None
     trained_on: str = ""
@@ -110,7 +121,7 @@ class Card:
         record = dataclasses.asdict(self)
         record["output"] = {"name": self.output, "features": record.pop("features")}
         loses = record.pop("loses")
-        for known in ("speed", "trained_on", "source"):
+        for known in ("accurate_size", "speed", "trained_on", "source"):
             if record[known] in (None, "", {}):
                 del record[known]
         if loses is not None:
@@ -162,6 +173,7 @@ class Card:
             features=int(out["features"]),
             license=str(raw.get("license", "unknown")),
             description=str(raw.get("description", "")),
+            accurate_size=_accurate_size(raw.get("accurate_size")),
             loses=_loses(raw.get("quantized")),
             speed=None if raw.get("speed") is None else float(raw["speed"]),
             trained_on=str(raw.get("trained_on", "")),
@@ -228,6 +240,14 @@ def _views(spec: dict[str, Any], size: int) -> tuple[int, ...]:
 def _are_views(views: Sequence[int], size: int) -> bool:
     fit = all(size <= view <= LARGEST_SIDE for view in views)
     return fit and 1 <= len(views) <= MOST_VIEWS
+
+
+def _accurate_size(side: Any) -> int | None:
+    if side is not None and not (
+        type(side) is int and _SMALLEST_SIDE <= side <= LARGEST_ACCURATE_SIDE
+    ):
+        raise ValueError(f"accurate_size is {side}")
+    return None if side is None else int(side)
 
 
 def _loses(quantized: Any) -> QuantizationLoss | None:

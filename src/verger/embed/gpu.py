@@ -1,6 +1,7 @@
 """Whether a GPU of this machine runs the network: tried, in a process of its own.
 
-    python -m verger.embed.gpu     ends with 0 where it does; else says why it does not, with 1
+    python -m verger.embed.gpu NAME|FILE.onnx SIZE
+                                   ends with 0 where it does; else says why it does not, with 1
 
 Whoever has used a GPU keeps some of its memory until it ends, and a GPU in exclusive mode takes no
 second process: the one that asks is not the one that will compute.
@@ -15,7 +16,7 @@ import sys
 
 import numpy as np
 
-from verger.embed.backbone import open_backbone
+from verger.embed.backbone import Backbone, open_backbone
 from verger.embed.onnx_session import no_gpu
 from verger.errors import UsageError, VergerError
 from verger.settings import BATCH_SIZES, GPU_BACKBONE
@@ -23,12 +24,17 @@ from verger.settings import BATCH_SIZES, GPU_BACKBONE
 _SECONDS = 120  # the first use of a GPU may compile for it
 
 
-def tried() -> UsageError | None:
-    """Say why the first GPU of this machine cannot be used; None where it can."""
+def tried(backbone: Backbone | None = None) -> UsageError | None:
+    """Say why the first GPU of this machine cannot run a network; None where it can.
+
+    `backbone` is None where the one that is meant for GPUs would be chosen.
+    """
+    chosen = backbone or open_backbone(GPU_BACKBONE)
+    network = [str(chosen.file or chosen.card.name), str(chosen.card.input.size)]
     path = os.pathsep.join(entry for entry in sys.path if entry)
     try:
-        made = subprocess.run(
-            [sys.executable, "-P", "-m", "verger.embed.gpu"],
+        made = subprocess.run(  # noqa: S603 - our own module, and a file that was opened
+            [sys.executable, "-P", "-m", "verger.embed.gpu", *network],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             timeout=_SECONDS, env=os.environ | {"PYTHONPATH": path},
         )  # fmt: skip
@@ -46,7 +52,8 @@ def tried() -> UsageError | None:
 
 def main() -> int:
     """Run one batch of blank photos on the first GPU."""
-    backbone = open_backbone(GPU_BACKBONE)
+    name, size = sys.argv[1:]
+    backbone = open_backbone(name, int(size))
     spec = backbone.card.input
     shape = (BATCH_SIZES["cuda"], len(spec.views), spec.size, spec.size, 3)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from verger.embed import Backbone, open_backbone
 from verger.embed.backbone import check_here
-from verger.embed.card import InputSpec, framing_of
+from verger.embed.card import Card, InputSpec, framing_of
 from verger.pipeline.devices import chosen_device
 from verger.progress import Reporter
 from verger.settings import DEFAULT_BACKBONE, GPU_BACKBONE, OF_PROJECTION, RunSettings
@@ -36,15 +36,17 @@ def chosen_backbone(
         check_here(name, str(store.root), remedy)
     if name and name.endswith(".onnx"):
         name = str(Path(name).absolute())  # STORE is read from other folders, too
-    as_made = made["backbone"] if made and not settings.backbone else None
+    as_made = made["backbone"] if made and name == made["settings"]["backbone"] else None
     named = _opened(name, settings, as_made) if name else None
-    device = chosen_device(settings, named.card if named else None, reporter)
+    device = chosen_device(settings, named, reporter)
     name = name or (GPU_BACKBONE if device == "cuda" else DEFAULT_BACKBONE)
     backbone = named or _opened(name, settings)
     chosen = replace(settings, backbone=name, device=device)
     chosen = replace(chosen, batch_size=chosen.photos_a_batch)
     is_as_made = made is not None and backbone.card.sha256 == made["backbone"]["sha256"]
-    spec = _seen(backbone.card.input, settings, made["backbone"] if made and is_as_made else None)
+    spec = _seen(backbone.card, settings, made["backbone"] if made and is_as_made else None)
+    if spec.size != backbone.card.input.size:
+        return open_backbone(name, spec.size, spec.views), chosen
     return replace(backbone, card=replace(backbone.card, input=spec)), chosen
 
 
@@ -68,14 +70,20 @@ def _tell_what_differs(made: Mapping[str, Any], settings: RunSettings, reporter:
         )
 
 
-def _seen(spec: InputSpec, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:
-    """Return how the network sees photos: as asked for, else as it saw those that STORE has."""
+def _seen(card: Card, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:
+    """Return how the network sees photos: as asked for, else as it saw those that STORE has.
+
+    What sees photos in several views already stays as it is with `--accurate`.
+    """
+    spec = card.input
     if made:
         framing = framing_of(made)
         spec = replace(spec, size=framing.size, views=framing.views)
         spec = spec.resized(settings.image_size or spec.size)
         spec = spec.viewed(_views(settings) or spec.views)
-    return spec.accurate() if settings.accurate else spec
+    if not settings.accurate or len(spec.views) > 1:
+        return spec
+    return spec.resized(settings.image_size or card.accurate_size or spec.size).accurate()
 
 
 def _opened(name: str, settings: RunSettings, as_made: Mapping[str, Any] | None = None) -> Backbone:

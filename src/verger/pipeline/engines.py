@@ -14,7 +14,7 @@ from verger.settings import RunSettings
 from verger.tasks.engine import Engine, ThisProcess
 
 # Photos to embed up to which Spark's start is much of the whole: benchmarks/engines.md.
-FEW = 1_000
+FEW = 10_000
 _SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 
 

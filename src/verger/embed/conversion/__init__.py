@@ -110,7 +110,7 @@ def _in_eight_bits(made: _Made, int8: str, reporter: Reporter) -> _Made:
     chosen, notes = choose(int8, made.card.input.framing, reporter), made.notes
     if chosen.rejected:
         notes += (f"Photos of {int8} left out because they cannot be read: {chosen.rejected}.",)
-    reporter.say(f"Quantising by {len(chosen.calibration)} photos")
+    reporter.say(f"Calibrating on {len(chosen.calibration)} photos")
     model = quantized(made.model, chosen.calibration)
     original = features_of(Network(made.card, made.model), chosen.measure)
     lost = kept(features_of(Network(made.card, model), chosen.measure), original)
@@ -142,7 +142,9 @@ def _check_source(
     is_weights = _is_weights(source)
     for option, given in ("--architecture", architecture), ("--pixels", pixels):
         if given and not is_weights:
-            raise UsageError(f"{option} is for the weights in a FILE.pth, which do not say it.")
+            raise UsageError(
+                f"{option} is only for weights in a FILE.pth: other sources say it themselves."
+            )
     if source.startswith(_TIMM):
         return
     if not is_weights and not source.endswith(".onnx"):
@@ -173,7 +175,10 @@ def _float32(
         photos = drawn_photos(_CHECKED_ON, card.input.size)
         theirs = torch_model.features(photos)
         return _checked(model, card, photos, theirs)
-    return _of_onnx(open_backbone(source, image_size))
+    made = _of_onnx(open_backbone(source, image_size))
+    if image_size is None:
+        return made
+    return dataclasses.replace(made, card=dataclasses.replace(made.card, speed=None))  # of another
 
 
 def _of_onnx(original: Backbone) -> _Made:

@@ -37,7 +37,9 @@ def as_backbone(model: bytes, card: Card, sample: npt.NDArray[Any]) -> tuple[byt
     spec = graph.take_photos(card.input)
     output = card.output if sample.dtype == np.float32 else graph.give_floats(card.output)
     output = graph.give_a_row(output, features, axis)
-    made = dataclasses.replace(card, input=spec, output=output, features=features)
+    made = dataclasses.replace(
+        card, input=spec, output=output, features=features, accurate_size=None
+    )
     return bytes(net.SerializeToString()), made
 
 
