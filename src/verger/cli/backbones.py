@@ -119,7 +119,7 @@ def export_command(source: str, output: Path, quiet: bool, **options: typing.Any
     written takes photos as they are, with the normalisation and the pooling inside, and gives the
     same features as SOURCE, to 1e-4 of the largest; that is checked.
 
-    With --int8 it is quantised: the network alone is 1.5 to 2 times as fast, and a quarter of the
+    With --int8 it is quantised: the network alone is 1.5 to 2.5 times as fast, and a quarter of the
     size. Of PHOTOS, up to 400 are taken to calibrate it, and up to 300 others to measure what it
     keeps, which its card tells.
 
