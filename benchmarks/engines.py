@@ -81,8 +81,8 @@ Made by `python -m benchmarks.engines`; medians of {rounds}, the two in turn.
 `--engine auto` takes the threads of this process for up to 10,000 new photos. What they save is
 what Spark takes to start and to stop. So the more photos, the less there is to save, and the more
 Spark has to give: workers that share no interpreter, which counts on more cores than two, tasks
-that are tried again, and a page to look at. The result is the same
-([decision 43](../docs/decisions/0043-no-spark-for-small-change.md)).
+that are tried again, and a page to look at. The result is the same. Larger sizes are in
+[decision 43](../docs/decisions/0043-no-spark-for-small-change.md).
 """
 
 

@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _memory(laid: Path, scratch: Path, _: int, found: Found) -> None:
-    """Run all of it within 1 GB, with the settings that `--memory auto` takes there."""
+    """Run all of it within 1 GB, as a user would."""
     command = [*VERGER, "run", str(laid), str(scratch / "tight"), "--json"]
     with _gigabyte() as within:
         found.limited = bool(within)

@@ -211,7 +211,7 @@ class RunSettings:
     )
     accurate: bool = _choice(
         False,
-        "Show the network each photo three times, whole and from closer: more photos are named "
+        "Show the network each photo three times, whole and closer up: more photos are named "
         "right, at about half the speed with the default network.",
     )
     device: str = _choice(

@@ -21,6 +21,7 @@ from verger.embed import gpu, open_backbone
 from verger.embed import onnx_session as sessions
 from verger.embed.onnx_session import left_to_processor, open_session
 from verger.errors import UsageError
+from verger.photos.decode import Framing
 from verger.settings import GPU_BACKBONE
 
 
@@ -51,6 +52,19 @@ def test_the_gpu_is_tried_by_another_process() -> None:
     assert error is not None
     assert (error.what, error.hint) == (refusal().what, refusal().hint)
     assert str(error).count("No GPU can be used") == 1
+
+
+def test_it_is_tried_with_the_network_of_the_run(tmp_path: Path) -> None:
+    """Also with one that is a link to a file of another name, as caches of models have them."""
+    (tmp_path / "blob").write_bytes(pooled_floats(32))
+    (tmp_path / "net.onnx").symlink_to(tmp_path / "blob")
+    error = gpu.tried(str(tmp_path / "net.onnx"), Framing(32, (32, 48)), 3)
+    assert error is not None
+    assert error.what == refusal().what
+    (tmp_path / "net.onnx").unlink()
+    error = gpu.tried(str(tmp_path / "net.onnx"), Framing(32, (32,)), 3)
+    assert error is not None
+    assert "No such backbone file" in error.what
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,9 @@ def test_accurate_is_three_views_or_those_that_a_store_has(
     assert here("run", photos, tmp_path / "old", "--accurate", "--dry-run").code == 0
 
     assert here("run", photos, tmp_path / "one", "--no-report", "--quiet").code == 0
+    # STORE's own network and views, named.
+    asked = ("--backbone", "efficientnet-lite0-int8", "--views", "192,288,480")
+    assert here("run", photos, tmp_path / "new", *asked, "--dry-run").code == 0
     refused = here("run", photos, tmp_path / "one", "--accurate", "--dry-run")
     assert refused.code == 4
     assert "(views 192/192,288,480)" in refused.error

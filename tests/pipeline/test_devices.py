@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from verger.embed import Backbone, gpu, open_backbone
+from verger.embed import gpu, open_backbone
 from verger.errors import UsageError
 from verger.pipeline import run
 from verger.pipeline.devices import chosen_device
@@ -28,6 +28,8 @@ from whole_runs import NO_REPORT, Here
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+NETWORK = GPU_BACKBONE, open_backbone(GPU_BACKBONE)
 
 
 class Heard(Reporter):
@@ -41,10 +43,10 @@ class Heard(Reporter):
 @pytest.fixture
 def works(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU whose trial goes well."""
-    monkeypatch.setattr(gpu, "tried", lambda _backbone: None)
+    monkeypatch.setattr(gpu, "tried", lambda *_network: None)
 
 
-def untried(_backbone: Backbone | None) -> UsageError | None:
+def untried(*_network: object) -> UsageError | None:
     pytest.fail("the GPU was tried")
 
 
@@ -53,7 +55,7 @@ def test_by_default_it_is_the_processor_and_nothing_is_tried_or_said(
 ) -> None:
     monkeypatch.setattr(gpu, "tried", untried)
     heard = Heard()
-    assert chosen_device(RunSettings(), None, heard) == "cpu"
+    assert chosen_device(RunSettings(), *NETWORK, heard) == "cpu"
     assert heard.lines == []
 
 
@@ -89,28 +91,27 @@ def test_auto_without_a_gpu_says_so_and_takes_the_processor(
 
 def test_auto_with_a_gpu_takes_it_and_says_so(works: None) -> None:
     heard = Heard()
-    assert chosen_device(RunSettings(device="auto"), None, heard) == "cuda"
+    assert chosen_device(RunSettings(device="auto"), *NETWORK, heard) == "cuda"
     assert heard.lines == ["Device: cuda (tried, and it works)."]
 
 
 def test_a_network_in_eight_bits_stays_with_the_processor(works: None) -> None:
     eight_bits, heard = open_backbone(DEFAULT_BACKBONE), Heard()
     with pytest.raises(UsageError, match=f"{DEFAULT_BACKBONE} computes in eight bits") as caught:
-        chosen_device(RunSettings(device="cuda"), eight_bits, heard)
+        chosen_device(RunSettings(device="cuda"), DEFAULT_BACKBONE, eight_bits, heard)
     assert f"--backbone {GPU_BACKBONE}" in caught.value.hint
-    assert chosen_device(RunSettings(device="auto"), eight_bits, heard) == "cpu"
+    assert chosen_device(RunSettings(device="auto"), DEFAULT_BACKBONE, eight_bits, heard) == "cpu"
     assert heard.lines == [f"Device: cpu. {caught.value.what}"]
-    floats = open_backbone(GPU_BACKBONE)
-    assert chosen_device(RunSettings(device="cuda"), floats, heard) == "cuda"
+    assert chosen_device(RunSettings(device="cuda"), *NETWORK, heard) == "cuda"
 
 
 def test_of_a_cluster_the_driver_tries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "tried", untried)
     monkeypatch.setattr("verger.spark.session.is_alone", lambda _settings: False)
     heard = Heard()
-    assert chosen_device(RunSettings(device="cuda"), None, heard) == "cuda"
+    assert chosen_device(RunSettings(device="cuda"), *NETWORK, heard) == "cuda"
     assert heard.lines == []
-    assert chosen_device(RunSettings(device="auto"), None, heard) == "cpu"
+    assert chosen_device(RunSettings(device="auto"), *NETWORK, heard) == "cpu"
     assert heard.lines == ["Device: cpu. On a cluster, GPUs are asked for by --device cuda."]
 
 

@@ -22,12 +22,13 @@ import pytest
 
 from awkward import make_awkward
 from program import PATIENCE, command, finish, start
+from verger.embed import open_backbone
 from verger.errors import EngineError, UsageError
 from verger.pipeline import reduce, run
 from verger.pipeline.devices import chosen_device
 from verger.pipeline.engines import FEW, takes_spark
 from verger.progress import Silent
-from verger.settings import RunSettings
+from verger.settings import GPU_BACKBONE, RunSettings
 from verger.spark.java_memory import threads_of
 from verger.store import matrix
 from verger.tasks import embedding, reduction
@@ -275,6 +276,7 @@ def test_memory_that_runs_out_is_told_in_a_line(error: Exception) -> None:
 
 
 def test_no_gpu_is_looked_for_where_this_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verger.embed.gpu.tried", lambda _backbone: None)  # one that works
+    monkeypatch.setattr("verger.embed.gpu.tried", lambda *_network: None)  # one that works
     settings = RunSettings(engine="process", device="auto")
-    assert chosen_device(settings, None, Silent()) == "cpu"
+    network = GPU_BACKBONE, open_backbone(GPU_BACKBONE)
+    assert chosen_device(settings, *network, Silent()) == "cpu"

@@ -136,7 +136,10 @@ def _notes(work: Workload, chosen: Estimate) -> Iterator[str]:
             "What that costs is in the estimate; how long it takes is not."
         )
     if chosen.instance_type.endswith(".micro"):
-        yield f"{chosen.instance_type} has 1 GB of memory; a run on two cores takes 1.7 GB."
+        yield (
+            f"{chosen.instance_type} has 1 GB of memory; "
+            "a run with Spark on two cores takes 1.7 GB."
+        )
     if chosen.vcpus > NEW_ACCOUNT_VCPUS[chosen.on]:
         yield (
             f"This takes {chosen.vcpus} vCPU at once; a new account often may have "

@@ -13,8 +13,8 @@ from verger.cloud.job import Architecture, Platform
 # Measured: a core embeds 91 photos of 100 × 100 pixels (5 kB) a second with the float32 network,
 # 10.9 ms each, and with the one of eight bits each further photo of a run takes 0.76 of that on a
 # processor without VNNI. c7i, m7i and Graviton multiply whole numbers faster (the network alone
-# takes half, not two thirds), which is not counted on. Each view is counted as one of 224 pixels;
-# those of 192 that --accurate takes are done in three quarters of the time.
+# takes two fifths, not two thirds), which is not counted on. Each view is counted as one of 224
+# pixels; those of 192 that --accurate takes are done in three quarters of the time.
 PHOTO_MS = 8.3
 # Measured: decoding grows with bytes: 4 kB 1.0 ms, 22 kB 1.5 ms, 56 kB 3.0 ms, 117 kB 4.6 ms,
 # 326 kB 9.0 ms; slower from there on, for large photos are decoded at a fraction of their size:

@@ -19,7 +19,7 @@ _SMALLEST_SIDE = 16
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _DEFAULT_SIZE = 224
-_ACCURATE = (1, 1.5, 2.5)  # the whole square, and its middle from closer: decision 38
+_ACCURATE = (1, 1.5, 2.5)  # the whole square, and its middle closer up: decision 38
 LARGEST_ACCURATE_SIDE = int(LARGEST_SIDE / max(_ACCURATE))
 _RESIZE_RATIO = 256 / 224  # the usual frame: shorter side to 256, centre crop 224
 
@@ -54,7 +54,7 @@ class InputSpec:
         return dataclasses.replace(self, size=size, views=views)
 
     def accurate(self) -> InputSpec:
-        """Return the same input with three views: the whole square, and two from closer.
+        """Return the same input with three views: the whole square, and two closer up.
 
         Raises `UsageError` where the square is too large for that.
         """
@@ -243,11 +243,11 @@ def _are_views(views: Sequence[int], size: int) -> bool:
 
 
 def _accurate_size(side: Any) -> int | None:
-    if side is not None and not (
-        type(side) is int and _SMALLEST_SIDE <= side <= LARGEST_ACCURATE_SIDE
-    ):
+    if side is None:
+        return None
+    if type(side) is not int or not _SMALLEST_SIDE <= side <= LARGEST_ACCURATE_SIDE:
         raise ValueError(f"accurate_size is {side}")
-    return None if side is None else int(side)
+    return side
 
 
 def _loses(quantized: Any) -> QuantizationLoss | None:

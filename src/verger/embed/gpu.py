@@ -1,6 +1,6 @@
 """Whether a GPU of this machine runs the network: tried, in a process of its own.
 
-    python -m verger.embed.gpu NAME|FILE.onnx SIZE
+    python -m verger.embed.gpu NAME|FILE.onnx SIZE VIEWS PHOTOS
                                    ends with 0 where it does; else says why it does not, with 1
 
 Whoever has used a GPU keeps some of its memory until it ends, and a GPU in exclusive mode takes no
@@ -16,25 +16,29 @@ import sys
 
 import numpy as np
 
-from verger.embed.backbone import Backbone, open_backbone
+from verger.embed.backbone import open_backbone
 from verger.embed.onnx_session import no_gpu
 from verger.errors import UsageError, VergerError
+from verger.photos.decode import Framing
 from verger.settings import BATCH_SIZES, GPU_BACKBONE
 
+_USUAL = Framing()
 _SECONDS = 120  # the first use of a GPU may compile for it
 
 
-def tried(backbone: Backbone | None = None) -> UsageError | None:
+def tried(
+    name: str = GPU_BACKBONE, framing: Framing = _USUAL, photos: int = BATCH_SIZES["cuda"]
+) -> UsageError | None:
     """Say why the first GPU of this machine cannot run a network; None where it can.
 
-    `backbone` is None where the one that is meant for GPUs would be chosen.
+    name:   as `--backbone` takes it
+    photos: of a batch, seen as `framing` says
     """
-    chosen = backbone or open_backbone(GPU_BACKBONE)
-    network = [str(chosen.file or chosen.card.name), str(chosen.card.input.size)]
+    words = [name, str(framing.size), ",".join(map(str, framing.views)), str(photos)]
     path = os.pathsep.join(entry for entry in sys.path if entry)
     try:
         made = subprocess.run(  # noqa: S603 - our own module, and a file that was opened
-            [sys.executable, "-P", "-m", "verger.embed.gpu", *network],
+            [sys.executable, "-P", "-m", "verger.embed.gpu", *words],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             timeout=_SECONDS, env=os.environ | {"PYTHONPATH": path},
         )  # fmt: skip
@@ -52,11 +56,11 @@ def tried(backbone: Backbone | None = None) -> UsageError | None:
 
 def main() -> int:
     """Run one batch of blank photos on the first GPU."""
-    name, size = sys.argv[1:]
-    backbone = open_backbone(name, int(size))
-    spec = backbone.card.input
-    shape = (BATCH_SIZES["cuda"], len(spec.views), spec.size, spec.size, 3)
+    name, size, views, photos = sys.argv[1:]
     try:
+        backbone = open_backbone(name, int(size), [int(view) for view in views.split(",")])
+        spec = backbone.card.input
+        shape = (int(photos), len(spec.views), spec.size, spec.size, 3)
         backbone.network(0)(np.zeros(shape, np.uint8))
     except VergerError as error:
         print(json.dumps([error.what, error.hint]))  # noqa: T201 - to `tried`

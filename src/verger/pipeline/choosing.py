@@ -36,18 +36,13 @@ def chosen_backbone(
         check_here(name, str(store.root), remedy)
     if name and name.endswith(".onnx"):
         name = str(Path(name).absolute())  # STORE is read from other folders, too
-    as_made = made["backbone"] if made and name == made["settings"]["backbone"] else None
-    named = _opened(name, settings, as_made) if name else None
-    device = chosen_device(settings, named, reporter)
-    name = name or (GPU_BACKBONE if device == "cuda" else DEFAULT_BACKBONE)
-    backbone = named or _opened(name, settings)
-    chosen = replace(settings, backbone=name, device=device)
-    chosen = replace(chosen, batch_size=chosen.photos_a_batch)
-    is_as_made = made is not None and backbone.card.sha256 == made["backbone"]["sha256"]
-    spec = _seen(backbone.card, settings, made["backbone"] if made and is_as_made else None)
-    if spec.size != backbone.card.input.size:
-        return open_backbone(name, spec.size, spec.views), chosen
-    return replace(backbone, card=replace(backbone.card, input=spec)), chosen
+    tried = name or (DEFAULT_BACKBONE if settings.device == "cpu" else GPU_BACKBONE)
+    backbone = _opened(tried, settings, made)
+    device = chosen_device(settings, tried, backbone, reporter)
+    if name is None and device == "cpu" and tried != DEFAULT_BACKBONE:
+        tried, backbone = DEFAULT_BACKBONE, _opened(DEFAULT_BACKBONE, settings, made)
+    chosen = replace(settings, backbone=tried, device=device)
+    return backbone, replace(chosen, batch_size=chosen.photos_a_batch)
 
 
 def chosen_language(store: Store, settings: RunSettings) -> tuple[RunSettings, bool]:
@@ -70,25 +65,30 @@ def _tell_what_differs(made: Mapping[str, Any], settings: RunSettings, reporter:
         )
 
 
-def _seen(card: Card, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:
-    """Return how the network sees photos: as asked for, else as it saw those that STORE has.
+def _opened(name: str, settings: RunSettings, made: Mapping[str, Any] | None) -> Backbone:
+    """Open a backbone that sees photos as asked for, else as it saw those that STORE has."""
+    stored = made["backbone"] if made else None
+    size = stored["image_size"] if stored and not settings.backbone else None
+    backbone = open_backbone(name, settings.image_size or size)
+    if stored and stored["sha256"] != backbone.card.sha256:
+        stored = None
+    spec = _seen(backbone.card, settings, stored)
+    if spec.size != backbone.card.input.size:
+        return open_backbone(name, spec.size, spec.views)
+    return replace(backbone, card=replace(backbone.card, input=spec))
 
-    What sees photos in several views already stays as it is with `--accurate`.
-    """
+
+def _seen(card: Card, settings: RunSettings, made: Mapping[str, Any] | None) -> InputSpec:
+    """Return how the network sees photos. Several views stay as they are with `--accurate`."""
     spec = card.input
     if made:
         framing = framing_of(made)
         spec = replace(spec, size=framing.size, views=framing.views)
-        spec = spec.resized(settings.image_size or spec.size)
-        spec = spec.viewed(_views(settings) or spec.views)
+    spec = spec.resized(settings.image_size or spec.size)
+    spec = spec.viewed(_views(settings) or spec.views)
     if not settings.accurate or len(spec.views) > 1:
         return spec
     return spec.resized(settings.image_size or card.accurate_size or spec.size).accurate()
-
-
-def _opened(name: str, settings: RunSettings, as_made: Mapping[str, Any] | None = None) -> Backbone:
-    size = settings.image_size or (as_made["image_size"] if as_made else None)
-    return open_backbone(name, size, _views(settings))
 
 
 def _views(settings: RunSettings) -> Sequence[int] | None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from verger.embed import Backbone, gpu
 from verger.errors import UsageError
 from verger.progress import Reporter
-from verger.settings import GPU_BACKBONE, RunSettings
+from verger.settings import BATCH_SIZES, GPU_BACKBONE, RunSettings
 
 
-def chosen_device(settings: RunSettings, backbone: Backbone | None, reporter: Reporter) -> str:
+def chosen_device(settings: RunSettings, name: str, backbone: Backbone, reporter: Reporter) -> str:
     """Return 'cpu' or 'cuda', as `settings.device` asks; of 'auto', tell which, and why.
 
-    `backbone` is None where the network is still free to be chosen. Raises `UsageError` where
-    'cuda' is asked for, and could not be.
+    `backbone` is what would compute there, `name` as `--backbone` takes it. Raises `UsageError`
+    where 'cuda' is asked for, and could not be.
     """
     if settings.device == "cpu":
         return "cpu"
-    against = _against(settings, backbone)
+    against = _against(settings, name, backbone)
     if settings.device == "cuda":
         if against:
             raise against
@@ -28,9 +28,9 @@ def chosen_device(settings: RunSettings, backbone: Backbone | None, reporter: Re
     return "cuda"
 
 
-def _against(settings: RunSettings, backbone: Backbone | None) -> UsageError | None:
+def _against(settings: RunSettings, name: str, backbone: Backbone) -> UsageError | None:
     """Say what speaks against a GPU, if anything does."""
-    if backbone is not None and backbone.card.loses is not None:
+    if backbone.card.loses is not None:
         return UsageError(
             f"{backbone.card.name} computes in eight bits, which is for CPUs.",
             hint=f"Leave --device out; or, for a new STORE, give --backbone {GPU_BACKBONE}.",
@@ -40,7 +40,8 @@ def _against(settings: RunSettings, backbone: Backbone | None) -> UsageError | N
     from verger.spark.session import is_alone
 
     if is_alone(settings):
-        return gpu.tried(backbone)
+        photos = settings.batch_size or BATCH_SIZES["cuda"]
+        return gpu.tried(name, backbone.card.input.framing, photos)
     if settings.device == "auto":
         return UsageError("On a cluster, GPUs are asked for by --device cuda.")
     return None  # the workers say it, who have them

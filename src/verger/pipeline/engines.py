@@ -13,9 +13,8 @@ from verger.pipeline.context import Job
 from verger.settings import RunSettings
 from verger.tasks.engine import Engine, ThisProcess
 
-# Photos to embed up to which Spark's start is much of the whole: benchmarks/engines.md.
+# Photos to embed up to which threads are faster on few cores, and as fast on many: decision 43.
 FEW = 10_000
-_SHORT_RUN = 10_000  # photos; below, Java starts for a short session
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def opened(job: Job, to_embed: int, rows: int = 0) -> Iterator[Engine]:
 
     with ExitStack() as stack:
         with job.clock.time("start"):
-            short = max(to_embed, rows) < _SHORT_RUN
+            short = max(to_embed, rows) <= FEW  # Java starts for a short session
             with job.reporter.step("Spark"):
                 spark = stack.enter_context(session.session(job.settings, short=short))
             at_once = executors.cores(spark, job.reporter)

@@ -178,7 +178,8 @@ def _float32(
     made = _of_onnx(open_backbone(source, image_size))
     if image_size is None:
         return made
-    return dataclasses.replace(made, card=dataclasses.replace(made.card, speed=None))  # of another
+    # Its speed was measured at another size.
+    return dataclasses.replace(made, card=dataclasses.replace(made.card, speed=None))
 
 
 def _of_onnx(original: Backbone) -> _Made:

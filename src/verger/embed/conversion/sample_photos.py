@@ -65,8 +65,8 @@ def choose(where: str, framing: Framing, reporter: Reporter) -> Chosen:
     paths, views = tuple(decoded), list(decoded.values())
     return Chosen(
         calibration=np.concatenate(views[:cut]),
-        measure=np.concatenate([photo[:1] for photo in views[cut:]]),  # else a photo's nearest
-        # neighbour would be its other view
+        # One view each: a photo's nearest neighbour would be its other view.
+        measure=np.concatenate([photo[:1] for photo in views[cut:]]),
         place=photos.name,
         calibrated=paths[:cut],
         rejected=len(order) - len(decoded),
