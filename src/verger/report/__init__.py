@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -62,7 +63,7 @@ def write_report(
         beside.submit(template, language)  # which takes a while to compile
         report = build_report(store, map_kind, gathered, full_pca)
     try:
-        with scratch_folder() as folder:
+        with closing(report.pictures), scratch_folder() as folder:
             new = folder / REPORT
             new.mkdir()
             write_findings(report, store, new)

@@ -55,6 +55,10 @@ class Pictures:
             self._made[photo] = self._threads.submit(picture, thumbnail)
         return self._made[photo]
 
+    def close(self) -> None:
+        """End the threads: what was not made by now is not needed."""
+        self._threads.shutdown(cancel_futures=True)
+
 
 def picture(thumbnail: bytes) -> Picture | None:
     """Return a thumbnail for the page; None where it cannot be opened."""
