@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -333,6 +334,18 @@ def test_a_thumbnail_is_opened_as_jpeg_of_its_size_only() -> None:
     sheets = Sheets([b"", png.getvalue()], np.zeros(2, np.uint64), KeptSheets.none())
     uris, placed = sheets.within(100_000)
     assert (len(uris), placed) == (1, 2)
+
+
+@pytest.mark.slow
+def test_no_thread_outlives_a_run_with_its_report(tmp_path: Path) -> None:
+    photos = lay(
+        tmp_path / "photos",
+        {f"{v}/{view}.jpg": jpeg(v, view) for v in VARIETIES[:2] for view in range(VIEWS)},
+    )
+    before = set(threading.enumerate())
+    run(photos, tmp_path / "store", RunSettings(engine="process", csv=False))
+    left = set(threading.enumerate()) - before
+    assert not [one.name for one in left if one.name.startswith("ThreadPoolExecutor")]
 
 
 @pytest.mark.slow

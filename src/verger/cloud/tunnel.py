@@ -47,7 +47,7 @@ def way(aws: Aws, job: Job, port: int) -> Way:
     if job.on == "ec2" and not job.notebook and SPARK_UI[1] not in job.options:
         raise CloudError(
             f"{job.id}: with so few photos it runs without Spark, so there is no Spark UI.",
-            hint="To have one, give `verger cloud run` the words -- --engine spark at its end. "
+            hint="To get one, end `verger cloud run` with -- --engine spark. "
             f"verger cloud logs {job.id} --region {job.region} shows what it is doing.",
         )
     compute = watch.compute_id(aws, job)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from verger.embed import Backbone, gpu
 from verger.errors import UsageError
 from verger.progress import Reporter
-from verger.settings import BATCH_SIZES, GPU_BACKBONE, RunSettings
+from verger.settings import GPU_BACKBONE, RunSettings
 
 
 def chosen_device(settings: RunSettings, name: str, backbone: Backbone, reporter: Reporter) -> str:
@@ -40,8 +42,8 @@ def _against(settings: RunSettings, name: str, backbone: Backbone) -> UsageError
     from verger.spark.session import is_alone
 
     if is_alone(settings):
-        photos = settings.batch_size or BATCH_SIZES["cuda"]
-        return gpu.tried(name, backbone.card.input.framing, photos)
+        there = replace(settings, device="cuda")
+        return gpu.tried(name, backbone.card.input.framing, there.photos_a_batch)
     if settings.device == "auto":
         return UsageError("On a cluster, GPUs are asked for by --device cuda.")
     return None  # the workers say it, who have them

@@ -70,7 +70,7 @@ class Engine(Protocol):
 
 
 class ThisProcess:
-    """Threads of this process: they start at once, and suffice for some thousand photos.
+    """Threads of this process: they start at once, and suffice for a few thousand photos.
 
     What takes long in a task lets other threads work: reading, decoding, the network, NumPy.
     """
